@@ -1,0 +1,312 @@
+"""Side by side: the same work with this engine and with others, in turn, as ratios of medians.
+
+    make bench                     every row
+    make bench ROWS=run,exec       some of them
+    BENCH_DIRECTORY=/dev/shm ...   stores on another file system than that of /tmp
+
+Times on a shared machine mean nothing by themselves, so the contenders take turns (A B A B ...)
+and what counts is the ratio of their medians. A row whose peer is missing is skipped by name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import images
+import peers
+
+Work = Callable[[], object]
+Result = tuple[float, float, str]
+"""Ours, theirs, and a remark."""
+
+
+class Bench:
+    """Both engines, each with a store below `work`."""
+
+    def __init__(self, work: Path) -> None:
+        work.mkdir(exist_ok=True)
+        self.ours = peers.rootless(work)
+        self.theirs = peers.Podman(work)
+        self.work = work
+
+    def prepare(self) -> None:
+        """Load busybox into both. Raises images.Missing where there is nothing to compare with."""
+        images.need("podman")
+        for engine in (self.ours, self.theirs):
+            engine("load", "--input", str(images.busybox()))
+        if reason := self.theirs.choose("busybox"):
+            raise images.Missing(reason)
+
+    @property
+    def engines(self) -> tuple[peers.Engine, peers.Engine]:
+        """Ours, then theirs."""
+        return self.ours, self.theirs
+
+    def close(self) -> None:
+        """Leave nothing running and nothing on disk but the cache of images."""
+        for engine in self.engines:
+            if shutil.which(engine.command[0]):
+                engine.close()
+        for maps in (["--map-root-user", "--map-auto"], ["--map-root-user"]):
+            subprocess.run(["unshare", *maps, "rm", "-rf", str(self.work)], capture_output=True)
+
+    def run(self) -> Result:
+        """Run --rm of true; the remark is the floor that the kernel sets, through bubblewrap."""
+        words = ("run", "--rm", "--network", "none", "busybox", "true")
+        commands = [engine.argv(*words) for engine in self.engines]
+        tree = images.busybox_tree()
+        try:
+            images.need("bwrap")
+        except images.Missing as missing:
+            ours, theirs = in_turn(15, *(self.start(argv) for argv in commands))
+            return ours, theirs, str(missing)
+        commands.append([*peers.bubblewrap(tree), "true"])
+        ours, theirs, floor = in_turn(15, *(self.start(argv) for argv in commands))
+        return ours, theirs, f"bubblewrap {floor:.0f}"
+
+    def exec(self) -> Result:
+        """Run true in a running container."""
+        for engine in self.engines:
+            engine("run", "-d", "--name", "idle", "--network", "none", "busybox", "sleep", "3600")
+        try:
+            return self.both(15, "exec", "idle", "true")
+        finally:
+            self.forget()
+
+    def ps(self) -> Result:
+        """List 100 containers."""
+        for engine in self.engines:
+            for _ in range(100):
+                engine("create", "--network", "none", "busybox", "true")
+        try:
+            return self.both(9, "ps", "-a")
+        finally:
+            self.forget()
+
+    def images(self) -> Result:
+        """List 50 images."""
+        for archive in images.many(50):
+            for engine in self.engines:
+                engine("load", "--input", str(archive))
+        return self.both(9, "images")
+
+    def memory(self) -> Result:
+        """Weigh the process that watches over an idle container: PSS in MB (proc(5))."""
+        sizes = []
+        for engine in self.engines:
+            engine("run", "-d", "--name", "idle", "--network", "none", "busybox", "sleep", "3600")
+            time.sleep(2)  # ours makes itself small when nothing has happened for a second
+            init = engine("inspect", "--format", "{{.State.Pid}}", "idle")
+            sizes.append(pss(parent(int(init))) / 1024)
+        self.forget()
+        return sizes[0], sizes[1], "PSS; theirs is conmon"
+
+    def life(self) -> Result:
+        """Start a container that is there already, and stop it."""
+        for engine in self.engines:
+            engine("create", "--name", "one", "--network", "none", "busybox", "sh", "-c", PATIENT)
+        try:
+            works = [self.start_and_stop(engine) for engine in self.engines]
+            ours, theirs = in_turn(9, *works)
+            return ours, theirs, ""
+        finally:
+            self.forget()
+
+    def start_and_stop(self, engine: peers.Engine) -> Work:
+        """Return what does both."""
+
+        def work() -> None:
+            engine("start", "one")
+            engine("stop", "one")
+
+        return work
+
+    def crowd(self) -> Result:
+        """Weigh the processes that watch over 100 idle containers: PSS in MB of each."""
+        sizes = []
+        for engine in self.engines:
+            self.idle(engine, 100)
+            time.sleep(3)
+            pids = engine("ps", "--format", "{{.ID}}").split()
+            inits = engine("inspect", "--format", "{{.State.Pid}}", *pids).split()
+            sizes.append(statistics.mean(pss(parent(int(pid))) for pid in inits) / 1024)
+            self.forget()
+        return sizes[0], sizes[1], "PSS of each; theirs are conmon"
+
+    def running(self) -> Result:
+        """List 300 running containers."""
+        for engine in self.engines:
+            self.idle(engine, 300)
+        time.sleep(3)
+        try:
+            ours, theirs, _ = self.both(9, "ps")
+            inits = self.ours("inspect", "--format", "{{.State.Pid}}", *self.all_ours()).split()
+            total = sum(pss(parent(int(pid))) for pid in inits) / 1024
+            return ours, theirs, f"our supervisors in all: {total:.0f} MB"
+        finally:
+            self.forget()
+
+    def all_ours(self) -> list[str]:
+        """Return the ids of our running containers."""
+        return self.ours("ps", "--quiet").split()
+
+    def idle(self, engine: peers.Engine, count: int) -> None:
+        """Start so many containers that do nothing."""
+        for _ in range(count):
+            engine("run", "-d", "--network", "none", "busybox", "sleep", "3600")
+
+    def logs(self) -> Result:
+        """Write 400 MB of lines to the log, each in the format that is the default."""
+        size = 400
+        script = f"yes {'x' * 79} | head -c {size}000000"
+
+        def work(engine: peers.Engine) -> Work:
+            def write() -> None:
+                one = engine("run", "-d", "--network", "none", "busybox", "sh", "-c", script)
+                engine("wait", one)
+                engine("rm", one)
+
+            return write
+
+        ours, theirs = in_turn(3, *(work(engine) for engine in self.engines))
+        return ours, theirs, f"{size / ours * 1000:.0f} MB/s; theirs is conmon"
+
+    def load(self) -> Result:
+        """Load a Debian into new stores and run true in it, whoever unpacks it when.
+
+        Nothing is deleted between the rounds: ext4 looks again and again at inodes that were
+        deleted in the last seconds (recently_deleted in fs/ext4/ialloc.c), which costs whoever
+        makes files next many times what he does himself.
+        """
+        archive = str(images.debian())
+        runtime = self.theirs.command[-2:]
+        fresh = [Bench(self.work / f"load-{number}") for number in range(4)]
+
+        def cold(engine: peers.Engine) -> float:
+            began = time.perf_counter()
+            engine("load", "--input", archive)
+            engine("run", "--rm", "--network", "none", "debian:bench", "/bin/true")
+            return (time.perf_counter() - began) * 1000
+
+        times = []
+        for bench in fresh:
+            bench.theirs.command += runtime
+            times.append([cold(engine) for engine in bench.engines])
+        for bench in fresh:
+            bench.close()
+        ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
+        return ours, theirs, f"{os.path.getsize(archive) >> 20} MiB"
+
+    def both(self, rounds: int, *words: str) -> Result:
+        """Time the same words with both engines."""
+        ours, theirs = in_turn(
+            rounds, *(self.start(engine.argv(*words)) for engine in self.engines)
+        )
+        return ours, theirs, ""
+
+    def start(self, argv: list[str]) -> Work:
+        """Return what runs `argv` to its end and insists on its success."""
+        env = (
+            self.ours.env
+            if argv[: len(self.ours.command)] == self.ours.command
+            else self.theirs.env
+        )
+        null = subprocess.DEVNULL
+        return lambda: subprocess.run(
+            argv, env=env, check=True, stdin=null, stdout=null, stderr=null
+        )
+
+    def forget(self) -> None:
+        """Remove all containers."""
+        self.ours("rm", "--all", "--force")
+        self.theirs("rm", "--all", "--force", "--time", "0")
+
+
+ROWS: dict[str, tuple[Callable[[Bench], Result], str, float]] = {
+    "run": (Bench.run, "run --rm --network none busybox true", 0.33),
+    "exec": (Bench.exec, "exec of true", 0.30),
+    "ps": (Bench.ps, "ps -a with 100 containers", 1.0),
+    "images": (Bench.images, "images with 50", 1.0),
+    "memory": (Bench.memory, "supervisor of an idle container, MB", 5.0),
+    "life": (Bench.life, "start and stop", 0.33),
+    "crowd": (Bench.crowd, "each of 100 supervisors, MB", 4.5),
+    "running": (Bench.running, "ps with 300 running containers", 1.0),
+    "logs": (Bench.logs, "400 MB to the log", 1.0),
+    "load": (Bench.load, "load and unpack of Debian", 0.5),
+}
+"""Name -> the work, its title, and the goal: a ratio, for memory megabytes."""
+
+
+WEIGHED = ("memory", "crowd")
+PATIENT = "trap 'exit 0' TERM; sleep 3600 & wait"
+"""A command that ends when it is asked to."""
+
+
+def in_turn(rounds: int, *works: Work) -> list[float]:
+    """Return the median time of each work in ms, after one round to warm up."""
+    times: list[list[float]] = [[] for _ in works]
+    for _ in range(rounds + 1):
+        for work, column in zip(works, times, strict=True):
+            began = time.perf_counter()
+            work()
+            column.append((time.perf_counter() - began) * 1000)
+    return [statistics.median(column[1:]) for column in times]
+
+
+def parent(pid: int) -> int:
+    """Return the parent of a process; its name may hold brackets, so from the last one on."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def pss(pid: int) -> float:
+    """Return the proportional set size of a process in KiB."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return float(next(line for line in lines if line.startswith("Pss:")).split()[1])
+
+
+def report(name: str, bench: Bench) -> None:
+    """Measure one row and print it."""
+    work, title, goal = ROWS[name]
+    try:
+        ours, theirs, remark = work(bench)
+    except images.Missing as missing:
+        print(f"{title:<38} skipped: {missing}", flush=True)
+        return
+    value = ours if name in WEIGHED else ours / theirs
+    verdict = "" if value <= goal else "missed"
+    numbers = f"{ours:9.1f} {theirs:9.1f} {ours / theirs:7.2f} {goal:6.2f}"
+    print(f"{title:<38}{numbers}  {verdict:<7}{remark}".rstrip(), flush=True)
+
+
+def main(asked: str) -> int:
+    """Measure the rows that were asked for, all by default."""
+    rows = asked.split(",") if asked else list(ROWS)
+    if unknown := set(rows) - set(ROWS):
+        print(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}", file=sys.stderr)
+        return 2
+    images.CACHE.mkdir(parents=True, exist_ok=True)
+    # A short name: podman takes no runroot longer than 50 characters.
+    work = tempfile.mkdtemp(prefix="bench-", dir=os.environ.get("BENCH_DIRECTORY"))
+    bench = Bench(Path(work))
+    try:
+        bench.prepare()
+        print(f"medians in ms{'':<25}{'rootless':>9} {bench.theirs.name:>12} ratio   goal")
+        for name in rows:
+            report(name, bench)
+    except images.Missing as missing:
+        print(f"all rows skipped: {missing}")
+    finally:
+        bench.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ""))

@@ -1,0 +1,270 @@
+"""The Typer tree: what a command line may be, its help and its error messages.
+
+Typer only parses. Whatever it understands comes back as a `Call`, as from `lean.parse`, and
+main makes the call: so both ways end in the same place, and a test can compare them.
+Loading this costs some 200 ms (typer, rich, pydantic); only help, mistakes and the generator
+of `table.py` do it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import sys
+import typing
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from rootless.cli import helping, lean
+from rootless.cli import options as opt
+from rootless.cli import run_options as ropt
+from rootless.cli.pflag import Command, Group
+from rootless.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROGRAM = "rootless"
+CONTAINERS = "Containers"
+IMAGES = "Images"
+HOST = "This machine"
+
+
+class Entry(NamedTuple):
+    """One command: its name, where its function is, the panel of the overview that shows it."""
+
+    name: str
+    module: str
+    function: str
+    panel: str
+
+
+COMMANDS = (
+    Entry("run", "run", "run", CONTAINERS),
+    Entry("create", "run", "create", CONTAINERS),
+    Entry("start", "lifecycle", "start", CONTAINERS),
+    Entry("attach", "lifecycle", "attach", CONTAINERS),
+    Entry("stop", "lifecycle", "stop", CONTAINERS),
+    Entry("restart", "lifecycle", "restart", CONTAINERS),
+    Entry("kill", "lifecycle", "kill", CONTAINERS),
+    Entry("pause", "pause", "pause", CONTAINERS),
+    Entry("unpause", "pause", "unpause", CONTAINERS),
+    Entry("rename", "pause", "rename", CONTAINERS),
+    Entry("rm", "lifecycle", "rm", CONTAINERS),
+    Entry("wait", "lifecycle", "wait", CONTAINERS),
+    Entry("exec", "exec", "execute", CONTAINERS),
+    Entry("ps", "ps", "ps", CONTAINERS),
+    Entry("top", "pause", "top", CONTAINERS),
+    Entry("logs", "logs", "logs", CONTAINERS),
+    Entry("inspect", "inspect", "inspect", CONTAINERS),
+    Entry("images", "images", "images", IMAGES),
+    Entry("pull", "transfer", "pull", IMAGES),
+    Entry("load", "transfer", "load", IMAGES),
+    Entry("save", "transfer", "save", IMAGES),
+    Entry("import", "transfer", "import_", IMAGES),
+    Entry("tag", "images", "tag", IMAGES),
+    Entry("rmi", "images", "rmi", IMAGES),
+    Entry("events", "events", "events", HOST),
+    Entry("boot", "boot", "boot", HOST),
+    Entry("doctor", "doctor", "doctor", HOST),
+    Entry("info", "info", "info", HOST),
+    Entry("version", "info", "version", HOST),
+    Entry("unshare", "unshare", "unshare", HOST),
+    Entry("completion", "completion", "completion", HOST),
+)
+"""The commands, in the order of the overview."""
+
+GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
+    "container": (
+        "Work with containers.",
+        {
+            "ls": "ps",
+            "list": "ps",
+            **{e.name: e.name for e in COMMANDS if e.panel == CONTAINERS},
+            "inspect": Entry("inspect", "inspect", "inspect_container", CONTAINERS),
+            "exists": Entry("exists", "inspect", "container_exists", CONTAINERS),
+        },
+    ),
+    "healthcheck": (
+        "Work with the health checks of containers.",
+        {"run": Entry("run", "lifecycle", "healthcheck_run", CONTAINERS)},
+    ),
+    "system": (
+        "Work with the store and the machine.",
+        {
+            "check": Entry("check", "system", "check", HOST),
+            "df": Entry("df", "system", "df", HOST),
+            "events": "events",
+            "info": "info",
+            "reset": Entry("reset", "system", "reset", HOST),
+        },
+    ),
+    "image": (
+        "Work with images.",
+        {
+            "ls": "images",
+            "list": "images",
+            "rm": "rmi",
+            **{e.name: e.name for e in COMMANDS if e.panel == IMAGES},
+            "inspect": Entry("inspect", "inspect", "inspect_image", IMAGES),
+            "exists": Entry("exists", "inspect", "image_exists", IMAGES),
+        },
+    ),
+}
+"""docker's groups: a name in the group -> the name of a command at the top, or one of its own."""
+
+WITHOUT_INTERSPERSED = {"run", "create", "execute", "top", "unshare"}
+"""Functions whose options end at the first argument: the rest is somebody else's command line."""
+
+LAST_OPTION_H = {"run", "create"}
+"""Functions where -h means something else than help."""
+
+
+def parse(argv: list[str]) -> lean.Call | int:
+    """Parse a command line; an exit code where Typer has said all (help).
+
+    Raises UsageError with Typer's message.
+    """
+    try:
+        result = tree()(list(argv), prog_name=PROGRAM, standalone_mode=False)
+    except opt.VersionAsked:
+        return lean.version_call()
+    except typer.TyperException as error:
+        raise UsageError(helping.message(error), helping.hint(error)) from error
+    if isinstance(result, tuple):
+        return typing.cast("lean.Call", result)
+    if result is None:  # only global options
+        return parse(["--help"])
+    return typing.cast("int", result)
+
+
+@functools.cache
+def tree() -> Any:
+    """Build the whole tree."""
+    app = _group(PROGRAM)
+    for entry in COMMANDS:
+        _add(app, entry, entry.panel)
+    for name, (text, members) in GROUPS.items():
+        group = _group(name)
+        group.info.help = text
+        for alias, member in members.items():
+            target = member if isinstance(member, Entry) else _entry(member)
+            _add(group, target._replace(name=alias), None, hidden=alias == "list")
+        app.add_typer(group, name=name, help=text, rich_help_panel="Groups, as docker has them")
+    overview = helping.unwrapped(helping.OVERVIEW)
+    app.callback(invoke_without_command=True, help=overview)(rootless)
+    return typer.main.get_command(app)
+
+
+def resolve(entry: Entry) -> Callable[..., int]:
+    """Import the function of a command."""
+    module = importlib.import_module(f"rootless.cli.commands.{entry.module}")
+    function: Callable[..., int] = getattr(module, entry.function)
+    return function
+
+
+def _entry(name: str) -> Entry:
+    return next(entry for entry in COMMANDS if entry.name == name)
+
+
+def _group(name: str) -> typer.Typer:
+    return typer.Typer(
+        name=name,
+        cls=Group,
+        add_completion=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    )
+
+
+def _add(app: typer.Typer, entry: Entry, panel: str | None, *, hidden: bool = False) -> None:
+    function = resolve(entry)
+    names = ["--help"] if entry.function in LAST_OPTION_H else ["--help", "-h"]
+    app.command(
+        entry.name,
+        cls=Command,
+        help=helping.description(function),
+        short_help=helping.summary(function),
+        rich_help_panel=panel,
+        hidden=hidden,
+        context_settings={
+            "help_option_names": names,
+            "allow_interspersed_args": entry.function not in WITHOUT_INTERSPERSED,
+        },
+    )(_recorder(entry, function))
+
+
+def _recorder(entry: Entry, function: Callable[..., int]) -> Callable[..., lean.Call]:
+    """Return a function with the signature of the command that only tells what was asked."""
+
+    module = f"rootless.cli.commands.{entry.module}"
+
+    def record(ctx: typer.Context, **values: Any) -> lean.Call:
+        root = ctx.find_root()
+        settings = _given(root, root.params)
+        settings.pop("version", None)
+        return (module, entry.function, _given(ctx, values), settings)
+
+    parameters = [
+        inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+        *_parameters(function),
+    ]
+    record.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    record.__annotations__ = {p.name: p.annotation for p in parameters}
+    record.__doc__ = function.__doc__
+    record.target = (module, entry.function)  # type: ignore[attr-defined] # for the generator
+    return record
+
+
+def _given(ctx: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Keep what stood on the command line, leave out defaults."""
+    given = {}
+    for name, value in values.items():
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            given[name] = list(value) if isinstance(value, tuple) else value
+    return given
+
+
+def _parameters(function: Callable[..., int]) -> list[inspect.Parameter]:
+    """Return a command's parameters without the engine, `**asked` expanded to its keys."""
+    names = {
+        **vars(sys.modules[function.__module__]),
+        "opt": opt,
+        "ropt": ropt,
+        "Unpack": typing.Unpack,
+    }
+    names.setdefault("Engine", Any)
+    hints = typing.get_type_hints(function, globalns=names, include_extras=True)
+    found = []
+    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        hint = hints[parameter.name]
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            kind = inspect.Parameter.KEYWORD_ONLY
+            found.append(parameter.replace(annotation=hint, kind=kind))
+            continue
+        (asked,) = typing.get_args(hint)
+        for name, each in typing.get_type_hints(asked, include_extras=True).items():
+            default = False if typing.get_args(each)[0] is bool else None
+            annotation = each if default is False else _optional(each)
+            found.append(
+                inspect.Parameter(
+                    name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+                )
+            )
+    return found
+
+
+def _optional(hint: Any) -> Any:
+    """`Annotated[int, option]` -> `Annotated[int | None, option]`: not given is None for Typer."""
+    kind, *declarations = typing.get_args(hint)
+    return Annotated[kind | None, declarations[0]]
+
+
+def rootless(root: opt.Root = "", debug: opt.Debug = False, version: opt.Version = False) -> None:
+    """Take the global options; `record` reads them from the context."""
+
+
+rootless.__doc__ = helping.OVERVIEW

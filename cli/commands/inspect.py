@@ -1,0 +1,144 @@
+"""inspect and exists."""
+
+from __future__ import annotations
+
+import sys
+
+from rootless.cli import exits
+from rootless.cli.output import complain, pretty, show_one
+from rootless.errors import Error, NotFound, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from rootless.cli import options as opt
+    from rootless.engine import Engine
+
+    Look = Callable[[Engine, str, bool], dict[str, Any]]
+
+
+def inspect(
+    engine: Engine,
+    names: opt.MaybeObjects = None,
+    *,
+    format: opt.InspectFormat = "",  # noqa: A002 - the option's name
+    latest: opt.TheLatest = False,
+    type: opt.Type = "all",  # noqa: A002 - the option's name
+    size: opt.InspectSize = False,
+) -> int:
+    """Show all that is known of containers or images.
+
+    As JSON in docker's shape, with what podman has beyond it. Where the two contradict each other,
+    `--format podman` has it podman's way.
+
+    Examples:
+        rootless inspect web
+        rootless inspect -f '{{.State.Status}} {{.State.Pid}}' web
+        rootless inspect --type image -f '{{json .Config.Env}}' busybox
+    """
+    looks = {"container": _container, "image": _image, "all": _either}
+    if latest:
+        names, type = _latest(engine, names), "container"  # noqa: A001 - the option's name
+    if not names:
+        raise UsageError("which container or image?", "name one, or say --latest")
+    return _inspect(engine, names, format, looks[type], size=size)
+
+
+def _latest(engine: Engine, names: list[str] | None) -> list[str]:
+    if names:
+        raise UsageError("--latest and names contradict each other")
+    found = engine.containers.list()
+    if not found:
+        raise NotFound("there is no container yet")
+    return [found[0].id]
+
+
+def inspect_container(
+    engine: Engine,
+    containers: opt.SomeContainers = None,
+    *,
+    format: opt.InspectFormat = "",  # noqa: A002 - the option's name
+    latest: opt.TheLatest = False,
+    size: opt.InspectSize = False,
+) -> int:
+    """Show all that is known of containers."""
+    if latest:
+        containers = _latest(engine, containers)
+    if not containers:
+        raise UsageError("which container?", "name one, or say --latest")
+    return _inspect(engine, containers, format, _container, size=size)
+
+
+def inspect_image(
+    engine: Engine,
+    images: opt.ImageNames,
+    *,
+    format: opt.ShortFormat = "",  # noqa: A002 - the option's name
+) -> int:
+    """Show all that is known of images."""
+    return _inspect(engine, images, format, _image, size=False)
+
+
+def container_exists(engine: Engine, container: opt.Container) -> int:
+    """End with 0 if there is such a container, else with 1."""
+    try:
+        engine.containers.get(container)
+    except NotFound:
+        return exits.FAILED
+    return exits.OK
+
+
+def image_exists(engine: Engine, image: opt.ImageName) -> int:
+    """End with 0 if there is such an image, else with 1."""
+    return exits.OK if engine.images.exists(image) else exits.FAILED
+
+
+def _inspect(engine: Engine, names: list[str], template: str, look: Look, *, size: bool) -> int:
+    """Print what was found, then complain of the rest, as docker does."""
+    found, missing = [], []
+    for name in names:
+        try:
+            found.append(look(engine, name, size))
+        except Error as error:
+            missing.append(error)
+    if template == "podman":
+        from rootless.containers.inspect import as_podman
+
+        found = [as_podman(value) if "State" in value else value for value in found]
+    if template and template not in ("docker", "podman"):
+        for value in found:
+            show_one(value, template)
+    else:
+        sys.stdout.write(pretty(found) + "\n")
+    for problem in missing:
+        complain(problem)
+    return exits.FAILED if missing else exits.OK
+
+
+def _container(engine: Engine, name: str, size: bool) -> dict[str, Any]:
+    container = engine.containers.get(name)
+    shown: dict[str, Any] = container.inspect()
+    if size:
+        from rootless.system.sizes import container_size
+
+        shown["SizeRw"], shown["SizeRootFs"] = container_size(container)
+    return shown
+
+
+def _image(engine: Engine, name: str, _: bool) -> dict[str, Any]:
+    from rootless.images.inspect import inspect as describe
+
+    return describe(engine.images.get(name))
+
+
+def _either(engine: Engine, name: str, size: bool) -> dict[str, Any]:
+    try:
+        return _container(engine, name, size)
+    except NotFound:
+        pass
+    try:
+        return _image(engine, name, size)
+    except NotFound:
+        raise NotFound(f"no such object: {name}") from None

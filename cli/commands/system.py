@@ -1,0 +1,151 @@
+"""system df, check and reset."""
+
+from __future__ import annotations
+
+import sys
+
+from rootless.cli import exits, output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli import options as opt
+    from rootless.engine import Engine
+    from rootless.system.usage import Row, Usage
+
+HEADINGS = {
+    "Type": "TYPE",
+    "TotalCount": "TOTAL",
+    "Active": "ACTIVE",
+    "Size": "SIZE",
+    "Reclaimable": "RECLAIMABLE",
+}
+
+
+def df(
+    engine: Engine,
+    *,
+    format: opt.Format = "",  # noqa: A002 - the option's name
+    verbose: opt.Verbose = False,
+) -> int:
+    """Show how much images, containers and volumes take.
+
+    Examples:
+        rootless system df
+        rootless system df --format '{{.Type}} {{.Size}}'
+    """
+    from rootless.system.usage import Usage
+
+    usage = Usage(engine)
+    if verbose and not format:
+        _show_all(usage)
+        return 0
+    output.show([_row(row) for row in usage.rows()], format, HEADINGS, tuple(HEADINGS))
+    return 0
+
+
+def _row(row: Row) -> output.Row:
+    share = f" ({100 * row.reclaimable // row.size}%)" if row.size else ""
+    return output.Row(
+        {
+            "Type": row.kind,
+            "TotalCount": str(row.total),
+            "Active": str(row.active),
+            "Size": output.size(row.size),
+            "Reclaimable": output.size(row.reclaimable) + share,
+        }
+    )
+
+
+def _show_all(usage: Usage) -> None:
+    print("Images space usage:\n")
+    rows = [["REPOSITORY", "IMAGE ID", "CREATED", "SIZE", "SHARED SIZE", "CONTAINERS"]]
+    for image in usage.images:
+        sizes = [output.size(usage.image_size(image)), output.size(usage.shared_size(image))]
+        name = (image.names or ["<none>"])[0]
+        created = output.ago(image.created)
+        rows.append([name, image.id[:12], created, *sizes, str(usage.containers_of(image))])
+    print(output.table(rows))
+    print("Containers space usage:\n")
+    rows = [["CONTAINER ID", "IMAGE", "LOCAL VOLUMES", "SIZE", "CREATED", "STATUS", "NAMES"]]
+    for one in usage.containers:
+        record = one.record
+        volumes = str(sum(each["type"] == "volume" for each in record["volumes"]))
+        size = output.size(usage.container_sizes[one.id])
+        status = "running" if usage.runs(one) else "stopped"
+        created = output.ago(record["created"])
+        rows.append([one.id[:12], record["image"], volumes, size, created, status, one.name])
+    print(output.table(rows))
+    print("Local Volumes space usage:\n")
+    rows = [["VOLUME NAME", "LINKS", "SIZE"]]
+    for name in usage.volumes:
+        rows.append([name, str(usage.links(name)), output.size(usage.volume_sizes[name])])
+    print(output.table(rows), end="")
+
+
+def check(
+    engine: Engine,
+    *,
+    force: opt.ForceRepair = False,
+    quick: opt.Quick = False,
+    repair: opt.Repair = False,
+) -> int:
+    """Look whether the store is whole.
+
+    Ends with 0 where it is, or was mended. What only --force mends costs something: a damaged image
+    or the record of a container.
+
+    Examples:
+        rootless system check
+        rootless system check --repair
+    """
+    from rootless.errors import Error
+    from rootless.system.check import Check
+
+    left = 0
+    for finding in Check(engine, quick=quick).findings():
+        allowed = force or (repair and not finding.costs)
+        if not allowed or finding.repair is None:
+            left += 1
+            cost = f" (--force removes {finding.costs})" if finding.costs else ""
+            print(f"damaged: {finding.text}{cost}", flush=True)
+            continue
+        try:
+            finding.repair()
+        except (Error, OSError) as error:
+            left += 1
+            print(f"damaged: {finding.text}; not repaired: {error}", flush=True)
+        else:
+            print(f"repaired: {finding.text}", flush=True)
+    return exits.FAILED if left else exits.OK
+
+
+def reset(engine: Engine, *, force: opt.ForceReset = False) -> int:
+    """Delete all images, containers and volumes.
+
+    Lists what goes, and asks first. Nothing else than that is touched, whatever else lies in the
+    directory of the store.
+
+    Examples:
+        rootless system reset
+        rootless --root /scratch/me/store system reset --force
+    """
+    from rootless.system.reset import Reset
+
+    plan = Reset(engine)
+    print(f"This deletes from {engine.paths.root}:")
+    for path in plan.paths:
+        print(f"  {output.size(plan.sizes[path]):>8}  {path.rpartition('/')[2]}")
+    print(f"  {output.size(sum(plan.sizes.values())):>8}  in all")
+    if plan.running:
+        print(f"Running containers, which are killed: {', '.join(plan.running)}")
+    if plan.foreign:
+        print(f"Not of this store, and left alone: {', '.join(plan.foreign)}")
+    if not force and not _agreed():
+        return exits.FAILED
+    plan.carry_out(force=True)
+    return exits.OK
+
+
+def _agreed() -> bool:
+    print("Are you sure you want to continue? [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,129 @@
+"""pull, load, save and import: images on their way in and out."""
+
+from __future__ import annotations
+
+import sys
+
+from rootless.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli import options as opt
+    from rootless.engine import Engine
+    from rootless.images.collection import Images
+
+MOST_WARNINGS = 5
+"""How many warnings are told; of the others only the number."""
+
+
+def pull(
+    engine: Engine,
+    images: opt.ImageNames,
+    *,
+    platform: opt.PullPlatform = "",
+    policy: opt.PullWhen = "always",
+    quiet: opt.Silent = False,
+    tls_verify: opt.TlsVerify = True,
+) -> int:
+    """Fetch images from their registries.
+
+    Examples:
+        rootless pull debian:12
+        rootless pull --platform linux/arm64 busybox
+        rootless pull --tls-verify=false localhost:5000/tools
+    """
+    from rootless.cli.progress import shown
+
+    store = engine.images
+    for name in images:
+        with shown(quiet=quiet) as progress:
+            image = store.pull(
+                name, platform=platform, policy=policy, tls_verify=tls_verify, progress=progress
+            )
+        warn(store)
+        print(image.id, flush=True)
+    return 0
+
+
+def load(engine: Engine, *, input: opt.Input = "-", quiet: opt.Silent = False) -> int:  # noqa: A002
+    """Take images from an archive or a directory.
+
+    Docker and OCI archives and OCI directories, plain or compressed with gzip or zstd.
+
+    Examples:
+        rootless load -i busybox.tar
+        podman save alpine | rootless load
+    """
+    from rootless.cli.progress import shown
+
+    if input == "-" and sys.stdin.isatty():
+        raise UsageError("refusing to read an archive from a terminal", "use -i FILE")
+    images = engine.images
+    with shown(quiet=quiet) as progress:
+        names = images.load(input, progress=progress)
+    warn(images)
+    for name in names:
+        print(f"Loaded image: {name}")
+    return 0
+
+
+def save(
+    engine: Engine,
+    images: opt.ImageNames,
+    *,
+    output: opt.Output = "-",
+    format: opt.SaveFormat = "docker-archive",  # noqa: A002 - the option's name
+    quiet: opt.Silent = False,
+) -> int:
+    """Write images into an archive or a directory.
+
+    Examples:
+        rootless save -o tools.tar busybox debian:12
+        rootless save --format oci-archive busybox | skopeo inspect oci-archive:/dev/stdin
+    """
+    from rootless.cli.progress import shown
+
+    if output == "-" and sys.stdout.isatty():
+        raise UsageError("refusing to write an archive to a terminal", "use -o FILE, or redirect")
+    sys.stdout.flush()
+    with shown(quiet=quiet) as progress:
+        engine.images.save(images, output, format=format, progress=progress)
+    return 0
+
+
+def import_(
+    engine: Engine,
+    file: opt.Archive,
+    name: opt.NewName = "",
+    *,
+    change: opt.Change = None,
+    message: opt.Message = "",
+    platform: opt.PullPlatform = "",
+    quiet: opt.Silent = False,
+) -> int:
+    """Make an image from a root file system.
+
+    Examples:
+        rootless import -c 'CMD ["/bin/sh"]' rootfs.tar.gz localhost/base:1
+    """
+    from rootless.cli.progress import shown
+
+    if file == "-" and sys.stdin.isatty():
+        raise UsageError("refusing to read an archive from a terminal", "name a file")
+    images = engine.images
+    with shown(quiet=quiet) as progress:
+        image = images.import_(
+            file, name, changes=change or [], message=message, platform=platform, progress=progress
+        )
+    warn(images)
+    print(f"sha256:{image.id}")
+    return 0
+
+
+def warn(images: Images) -> None:
+    """Tell what could not be unpacked as it should, and how much more of it there was."""
+    for text in images.warnings[:MOST_WARNINGS]:
+        print(f"Warning: {text}", file=sys.stderr)
+    more = images.warned - MOST_WARNINGS
+    if more > 0:
+        print(f"Warning: and {more} more of this kind", file=sys.stderr)

@@ -1,0 +1,199 @@
+"""What could come next on a command line: the hidden command `__complete`, for shells.
+
+    rootless __complete WORD...      the words after `rootless`, the last one being typed
+
+One candidate a line, `VALUE<tab>description`. A last line `:files` asks the shell for files.
+It reads the generated tables and the names in the store, so it is as quick as `ps`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from rootless.cli import lean, table, words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.engine import Engine
+
+FILES = (":files", "")
+"""Stands for the names of files, which shells complete better."""
+
+VALUES = {
+    "network": ("none", "host"),
+    "pid": ("private", "host"),
+    "ipc": ("private", "host"),
+    "uts": ("private", "host"),
+    "cgroupns": ("private", "host"),
+    "userns": ("host", "keep-id"),
+    "log_driver": ("json-file", "k8s-file", "journald", "passthrough", "none"),
+    "restart": ("no",),
+    "signal": ("TERM", "KILL", "HUP", "INT", "QUIT", "USR1", "USR2", "STOP", "CONT"),
+    "stop_signal": ("TERM", "KILL", "HUP", "INT", "QUIT", "USR1", "USR2"),
+    "group_add": ("keep-groups",),
+    "platform": ("linux/amd64", "linux/arm64"),
+    "tail": ("all",),
+    "format": ("json", "table"),
+}
+"""Values of options that are words of ours."""
+
+CONTAINERS = ("CONTAINER", "CONTAINER...", "[CONTAINER]...", "[CONTAINER]", "[NAME]...")
+IMAGES = ("IMAGE", "IMAGE...", "[IMAGE]...", "[REPOSITORY[:TAG]]", "[NAME]...", "TARGET...")
+PATHS = ("volume", "env_file", "label_file", "cidfile", "input", "output", "root", "workdir")
+
+
+def complete(typed: list[str]) -> int:
+    """Print the candidates for the last of the words typed."""
+    from rootless.engine import Engine
+
+    try:
+        found = list(_candidates(Engine(_root(typed)), typed[:-1], typed[-1] if typed else ""))
+    except Exception:  # noqa: BLE001 - a message would be pasted into the command line
+        found = []
+    last = typed[-1] if typed else ""
+    lines = [f"{value}\t{told}\n" for value, told in found if value.startswith(last)]
+    if FILES in found:
+        lines.append(":files\n")
+    sys.stdout.write("".join(lines))
+    return 0
+
+
+def _root(typed: list[str]) -> str:
+    """Return the store that the command line speaks of."""
+    for at, word in enumerate(typed):
+        if word == "--root":
+            return "".join(typed[at + 1 : at + 2])
+        if word.startswith("--root="):
+            return word.partition("=")[2]
+        if not word.startswith("-"):
+            break
+    return ""
+
+
+def _candidates(engine: Engine, before: list[str], last: str) -> list[tuple[str, str]]:
+    rest = _after_options(before, table.GLOBAL, interspersed=False)
+    if rest.pending:
+        return _values(engine, rest.pending, last)
+    if not rest.arguments:
+        if last.startswith("-"):
+            return list(words.COMMANDS[""][1].items())
+        return [
+            (name, entry[0]) for name, entry in words.COMMANDS.items() if name and " " not in name
+        ]
+    name, *following = rest.arguments
+    commands: dict[str, Any] = table.COMMANDS
+    if name in table.GROUPS:
+        commands = table.GROUPS[name]
+        if not following:
+            return [(each, words.COMMANDS[f"{name} {each}"][0]) for each in commands]
+        group, (name, *following) = name, following
+        told = words.COMMANDS.get(f"{group} {name}")
+    else:
+        told = words.COMMANDS.get(name)
+    if name not in commands or told is None:
+        return []
+    return _for_command(engine, commands[name], told, following, last)
+
+
+def _for_command(
+    engine: Engine, command: Any, told: Any, following: list[str], last: str
+) -> list[tuple[str, str]]:
+    """Complete an option, its value or an argument of one command."""
+    _, _, options, arguments, interspersed = command
+    rest = _after_options(following, options, interspersed=interspersed)
+    if rest.pending:
+        return _values(engine, rest.pending, last)
+    at = len(rest.arguments)
+    if last.startswith("-") and not rest.ended and (interspersed or not at):
+        name, equals, _ = last.partition("=")
+        if equals and name in options:
+            return [(f"{name}={value}", text) for value, text in _values(engine, options[name], "")]
+        return [*told[1].items()]
+    if not arguments or (at >= len(arguments) and arguments[-1][1] not in (lean.SEVERAL, lean.ANY)):
+        return []
+    at = min(at, len(arguments) - 1)
+    if isinstance(arguments[at][1], tuple):
+        return [(value, "") for value in arguments[at][1]]
+    return _arguments(engine, told[2][at], set(rest.arguments))
+
+
+class _Rest:
+    """What is left of the words before the one that is typed."""
+
+    def __init__(self) -> None:
+        self.arguments: list[str] = []
+        self.pending: Any = None
+        """The option whose value is being typed."""
+        self.ended = False
+        """Whether -- stood there."""
+
+
+def _after_options(before: list[str], options: dict[str, Any], *, interspersed: bool) -> _Rest:
+    rest = _Rest()
+    at = 0
+    while at < len(before):
+        word = before[at]
+        at += 1
+        if word == "--":
+            rest.ended = True
+            rest.arguments += before[at:]
+            break
+        if word[:1] != "-" or word == "-":
+            rest.arguments.append(word)
+            if not interspersed:
+                rest.arguments += before[at:]
+                break
+            continue
+        option = _wants_value(word, options)
+        if option and at == len(before):
+            rest.pending = option
+        at += bool(option)
+    return rest
+
+
+def _wants_value(word: str, options: dict[str, Any]) -> Any:
+    """Return the option whose value is the next word, if there is one."""
+    if word.startswith("--"):
+        option = options.get(word)
+        return option if option and option[1] != lean.SWITCH else None
+    for at, letter in enumerate(word[1:], 1):
+        option = options.get("-" + letter)
+        if option and option[1] != lean.SWITCH:
+            return option if at == len(word) - 1 else None
+    return None
+
+
+def _values(engine: Engine, option: Any, last: str) -> list[tuple[str, str]]:
+    """Complete the value of an option."""
+    name, kind = option
+    if isinstance(kind, tuple):
+        return [(value, "") for value in kind]
+    if name in PATHS:
+        return [FILES]
+    if name in ("env", "env_file") and "=" not in last:
+        import os
+
+        return [(f"{key}=", "") for key in sorted(os.environ)]
+    if name == "name":
+        return []
+    return [(value, "") for value in VALUES.get(name, ())]
+
+
+def _arguments(engine: Engine, metavar: str, given: set[str]) -> list[tuple[str, str]]:
+    """Complete an argument by what its metavar says it is."""
+    found: list[tuple[str, str]] = []
+    if metavar in CONTAINERS:
+        found += [(name, "container") for name in engine.containers.names()]
+    if metavar in IMAGES:
+        from rootless.oci import reference
+
+        for name in engine.images.names():
+            familiar = reference.parse(name).familiar if reference.is_valid(name) else name
+            found.append((familiar, "image"))
+    if metavar == "IMAGE":
+        found.append(("host", "this machine's own files"))
+    if metavar not in CONTAINERS and metavar not in IMAGES:
+        return [FILES]
+    return [candidate for candidate in found if candidate[0] not in given]

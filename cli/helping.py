@@ -1,0 +1,108 @@
+"""Texts around Typer: summaries and examples from docstrings, one line of each mistake.
+
+A command's docstring is its help. Its lines after `Examples:` are shown below the options as
+they stand: a line that starts with `#` explains the next.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MARK = "Examples:\n"
+
+LATER = (
+    *("-p", "-P", "--publish", "--publish-all", "--expose", "--dns"),
+    *("-m", "--memory", "--cpus", "--cpu-shares", "--pids-limit"),
+)
+"""Options of run that those who come from docker miss: networks of one's own, and limits."""
+
+OVERVIEW = """Containers without root and without a daemon.
+
+Command lines of docker and podman work as they are.
+
+Examples:
+    # what this machine can do, and what would better it
+    rootless doctor
+    # a shell in a container, from an image on disk
+    rootless load -i busybox.tar
+    rootless run -it --rm busybox
+    # the same without any image: this machine's own files, read-only
+    rootless run -it --rm host
+"""
+
+
+def description(function: Callable[..., object]) -> str:
+    """Return the help of a command: its docstring up to the examples."""
+    return unwrapped(inspect.getdoc(function) or "")
+
+
+def unwrapped(text: str) -> str:
+    """Return the paragraphs of a docstring before its examples, one line each."""
+    paragraphs = text.partition(MARK)[0].strip().split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def summary(function: Callable[..., object]) -> str:
+    """Return the first sentence of a command's help, as the overview shows it."""
+    return description(function).partition("\n")[0].rstrip(".")
+
+
+def is_option(param: Any) -> bool:
+    """Whether a parameter of the tree is an option, not an argument."""
+    return bool(param.param_type_name == "option")
+
+
+def tidy(params: Any) -> Any:
+    """Leave out of the help what says nothing: types where a metavar or a switch says it all."""
+    for param in params:
+        if not is_option(param):
+            param.display_type = lambda ctx: ""
+        elif param.is_flag:
+            param.metavar = ""
+    return params
+
+
+def examples(function: Callable[..., object] | None) -> list[str]:
+    """Return the lines of a command's examples."""
+    text = (inspect.getdoc(function) or "").partition(MARK)[2]
+    return inspect.cleandoc(text).splitlines() if text else []
+
+
+def show_examples(function: Callable[..., object] | None) -> None:
+    """Print a command's examples on standard output."""
+    lines = examples(function)
+    if not lines:
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(" Examples:", style="bold")
+    for line in lines:
+        comment = line.lstrip().startswith("#")
+        console.print(Text(f"   {line}", style="dim" if comment else "cyan"))
+    console.print()
+
+
+def message(error: Any) -> str:
+    """Return Typer's message about a mistake in the style of our own: one line, no capital."""
+    text: str = " ".join(error.format_message().split()).rstrip(".").replace("\0false", "")
+    text = text.replace("Value error, ", "")  # pydantic's
+    return text[:1].lower() + text[1:]
+
+
+def hint(error: Any) -> str:
+    """Return where to read on, for a mistake, or that it will be none."""
+    name = getattr(error, "option_name", "")
+    if name in LATER and message(error).startswith("no such option"):
+        return f"docker's {name} comes with a later version"
+    ctx = getattr(error, "ctx", None)
+    words = [ctx.info_name] if ctx is not None else ["rootless"]
+    while ctx is not None and ctx.parent is not None:
+        ctx = ctx.parent
+        words.insert(0, ctx.info_name)
+    return f"see '{' '.join(words)} --help'"

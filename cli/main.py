@@ -1,0 +1,127 @@
+"""The entry point: read the line, call the command, tell what went wrong, end.
+
+    argv ── lean.parse ──> call ──> module imported, function(engine, **given) -> exit code
+              └─ None ──> app.parse (Typer) ──> call, or its help, or a UsageError
+
+This is the only place that turns exceptions into words and exit codes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rootless import trace
+from rootless.cli import exits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command that sys.argv names and end the process.
+
+    With os._exit, which saves the interpreter's tidying up (1.6 ms of 10). Nothing here
+    relies on it: files are closed by their owners, and output is flushed by `run`.
+    """
+    os._exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """Run one command line and return its exit code. Nothing is raised."""
+    if os.environ.get("ROOTLESS_DEBUG", "0") not in ("", "0"):
+        trace.enable()
+    _open_streams()
+    try:
+        code = _flushed(_call(argv))
+    except KeyboardInterrupt:
+        code = exits.INTERRUPTED
+    except (BrokenPipeError, SystemExit):  # the latter is rich's answer to the former
+        code = exits.BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the last resort: never a traceback
+        code = _explain(error)
+    if trace.enabled():
+        _say("\n".join(trace.lines()))
+    return code
+
+
+def _open_streams() -> None:
+    """Put /dev/null where we were started without stdin, stdout or stderr.
+
+    The next file opened would get its number, and be taken for it by all that we start.
+    """
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: fd
+            os.set_inheritable(fd, True)
+            setattr(sys, name, open(fd, "r" if fd == 0 else "w", closefd=False))
+
+
+def _call(argv: list[str]) -> int:
+    from rootless.cli import lean
+
+    if argv[:1] == ["__complete"]:
+        return _complete(argv[1:])
+    call = lean.parse(argv)
+    if call is None:
+        from rootless.cli import app
+
+        parsed = app.parse(argv)
+        if isinstance(parsed, int):
+            return parsed
+        call = parsed
+    module, function, given, settings = call
+    if settings.get("debug"):
+        trace.enable()
+    trace.mark("command line read")
+    from rootless.engine import Engine
+
+    __import__(module)
+    trace.mark("command imported")
+    code = getattr(sys.modules[module], function)(Engine(settings.get("root", "")), **given)
+    trace.mark("command done")
+    return int(code)
+
+
+def _complete(typed: list[str]) -> int:
+    """Answer a shell that completes a command line."""
+    from rootless.cli import complete
+
+    return complete.complete(typed[1:] if typed[:1] == ["--"] else typed)
+
+
+def _flushed(code: int) -> int:
+    """Write out what is still buffered: on a full disk this is where it shows."""
+    sys.stdout.flush()
+    return code
+
+
+def _explain(error: Exception) -> int:
+    """Say what went wrong in one line and return the exit code."""
+    if trace.enabled():
+        import traceback
+
+        _say("".join(traceback.format_exception(error)).rstrip())
+    code = exits.ENGINE
+    if hasattr(error, "exit_code"):
+        code = error.exit_code
+        text = str(error)
+    elif isinstance(error, OSError):
+        name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        text = f"{name}{error.strerror or error}"
+    else:
+        text = f"{type(error).__name__}: {error} (a fault of rootless; --debug shows where)"
+    _say("Error: " + " ".join(text.splitlines()))
+    return code
+
+
+def _say(text: str) -> None:
+    """Write a line to standard error, which may be closed or full."""
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        pass

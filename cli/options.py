@@ -1,0 +1,226 @@
+"""Every option and argument of the command line, declared once, for Typer.
+
+A command's signature names them (`detach: opt.Detach = False`). This module is imported by
+the Typer tree alone (help, errors, and the generator of `table.py`): commands see it only
+under TYPE_CHECKING, so that running one costs no import of typer.
+
+Those of `run` and `create`, of which there are as many again, are in `run_options`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+
+def option(*names: str, about: str, panel: str | None = None, metavar: str | None = None) -> Any:
+    """Return the declaration of an option; defaults are said in `about`, where they matter."""
+    return typer.Option(
+        *names, help=about, rich_help_panel=panel, metavar=metavar, show_default=False
+    )
+
+
+def argument(metavar: str, about: str) -> Any:
+    """Return the declaration of an argument. Completion goes by its metavar."""
+    return typer.Argument(metavar=metavar, help=about, show_default=False)
+
+
+class VersionAsked(Exception):
+    """--version was given: nothing else matters."""
+
+
+def _stop(asked: bool) -> None:
+    if asked:
+        raise VersionAsked
+
+
+# ---- global ---------------------------------------------------------------------------------
+Root = Annotated[
+    str,
+    option("--root", metavar="DIR", about="Keep images and containers in DIR. (ROOTLESS_ROOT)"),
+]
+Debug = Annotated[
+    bool,
+    option("--debug", about="Show where an error arose, and how long each step took."),
+]
+Version = Annotated[
+    bool,
+    typer.Option("--version", "-v", help="Show the version.", show_default=False, callback=_stop),
+]
+
+# ---- arguments ------------------------------------------------------------------------------
+ImageName = Annotated[
+    str, argument("IMAGE", "Name, name:tag, name@digest or id; `host` is this machine.")
+]
+ImageNames = Annotated[list[str], argument("IMAGE...", "Names or ids of images.")]
+SomeImages = Annotated[list[str] | None, argument("[IMAGE]...", "Names or ids of images.")]
+Repository = Annotated[str, argument("[REPOSITORY[:TAG]]", "Only images of this name.")]
+NewNames = Annotated[list[str], argument("TARGET...", "The new names.")]
+NewName = Annotated[str, argument("[NAME]", "A name for the new image.")]
+Command = Annotated[
+    list[str] | None,
+    argument("[COMMAND] [ARG]...", "Command instead of the image's own, with its arguments."),
+]
+ExecCommand = Annotated[list[str], argument("COMMAND [ARG]...", "The command and its arguments.")]
+HostCommand = Annotated[list[str] | None, argument("[COMMAND] [ARG]...", "By default a shell.")]
+Container = Annotated[str, argument("CONTAINER", "Name or id, which may be shortened.")]
+Containers = Annotated[list[str], argument("CONTAINER...", "Names or ids, which may be shortened.")]
+SomeContainers = Annotated[
+    list[str] | None, argument("[CONTAINER]...", "Names or ids, which may be shortened.")
+]
+ContainerName = Annotated[str, argument("NAME", "The new name.")]
+Descriptors = Annotated[list[str] | None, argument("[COLUMN]...", "Descriptors, or options of ps.")]
+MaybeContainer = Annotated[str, argument("[CONTAINER]", "Name or id, which may be shortened.")]
+MaybeObjects = Annotated[
+    list[str] | None, argument("[NAME]...", "Containers or images, by name or id.")
+]
+Archive = Annotated[str, argument("FILE", "A tar archive of a root file system; - is stdin.")]
+Shell = Annotated[Literal["bash", "zsh", "fish"], argument("SHELL", "bash, zsh or fish.")]
+
+# ---- shared by several commands -------------------------------------------------------------
+All = Annotated[bool, option("--all", "-a", about="All containers.")]
+Format = Annotated[
+    str,
+    option("--format", metavar="TEMPLATE", about="json, a Go template, or `table TEMPLATE`."),
+]
+ShortFormat = Annotated[
+    str, option("--format", "-f", metavar="TEMPLATE", about="json, or a Go template.")
+]
+InspectFormat = Annotated[
+    str,
+    option("--format", "-f", metavar="TEMPLATE", about="json, docker, podman, or a Go template."),
+]
+Filter = Annotated[
+    list[str] | None,
+    option("--filter", "-f", metavar="KEY=VALUE", about="Only what fits (see below)."),
+]
+NoTrunc = Annotated[bool, option("--no-trunc", about="Do not shorten ids and commands.")]
+Quiet = Annotated[bool, option("--quiet", "-q", about="Print ids only.")]
+Silent = Annotated[bool, option("--quiet", "-q", about="Do not show progress.")]
+Input = Annotated[str, option("--input", "-i", metavar="FILE", about="Instead of stdin.")]
+Output = Annotated[str, option("--output", "-o", metavar="FILE", about="Instead of stdout.")]
+Time = Annotated[
+    int | None,
+    option(
+        "--time",
+        "--timeout",
+        "-t",
+        metavar="SECONDS",
+        about="Before it is killed. (the container's, 10)",
+    ),
+]
+
+# ---- ps -------------------------------------------------------------------------------------
+Last = Annotated[
+    int, option("--last", "-n", metavar="N", about="The N that were created last, in any state.")
+]
+NoHeading = Annotated[bool, option("--noheading", about="No line of headings.")]
+Sort = Annotated[
+    str, option("--sort", metavar="KEY", about="created, id, image, names, size, status, ...")
+]
+Latest = Annotated[bool, option("--latest", "-l", about="The one that was created last.")]
+Size = Annotated[bool, option("--size", "-s", about="Show how much each has written.")]
+
+# ---- system and boot ------------------------------------------------------------------------
+Verbose = Annotated[bool, option("--verbose", "-v", about="Each thing by itself.")]
+Quick = Annotated[bool, option("--quick", "-q", about="Do not read the contents of blobs.")]
+Repair = Annotated[bool, option("--repair", "-r", about="Mend what costs nothing.")]
+ForceRepair = Annotated[
+    bool, option("--force", "-f", about="Mend all, even if an image or a container goes.")
+]
+ForceReset = Annotated[bool, option("--force", "-f", about="Do not ask.")]
+BootAction = Annotated[
+    Literal["enable", "disable", "status"], argument("ACTION", "enable, disable or status.")
+]
+
+# ---- images ---------------------------------------------------------------------------------
+AllImages = Annotated[bool, option("--all", "-a", about="Also images without a name.")]
+Digests = Annotated[bool, option("--digests", about="Show digests.")]
+ForceImage = Annotated[bool, option("--force", "-f", about="Also where a container uses it.")]
+EveryImage = Annotated[bool, option("--all", "-a", about="All images.")]
+SaveFormat = Annotated[
+    Literal["docker-archive", "oci-archive", "oci-dir"],
+    option("--format", metavar="FORMAT", about="docker-archive, oci-archive, oci-dir. (the first)"),
+]
+Change = Annotated[
+    list[str] | None,
+    option("--change", "-c", metavar="LINE", about="A line of a Dockerfile: CMD, ENV, USER, ..."),
+]
+Message = Annotated[str, option("--message", "-m", metavar="TEXT", about="A note for the history.")]
+TlsVerify = Annotated[
+    bool, option("--tls-verify", about="Require a valid certificate. (default: true)")
+]
+PullWhen = Annotated[
+    Literal["always", "missing", "never", "newer"],
+    option("--policy", metavar="POLICY", about="always, missing, never, newer. (always)"),
+]
+PullPlatform = Annotated[
+    str, option("--platform", metavar="OS/ARCH", about="Of an image for many machines.")
+]
+
+# ---- start, kill, rm, exec, logs, inspect, ... ----------------------------------------------
+Attach = Annotated[
+    bool, option("--attach", "-a", about="Show its output, wait, and end as it ends.")
+]
+AttachInput = Annotated[
+    bool, option("--interactive", "-i", about="Attach, and pass standard input on.")
+]
+Signal = Annotated[str, option("--signal", "-s", metavar="SIGNAL", about="Name or number. (KILL)")]
+Force = Annotated[bool, option("--force", "-f", about="Kill it first if it is running.")]
+Volumes = Annotated[bool, option("--volumes", "-v", about="With its anonymous volumes.")]
+Ignore = Annotated[bool, option("--ignore", "-i", about="Do not mind where there is none.")]
+AttachKeys = Annotated[
+    str,
+    option(
+        "--detach-keys",
+        metavar="KEYS",
+        about="What leaves a terminal; empty for nothing. (ctrl-p,ctrl-q)",
+    ),
+]
+AttachSignals = Annotated[
+    bool, option("--sig-proxy", about="Pass signals on to it. (default: true)")
+]
+NoStdin = Annotated[bool, option("--no-stdin", about="Do not pass standard input on.")]
+TheLatest = Annotated[bool, option("--latest", "-l", about="The container created last.")]
+Running = Annotated[bool, option("--running", about="Only those that run.")]
+Condition = Annotated[
+    list[str] | None,
+    option(
+        "--condition",
+        metavar="STATE",
+        about="running, exited, paused, healthy, unhealthy, removed, ... (exited)",
+    ),
+]
+ExecDetach = Annotated[bool, option("--detach", "-d", about="Do not wait for the command.")]
+ExecInteractive = Annotated[bool, option("--interactive", "-i", about="Pass standard input on.")]
+ExecTty = Annotated[bool, option("--tty", "-t", about="Give the command a terminal.")]
+ExecEnv = Annotated[
+    list[str] | None, option("--env", "-e", metavar="KEY[=VALUE]", about="Set a variable.")
+]
+ExecEnvFile = Annotated[
+    list[str] | None, option("--env-file", metavar="FILE", about="Variables, one a line.")
+]
+ExecWorkdir = Annotated[str, option("--workdir", "-w", metavar="DIR", about="Start in DIR.")]
+ExecUser = Annotated[str, option("--user", "-u", metavar="USER[:GROUP]", about="Names or numbers.")]
+ExecPrivileged = Annotated[bool, option("--privileged", about="With all capabilities.")]
+Names = Annotated[bool, option("--names", about="Put the container's name before each line.")]
+Color = Annotated[bool, option("--color", about="Give each container a colour.")]
+Follow = Annotated[bool, option("--follow", "-f", about="Go on as output arrives.")]
+Tail = Annotated[str, option("--tail", "-n", metavar="N", about="Only the last N lines. (all)")]
+Since = Annotated[
+    str, option("--since", metavar="TIME", about="Only later lines: 10m, 2h30m, a date or seconds.")
+]
+Until = Annotated[str, option("--until", metavar="TIME", about="Only earlier lines.")]
+Stream = Annotated[
+    bool, option("--stream", about="Go on with what happens; false ends with now. (default: true)")
+]
+Timestamps = Annotated[bool, option("--timestamps", "-t", about="Show when each line was written.")]
+Type = Annotated[
+    Literal["container", "image", "all"],
+    option("--type", metavar="TYPE", about="container or image. (both)"),
+]
+InspectSize = Annotated[
+    bool, option("--size", "-s", about="Show how much a container has written.")
+]
+Json = Annotated[bool, option("--json", about="As JSON.")]

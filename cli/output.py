@@ -1,0 +1,180 @@
+"""How things are shown: tables, JSON, sizes and ages, in docker's words and widths.
+
+The same on a terminal and in a pipe.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rootless.cli import exits
+from rootless.oci.errors import Error
+from rootless.oci.jsonio import dumps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+
+COLUMN = 10
+"""Least width of a column, and below the gap between two: docker's tabwriter settings."""
+
+GAP = 3
+
+DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+
+
+class Row(dict[str, "Any"]):
+    """One line of a listing.
+
+    Templates may also call `methods`, and ask for `further` fields: podman's, where `json` shows
+    docker's. Neither is part of its JSON.
+    """
+
+    methods: dict[str, Callable[..., str]] = {}
+    further: dict[str, Any] = {}
+
+
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """Lay out rows, the heading among them, as docker does; every line ends with a newline."""
+    cells = [list(row) for row in rows]
+    count = max((len(row) for row in cells), default=0)
+    widths = [
+        max([COLUMN, *(len(row[at]) + GAP for row in cells if at < len(row) - 1)])
+        for at in range(count)
+    ]
+    lines = []
+    for row in cells:
+        *first, last = row or [""]
+        lines.append("".join(c.ljust(w) for c, w in zip(first, widths, strict=False)) + last + "\n")
+    return "".join(lines)
+
+
+def show(
+    rows: list[Row],
+    template: str,
+    headings: dict[str, str],
+    columns: Sequence[str],
+    *,
+    bare: bool = False,
+) -> None:
+    """Print rows: as a table of `columns`, `bare` without headings, or as `template` wants them."""
+    if template in ("", "table"):
+        lines = [] if bare else [[headings[name] for name in columns]]
+        lines += [[str(row[name]) for name in columns] for row in rows]
+        sys.stdout.write(table(lines))
+    elif template == "json":
+        sys.stdout.write("".join(dumps(row, sort_keys=True) + "\n" for row in rows))
+    else:
+        from rootless.cli.template import render_rows
+
+        sys.stdout.write(render_rows(template, rows, headings))
+
+
+def show_one(value: dict[str, Any], template: str) -> None:
+    """Print one object as --format `template` wants it; `json` is the whole."""
+    if template == "json":
+        sys.stdout.write(dumps(value, sort_keys=True) + "\n")
+    else:
+        from rootless.cli.template import Template
+
+        sys.stdout.write(Template(template).render(value) + "\n")
+
+
+def each(names: Iterable[str], action: Callable[[str], object]) -> int:
+    """Do `action` for each of `names` and print what the user typed; go on after a failure.
+
+    Return the exit code: 1 where one failed, as docker has it.
+    """
+    code = exits.OK
+    for name in names:
+        try:
+            action(name)
+        except Error as error:
+            complain(error)
+            code = exits.FAILED
+        else:
+            print(name, flush=True)
+    return code
+
+
+def complain(error: Error) -> None:
+    """Tell an error in one line, in order with what was printed before."""
+    sys.stdout.flush()
+    print(f"Error: {' '.join(str(error).splitlines())}", file=sys.stderr, flush=True)
+
+
+def pretty(value: object, indent: int = 4) -> str:
+    """Return indented JSON, without the `json` package and what it imports."""
+    return _pretty(value, " " * indent, "\n")
+
+
+def _pretty(value: object, step: str, newline: str) -> str:
+    inner = newline + step
+    if isinstance(value, dict) and value:
+        parts = (f"{dumps(str(k))}: {_pretty(v, step, inner)}" for k, v in value.items())
+        return "{" + inner + ("," + inner).join(parts) + newline + "}"
+    if isinstance(value, (list, tuple)) and value:
+        return (
+            "[" + inner + ("," + inner).join(_pretty(v, step, inner) for v in value) + newline + "]"
+        )
+    return dumps(value)
+
+
+def size(count: float, digits: int = 3) -> str:
+    """Return bytes in decimal units with so many significant digits: 4.26MB."""
+    step = 0
+    # 999.6 would become "1e+03" with three digits: the next unit says it better.
+    while step < len(DECIMAL) - 1 and float(f"{count:.{digits}g}") >= 1000:
+        count /= 1000
+        step += 1
+    return f"{count:.{digits}g}{DECIMAL[step]}"
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time roughly, in docker's words: About a minute, 3 hours."""
+    whole = int(seconds)
+    if whole < 1:
+        return "Less than a second"
+    if whole < 60:
+        return _count(whole, "second")
+    minutes = whole // 60
+    if minutes < 60:
+        return "About a minute" if minutes == 1 else f"{minutes} minutes"
+    hours = int(seconds / 3600 + 0.5)
+    if hours < 48:
+        return "About an hour" if hours == 1 else f"{hours} hours"
+    days = hours // 24
+    if days < 14:
+        return f"{days} days"
+    if days < 60:
+        return f"{days // 7} weeks"
+    if days < 730:
+        return f"{days // 30} months"
+    return f"{whole // 3600 // 24 // 365} years"
+
+
+def ago(moment: float) -> str:
+    """Return how long ago `moment` was; N/A for 0, an unknown time."""
+    return duration(max(0.0, time.time() - moment)) + " ago" if moment else "N/A"
+
+
+def when(moment: float) -> str:
+    """Return a local time as docker prints it: 2026-02-01 12:00:00 +0100 CET."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(moment))
+
+
+def quote(text: str) -> str:
+    """Return `text` in double quotes, escaped as Go's strconv.Quote does."""
+    return dumps(text)
+
+
+def shorten(text: str, width: int) -> str:
+    """Return `text`, at most `width` characters of it."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}" + ("" if number == 1 else "s")

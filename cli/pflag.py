@@ -1,0 +1,130 @@
+"""Commands and groups that read options as docker and podman do, with Go's pflag.
+
+Click, which Typer parses with, knows neither `--rm=false` nor `-e=KEY`: such words are put into
+its spelling first. Their help is tidied, and examples are added.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from rootless.cli import helping, lean
+
+if TYPE_CHECKING:
+    Base = TyperCommand
+else:
+    Base = object
+
+FALSE = "\0false"
+"""Suffix of an option's name that switches it off; no command line can contain it."""
+
+
+class Pflag(Base):
+    """What commands and groups have in common."""
+
+    def make_parser(self, ctx: Any) -> Any:
+        """Add to each switch a way to turn it off."""
+        parser: Any = super().make_parser(ctx)
+        for param in self.params:
+            if getattr(param, "is_flag", False):
+                name = f"{param.opts[0]}{FALSE}"
+                parser.add_option(param, [name], param.name, action="store_const", const=False)
+        return parser
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse `args` after they were put into Click's spelling."""
+        try:
+            return super().parse_args(ctx, self._respell(ctx, list(args)))
+        except typer.TyperException as error:
+            if getattr(error, "ctx", ctx) is None:  # so that the hint names this command's help
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters, made fit for the help."""
+        return helping.tidy(super().get_params(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Typer's help, then the examples."""
+        super().format_help(ctx, formatter)
+        helping.show_examples(self.callback)
+
+    def _respell(self, ctx: Any, rest: list[str]) -> list[str]:
+        known = {name: param for param in self.get_params(ctx) for name in param.opts}
+        done: list[str] = []
+        while rest:
+            word = rest.pop(0)
+            argument = word[:1] != "-" or word == "-"
+            if word == "--" or (argument and not ctx.allow_interspersed_args):
+                return [*done, word, *rest]
+            if argument:
+                done.append(word)
+            elif word.startswith("--"):
+                name, equals, value = word.partition("=")
+                done += _long(ctx, known.get(name), word, value if equals else None, rest)
+            else:
+                done += _short(ctx, known, word, rest)
+        return done
+
+
+class Command(Pflag, TyperCommand):
+    """A command."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line: arguments as their metavars."""
+        options = ["[OPTIONS]"] if any(map(helping.is_option, self.params)) else []
+        return options + [str(p.metavar) for p in self.params if not helping.is_option(p)]
+
+
+class Group(Pflag, TyperGroup):
+    """A group that shows its help when nothing is asked of it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the group's own options; none at all means --help."""
+        return super().parse_args(ctx, args or ["--help"])
+
+
+def _long(ctx: Any, param: Any, word: str, value: str | None, rest: list[str]) -> list[str]:
+    """Respell `--name`, `--name=value`, `--switch=false`."""
+    if param is None:
+        return [word]
+    if not param.is_flag:
+        return [word] if value is not None else [word, *_next(rest)]
+    return [word] if value is None else [_switch(ctx, param, value)]
+
+
+def _short(ctx: Any, known: dict[str, Any], word: str, rest: list[str]) -> list[str]:
+    """Respell `-it`, `-eKEY`, `-e=KEY`, `-t=false`."""
+    done = []
+    letters = word[1:]
+    while letters:
+        name, letters = f"-{letters[0]}", letters[1:]
+        param = known.get(name)
+        if param is None:
+            return [word]
+        value = letters[1:] if letters[:1] == "=" and len(letters) > 1 else None
+        if param.is_flag and value is None:
+            done.append(name)
+        elif param.is_flag:
+            done.append(_switch(ctx, param, value or ""))
+            break
+        else:
+            done.append(name)
+            done += [letters if value is None else value] if letters else _next(rest)
+            break
+    return done
+
+
+def _switch(ctx: Any, param: Any, value: str) -> str:
+    """Return the word that turns a switch on or off. `value` is what Go's ParseBool takes."""
+    if value not in lean.BOOLEANS:
+        raise typer.BadParameter(f"{value!r} is neither true nor false", ctx=ctx, param=param)
+    name: str = param.opts[0]
+    return name if lean.BOOLEANS[value] else name + FALSE
+
+
+def _next(rest: list[str]) -> list[str]:
+    return [rest.pop(0)] if rest else []

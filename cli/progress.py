@@ -1,0 +1,93 @@
+"""Progress of transfers: on a terminal only, and to standard error only."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import rich.progress
+
+    from rootless.images.progress import Progress
+
+PAUSE = 0.1
+"""Seconds between two drawings."""
+
+
+@contextmanager
+def shown(*, quiet: bool = False) -> Iterator[Progress | None]:
+    """Draw the progress of the body, if somebody is there to see it."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    bars = Bars()
+    try:
+        yield bars
+    finally:
+        bars.close()
+
+
+class Bars:
+    """One bar for each piece of work; work is reported from several threads.
+
+    Drawn by whoever reports, at most ten times a second: a drawing thread of its own would
+    forbid the engine to fork.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bars: rich.progress.Progress | None = None
+        self._tasks: dict[str, rich.progress.TaskID] = {}
+        self._drawn = 0.0
+
+    def begin(self, key: str, what: str, total: int) -> None:
+        """Add a bar."""
+        size = float(total) if total >= 0 else None
+        with self._lock:
+            self._tasks[key] = self._drawing().add_task(what, total=size, result="")
+
+    def advance(self, key: str, count: int) -> None:
+        """Move a bar on."""
+        with self._lock:
+            bars = self._drawing()
+            bars.advance(self._tasks[key], count)
+            now = time.monotonic()
+            if now - self._drawn >= PAUSE:
+                self._drawn = now
+                bars.refresh()
+
+    def end(self, key: str, result: str) -> None:
+        """Fill a bar and say what came of it."""
+        with self._lock:
+            bars = self._drawing()
+            task = next(task for task in bars.tasks if task.id == self._tasks[key])
+            total = task.total if task.total is not None else max(task.completed, 1)
+            bars.update(task.id, total=total, completed=total, result=result)
+            bars.refresh()
+
+    def close(self) -> None:
+        """Leave the bars as they are."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def _drawing(self) -> rich.progress.Progress:
+        if self._bars is None:
+            from rich import progress
+            from rich.console import Console
+
+            self._bars = progress.Progress(
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(bar_width=30),
+                progress.DownloadColumn(),
+                progress.TextColumn("{task.fields[result]}"),
+                console=Console(stderr=True),
+                auto_refresh=False,
+            )
+            self._bars.start()
+        return self._bars

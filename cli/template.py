@@ -1,0 +1,535 @@
+"""Go's text/template, as far as users of docker and podman know it from --format.
+
+    {{.Names}}  {{.State.Status}}  {{json .}}  {{index .Config.Env 0}}  {{.Label "a.b"}}
+    {{if and .A (not .B)}}..{{else if eq .C "x" "y"}}..{{else}}..{{end}}   {{with .A}}..{{end}}
+    {{range .List}}..{{else}}..{{end}}   {{range $key, $value := .Labels}}..{{break}}..{{end}}
+    {{$x := .A}}   {{.Names | upper | printf "%-10s|"}}   {{/* comment */}}   {{- trims -}}
+
+A template is read once into a tree of closures; each takes the `Scope` and returns a value (of
+an expression) or writes text (of an action). See pkg.go.dev/text/template for the language;
+`define` and `template` are left out, because nobody writes them on a command line.
+
+Two liberties: a field is also found where only its capitals differ (`.ID` for `Id`, which docker
+itself accepts in places), and a field that is missing counts as false in `if` and `with`.
+"""
+
+from __future__ import annotations
+
+from rootless.cli import functions
+from rootless.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, NoReturn, TypeAlias
+
+    Action: TypeAlias = Callable[["Scope"], None]
+    Expression: TypeAlias = Callable[["Scope"], Any]
+    Token: TypeAlias = tuple[str, Any, bool]
+    """Kind, value, and whether it stands right behind the token before it."""
+
+SPACE = " \t\r\n"
+CLOSERS = ("end", "else")
+
+
+class Missing(UsageError):
+    """A field that is not there."""
+
+
+class _Break(Exception):
+    """{{break}}"""
+
+
+class _Continue(Exception):
+    """{{continue}}"""
+
+
+class Scope:
+    """What an action sees: the dot, the variables, and where its text goes."""
+
+    def __init__(self, data: object, library: dict[str, Any]) -> None:
+        self.dot = data
+        self.variables: list[tuple[str, Any]] = [("$", data)]
+        self.library = library
+        self.text: list[str] = []
+
+    def lookup(self, name: str) -> Any:
+        """Return the value of a variable, the innermost of its name."""
+        for known, value in reversed(self.variables):
+            if known == name:
+                return value
+        return _fail(f"undefined variable {name}")
+
+    def assign(self, name: str, value: object) -> None:
+        """Change the innermost variable of this name."""
+        for at in range(len(self.variables) - 1, -1, -1):
+            if self.variables[at][0] == name:
+                self.variables[at] = (name, value)
+                return
+        _fail(f"undefined variable {name}")
+
+
+class Template:
+    """A template that was read; UsageError where it is none."""
+
+    def __init__(self, source: str) -> None:
+        parser = _Parser(_split(source))
+        self._body, closer = parser.block()
+        if closer:
+            _fail(f"unexpected {{{{{closer}}}}}")
+
+    def render(self, data: object, *, heading: bool = False) -> str:
+        """Return the text for `data`; with `heading`, for a row that holds headings."""
+        scope = Scope(data, functions.HEADINGS if heading else functions.LIBRARY)
+        try:
+            self._body(scope)
+        except (_Break, _Continue):
+            _fail("break or continue outside range")
+        return "".join(scope.text)
+
+
+def render_rows(source: str, rows: Iterable[dict[str, Any]], headings: dict[str, str]) -> str:
+    """Return one line for each row; as a table with headings where `source` starts with `table`."""
+    first, _, rest = source.partition(" ")
+    if first != "table":
+        template = Template(source)
+        return "".join(template.render(row) + "\n" for row in rows)
+    from rootless.cli.output import table
+
+    template = Template(rest.strip(" "))
+    lines = [template.render(_Headings(headings), heading=True)]
+    lines += [template.render(row) for row in rows]
+    return table([line.split("\t") for line in lines])
+
+
+class _Headings(dict[str, str]):
+    """A row of headings, whose label columns are headed by the label's last word."""
+
+    @property
+    def methods(self) -> dict[str, Any]:
+        """What can be called on it."""
+        return {"Label": _label_heading}
+
+
+def _label_heading(name: str) -> str:
+    return name.rpartition(".")[2].replace("-", " ").replace("_", " ").upper()
+
+
+def field(value: Any, name: str) -> Any:
+    """Return `value.name`. A method (`Label`) is returned to be called."""
+    if isinstance(value, dict):
+        if name in value:
+            return value[name]
+        methods: dict[str, Any] = getattr(value, "methods", {})
+        if name in methods:
+            return methods[name]
+        further: dict[str, Any] = getattr(value, "further", {})
+        if name in further:
+            return further[name]
+        folded = name.lower()
+        for key, each in value.items():
+            if key.lower() == folded:
+                return each
+        # What starts with a capital is a name of ours, and wrong; labels and options may be absent.
+        if not name[:1].isupper():
+            return None
+        known = ", ".join(sorted(value)[:60])
+        raise Missing(f"template: there is no field {name!r}", f"there are {known}")
+    if value is None and not name[:1].isupper():
+        return None
+    kind = {list: "a list", str: "text", type(None): "nothing"}.get(type(value), "a value")
+    raise Missing(f"template: there is no field {name!r} in {kind}")
+
+
+def _fail(message: str) -> NoReturn:
+    raise UsageError(f"template: {message}")
+
+
+# ---- reading: text and tokens ---------------------------------------------------------------
+def _split(source: str) -> list[str | list[Token]]:
+    """Split a template into its texts and the tokens of its actions."""
+    pieces: list[str | list[Token]] = []
+    at = 0
+    trim = False
+    while True:
+        start = source.find("{{", at)
+        text = source[at:] if start < 0 else source[at:start]
+        if trim:
+            text = text.lstrip(SPACE)
+        if start < 0:
+            pieces.append(_unescape(text))
+            return pieces
+        at = start + 2
+        if source[at : at + 1] == "-" and source[at + 1 : at + 2] in SPACE:
+            text = text.rstrip(SPACE)
+            at += 1
+        pieces.append(_unescape(text))
+        tokens, at, trim = _action(source, at)
+        if tokens:
+            pieces.append(tokens)
+
+
+def _unescape(text: str) -> str:
+    r"""Replace \t and \n, which shells leave as they are within quotes: docker does so too."""
+    return text.replace("\\t", "\t").replace("\\n", "\n")
+
+
+def _action(source: str, at: int) -> tuple[list[Token], int, bool]:
+    """Read one action up to its `}}`; return its tokens, where it ends, and whether `-}}` trims."""
+    tokens: list[Token] = []
+    while True:
+        begin = at
+        while source[at : at + 1] and source[at] in SPACE:
+            at += 1
+        glued = at == begin
+        if source.startswith("/*", at):
+            at = source.find("*/", at) + 2
+            if at < 2:
+                _fail("unclosed comment")
+        elif source.startswith("}}", at):
+            return tokens, at + 2, False
+        elif source.startswith("-}}", at) and not glued:
+            return tokens, at + 3, True
+        elif at >= len(source):
+            _fail("unclosed action: }} is missing")
+        else:
+            kind, value, at = _token(source, at)
+            tokens.append((kind, value, glued))
+
+
+def _token(source: str, at: int) -> tuple[str, Any, int]:
+    """Read one token; return its kind, its value and where it ends."""
+    char = source[at]
+    if char in "\"`'":
+        return _quoted(source, at)
+    if source.startswith(":=", at):
+        return "mark", ":=", at + 2
+    if char in "|(),=":
+        return "mark", char, at + 1
+    number = char.isdigit() or (char in "+-." and source[at + 1 : at + 2].isdigit())
+    end = at + 1
+    while end < len(source) and (
+        source[end].isalnum() or source[end] == "_" or (number and source[end] in ".+-")
+    ):
+        end += 1
+    word = source[at:end]
+    if number:
+        return "value", _number(word), end
+    if char == ".":
+        return ("field", word[1:], end) if len(word) > 1 else ("dot", "", end)
+    if char == "$":
+        return "variable", word, end
+    if char.isalpha() or char == "_":
+        return "name", word, end
+    _fail(f"unexpected {char!r}")
+
+
+def _number(word: str) -> int | float:
+    for convert in (lambda text: int(text, 0), float):
+        try:
+            return convert(word)
+        except ValueError:
+            continue
+    return _fail(f"bad number {word!r}")
+
+
+def _quoted(source: str, at: int) -> tuple[str, Any, int]:
+    """Read a string in Go's spelling: "with escapes", `raw`, or a character."""
+    quote = source[at]
+    end = at + 1
+    while end < len(source) and source[end] != quote:
+        end += 2 if source[end] == "\\" and quote != "`" else 1
+    if end >= len(source):
+        _fail("unterminated quoted string")
+    text = source[at + 1 : end]
+    if quote != "`" and "\\" in text:
+        text = text.encode("latin-1", "backslashreplace").decode("unicode_escape")
+    return "value", ord(text) if quote == "'" and len(text) == 1 else text, end + 1
+
+
+# ---- reading: the tree ----------------------------------------------------------------------
+class _Parser:
+    """Turns pieces into closures."""
+
+    def __init__(self, pieces: list[str | list[Token]]) -> None:
+        self._pieces = pieces
+        self._at = 0
+        self._tokens: list[Token] = []
+        self._next = 0
+
+    def block(self) -> tuple[Action, str]:
+        """Read up to {{end}}, {{else}} or the end of all; return the action, and what closed it."""
+        actions: list[Action] = []
+        while self._at < len(self._pieces):
+            piece = self._pieces[self._at]
+            self._at += 1
+            if isinstance(piece, str):
+                if piece:
+                    actions.append(_text(piece))
+                continue
+            self._tokens, self._next = piece, 0
+            word = piece[0][1] if piece[0][0] == "name" else ""
+            if word in CLOSERS:
+                self._next = 1
+                if word == "end":
+                    self._finish()
+                return _sequence(actions), str(word)
+            actions.append(self._action(str(word)))
+        return _sequence(actions), ""
+
+    def _action(self, word: str) -> Action:
+        if word in ("if", "with", "range"):
+            self._next = 1
+            return self._control(word)
+        if word in ("break", "continue") and len(self._tokens) == 1:
+            return _leave(_Break if word == "break" else _Continue)
+        names, operator, value = self._pipeline()
+        self._finish()
+        return _assignment(names, operator, value) if names else _output(value)
+
+    def _control(self, word: str) -> Action:
+        names, operator, condition = self._pipeline()
+        self._finish()
+        if operator == "=":
+            _fail(f"= in {word}")
+        body, closer = self.block()
+        otherwise: Action = _sequence([])
+        if closer == "else":
+            if self._next < len(self._tokens):  # {{else if ...}}
+                following = self._tokens[self._next]
+                if following[:2] not in (("name", "if"), ("name", "with")):
+                    _fail(f"unexpected {following[1]!r} after else")
+                self._next += 1
+                otherwise, closer = self._control(following[1]), "end"
+            else:
+                otherwise, closer = self.block()
+        if closer != "end":
+            _fail(f"{{{{end}}}} is missing after {{{{{word}}}}}")
+        if word == "range":
+            return _range(names, condition, body, otherwise)
+        return _branch(names, condition, body, otherwise, moves=word == "with")
+
+    def _pipeline(self) -> tuple[list[str], str, Expression]:
+        """Read `[$x[, $y] :=] command | command ...`."""
+        names: list[str] = []
+        operator = ""
+        ahead = self._tokens[self._next : self._next + 4]
+        marks = [token[1] for token in ahead if token[0] == "mark"]
+        if ahead and ahead[0][0] == "variable" and len(ahead) > 1 and ahead[1][1] in (":=", "="):
+            names, operator = [ahead[0][1]], ahead[1][1]
+        elif len(ahead) == 4 and marks[:2] in ([",", ":="], [",", "="]):
+            names, operator = [ahead[0][1], ahead[2][1]], ahead[3][1]
+        self._next += 2 * len(names)
+        value = self._command(None)
+        while self._take("|"):
+            value = self._command(value)
+        return names, operator, value
+
+    def _command(self, piped: Expression | None) -> Expression:
+        """Read a function or field with its arguments; `piped` becomes the last one."""
+        operands: list[Expression] = []
+        function = ""
+        while self._next < len(self._tokens):
+            kind, value, _ = self._tokens[self._next]
+            if kind == "mark" and value != "(":
+                break
+            if not operands and not function and kind == "name" and value not in CONSTANTS:
+                function = str(value)
+                self._next += 1
+                if function not in functions.LIBRARY and function not in LAZY:
+                    _fail(f"function {function!r} is not defined")
+                continue
+            operands.append(self._operand())
+        if not function and not operands:
+            _fail("an action without a value")
+        if piped is not None:
+            operands.append(piped)
+        if function:
+            return _call(function, operands)
+        return operands[0] if len(operands) == 1 else _method(operands[0], operands[1:])
+
+    def _operand(self) -> Expression:
+        """Read a term and the fields glued to it."""
+        kind, value, _ = self._tokens[self._next]
+        self._next += 1
+        if kind == "mark":
+            names, _, term = self._pipeline()
+            if names or not self._take(")"):
+                _fail("unclosed left parenthesis")
+        elif kind == "name":
+            term = _constant(CONSTANTS[value]) if value in CONSTANTS else _call(value, [])
+        elif kind == "value":
+            term = _constant(value)
+        elif kind == "variable":
+            term = _variable(value)
+        elif kind == "field":
+            term = _field(_dot, value)
+        else:
+            term = _dot
+        while self._next < len(self._tokens):
+            kind, value, glued = self._tokens[self._next]
+            if kind != "field" or not glued:
+                break
+            term = _field(term, value)
+            self._next += 1
+        return term
+
+    def _take(self, mark: str) -> bool:
+        if self._next < len(self._tokens) and self._tokens[self._next][:2] == ("mark", mark):
+            self._next += 1
+            return True
+        return False
+
+    def _finish(self) -> None:
+        if self._next < len(self._tokens):
+            _fail(f"unexpected {self._tokens[self._next][1]!r}")
+
+
+CONSTANTS = {"true": True, "false": False, "nil": None}
+LAZY = ("and", "or")
+"""Functions that stop evaluating their arguments when the answer is known (since Go 1.18)."""
+
+
+# ---- the tree: expressions ------------------------------------------------------------------
+def _dot(scope: Scope) -> Any:
+    return scope.dot
+
+
+def _constant(value: object) -> Expression:
+    return lambda scope: value
+
+
+def _variable(name: str) -> Expression:
+    return lambda scope: scope.lookup(name)
+
+
+def _field(term: Expression, name: str) -> Expression:
+    return lambda scope: field(term(scope), name)
+
+
+def _method(term: Expression, arguments: list[Expression]) -> Expression:
+    def evaluate(scope: Scope) -> Any:
+        target = term(scope)
+        if not callable(target):
+            _fail("a value was given arguments, but it is no function")
+        return _apply("method", target, [argument(scope) for argument in arguments])
+
+    return evaluate
+
+
+def _call(name: str, arguments: list[Expression]) -> Expression:
+    if name in LAZY:
+        return _lazy(name, arguments)
+
+    def evaluate(scope: Scope) -> Any:
+        return _apply(name, scope.library[name], [argument(scope) for argument in arguments])
+
+    return evaluate
+
+
+def _apply(name: str, target: Callable[..., Any], arguments: list[Any]) -> Any:
+    try:
+        return target(*arguments)
+    except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+        _fail(f"error calling {name}: {error}")
+
+
+def _lazy(name: str, arguments: list[Expression]) -> Expression:
+    if not arguments:
+        _fail(f"wrong number of arguments for {name}")
+
+    def evaluate(scope: Scope) -> Any:
+        value = None
+        for argument in arguments:
+            value = argument(scope)
+            if functions.truth(value) == (name == "or"):
+                break
+        return value
+
+    return evaluate
+
+
+# ---- the tree: actions ----------------------------------------------------------------------
+def _sequence(actions: list[Action]) -> Action:
+    def act(scope: Scope) -> None:
+        mark = len(scope.variables)
+        for action in actions:
+            action(scope)
+        del scope.variables[mark:]
+
+    return act
+
+
+def _text(text: str) -> Action:
+    return lambda scope: scope.text.append(text)
+
+
+def _output(value: Expression) -> Action:
+    return lambda scope: scope.text.append(functions.text(value(scope)))
+
+
+def _assignment(names: list[str], operator: str, value: Expression) -> Action:
+    if len(names) > 1:
+        _fail("two variables outside range")
+
+    def act(scope: Scope) -> None:
+        if operator == "=":
+            scope.assign(names[0], value(scope))
+        else:
+            scope.variables.append((names[0], value(scope)))
+
+    return act
+
+
+def _leave(error: type[Exception]) -> Action:
+    def act(scope: Scope) -> None:
+        raise error
+
+    return act
+
+
+def _branch(
+    names: list[str], condition: Expression, body: Action, otherwise: Action, *, moves: bool
+) -> Action:
+    """{{if}}, and {{with}} which also `moves` the dot."""
+
+    def act(scope: Scope) -> None:
+        mark, dot = len(scope.variables), scope.dot
+        try:
+            value = condition(scope)
+        except Missing:
+            value = None
+        scope.variables += [(name, value) for name in names]
+        if functions.truth(value):
+            scope.dot = value if moves else dot
+            body(scope)
+            scope.dot = dot
+        else:
+            otherwise(scope)
+        del scope.variables[mark:]
+
+    return act
+
+
+def _range(names: list[str], condition: Expression, body: Action, otherwise: Action) -> Action:
+    def act(scope: Scope) -> None:
+        items = _apply("range", functions.items, [condition(scope)])
+        if not items:
+            otherwise(scope)
+        mark, dot = len(scope.variables), scope.dot
+        for key, value in items:
+            scope.dot = value
+            scope.variables += zip(
+                names, (key, value) if len(names) == 2 else (value,), strict=False
+            )
+            try:
+                body(scope)
+            except _Break:
+                break
+            except _Continue:
+                continue
+            finally:
+                del scope.variables[mark:]
+                scope.dot = dot
+
+    return act

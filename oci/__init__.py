@@ -1,0 +1,1 @@
+"""OCI image layouts, manifests, layers, references and registries. Knows nothing of containers."""

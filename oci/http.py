@@ -1,0 +1,259 @@
+"""HTTP as registries need it: redirects that keep secrets at home, retries, bounded answers.
+
+Over urllib3, which is imported with the first request. Its errors become `HttpError` here and
+nowhere else. Redirects are followed by hand: an Authorization header goes to the origin it was
+meant for and to no other, and https never becomes http.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from urllib.parse import urljoin, urlsplit
+
+from rootless.oci.errors import RegistryError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    import urllib3
+
+    Headers = dict[str, str]
+
+MAX_REDIRECTS = 5
+MAX_ERROR = 64 << 10
+TEMPORARY = frozenset((408, 425, 429, 500, 502, 503, 504))
+"""Status codes after which the same request may succeed."""
+
+REDIRECTS = frozenset((301, 302, 303, 307, 308))
+LONGEST_PAUSE = 30.0
+"""Seconds that a server's Retry-After is obeyed for."""
+
+
+class HttpError(RegistryError):
+    """No answer, or none that helps. `temporary`: the same again may work.
+
+    `no_tls`: there is nobody, or nobody who speaks TLS, at the other end.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", *, temporary: bool = False, no_tls: bool = False
+    ) -> None:
+        super().__init__(message, hint)
+        self.temporary = temporary
+        self.no_tls = no_tls
+
+
+class Response:
+    """An answer whose body is read piece by piece. To be closed."""
+
+    def __init__(self, raw: urllib3.BaseHTTPResponse, url: str) -> None:
+        self._raw = raw
+        self.url = url
+        self.status = raw.status
+        self.headers = raw.headers
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes of the body, empty at its end. Raises HttpError."""
+        import urllib3
+
+        try:
+            return self._raw.read(size, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise HttpError(
+                f"reading {shown(self.url)} broke off: {error}", temporary=True
+            ) from error
+
+    def body(self, limit: int) -> bytes:
+        """The whole body. Raises HttpError where it is longer than `limit`."""
+        pieces: list[bytes] = []
+        size = 0
+        while data := self.read(min(limit + 1, 1 << 20)):
+            pieces.append(data)
+            size += len(data)
+            if size > limit:
+                raise HttpError(f"the answer of {shown(self.url)} is longer than {limit} bytes")
+        return b"".join(pieces)
+
+    @property
+    def length(self) -> int:
+        """The length of the body as the server says, -1 where it does not."""
+        text = self.headers.get("Content-Length", "")
+        return int(text) if text.isascii() and text.isdecimal() else -1
+
+    def abort(self) -> None:
+        """Make a `read` that waits in another thread fail at once, where urllib3 can (2.3)."""
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            self._raw.shutdown()  # type: ignore[attr-defined, unused-ignore]
+
+    def close(self) -> None:
+        """Give the connection back, or end it where the body was not read to its end."""
+        self._raw.close()
+
+    def __enter__(self) -> Response:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Client:
+    """Sends requests; may be used by several threads at once."""
+
+    attempts = 4
+    pause = 0.5
+    """Seconds before the second attempt; each further pause is twice as long."""
+
+    def __init__(self, *, verify: bool = True) -> None:
+        self._verify = verify
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
+
+    def request(
+        self,
+        url: str,
+        headers: Headers | None = None,
+        *,
+        method: str = "GET",
+        downgrade: bool = False,
+    ) -> Response:
+        """Return the answer behind all redirects, whatever its status; retry temporary faults.
+
+        `downgrade` allows a redirect from https to http. Raises HttpError without an answer.
+        """
+        for attempt in range(1, self.attempts + 1):
+            last = attempt == self.attempts
+            try:
+                response = self._follow(method, url, dict(headers or {}), downgrade)
+            except HttpError as error:
+                if last or not error.temporary:
+                    raise
+                self._sleep(attempt, "")
+                continue
+            if last or response.status not in TEMPORARY:
+                return response
+            after = response.headers.get("Retry-After", "")
+            response.close()
+            self._sleep(attempt, after)
+        raise AssertionError("unreachable")
+
+    def _sleep(self, attempt: int, after: str) -> None:
+        seconds = self.pause * 2 ** (attempt - 1) * (1 + random.random() / 4)  # noqa: S311 - no secret
+        if after.isascii() and after.isdecimal():
+            seconds = max(seconds, min(float(after), LONGEST_PAUSE))
+        time.sleep(seconds)
+
+    def _follow(self, method: str, url: str, headers: Headers, downgrade: bool) -> Response:
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._once(method, url, headers)
+            target = response.headers.get("Location", "")
+            if response.status not in REDIRECTS or not target:
+                return response
+            response.close()
+            try:
+                target = urljoin(url, target)
+                old, new = urlsplit(url), urlsplit(target)
+            except ValueError as error:
+                raise HttpError(f"{shown(url)} redirects to no URL: {error}") from error
+            if new.scheme != "https" and not (
+                new.scheme == "http" and (old.scheme == "http" or downgrade)
+            ):
+                raise HttpError(f"{shown(url)} redirects to {shown(target)}, which is not https")
+            if (old.scheme, old.netloc) != (new.scheme, new.netloc):
+                # A blob usually lies with a storage service: the registry's token is not for it.
+                headers = {k: v for k, v in headers.items() if k.lower() != "authorization"}
+            url = target
+        raise HttpError(f"{shown(url)}: more than {MAX_REDIRECTS} redirects")
+
+    def _once(self, method: str, url: str, headers: Headers) -> Response:
+        import urllib3
+
+        errors = urllib3.exceptions
+        try:
+            raw = self._pool(url).request(
+                method,
+                url,
+                headers={"User-Agent": "rootless", "Accept-Encoding": "identity", **headers},
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+                retries=False,
+                timeout=urllib3.Timeout(connect=15, read=60),
+            )
+        except errors.SSLError as error:
+            hint = "--tls-verify=false goes without a valid certificate"
+            raise HttpError(f"{shown(url)}: {_cause(error)}", hint, no_tls=True) from error
+        except (errors.NewConnectionError, errors.LocationValueError) as error:
+            hint = "rootless images lists what is here already"
+            raise HttpError(
+                f"cannot reach {shown(url)}: {_cause(error)}", hint, no_tls=True
+            ) from error
+        except (errors.HTTPError, OSError) as error:
+            raise HttpError(
+                f"{shown(url)}: {_cause(error)}", temporary=True, no_tls=True
+            ) from error
+        return Response(raw, url)
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        proxy = _proxy(url)
+        with self._lock:
+            if proxy not in self._pools:
+                self._pools[proxy] = self._new_pool(proxy)
+            return self._pools[proxy]
+
+    def _new_pool(self, proxy: str) -> urllib3.PoolManager:
+        import urllib3
+
+        options: dict[str, Any] = {"maxsize": 8}
+        if not self._verify:
+            options["cert_reqs"] = "CERT_NONE"
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        if proxy:
+            return urllib3.ProxyManager(proxy, **options)
+        return urllib3.PoolManager(**options)
+
+    @contextlib.contextmanager
+    def download(self, url: str) -> Iterator[tuple[Response, int]]:
+        """The body of a file on the web, and its length or -1. Raises HttpError."""
+        with self.request(url) as response:
+            if response.status != 200:
+                raise HttpError(f"cannot download {shown(url)}: status {response.status}")
+            yield response, response.length
+
+
+def shown(url: str) -> str:
+    """A URL fit for messages: user, password and query, where secrets are, left out."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, perhaps with a port, is this machine: docker lets those speak plain HTTP."""
+    name = urlsplit(f"//{host}").hostname or ""
+    return name in ("localhost", "::1") or name.startswith("127.")
+
+
+def _proxy(url: str) -> str:
+    """The proxy that the environment asks for, never for this machine itself, as in Go."""
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    if is_loopback(parts.netloc) or proxy_bypass(parts.hostname or ""):
+        return ""
+    return getproxies().get(parts.scheme, "")
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, in words."""
+    reason = getattr(error, "reason", None)
+    if isinstance(reason, BaseException):
+        return _cause(reason)
+    text = str(getattr(error, "strerror", None) or error)
+    # urllib3 begins with the connection, which the URL names already: only the kernel's words.
+    cause = text.rpartition("[Errno ")[2].partition("] ")[2].removesuffix(")")
+    return cause or text or type(error).__name__

@@ -1,0 +1,175 @@
+"""Reading an OCI image layout directory: index.json, manifests, configurations.
+
+This half is on the way of every command, so it reads with plain dictionaries; `oci.blobs` is the
+half that writes. Blobs appear under their digest only when verified, so they are not hashed
+again here; what another program left behind may still be damaged, and then the error names it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless.oci import jsonio
+from rootless.oci.errors import ImageError
+from rootless.oci.reference import is_digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.oci.platform import Platform
+
+    Document = dict[str, Any]
+
+REF_NAME = "org.opencontainers.image.ref.name"
+"""The annotation of an index entry that holds the image's name (image-spec, annotations.md)."""
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+INDEXES = (OCI_INDEX, DOCKER_LIST)
+MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
+
+MAX_JSON = 4 << 20
+"""Manifests above 4 MiB are refused, as registries do (distribution-spec, "Pushing Manifests")."""
+
+MAX_DEPTH = 4
+"""How deep indexes may nest."""
+
+
+class Layout:
+    """An OCI image layout at `path`. Nothing is read before it is asked for."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def index(self) -> Document:
+        """Return index.json; one without manifests where the layout does not exist yet.
+
+        Raises ImageError where it is damaged or unreadable.
+        """
+        path = f"{self.path}/index.json"
+        try:
+            document = _load(path, path)
+        except FileNotFoundError:
+            return {"schemaVersion": 2, "manifests": []}
+        manifests = document.get("manifests")
+        if not isinstance(manifests, list) or not all(map(_is_descriptor, manifests)):
+            raise ImageError(f"cannot read {path}: it is not an image index")
+        return document
+
+    def blob_path(self, digest: str) -> str:
+        """The path of a blob. Raises ImageError for what is no digest."""
+        if not is_digest(digest):
+            raise ImageError(f"malformed digest {digest[:80]!r}")
+        algorithm, _, value = digest.partition(":")
+        return f"{self.path}/blobs/{algorithm}/{value}"
+
+    def has(self, digest: str) -> bool:
+        """Whether the blob is there."""
+        return os.path.exists(self.blob_path(digest))
+
+    def document(self, digest: str) -> Document:
+        """Return the JSON object in a blob. Raises ImageError where it cannot be had."""
+        try:
+            return _load(self.blob_path(digest), digest)
+        except FileNotFoundError:
+            raise ImageError(f"blob {digest} is missing from {self.path}") from None
+
+    def manifest(
+        self, descriptor: Document, platform: Platform | None = None
+    ) -> tuple[Document, Document]:
+        """Return the descriptor and the document of the image manifest behind `descriptor`.
+
+        An index is followed to the manifest that fits `platform`, by default this machine.
+        Raises ImageError where there is none.
+        """
+        for _ in range(MAX_DEPTH):
+            document = self.document(descriptor["digest"])
+            if "manifests" not in document:
+                _check_manifest(descriptor, document)
+                return descriptor, document
+            descriptor = self._choose(descriptor, document, platform)
+        raise ImageError(f"index {descriptor['digest']} is nested too deep")
+
+    def _choose(self, index: Document, document: Document, wanted: Platform | None) -> Document:
+        from rootless.oci import platform
+
+        wanted = wanted or platform.host()
+        entries = document["manifests"]
+        if not isinstance(entries, list) or not all(map(_is_descriptor, entries)):
+            raise ImageError(f"{index['digest']} is not an image index")
+        # Programs that copy one platform out of several leave the index whole.
+        present = [entry for entry in entries if self.has(entry["digest"])]
+        chosen = platform.choose(present, wanted)
+        if chosen is None:
+            raise ImageError(f"no image for platform {wanted} in index {index['digest']}")
+        return chosen
+
+
+def name_of(descriptor: Document) -> str:
+    """The image name that an index entry carries as is, "" without one."""
+    annotations = descriptor.get("annotations")
+    name = annotations.get(REF_NAME) if isinstance(annotations, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def chain_ids(diff_ids: list[str]) -> list[str]:
+    """Return the chain ids of layers, as hexadecimal digits, lowest first.
+
+    A chain id names a layer together with all below it (image-spec, config.md "Layer ChainID").
+    """
+    chain = ""
+    result = []
+    for diff_id in diff_ids:
+        if not isinstance(diff_id, str) or not is_digest(diff_id):
+            raise ImageError(f"malformed diff id {str(diff_id)[:80]!r}")
+        chain = "sha256:" + _sha256(f"{chain} {diff_id}".encode()) if chain else diff_id
+        result.append(chain.partition(":")[2])
+    return result
+
+
+def _sha256(data: bytes) -> str:
+    # hashlib costs some 3 ms to import for its OpenSSL; the interpreter has its own as well.
+    try:
+        from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        try:
+            from _sha256 import sha256  # type: ignore[import-not-found, unused-ignore]
+        except ImportError:
+            from hashlib import sha256
+    return str(sha256(data).hexdigest())
+
+
+def _is_descriptor(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("digest"), str)
+
+
+def _check_manifest(descriptor: Document, document: Document) -> None:
+    layers = document.get("layers")
+    good = _is_descriptor(document.get("config")) and isinstance(layers, list)
+    if not good or not all(map(_is_descriptor, layers or [])):
+        raise ImageError(f"{descriptor['digest']} is not an image manifest")
+
+
+def _load(path: str, subject: str) -> Document:
+    """Read a bounded JSON object. FileNotFoundError passes; the rest becomes ImageError."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_JSON + 1)
+        if len(data) > MAX_JSON:
+            raise ImageError(f"cannot read {subject}: it is larger than 4 MiB")
+        document = jsonio.loads(data)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ImageError(f"cannot read {subject}: {error.strerror}") from error
+    except ValueError as error:
+        raise ImageError(f"cannot read {subject}: it is no JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise ImageError(f"cannot read {subject}: it is no JSON object")
+    return document

@@ -1,0 +1,202 @@
+"""The documents of images as checked structures, for what comes from outside.
+
+Decoding refuses wrong types, and only names that are used are read; the raw bytes always travel
+beside the structure, because a digest must never depend on writing JSON again. `oci-spec-python`
+is not published, and the nearest package, `opencontainers` 0.0.15, refuses OCI 1.1 manifests
+("mediaType is not valid"), so the structures are ours. The way of `run` reads plain dictionaries
+instead (`oci.layout`): msgspec takes longer to import than such a command may last.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from rootless.oci import jsonio, layout, platform
+from rootless.oci.digest import Digest
+from rootless.oci.errors import DigestError, ImageError
+
+T = TypeVar("T")
+
+LAYER_TYPES = {
+    "application/vnd.oci.image.layer.v1.tar": "",
+    "application/vnd.oci.image.layer.v1.tar+gzip": "+gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd": "+zstd",
+    "application/vnd.docker.image.rootfs.diff.tar": "",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": "+gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": "+zstd",
+}
+"""Media types of layers, and the suffix of OCI's own type for each."""
+
+COMPRESSION_SUFFIX = {"none": "", "gzip": "+gzip", "zstd": "+zstd"}
+"""What `oci.compression.compression_of` found -> suffix of the media type."""
+
+
+class Descriptor(msgspec.Struct, rename={"media_type": "mediaType"}):
+    """What points at a blob (image-spec, descriptor.md)."""
+
+    media_type: str
+    digest: str
+    size: int
+    annotations: dict[str, str] | None = None
+    platform: dict[str, Any] | None = None
+    urls: list[str] | None = None
+
+    def check(self) -> None:
+        """Raise ImageError where digest or size cannot be true."""
+        try:
+            Digest.parse(self.digest)
+        except DigestError as error:
+            raise ImageError(error.message) from error
+        if self.size < 0:
+            raise ImageError(f"blob {self.digest} claims {self.size} bytes")
+
+
+class Manifest(msgspec.Struct, rename={"media_type": "mediaType", "version": "schemaVersion"}):
+    """An image manifest of OCI, or docker's version 2, schema 2, which differs in names only."""
+
+    version: int
+    config: Descriptor
+    layers: list[Descriptor]
+    media_type: str = ""
+    annotations: dict[str, str] | None = None
+
+    def check(self) -> None:
+        """Raise ImageError for what cannot be an image that runs."""
+        self.config.check()
+        if self.config.media_type not in (layout.OCI_CONFIG, layout.DOCKER_CONFIG):
+            raise ImageError(
+                f"this is no container image but an artifact of type {self.config.media_type[:80]}"
+            )
+        for layer in self.layers:
+            layer.check()
+            _check_layer_type(layer)
+
+    @property
+    def is_docker(self) -> bool:
+        """Whether any media type is docker's, so that the manifest must be told in OCI's words."""
+        types = [self.media_type, self.config.media_type, *(x.media_type for x in self.layers)]
+        return any("vnd.docker." in kind for kind in types)
+
+
+class Index(msgspec.Struct, rename={"media_type": "mediaType", "version": "schemaVersion"}):
+    """An image index of OCI, or docker's manifest list."""
+
+    version: int
+    manifests: list[Descriptor]
+    media_type: str = ""
+
+
+class RootFs(msgspec.Struct):
+    """What the configuration says of the layers."""
+
+    diff_ids: list[str]
+    type: str = "layers"
+
+
+class Config(msgspec.Struct):
+    """The part of an image's configuration that loading depends on."""
+
+    rootfs: RootFs
+    architecture: str = ""
+    os: str = ""
+    variant: str = ""
+    config: dict[str, Any] | None = None
+
+
+class DockerImage(msgspec.Struct, rename="pascal"):
+    """One image in the manifest.json of a docker archive."""
+
+    config: str
+    layers: list[str]
+    repo_tags: list[str] | None = None
+
+
+def decode(data: bytes, kind: type[T], subject: str) -> T:
+    """Return the checked structure in `data`. Raises ImageError, which names `subject`."""
+    if len(data) > layout.MAX_JSON:
+        raise ImageError(f"cannot read {subject}: it is larger than 4 MiB")
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ImageError(f"cannot read {subject}: {error}") from error
+
+
+def encode(value: object) -> bytes:
+    """Return compact JSON of a document made here."""
+    return jsonio.dumps(value).encode()
+
+
+def kind_of(data: bytes, declared: str, subject: str) -> str:
+    """Return `index` or `manifest`, for a document that `declared` as its media type.
+
+    A document whose fields fit both, or whose own media type is of the other kind, could mean
+    different images to different readers (CVE-2021-41190) and is refused with ImageError.
+    """
+    raw = decode(data, dict[str, Any], subject)
+    if raw.get("schemaVersion") == 1 or "fsLayers" in raw:
+        raise ImageError(
+            f"{subject} is a docker manifest of schema 1, which is not supported",
+            "push the image again with any docker since 2017, or ask its maker to",
+        )
+    many = "manifests" in raw
+    if many and ("layers" in raw or "config" in raw or "fsLayers" in raw):
+        raise ImageError(f"{subject} is ambiguous: an index and a manifest at once")
+    for media_type in (declared, raw.get("mediaType")):
+        if media_type in layout.INDEXES and not many:
+            raise ImageError(f"{subject} is ambiguous: its media type is that of an index")
+        if media_type in layout.MANIFESTS and many:
+            raise ImageError(f"{subject} is ambiguous: its media type is that of a manifest")
+    return "index" if many else "manifest"
+
+
+def choose(entries: list[Descriptor], wanted: platform.Platform) -> Descriptor | None:
+    """Return the manifest of an index that fits `wanted`, None where none does."""
+    documents = [{"platform": entry.platform, "entry": entry} for entry in entries]
+    best = platform.choose(documents, wanted)
+    return best["entry"] if best else None
+
+
+def to_oci(manifest: Manifest) -> bytes:
+    """Return a docker manifest as an OCI one: other media types, the same blobs.
+
+    OCI layouts hold OCI types only; skopeo and umoci skip others. The caller keeps the original
+    and its digest, which is what a registry knows the image by.
+    """
+    config = {
+        "mediaType": layout.OCI_CONFIG,
+        "digest": manifest.config.digest,
+        "size": manifest.config.size,
+    }
+    layers = [
+        {
+            "mediaType": layout.OCI_LAYER + LAYER_TYPES[layer.media_type],
+            "digest": layer.digest,
+            "size": layer.size,
+        }
+        for layer in manifest.layers
+    ]
+    return make_manifest(config, layers)
+
+
+def make_manifest(config: dict[str, Any], layers: list[dict[str, Any]]) -> bytes:
+    """Return a new OCI manifest."""
+    document = {
+        "schemaVersion": 2,
+        "mediaType": layout.OCI_MANIFEST,
+        "config": config,
+        "layers": layers,
+    }
+    return encode(document)
+
+
+def _check_layer_type(layer: Descriptor) -> None:
+    if "foreign" in layer.media_type or "nondistributable" in layer.media_type:
+        # Fetching such layers from the URLs in a manifest sent credentials to strangers
+        # (CVE-2020-15157); they only ever held parts of Windows.
+        raise ImageError(f"layer {layer.digest} is a foreign layer, which is refused")
+    if layer.media_type.endswith("+encrypted"):
+        raise ImageError(f"layer {layer.digest} is encrypted, which is not supported")
+    if layer.media_type not in LAYER_TYPES:
+        raise ImageError(f"layer {layer.digest} is of unknown type {layer.media_type[:80]!r}")

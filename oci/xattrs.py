@@ -1,0 +1,47 @@
+"""Extended attributes of a layer's entries: which are set, in which form, in which order."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+CAPABILITY = b"security.capability"
+
+REFUSED = frozenset((errno.EPERM, errno.ENOTSUP, errno.EACCES, errno.EINVAL, errno.ENODATA))
+"""What a kernel or file system says that does not take an attribute; anything else is a fault."""
+
+_UNION = (b"user.overlay.", b"trusted.overlay.", b"user.fuseoverlayfs.", b"user.containers.")
+
+
+def set_all(fd: int, xattrs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Set the attributes of the open file, and return those that were refused.
+
+    Attributes that would speak to the union file system are dropped, and `security.*` but
+    capabilities, which are the host's policy (SELinux labels in images of Fedora's). Capabilities
+    come last: writing any other attribute may clear none, but chown before this did.
+    Raises OSError for faults such as a full disk.
+    """
+    refused = []
+    for name, value in sorted(xattrs, key=lambda pair: pair[0] == CAPABILITY):
+        if name.startswith(_UNION) or (name.startswith(b"security.") and name != CAPABILITY):
+            continue
+        data = capability(value) if name == CAPABILITY else value
+        try:
+            os.setxattr(fd, name, data)
+        except OSError as error:
+            if error.errno not in REFUSED:
+                raise
+            refused.append((name, value))
+    return refused
+
+
+def capability(value: bytes) -> bytes:
+    """Return a `security.capability` as version 2, which the kernel ties to our namespace.
+
+    Version 3 names the root of the user namespace where it was made, a number that means nothing
+    here. Setting version 2 from inside a namespace makes the kernel store version 3 with the
+    right one (capabilities(7), "Namespaced file capabilities"; Linux 4.14).
+    """
+    if len(value) == 24 and value[3] == 3:
+        return value[:3] + b"\x02" + value[4:20]
+    return value

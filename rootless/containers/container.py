@@ -1,0 +1,593 @@
+"""One container: its record, its state, and what can be done with it."""
+
+from __future__ import annotations
+
+import os
+import select
+
+from rootless import trace
+from rootless.errors import Conflict, HostError, NotFound, StoreError
+from rootless.runtime import removal
+from rootless.store import records
+from rootless.store.paths import Paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from rootless.containers.options import Record
+    from rootless.containers.starting import Started
+else:
+    import _signal
+
+
+STOPPED = "stopped"
+"""Name of the file that says: its end was meant, so nobody restarts it."""
+
+_KEPT = "kept"
+"""Name of the file that says: --rm does not remove it this time, for it starts again at once."""
+
+DETACH_KEYS = "ctrl-p,ctrl-q"
+"""docker's and podman's way out of a terminal."""
+
+
+class State:
+    """What became of a container, at one moment."""
+
+    def __init__(self, values: dict[str, Any], *, alive: bool, paused: bool = False) -> None:
+        """`alive` is whether its supervisor lives, `paused` whether its processes are frozen."""
+        self.values = values
+        self.status: str = values.get("status", "created")
+        if self.status == "damaged":
+            self.status = "running" if alive else "exited"
+        self.running = alive and self.status == "running"
+        """Whether its processes are there, frozen or not."""
+        self.active = self.running or (alive and self.status == "restarting")
+        """Whether it runs, or will by itself (docker's State.Running)."""
+        if self.running and paused:
+            self.status = "paused"
+        self.pid: int = values.get("pid", 0) if self.running else 0
+        self.supervisor: int = values.get("supervisor", 0) if self.active else 0
+        self.started: float = values.get("started", 0.0)
+        self.finished: float = values.get("finished", 0.0)
+        self.exit_code: int = 0 if self.running else values.get("exit_code", 0)
+        self.error: str = values.get("error", "")
+        self.restart_count: int = values.get("restart_count", 0)
+        self.health: str = values.get("health", "") if self.running else ""
+        """starting, healthy or unhealthy; empty without a check."""
+        self.degraded: list[str] = values.get("degraded", [])
+        """What the kernel or an outer container refused, and what was done instead."""
+
+
+class Container:
+    """A container of the store."""
+
+    def __init__(self, paths: Paths, record: Record) -> None:
+        self._paths = paths
+        self.root = paths.root
+        """The data directory."""
+        self.record = record
+        self.id = record["id"]
+        self.name = record["name"]
+        self.directory = f"{paths.containers}/{self.id}"
+
+    # -- what is
+
+    def state(self, *, locked: bool = False) -> State:
+        """Read the state. A container runs if and only if its supervisor lives.
+
+        One whose supervisor was killed is mended on the way: what is left of it is ended and its
+        end is written down. `locked` says whether the caller has the container's lock.
+        """
+        while True:
+            alive = records.is_claimed(f"{self.directory}/alive")
+            values = self._read_state()
+            if alive or values.get("status") not in ("running", "restarting"):
+                # A supervisor that still starts, or already cleans up, is not running.
+                return State(values, alive=alive, paused=alive and self._is_paused())
+            if records.is_claimed(f"{self.directory}/alive"):
+                continue  # it was started between the two looks
+            from rootless.containers.recovery import bury
+
+            ended = bury(self, values, locked=locked)
+            if ended is not None:
+                return State(ended, alive=False)
+
+    def look(self) -> State:
+        """Read the state as it is written, and mend nothing."""
+        alive = records.is_claimed(f"{self.directory}/alive")
+        return State(self._read_state(), alive=alive, paused=alive and self._is_paused())
+
+    def _is_paused(self) -> bool:
+        return os.path.exists(f"{self.directory}/paused")
+
+    def _read_state(self) -> dict[str, Any]:
+        try:
+            values: dict[str, Any] = records.read_record(f"{self.directory}/state.json")
+            if isinstance(values["status"], str):
+                return values
+        except FileNotFoundError:
+            return {}
+        except (StoreError, KeyError):
+            pass
+        # Nothing of it can be believed. Whether it runs says the life lock.
+        return {"status": "damaged", "exit_code": 255, "error": "state.json is damaged"}
+
+    # -- life
+
+    def start(
+        self,
+        *,
+        attach: bool = False,
+        stdin: bool | None = None,
+        detach_keys: str = DETACH_KEYS,
+        sig_proxy: bool = True,
+    ) -> int:
+        """Start it; attached, serve its output and input until it ends and return its exit code.
+
+        `stdin` is whether to pass standard input on, by default if the container takes any. The
+        keys leave a terminal, and the container running: then the code is 0. A running container
+        is left as it is, or attached to. Raises LaunchError and its subclasses, HostError,
+        StoreError.
+        """
+        try:
+            # Loading takes long enough to be interrupted. Ctrl-C waits for its end, because the
+            # import machinery loses an exception that comes in one of its callbacks.
+            before = _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGINT})
+            try:
+                from rootless.containers import attach as attaching
+                from rootless.containers import starting as _starting  # noqa: F401 - for _launch
+            finally:
+                _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+
+            wishes = attaching.Wishes(self, stdin=stdin, detach_keys=detach_keys)
+            signals = attaching.Signals() if attach and sig_proxy else None
+            started = self._launch(attach=attach)
+        except BaseException:  # Ctrl-C among them
+            if self.record["rm"]:
+                self._abandon()
+            raise
+        trace.mark("container running")
+        if not attach:
+            return 0
+        if started is None or started.stream is None:
+            return attaching.join(self, wishes, signals)
+        code = attaching.serve(started.stream, wishes, signals)
+        if code is None:
+            return 0  # the user has left, the container goes on
+        # It has nothing left to do. Where no init reaps orphans (in many containers) it would
+        # stay as a zombie.
+        if self.record["restart"] == "no":
+            os.waitpid(started.supervisor, 0)
+        return code
+
+    def attach(
+        self, *, stdin: bool = True, detach_keys: str = DETACH_KEYS, sig_proxy: bool = True
+    ) -> int:
+        """Serve the output and input of the running container until it ends; see `start`.
+
+        Return its exit code, 0 where the user leaves before. Raises Conflict where it does not
+        run, HostError where its supervisor does not answer.
+        """
+        from rootless.containers import attach as attaching
+
+        wishes = attaching.Wishes(self, stdin=stdin, detach_keys=detach_keys)
+        return attaching.join(self, wishes, attaching.Signals() if sig_proxy else None)
+
+    def _launch(self, *, attach: bool) -> Started | None:
+        """Start it; None where it runs already."""
+        from rootless.containers.starting import start
+
+        held = self._lock()
+        try:
+            if self.state(locked=True).active:
+                return None
+            if not os.path.isdir(self.directory):  # its supervisor was killed, and it was --rm
+                raise NotFound(f"no such container: {self.name}")
+            self._forget_stop()
+            return start(self._paths, self.record, self.directory, attach=attach)
+        finally:
+            os.close(held)
+
+    def restart(self, timeout: int | None = None) -> None:
+        """Stop it, if it runs, and start it again; --rm does not remove it in between."""
+        if self.state().active:
+            flag = f"{self.directory}/{_KEPT}"
+            if self.record["rm"]:
+                os.close(os.open(flag, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            try:
+                self.stop(timeout)
+            finally:
+                _unlink(flag)
+        self.start()
+        self._tell("restart")
+
+    def _tell(self, action: str, **attributes: str) -> None:
+        from rootless.containers import happening
+
+        happening.tell(self._paths.root, self.record, action, **attributes)
+
+    def _forget_stop(self) -> None:
+        _unlink(f"{self.directory}/{STOPPED}")
+
+    def _stop_for_good(self) -> bool:
+        """Say that its end is meant: its supervisor does not restart it, nor does a boot.
+
+        Return whether nobody has said so before.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            os.close(os.open(f"{self.directory}/{STOPPED}", flags, 0o600))
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            raise NotFound(f"no such container: {self.name}") from None
+        except OSError:
+            return False  # a read-only or full disk: it ends all the same
+        return True
+
+    def _abandon(self) -> None:
+        """Remove it, for its start has failed; but not if it runs."""
+        try:
+            self.remove()
+        except (Conflict, NotFound):
+            pass
+
+    def _lock(self) -> int:
+        try:
+            held = records.lock(self.directory)
+        except FileNotFoundError:
+            raise NotFound(f"no such container: {self.name}") from None
+        assert held is not None  # noqa: S101 - only without waiting
+        return held
+
+    def kill(self, signal: str | int = "KILL") -> None:
+        """Send a signal to the main process. Raises Conflict where nothing runs."""
+        from rootless.containers.values import signal_number
+
+        number = signal if isinstance(signal, int) else signal_number(signal)
+        ends = (_signal.SIGKILL, _signal.SIGTERM, _signal.SIGINT, self.record["stop_signal"])
+        said = number in ends and self._stop_for_good()
+        if not self.send_signal(number) and not self._end_restarting():
+            if said:
+                self._forget_stop()
+            raise Conflict(
+                f"cannot kill container {self.name}: it is not running", "rootless ps lists those"
+            )
+        self._tell("kill", signal=str(int(number)))
+
+    def _end_restarting(self) -> bool:
+        """End the wait of a container that is about to restart; False where it does not wait."""
+        from rootless.linux import process as linux_process
+
+        state = self.state()
+        if not state.active or state.running:
+            return False
+        supervisor = os.pidfd_open(state.values["supervisor"])
+        try:
+            if self.state().values.get("supervisor") == state.values["supervisor"]:
+                linux_process.pidfd_send_signal(supervisor, _signal.SIGTERM)
+        except ProcessLookupError:
+            pass  # it has just ended
+        finally:
+            os.close(supervisor)
+        return True
+
+    def send_signal(self, number: int) -> bool:
+        """Send a signal to the main process; False where the container does not run."""
+        # Not at the top: ctypes is a quarter of what `ps` and `inspect` take, which need none.
+        from rootless.linux import process as linux_process
+
+        opened = self._open("pid")
+        if opened is None:
+            return False
+        try:
+            linux_process.pidfd_send_signal(opened, number)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(opened)
+        return True
+
+    def _open(self, key: str) -> int | None:
+        """Return a pidfd of the process that the state names under `key`; None where it has ended.
+
+        The state is read again after the pid was opened: while the supervisor lives and says
+        "running" it has not reaped init, so the pid cannot have become somebody else's.
+        """
+        state = self.look()
+        if not (state.active if key == "supervisor" else state.running):
+            return None
+        try:
+            opened = os.pidfd_open(state.values[key])
+        except (OSError, KeyError, TypeError):
+            return None
+        again = self.look()
+        if again.active and again.values.get(key) == state.values[key]:
+            return opened
+        os.close(opened)
+        return None
+
+    def stop(self, timeout: int | None = None) -> None:
+        """Send the stop signal, after `timeout` seconds SIGKILL, and wait for the end.
+
+        A container that does not run is left as it is. A negative timeout waits for ever. Raises
+        HostError where the supervisor is stopped itself.
+        """
+        seconds = self.record["stop_timeout"] if timeout is None else timeout
+        os.close(self._lock())  # a start that is under way comes first
+        self._stop_for_good()
+        state = self.look()
+        ran = state.active
+        if state.status == "paused":
+            self.unpause()
+        try:
+            alive = os.open(f"{self.directory}/alive", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            if self.send_signal(self.record["stop_signal"]):
+                wait = seconds * 1000 if seconds >= 0 else None
+                init = self._open("pid")
+                if init is not None:
+                    if not _ended(init, wait):
+                        self.send_signal(_signal.SIGKILL)
+                    os.close(init)
+            elif not self._end_restarting() and self.state().active:
+                from rootless.containers.recovery import end_holder
+
+                end_holder(f"{self.directory}/alive")  # the pids are lost with the record
+            self._check_supervisor(state.values.get("supervisor", 0))
+            # Not for the supervisor's end: it may have to wait for a slow client.
+            records.await_release(alive)
+            if ran:
+                self._tell("stop")
+        finally:
+            os.close(alive)
+
+    def _check_supervisor(self, pid: int) -> None:
+        """Raises HostError where it cannot do its part, because somebody has stopped it."""
+        from rootless.linux.process import is_stopped
+
+        try:
+            stands = is_stopped(pid) and records.is_claimed(f"{self.directory}/alive")
+        except OSError:
+            return  # it has ended
+        if stands:
+            raise HostError(
+                f"the supervisor of container {self.name} is stopped",
+                f"kill -CONT {pid} lets it clean up",
+            )
+
+    def wait(self, conditions: Sequence[str] = ()) -> int:
+        """Wait until it has ended, or until one of the conditions is met; return the exit code.
+
+        -1 where it has not ended then. For the conditions see `waiting`.
+        """
+        from rootless.containers.waiting import wait
+
+        return wait(self, conditions)
+
+    def pause(self) -> str:
+        """Let all its processes stand still; return how: "freezer", or "signal" without one.
+
+        Raises Conflict where it does not run or stands still already.
+        """
+        from rootless.containers.pausing import pause
+
+        return pause(self)
+
+    def unpause(self) -> None:
+        """Let its processes go on. Raises Conflict where they do not stand still."""
+        from rootless.containers.pausing import unpause
+
+        unpause(self)
+
+    def remove(self, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove it and all that is its own; with `force` kill it first.
+
+        Raises Conflict for a running container, NotFound where somebody else was faster.
+        """
+        while not self._remove(volumes=volumes):
+            if not force:
+                raise Conflict(
+                    f"container {self.name} is running", "stop it first, or use rm --force"
+                )
+            self.stop(0)  # perhaps not for the first time: somebody may start it again meanwhile
+
+    def _remove(self, *, volumes: bool) -> bool:
+        """Remove it, unless it runs: then return False."""
+        if self.record["rm"] and not os.path.isdir(self.directory):
+            return True  # its supervisor has done it
+        held = self._lock()
+        try:
+            if self.state(locked=True).active:
+                return False
+            dispose(self._paths, self.record, volumes=volumes or self.record["rm"])
+            return True
+        finally:
+            os.close(held)
+
+    def dispose(self) -> None:
+        """Delete what is left of it; the caller holds its lock and knows that nothing runs."""
+        dispose(self._paths, self.record, volumes=True)
+
+    # -- talk
+
+    def execute(
+        self,
+        command: list[str],
+        *,
+        interactive: bool = False,
+        tty: bool = False,
+        detach: bool = False,
+        env: list[str] | None = None,
+        env_file: list[str] | None = None,
+        workdir: str = "",
+        user: str = "",
+        privileged: bool = False,
+        dies: bool = False,
+        detach_keys: str = DETACH_KEYS,
+    ) -> int:
+        """Run a command inside; return its exit code, 0 at once when detached.
+
+        With `dies` it ends when this process does. Raises Conflict where the container does not
+        run, LaunchError and its subclasses.
+        """
+        from rootless.containers.execution import execute, process_for
+
+        state = self.state()
+        if not state.running:
+            raise Conflict(f"container {self.name} is not running", "start it first")
+        if state.status == "paused":
+            raise Conflict(f"container {self.name} is paused", "unpause it first")
+        process = process_for(
+            self.record,
+            command,
+            tty=tty,
+            env=env or [],
+            env_file=env_file or [],
+            workdir=workdir,
+            user=user,
+            privileged=privileged,
+        )
+        init = self._open("command_pid")
+        if init is None:
+            raise Conflict(f"container {self.name} is not running", "start it first")
+        try:
+            return execute(
+                self._paths,
+                self.record,
+                process,
+                init,
+                interactive=interactive,
+                detach=detach,
+                privileged=privileged,
+                dies=dies,
+                detach_keys=detach_keys,
+            )
+        finally:
+            os.close(init)
+
+    def logs(
+        self,
+        *,
+        follow: bool = False,
+        tail: int = -1,
+        since: float = 0.0,
+        until: float = 0.0,
+        timestamps: bool = False,
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yield (stream, bytes) of what it has written, and with `follow` of what it will.
+
+        `tail` counts lines, -1 is all; `since` and `until` are seconds since the epoch, 0 is none.
+        """
+        from rootless.containers.logs import read, stamped
+
+        middle = {1: False, 2: False}
+        entries = read([self], follow=follow, tail=tail, since=since, until=until)
+        for _, entry in entries:
+            shown = stamped(entry) if timestamps and not middle[entry.stream] else b""
+            middle[entry.stream] = not entry.whole
+            yield entry.stream, shown + entry.data
+
+    def check_health(self) -> int:
+        """Have the supervisor run the health check now; return its exit code.
+
+        Raises Conflict where nothing runs or there is no check, HostError.
+        """
+        from rootless.containers.attach import ask_for_check
+        from rootless.containers.settings import has_check
+
+        if not has_check(self.record):
+            raise Conflict(f"container {self.name} has no health check")
+        if not self.state().running:
+            raise Conflict(f"container {self.name} is not running", "start it first")
+        return ask_for_check(self)
+
+    def inspect(self) -> dict[str, Any]:
+        """Return all about it in docker's shape."""
+        from rootless.containers.inspect import inspect
+        from rootless.containers.settings import has_check
+
+        health, sessions = None, []
+        if has_check(self.record):
+            from rootless.containers.health import result
+
+            health = result(self.directory)
+        state = self.state()
+        if state.running and os.path.isdir(f"{self.directory}/exec"):
+            from rootless.containers.sessions import running
+
+            sessions = running(self.directory)
+        return inspect(self.record, state, health=health, sessions=sessions)
+
+    def open_supervisor(self) -> int | None:
+        """Return a pidfd of the supervisor, None where nothing runs. The caller closes it."""
+        return self._open("supervisor")
+
+
+def after_exit(root: str, directory: str) -> None:
+    """In the supervisor, last of all: remove the container if it was started with --rm."""
+    try:
+        record: Record = records.read_record(f"{directory}/config.json")
+    except (FileNotFoundError, StoreError):
+        return  # removed meanwhile, or beyond help
+    if record["rm"] and not os.path.exists(f"{directory}/{_KEPT}"):
+        dispose(Paths(root), record, volumes=True)
+
+
+def dispose(paths: Paths, record: Record, *, volumes: bool) -> None:
+    """Delete a container that does not run: its name, its directory, its anonymous volumes."""
+    base = paths.containers
+    directory = f"{base}/{record['id']}"
+    held = waited = None
+    try:
+        # The lock says that the trash is not left over. Who calls us may have it already.
+        held = records.lock(directory, wait=False)
+        # Whoever waits for the container's end reads the exit code under a shared lock.
+        waited = records.lock(f"{directory}/alive")
+    except OSError:
+        pass  # it was never started
+    if volumes:
+        for volume in record["volumes"]:
+            if volume["anonymous"]:
+                path = f"{paths.volumes}/{volume['name']}"
+                removal.discard(paths, path, f"{paths.volumes}/.gone-{volume['name']}")
+    try:
+        removal.discard(paths, directory, f"{base}/.gone-{record['id']}")
+        if not record["rm"]:
+            records.sync_directory(base)
+    except OSError as error:
+        raise StoreError(
+            f"cannot remove container {record['name']}: {error.strerror}", records.remedy(error)
+        ) from error
+    finally:
+        for fd in (held, waited):
+            if fd is not None:
+                os.close(fd)
+    from rootless.containers import happening
+
+    happening.tell(paths.root, record, "destroy")
+    name = f"{base}/.names/{record['name']}"
+    try:
+        if os.readlink(name) == record["id"]:
+            os.unlink(name)
+    except OSError:
+        pass  # taken over already
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # it was not there
+
+
+def _ended(pidfd: int, milliseconds: int | None) -> bool:
+    """Wait until the process ends, at most so long; return whether it did."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(milliseconds))

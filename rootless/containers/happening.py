@@ -1,0 +1,22 @@
+"""The events of containers, with the attributes that docker gives them."""
+
+from __future__ import annotations
+
+from rootless.store import events
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.containers.options import Record
+
+
+def tell(root: str, record: Record, action: str, **attributes: str) -> None:
+    """Record what happened to a container: its labels, its image and its name go with it."""
+    events.record(
+        root, "container", action, record["id"], record["name"], {**about(record), **attributes},
+        durable=not record["rm"] and not action.startswith("exec"),
+    )  # fmt: skip
+
+
+def about(record: Record) -> dict[str, str]:
+    """Return the attributes that all events of a container have."""
+    return {**record["labels"], "image": record["image"], "name": record["name"]}

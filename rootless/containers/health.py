@@ -1,0 +1,180 @@
+"""Health checks from this side: what the image and the options ask for, and running one."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rootless.errors import Error, UsageError
+from rootless.oci import jsonio
+from rootless.store import records
+from rootless.store.paths import Paths
+from rootless.times import span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from rootless.containers.options import (
+        CreateOptions,
+        Healthcheck,
+        HealthExtras,
+        Record,
+        StartupCheck,
+    )
+    from rootless.runtime.health import Checks
+
+_SECOND = 1_000_000_000
+_ACTIONS = ("none", "kill", "restart", "stop")
+
+_TIMES = {
+    "health_interval": ("Interval", "30s"),
+    "health_timeout": ("Timeout", "30s"),
+    "health_start_period": ("StartPeriod", "0s"),
+    "health_start_interval": ("StartInterval", "5s"),
+}
+"""Option -> key in the image's configuration, and docker's default for what is 0 there."""
+
+_STARTUP = ("interval", "timeout", "retries", "success")
+
+
+def check(asked: CreateOptions) -> tuple[Healthcheck, HealthExtras]:
+    """Parse the options; only what was given is in the first part. Raises UsageError."""
+    given: Healthcheck = {}
+    for option, (key, _) in _TIMES.items():
+        if text := asked.get(option):
+            given[key] = _nanoseconds(str(text), option)  # type: ignore[literal-required]
+    if asked.get("health_retries", 0) < 0:
+        raise UsageError("--health-retries: a number of failures, 0 for the default")
+    if asked.get("health_retries"):
+        given["Retries"] = asked["health_retries"]
+    if "health_cmd" in asked:
+        given["Test"] = _test(asked["health_cmd"], "--health-cmd")
+    if asked.get("no_healthcheck"):
+        if given:
+            raise UsageError("--no-healthcheck and --health-... exclude each other")
+        given["Test"] = ["NONE"]
+    action = asked.get("health_on_failure", "none") or "none"
+    if action not in _ACTIONS:
+        raise UsageError(f"--health-on-failure: unknown action {action!r}", ", ".join(_ACTIONS))
+    if action == "restart" and asked.get("restart", "no") not in ("", "no"):
+        raise UsageError("--health-on-failure restart and --restart exclude each other")
+    return given, {"on_failure": action, "startup": _startup_check(asked)}
+
+
+def _startup_check(asked: CreateOptions) -> StartupCheck | None:
+    if "health_startup_cmd" not in asked:
+        for name in _STARTUP:
+            if asked.get(f"health_startup_{name}"):
+                raise UsageError(f"--health-startup-{name} needs a --health-startup-cmd")
+        return None
+    return {
+        "test": _test(asked["health_startup_cmd"], "--health-startup-cmd"),
+        "interval": _nanoseconds(asked.get("health_startup_interval") or "30s", "") / _SECOND,
+        "timeout": _nanoseconds(asked.get("health_startup_timeout") or "30s", "") / _SECOND,
+        "retries": asked.get("health_startup_retries", 0),
+        "successes": max(1, asked.get("health_startup_success", 0)),
+    }
+
+
+def compose(image: Healthcheck | None, given: Healthcheck) -> Healthcheck | None:
+    """Return the check of a container: the image's with what was given; None where none is meant.
+
+    Raises UsageError where only the details of a check are there.
+    """
+    merged: Healthcheck = {**(image or {}), **given}
+    test = merged.get("Test") or []
+    if not test:
+        if given:
+            raise UsageError("--health-... options need a --health-cmd: the image has no check")
+        return None
+    return merged
+
+
+def _test(text: str, option: str) -> list[str]:
+    """Parse a command: a shell's, or a JSON list of words (podman)."""
+    if text.startswith("["):
+        try:
+            words = jsonio.loads(text)
+        except ValueError:
+            words = None
+        if isinstance(words, list) and words and all(isinstance(word, str) for word in words):
+            return words if words[0] in ("NONE", "CMD", "CMD-SHELL") else ["CMD", *words]
+    if not text.strip():
+        raise UsageError(f"{option}: an empty command")
+    return ["NONE"] if text == "none" else ["CMD-SHELL", text]
+
+
+def _nanoseconds(text: str, option: str) -> int:
+    seconds = span(text)
+    if seconds is None or (0 < seconds < 0.001):
+        name = option.replace("_", "-")
+        raise UsageError(f"--{name}: {text!r} is no time of 1ms or more", "30s, 1m30s, 500ms")
+    return int(seconds * _SECOND)
+
+
+def checks(record: Record) -> Checks:
+    """Return the check of `record`, which has one, as its supervisor wants it."""
+    config, extras = record["healthcheck"] or {}, record["health"]
+    seconds: dict[str, float] = {}
+    for key, default in _TIMES.values():
+        value = config.get(key)
+        known = isinstance(value, int) and value > 0  # it may come from an image
+        seconds[key] = float(value) / _SECOND if known else span(default) or 0.0  # type: ignore[arg-type]
+    retries = config.get("Retries")
+    startup = extras["startup"]
+    return {
+        "probe": f"{__name__}:probe",
+        "interval": seconds["Interval"],
+        "timeout": seconds["Timeout"],
+        "start_period": seconds["StartPeriod"],
+        "start_interval": seconds["StartInterval"],
+        "retries": retries if isinstance(retries, int) and retries > 0 else 3,
+        "action": extras["on_failure"],
+        "startup": None
+        if startup is None
+        else {
+            "interval": startup["interval"],
+            "timeout": startup["timeout"],
+            "retries": startup["retries"],
+            "successes": startup["successes"],
+            "failing": 0,
+            "passed": 0,
+        },
+        "status": "starting",
+        "failing": 0,
+        "log": [],
+        "began": 0.0,
+        "due": 0.0,
+    }
+
+
+def probe(root: str, directory: str, kind: str) -> NoReturn:
+    """In a process of its own: run the check inside and end with its exit code."""
+    from rootless.containers.container import Container
+
+    code = 1
+    try:
+        record: Record = records.read_record(f"{directory}/config.json")
+        test = (record["healthcheck"] or {}).get("Test", [])
+        if kind == "startup" and record["health"]["startup"] is not None:
+            test = record["health"]["startup"]["test"]
+        command = test[1:]
+        if test[:1] == ["CMD-SHELL"]:
+            command = ["/bin/sh", "-c", *command]
+        code = Container(Paths(root), record).execute(command, dies=True)
+    except Error as error:
+        print(error, file=sys.stderr)
+        code = error.exit_code
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def result(directory: str) -> dict[str, Any]:
+    """Return the last results of a container: status, failing, log; empty before the first."""
+    try:
+        value: dict[str, Any] = records.read_record(f"{directory}/health.json")
+    except (FileNotFoundError, Error):
+        return {}
+    return value

@@ -1,0 +1,316 @@
+"""A container as `inspect` shows it: docker's names and nesting, so that its templates work.
+
+Where podman has the same field the two agree here, too; what podman alone has and scripts read
+(ImageName, EffectiveCaps, ...) is added. What does not exist yet is shown as nothing, not left out.
+"""
+
+from __future__ import annotations
+
+import time
+
+from rootless.containers.settings import has_check
+from rootless.containers.values import signal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from rootless.containers.options import Image, Mount, Record, Status, Volume
+
+ZERO_TIME = "0001-01-01T00:00:00Z"
+"""What Go's tools print for a moment that has not come."""
+
+
+_FILES = ("json-file", "k8s-file")
+
+
+def rfc3339(seconds: float) -> str:
+    """Return a moment as RFC 3339 text in UTC with nanoseconds; 0 is none."""
+    if seconds <= 0:
+        return ZERO_TIME
+    whole, nanoseconds = divmod(int(seconds * 1_000_000) * 1000, 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{nanoseconds:09d}Z"
+
+
+def inspect(
+    record: Record,
+    state: Status,
+    image: Image | None = None,
+    *,
+    health: Mapping[str, Any] | None = None,
+    sessions: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the document that `inspect` prints for one container.
+
+    `image` is None where it is gone, or the container has none; `health` are the results of its
+    checks (health.json), `sessions` the ids of the commands of `exec` that run.
+    """
+    spec = record["spec"]
+    directory = _directory(record)
+    capabilities = spec["process"]["capabilities"]
+    sources = {mount["destination"]: mount["source"] for mount in spec["mounts"]}
+    return {
+        "Id": record["id"],
+        "Created": rfc3339(record["created"]),
+        "Path": record["path"],
+        "Args": record["args"],
+        "State": _state(record, state, health or {}),
+        "Image": f"sha256:{record['image_id']}" if record["image_id"] else "",
+        "ImageName": image.names[0] if image and image.names else record["image"],
+        "Rootfs": record["rootfs"]["path"],
+        "ResolvConfPath": sources.get("/etc/resolv.conf", ""),
+        "HostnamePath": sources.get("/etc/hostname", ""),
+        "HostsPath": sources.get("/etc/hosts", ""),
+        "LogPath": f"{directory}/log" if directory and record["log_driver"] in _FILES else "",
+        "Name": f"/{record['name']}",
+        "RestartCount": state.restart_count,
+        "Pod": "",
+        "OCIRuntime": "rootless",
+        "Driver": "overlay",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "EffectiveCaps": capabilities.get("effective", []),
+        "BoundingCaps": capabilities.get("bounding", []),
+        "ExecIDs": list(sessions),
+        "HostConfig": _host_config(record),
+        "GraphDriver": _driver(record, directory),
+        "Mounts": [_mount(item) for item in record["volumes"] if not _is_plain_tmpfs(record, item)],
+        "Config": _config(record),
+        "NetworkSettings": _network(record),
+    }
+
+
+def _state(record: Record, state: Status, health: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {
+        "Status": state.status,
+        "Running": state.active,
+        "Paused": state.status == "paused",
+        "Restarting": state.status == "restarting",
+        "OOMKilled": False,
+        "Dead": False,
+        "Pid": state.pid if state.running else 0,
+        "ConmonPid": state.supervisor,
+        "ExitCode": 0 if state.running else state.exit_code,
+        "Error": state.error,
+        "StartedAt": rfc3339(state.started),
+        "FinishedAt": ZERO_TIME if state.running else rfc3339(state.finished),
+        "Degraded": state.degraded,
+    }
+    if has_check(record):
+        shown["Health"] = shown["Healthcheck"] = _health(state, health)
+    return shown
+
+
+def _health(state: Status, health: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "Status": state.health or health.get("status") or "starting",
+        "FailingStreak": health.get("failing", 0),
+        "Log": [
+            {
+                "Start": rfc3339(entry["start"]),
+                "End": rfc3339(entry["end"]),
+                "ExitCode": entry["exit"],
+                "Output": entry["output"],
+            }
+            for entry in health.get("log", ())
+        ],
+    }
+
+
+def as_podman(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document as podman has it, where it contradicts docker's."""
+    return {
+        **document,
+        "Name": document["Name"].removeprefix("/"),
+        "Image": document["Image"].removeprefix("sha256:"),
+    }
+
+
+def _directory(record: Record) -> str:
+    """The container's directory, known from the files that are bound out of it."""
+    for mount in record["spec"]["mounts"]:
+        source, _, name = mount["source"].rpartition("/")
+        if name == "hostname" and source.endswith(record["id"]):
+            return source
+    return ""
+
+
+def _config(record: Record) -> dict[str, Any]:
+    asked, process = record["asked"], record["spec"]["process"]
+    attached = not asked.get("detach", False)
+    return {
+        "Hostname": record["hostname"],
+        "Domainname": "",
+        "User": record["user"],
+        "AttachStdin": attached and record["stdin"],
+        "AttachStdout": attached,
+        "AttachStderr": attached,
+        "ExposedPorts": {port: {} for port in record["exposed"]},
+        "Tty": record["tty"],
+        "OpenStdin": record["stdin"],
+        "StdinOnce": attached and record["stdin"],
+        "Env": [item for item in process["env"] if not item.startswith("HOSTNAME=")],
+        "Cmd": record["cmd"] or None,
+        "Healthcheck": record["healthcheck"],
+        "Image": record["image"],
+        "Volumes": {item["destination"]: {} for item in record["volumes"] if item["anonymous"]},
+        "WorkingDir": process["cwd"],
+        "Entrypoint": record["entrypoint"] or None,
+        "OnBuild": None,
+        "Labels": record["labels"],
+        "Annotations": record["annotations"],
+        "StopSignal": signal_name(record["stop_signal"]),
+        "StopTimeout": record["stop_timeout"],
+        "SdNotifyMode": record["sdnotify"],
+        "HealthcheckOnFailureAction": record["health"]["on_failure"],
+    }
+
+
+def _host_config(record: Record) -> dict[str, Any]:
+    asked, spec = record["asked"], record["spec"]
+    private, process = spec["rootless"], spec["process"]
+    return {
+        "Binds": [text for text in asked.get("volume", []) if ":" in text],
+        "ContainerIDFile": asked.get("cidfile", ""),
+        "LogConfig": {"Type": record["log_driver"], "Config": record["log_options"]},
+        "NetworkMode": record["network"],
+        "PortBindings": {},
+        "RestartPolicy": _restart_policy(record["restart"]),
+        "AutoRemove": record["rm"],
+        "VolumeDriver": "",
+        "VolumesFrom": None,
+        "ConsoleSize": [0, 0],
+        "Annotations": record["annotations"],
+        "CapAdd": asked.get("cap_add", []),
+        "CapDrop": asked.get("cap_drop", []),
+        "CgroupnsMode": private["cgroupns"],
+        "Dns": [],
+        "DnsOptions": [],
+        "DnsSearch": [],
+        "ExtraHosts": [
+            f"{name}:{address}" for address, *names in record["hosts"] for name in names
+        ],
+        "GroupAdd": asked.get("group_add", []),
+        "IpcMode": asked.get("ipc") or "private",
+        "Cgroup": "",
+        "Links": None,
+        "OomScoreAdj": process.get("oomScoreAdj", 0),
+        "PidMode": asked.get("pid", ""),
+        "Privileged": private["privileged"],
+        "PublishAllPorts": False,
+        "ReadonlyRootfs": spec["root"]["readonly"],
+        "SecurityOpt": asked.get("security_opt", []),
+        "Tmpfs": _tmpfs(record),
+        "UTSMode": asked.get("uts", ""),
+        "UsernsMode": "" if private["userns"] == "host" else private["userns"],
+        "ShmSize": _shm_size(spec["mounts"]),
+        "Sysctls": spec["linux"]["sysctl"],
+        "Runtime": "rootless",
+        "Isolation": "",
+        "Init": private["init"],
+        "Devices": asked.get("device", []),
+        "Ulimits": [
+            {
+                "Name": limit["type"].removeprefix("RLIMIT_").lower(),
+                "Soft": _limit(limit["soft"]),
+                "Hard": _limit(limit["hard"]),
+            }
+            for limit in process["rlimits"]
+        ],
+        "MaskedPaths": spec["linux"]["maskedPaths"],
+        "ReadonlyPaths": spec["linux"]["readonlyPaths"],
+        **dict.fromkeys(_NO_LIMITS, 0),
+    }
+
+
+_NO_LIMITS = (
+    "CpuShares",
+    "Memory",
+    "NanoCpus",
+    "CpuPeriod",
+    "CpuQuota",
+    "MemoryReservation",
+    "MemorySwap",
+    "PidsLimit",
+)
+
+
+def _limit(value: int) -> int:
+    return -1 if value >= 1 << 63 else value
+
+
+def _restart_policy(policy: str) -> dict[str, Any]:
+    name, _, most = policy.partition(":")
+    return {"Name": name, "MaximumRetryCount": int(most or 0)}
+
+
+def _shm_size(mounts: list[Mount]) -> int:
+    for mount in mounts:
+        if mount["destination"] == "/dev/shm":  # noqa: S108 - not a temporary file
+            for word in mount["options"]:
+                size = word.removeprefix("size=")
+                if size != word and size.isdigit():
+                    return int(size)
+    return 0
+
+
+def _tmpfs(record: Record) -> dict[str, str]:
+    return {
+        item["destination"]: item["mode"]
+        for item in record["volumes"]
+        if _is_plain_tmpfs(record, item)
+    }
+
+
+def _is_plain_tmpfs(record: Record, item: Volume) -> bool:
+    """Whether it came by --tmpfs; docker lists those of --mount among the mounts."""
+    texts = record["asked"].get("tmpfs", [])
+    return item["type"] == "tmpfs" and any(
+        text.partition(":")[0].rstrip("/") == item["destination"] for text in texts
+    )
+
+
+def _mount(item: Volume) -> dict[str, Any]:
+    named = {"Name": item["name"], "Driver": "local"} if item["type"] == "volume" else {}
+    return {
+        "Type": item["type"],
+        **named,
+        "Source": item["source"],
+        "Destination": item["destination"],
+        "Mode": item["mode"],
+        "RW": item["rw"],
+        "Propagation": item["propagation"],
+    }
+
+
+def _driver(record: Record, directory: str) -> dict[str, Any]:
+    data = {}
+    if directory and record["layers"]:
+        data["LowerDir"] = ":".join(reversed(record["layers"]))
+    if directory:
+        data |= {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
+    return {"Name": "overlay", "Data": data}
+
+
+def _network(record: Record) -> dict[str, Any]:
+    endpoint = {
+        "EndpointID": "",
+        "Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "IPAddress": "",
+        "IPPrefixLen": 0,
+        "IPv6Gateway": "",
+        "MacAddress": "",
+    }
+    return {
+        "Bridge": "",
+        "SandboxID": "",
+        "SandboxKey": "",
+        "Ports": {},
+        **endpoint,
+        "Networks": {record["network"]: {"Aliases": None, "NetworkID": "", **endpoint}},
+    }

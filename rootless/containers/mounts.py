@@ -1,0 +1,446 @@
+"""What the user wants mounted: -v, --mount, --tmpfs and --device, parsed and checked.
+
+All end as `options.Volume` (devices: as `options.Mount`). docker's and podman's spellings are
+both understood; where the two differ in meaning, docker's holds. Nothing here touches the
+disk but `require_sources`, which looks; what is missing is made by `volumes.prepare`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from rootless.containers.names import is_name
+from rootless.containers.values import boolean, is_number, size
+from rootless.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Literal
+
+    from rootless.containers.options import Mount, Volume
+
+PROPAGATIONS = frozenset(
+    ["shared", "slave", "private", "unbindable", "rshared", "rslave", "rprivate", "runbindable"]
+)
+_FLAGS = frozenset(["dev", "nodev", "exec", "noexec", "suid", "nosuid"])
+_IGNORED = frozenset(("z", "Z", "consistent", "cached", "delegated", "default"))
+"""SELinux labels, which an ordinary user cannot set, and Docker Desktop's consistency words."""
+
+_EXCLUSIVE = (
+    ("ro", "rw"),
+    ("z", "Z"),
+    ("copy", "nocopy"),
+    ("bind", "rbind"),
+    ("dev", "nodev"),
+    ("exec", "noexec"),
+    ("suid", "nosuid"),
+    PROPAGATIONS,
+)
+"""Of each group one word at most makes sense."""
+
+_TMPFS_WORDS = _FLAGS | frozenset(
+    [
+        "rw",
+        "ro",
+        "atime",
+        "noatime",
+        "relatime",
+        "strictatime",
+        "nodiratime",
+        "sync",
+        "async",
+        "tmpcopyup",
+        "notmpcopyup",
+    ]
+)
+_TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
+
+
+def volume(text: str, directory: str) -> Volume:
+    """Parse -v [SOURCE:]DESTINATION[:OPTIONS]; named volumes lie in `directory`."""
+    parts = text.split(":")
+    if len(parts) > 3 or not parts[0]:
+        raise UsageError(f"invalid volume specification: {text!r}", "[SOURCE:]TARGET[:OPTIONS]")
+    if len(parts) == 1:
+        return _finish(_volume("volume", "", text, directory=directory), [], text)
+    source, target = parts[:2]
+    words = parts[2].split(",") if len(parts) == 3 else []
+    result = _volume(_kind(source), source, target, directory=directory)
+    result["mode"] = ",".join(words)
+    for word in words:
+        if not _apply(result, word):
+            raise UsageError(f"invalid mode: {word or text!r}", f"in --volume {text}")
+    return _finish(result, words, f"--volume {text}")
+
+
+def _kind(source: str) -> Literal["bind", "volume"]:
+    return "bind" if source.startswith(("/", ".")) else "volume"
+
+
+def _volume(
+    kind: Literal["bind", "volume", "tmpfs"], source: str, target: str, *, directory: str
+) -> Volume:
+    """A volume with nothing but defaults."""
+    name = ""
+    if kind == "bind":
+        source = _source(source)
+    elif kind == "volume":
+        name = _volume_name(source) if source else os.urandom(32).hex()
+        source, anonymous = f"{directory}/{name}/_data", not source
+    return {
+        "type": kind,
+        "name": name,
+        "source": source,
+        "destination": destination(target),
+        "rw": True,
+        "propagation": "rprivate" if kind == "bind" else "",
+        "mode": "",
+        "anonymous": kind == "volume" and anonymous,
+        "make": kind != "tmpfs",
+        "copy_up": kind == "volume",
+        "chown": False,
+        "overlay": False,
+        "options": [],
+    }
+
+
+def _source(path: str) -> str:
+    if not path or "\0" in path:
+        raise UsageError(f"invalid mount source {path!r}")
+    return os.path.abspath(path)
+
+
+def _volume_name(text: str) -> str:
+    if is_name(text):
+        return text
+    raise UsageError(
+        f"{text!r} includes invalid characters for a volume name, "
+        "only [a-zA-Z0-9][a-zA-Z0-9_.-]* are allowed",
+        "to mount a directory of the host, give a path that begins with / or .",
+    )
+
+
+def destination(path: str) -> str:
+    """Return the clean form of a path in a container that something may be mounted at."""
+    if not path:
+        raise UsageError("invalid mount target: the path is empty")
+    if not path.startswith("/") or "\0" in path:
+        raise UsageError(f"invalid mount path {path!r}: it must be an absolute path")
+    clean = "/" + os.path.normpath(path).lstrip("/")
+    if clean == "/":
+        raise UsageError("invalid mount target: destination can't be '/'")
+    return clean
+
+
+def _apply(result: Volume, word: str) -> bool:
+    """Take one option of a bind or volume into `result`; False when it is unknown."""
+    if word in ("ro", "rw"):
+        result["rw"] = word == "rw"
+    elif word == "U":
+        result["chown"] = True
+    elif word == "O":
+        result["overlay"] = True
+    elif word in ("copy", "nocopy") and result["type"] == "volume":
+        result["copy_up"] = word == "copy"
+    elif word in PROPAGATIONS and result["type"] == "bind":
+        result["propagation"] = word
+    elif word in _FLAGS or word in ("bind", "rbind"):
+        result["options"].append(word)
+    elif word.startswith("idmap"):
+        raise UsageError("idmapped mounts are not possible without root on the host", "try :U")
+    elif word.startswith(("upperdir=", "workdir=")):
+        raise UsageError(f"{word} is not supported: changes of :O mounts are always thrown away")
+    else:
+        return word in _IGNORED
+    return True
+
+
+def _finish(result: Volume, words: list[str], where: str) -> Volume:
+    """Refuse contradictions, then write the runtime's options."""
+    for group in _EXCLUSIVE:
+        given = [word for word in words if word in group]
+        if len(given) > 1:
+            raise UsageError(f"invalid options {', '.join(given)!r}: only one of them", where)
+    if result["overlay"]:
+        wrong = [word for word in words if word not in ("O", "U", "rw", "z", "Z")]
+        if wrong:
+            raise UsageError(f"the option O cannot be combined with {wrong[0]}", where)
+        # Its data goes in by spec.py, which knows the container's directory.
+        result["copy_up"] = False
+        return result
+    own = result["options"]
+    kind = "bind" if "bind" in own else "rbind"
+    result["options"] = [kind, *(word for word in own if word not in ("bind", "rbind"))]
+    result["options"] += ["rw"] if result["rw"] else read_only(kind)
+    result["options"].append(result["propagation"] or "rprivate")
+    return result
+
+
+def read_only(kind: str) -> list[str]:
+    """The options that make a mount read-only, with all that is mounted below it (docker 25)."""
+    return ["ro", "rro"] if kind == "rbind" else ["ro"]
+
+
+def mount(text: str, directory: str) -> Volume:
+    """Parse --mount type=...,KEY[=VALUE],... of docker and podman."""
+    fields = _fields(text)
+    kind = fields.pop("type", "volume")
+    target = fields.pop("target", "")
+    if not target:
+        raise UsageError(f"--mount {text}: target is required", "name it with target=PATH")
+    source = fields.pop("source", "")
+    if kind == "tmpfs":
+        if source:
+            raise UsageError(f"--mount {text}: source is not supported with tmpfs mounts")
+        return _mount_tmpfs(fields, target, text)
+    if kind == "bind":
+        if not source:
+            raise UsageError(f"--mount {text}: source is required", "name it with source=PATH")
+        return _mount_bind(_volume("bind", source, target, directory=directory), fields, text)
+    if kind == "volume":
+        return _mount_volume(_volume("volume", source, target, directory=directory), fields, text)
+    raise UsageError(
+        f"--mount {text}: mounts of type {kind!r} are not supported",
+        "the types are bind, volume and tmpfs",
+    )
+
+
+_SYNONYMS = {
+    "src": "source",
+    "dst": "target",
+    "destination": "target",
+    "ro": "readonly",
+    "chown": "U",
+    "volume-nocopy": "nocopy",
+}
+
+
+def _fields(text: str) -> dict[str, str]:
+    """Split the CSV of --mount into keys under their main names; no `=VALUE` counts as true."""
+    result: dict[str, str] = {}
+    for field in _csv(text):
+        key, equals, value = field.partition("=")
+        key = key if key in ("U", "Z") else key.lower()
+        if key == "rw":
+            key, value = "readonly", "false" if boolean(value or "true", "--mount rw") else "true"
+        key = _SYNONYMS.get(key, key)
+        if not key or key in result:
+            cause = f"{key} is given twice" if key else "invalid field"
+            raise UsageError(f"--mount {text}: {cause}", "type=bind,source=PATH,target=PATH")
+        result[key] = value if equals or value else "true"
+    return result
+
+
+def _csv(text: str) -> list[str]:
+    """Split one line of RFC 4180, in which quotes protect commas: `"source=/a,b",target=/c`."""
+    fields, rest = [], text
+    while True:
+        if rest.startswith('"'):
+            field, rest = _quoted(rest[1:], text)
+        else:
+            comma = rest.find(",")
+            end = len(rest) if comma < 0 else comma
+            field, rest = rest[:end], rest[end:]
+        fields.append(field)
+        if not rest:
+            return fields
+        rest = rest[1:]
+
+
+def _quoted(rest: str, text: str) -> tuple[str, str]:
+    """The field up to its closing quote (two are one quote), and what follows it."""
+    field = ""
+    while True:
+        before, quote, rest = rest.partition('"')
+        field += before
+        if not rest.startswith('"'):
+            break
+        field, rest = field + '"', rest[1:]
+    if not quote or (rest and not rest.startswith(",")):
+        raise UsageError(f'--mount {text}: a " is missing or out of place')
+    return field, rest
+
+
+def _mount_bind(result: Volume, fields: dict[str, str], text: str) -> Volume:
+    result["make"] = False  # docker's rule: --mount never makes the source, -v does
+    words: list[str] = []
+    takes: dict[str, Callable[[str], str]] = {
+        "bind-propagation": _propagation,
+        "bind-nonrecursive": _switch("bind", "rbind"),
+        "bind-recursive": _recursive,
+        "consistency": lambda _: "",
+        "relabel": _relabel,
+    }
+    for key, value in fields.items():
+        words.append(takes[key](value) if key in takes else _common(key, value, text))
+    return _taken(result, words, text)
+
+
+def _mount_volume(result: Volume, fields: dict[str, str], text: str) -> Volume:
+    words = []
+    for key, value in fields.items():
+        if key == "nocopy":
+            words.append(_switch("nocopy", "copy")(value))
+        elif key == "consistency" or (key, value) == ("volume-driver", "local"):
+            continue
+        else:
+            words.append(_common(key, value, text))
+    return _taken(result, words, text)
+
+
+def _taken(result: Volume, words: list[str], text: str) -> Volume:
+    words = [word for word in words if word]
+    for word in words:
+        # "rro-off" is docker's bind-recursive=writable: what lies below stays as it is.
+        if word != "rro-off" and not _apply(result, word):
+            raise UsageError(f"--mount {text}: {word} does not fit a {result['type']}")
+    plain = [word for word in words if word != "rro-off"]
+    result = _finish(result, plain, f"--mount {text}")
+    if "rro-off" in words and "rro" in result["options"]:
+        result["options"].remove("rro")
+    return result
+
+
+def _common(key: str, value: str, text: str) -> str:
+    """An option of both binds and volumes, as a word of -v."""
+    if key == "readonly":
+        return _switch("ro", "rw")(value)
+    if key in ("U", "Z", "z") or key in _FLAGS or (key in PROPAGATIONS and value == "true"):
+        return key if boolean(value, f"--mount {key}") else ""
+    if key == "idmap" and value == "false":
+        return ""
+    if key == "idmap":
+        raise UsageError("idmapped mounts are not possible without root on the host", "try U=true")
+    raise UsageError(f"--mount {text}: unexpected key {key!r}")
+
+
+def _switch(on: str, off: str) -> Callable[[str], str]:
+    return lambda value: on if boolean(value, "--mount") else off
+
+
+def _propagation(value: str) -> str:
+    if value not in PROPAGATIONS:
+        raise UsageError(f"--mount: invalid propagation {value!r}", ", ".join(sorted(PROPAGATIONS)))
+    return value
+
+
+def _recursive(value: str) -> str:
+    known = {"enabled": "rbind", "disabled": "bind", "writable": "rro-off", "readonly": "rbind"}
+    if value not in known:
+        raise UsageError(
+            f"--mount: invalid bind-recursive {value!r}", "enabled, disabled, writable, readonly"
+        )
+    return known[value]
+
+
+def _relabel(value: str) -> str:
+    if value not in ("shared", "private"):
+        raise UsageError(f"--mount: invalid relabel {value!r}", "shared or private")
+    return ""
+
+
+def _mount_tmpfs(fields: dict[str, str], target: str, text: str) -> Volume:
+    words = []
+    for key, value in fields.items():
+        if key == "tmpfs-size":
+            words.append(f"size={size(value, '--mount tmpfs-size')}")
+        elif key == "tmpfs-mode":
+            words.append(f"mode={_mode(value, '--mount tmpfs-mode')}")
+        elif key == "readonly":
+            words.append(_switch("ro", "rw")(value))
+        elif key in _TMPFS_WORDS and boolean(value, f"--mount {key}"):
+            words.append(key)
+        elif key != "consistency" and key not in _TMPFS_WORDS:
+            raise UsageError(f"--mount {text}: unexpected key {key!r}")
+    # Unlike --tmpfs, docker's --mount type=tmpfs lets programs run.
+    return _tmpfs(target, words, ("nosuid", "nodev"))
+
+
+def tmpfs(text: str) -> Volume:
+    """Parse --tmpfs DESTINATION[:OPTIONS]; noexec, nosuid and nodev unless said otherwise."""
+    target, _, options = text.partition(":")
+    words = [_tmpfs_option(word, text) for word in options.split(",")] if options else []
+    return _tmpfs(target, words, _TMPFS_DEFAULTS)
+
+
+def _tmpfs(target: str, words: list[str], defaults: Iterable[str]) -> Volume:
+    result = _volume("tmpfs", "", target, directory="")
+    words = [word for word in words if word != "notmpcopyup"]  # docker never copies, unless asked
+    kept = [word for word in defaults if word.removeprefix("no") not in words]
+    result["options"] = [*kept, *(word for word in words if word not in kept)]
+    result["mode"] = ",".join(words)
+    result["rw"] = "ro" not in words
+    return result
+
+
+def _tmpfs_option(word: str, text: str) -> str:
+    key, equals, value = word.partition("=")
+    if not equals and (word in _TMPFS_WORDS or word in PROPAGATIONS):
+        return word
+    if key == "mode" and equals:
+        return f"mode={_mode(value, '--tmpfs')}"
+    if key == "size" and value.endswith("%") and is_number(value[:-1]) and len(value) < 5:
+        return word
+    if key == "size" and equals:
+        return f"size={size(value, '--tmpfs')}"
+    if key in ("uid", "gid", "nr_inodes", "nr_blocks") and is_number(value.rstrip("kmg")):
+        return word
+    if key == "huge" and value in ("never", "always", "within_size", "advise"):
+        return word
+    raise UsageError(f"--tmpfs {text}: unknown mount option {word!r}", "tmpfs(5) lists them")
+
+
+def _mode(text: str, option: str) -> str:
+    if not text or set(text) - set("01234567") or len(text) > 8 or int(text, 8) > 0o7777:
+        raise UsageError(f"{option}: invalid mode {text!r}", "octal, for example 1777")
+    return f"{int(text, 8):04o}"
+
+
+def device(text: str) -> Mount:
+    """Parse --device HOST[:CONTAINER][:rwm]: a bind, as an ordinary user can make no nodes."""
+    source, *rest = text.split(":")
+    if rest and not rest[-1].startswith("/"):
+        if not rest[-1] or not set(rest[-1]) <= set("rwm"):
+            raise UsageError(f"--device {text}: invalid permissions {rest[-1]!r}", "some of rwm")
+        rest.pop()
+    if len(rest) > 1 or not source.startswith("/"):
+        hint = "devices by CDI names come with a later version" if "=" in text else ""
+        raise UsageError(f"--device {text}: not a path of a device", hint)
+    return {
+        "destination": destination(rest[0] if rest else source),
+        "type": "bind",
+        "source": _source(source),
+        "options": ["rbind", "nosuid", "noexec", "rprivate"],
+    }
+
+
+def require_sources(volumes: Iterable[Volume], devices: Iterable[Mount]) -> None:
+    """Refuse what must be there and is not: sources of --mount type=bind, devices."""
+    for item in devices:
+        status = _look(item["source"], "--device")
+        if status is None:
+            raise UsageError(f"--device: {item['source']} does not exist")
+    for wanted in volumes:
+        if wanted["type"] != "bind":
+            continue
+        status = _look(wanted["source"], "mount")
+        if status is None and not wanted["make"]:
+            raise UsageError(
+                f"invalid mount config for type 'bind': bind source path does not exist: "
+                f"{wanted['source']}",
+                "-v would make a directory",
+            )
+        if status is not None and wanted["overlay"] and not stat.S_ISDIR(status.st_mode):
+            raise UsageError(f"the option O needs a directory, {wanted['source']} is none")
+
+
+def _look(path: str, option: str) -> os.stat_result | None:
+    """Stat `path`; None where there is nothing, UsageError where it cannot be looked at."""
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"{option}: cannot use {path}: {error.strerror}") from error

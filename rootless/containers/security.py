@@ -1,0 +1,148 @@
+"""How much of the machine a container may see and do: --security-opt, --privileged, paths of proc.
+
+Capabilities are chosen by `runtime.caps`, system calls by `runtime.seccomp`; here is what the
+words of the command line mean for them.
+"""
+
+from __future__ import annotations
+
+from rootless.containers.values import boolean
+from rootless.errors import UsageError
+from rootless.oci import jsonio
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from rootless.containers.options import CreateOptions
+
+MASKED = (
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/dev/block",
+    "/sys/devices/virtual/powercap",  # CVE-2020-8694: energy counters as a side channel
+    "/sys/firmware",
+    "/sys/fs/selinux",
+)
+"""Hidden from containers: podman's list."""
+
+READ_ONLY = (
+    "/proc/asound",
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+)
+"""Shown to containers, not to be written: podman's list."""
+
+_PROC_OPTIONS = ("hidepid=", "subset=", "gid=")
+
+
+class Security:
+    """What --security-opt and --privileged come to. Fresh: everything on, as by default."""
+
+    def __init__(self) -> None:
+        self.masked = list(MASKED)
+        self.readonly = list(READ_ONLY)
+        self.seccomp: dict[str, Any] | None = {"profile": "default"}
+        self.no_new_privileges = False
+        self.cgroup_writable = False
+        self.proc_options: list[str] = []
+
+
+def parse(asked: CreateOptions) -> Security:
+    """Return what --privileged and then each --security-opt ask for."""
+    result = Security()
+    if asked.get("privileged"):
+        result.masked, result.readonly, result.seccomp = [], [], None
+        result.cgroup_writable = True
+    for text in asked.get("security_opt", ()):
+        _apply(result, text)
+    return result
+
+
+def _apply(result: Security, text: str) -> None:
+    key, separator, value = text.partition("=")
+    if not separator:  # docker's old spelling, seccomp:unconfined
+        key, separator, value = text.partition(":")
+    if key == "no-new-privileges":
+        result.no_new_privileges = boolean(value or "true", "--security-opt no-new-privileges")
+    elif not value:
+        raise UsageError(f"invalid --security-opt {text!r}", "it must be KEY=VALUE")
+    elif key == "seccomp":
+        result.seccomp = _seccomp(value)
+    elif key == "unmask" or (key, value) == ("systempaths", "unconfined"):
+        _unmask(result, ["ALL"] if key == "systempaths" else value.split(":"))
+    elif key == "mask":
+        result.masked += [_absolute(path) for path in value.split(":")]
+    elif key == "proc-opts":
+        result.proc_options += _proc(value)
+    elif key == "apparmor" and value != "unconfined":
+        raise UsageError(
+            f"--security-opt {text}: AppArmor profiles cannot be chosen without root",
+            "leave it out, or use apparmor=unconfined",
+        )
+    elif key not in ("label", "apparmor"):
+        # Labels are SELinux's, which confines by its own policy here; scripts often turn it off.
+        raise UsageError(f"invalid --security-opt {text!r}")
+
+
+def _seccomp(value: str) -> dict[str, Any] | None:
+    """The profile of a file; the words of podman and docker for none and the built-in one."""
+    if value == "unconfined":
+        return None
+    if value in ("builtin", "default"):
+        return {"profile": "default"}
+    try:
+        with open(value, "rb") as file:
+            profile = jsonio.loads(file.read())
+    except OSError as error:
+        raise UsageError(f"--security-opt seccomp: open {value}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"--security-opt seccomp: {value} is no JSON: {error}") from error
+    if not isinstance(profile, dict) or not isinstance(profile.get("defaultAction"), str):
+        raise UsageError(f"--security-opt seccomp: {value} has no defaultAction")
+    return profile
+
+
+def _unmask(result: Security, paths: Iterable[str]) -> None:
+    """Take paths off both lists; a final * stands for all that begins so, ALL for everything."""
+    for path in paths:
+        if path.upper() == "ALL":
+            result.masked, result.readonly, result.cgroup_writable = [], [], True
+            continue
+        _absolute(path)
+        if _matches(path, "/sys/fs/cgroup"):
+            result.cgroup_writable = True
+        result.masked = [item for item in result.masked if not _matches(path, item)]
+        result.readonly = [item for item in result.readonly if not _matches(path, item)]
+
+
+def _matches(pattern: str, path: str) -> bool:
+    if pattern.endswith("*"):
+        return path.startswith(pattern[:-1])
+    return path == (pattern.rstrip("/") or "/")
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or "\0" in path:
+        raise UsageError(f"--security-opt: {path!r} is no absolute path")
+    return path
+
+
+def _proc(value: str) -> list[str]:
+    words = value.split(",")
+    for word in words:
+        if not word.startswith(_PROC_OPTIONS) or not word.partition("=")[2].isalnum():
+            raise UsageError(
+                f"--security-opt proc-opts: unknown option {word!r}", "hidepid=, subset= or gid="
+            )
+    return words

@@ -1,0 +1,97 @@
+"""What an image says about the containers made of it, and the command that comes of it.
+
+The configuration comes from other people's tools: each value is checked when it is read.
+"""
+
+from __future__ import annotations
+
+from rootless.errors import UsageError
+from rootless.oci import jsonio
+from rootless.oci.errors import ImageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from rootless.containers.options import Healthcheck, Record
+
+
+class Settings:
+    """The part `config` of an OCI image configuration (image-spec, config.md)."""
+
+    def __init__(self, document: Mapping[str, Any], name: str) -> None:
+        """Raises ImageError, naming the image `name`, where a value has the wrong type."""
+        config = document.get("config") or {}
+        if not isinstance(config, dict):
+            raise ImageError(f"image {name}: its config is not an object")
+        self._config = config
+        self._name = name
+        self.entrypoint = self._list("Entrypoint")
+        self.cmd = self._list("Cmd")
+        self.env = self._list("Env")
+        self.user = self._text("User")
+        self.workdir = self._text("WorkingDir")
+        self.stop_signal = self._text("StopSignal")
+        self.labels = {key: str(value) for key, value in self._object("Labels").items()}
+        self.volumes = list(self._object("Volumes"))
+        self.exposed = list(self._object("ExposedPorts"))
+        healthcheck: Healthcheck = self._object("Healthcheck")  # type: ignore[assignment]
+        self.healthcheck = healthcheck or None
+        """Docker's extension of the format, kept by docker archives and docker's manifests."""
+
+    def _list(self, key: str) -> list[str]:
+        value = self._config.get(key) or []
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ImageError(f"image {self._name}: its {key} is not a list of strings")
+        return value
+
+    def _text(self, key: str) -> str:
+        value = self._config.get(key) or ""
+        if not isinstance(value, str):
+            raise ImageError(f"image {self._name}: its {key} is not a string")
+        return value
+
+    def _object(self, key: str) -> dict[str, Any]:
+        value = self._config.get(key) or {}
+        if not isinstance(value, dict):
+            raise ImageError(f"image {self._name}: its {key} is not an object")
+        return value
+
+
+def has_check(record: Record) -> bool:
+    """Whether there is a health check, and it was not forbidden."""
+    test = (record["healthcheck"] or {}).get("Test") or ["NONE"]
+    return bool(test[0] != "NONE")
+
+
+def command(
+    settings: Settings, entrypoint: str | None, words: list[str], name: str
+) -> tuple[list[str], list[str]]:
+    """Return Entrypoint and Cmd of the container, by docker's rules.
+
+    --entrypoint replaces the image's and drops the image's Cmd as well; an empty one only drops
+    both. Words after the image replace its Cmd. Raises UsageError where nothing is left to run.
+    """
+    if entrypoint is None:
+        first, rest = settings.entrypoint, words or settings.cmd
+    else:
+        first, rest = parse_entrypoint(entrypoint), words
+    if not first and not rest:
+        raise UsageError(
+            f"no command specified for {name}",
+            "name one after the image: it has neither an entrypoint nor a command of its own",
+        )
+    return first, rest
+
+
+def parse_entrypoint(text: str) -> list[str]:
+    """Parse --entrypoint: one word, a JSON list of words (podman), or nothing."""
+    if text.startswith("["):
+        try:
+            words = jsonio.loads(text)
+        except ValueError:
+            words = None
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            return words
+    return [text] if text else []

@@ -1,0 +1,281 @@
+"""From a record on disk to a running container: what the supervisor is given, and its fork."""
+
+from __future__ import annotations
+
+import _socket
+import os
+import time
+
+from rootless import trace
+from rootless.containers import etc
+from rootless.containers.happening import about
+from rootless.containers.settings import has_check
+from rootless.errors import HostError, LaunchError, StoreError
+from rootless.runtime import (
+    handover,
+    identity,
+    notify,
+    removal,
+    restart,
+    rootfs,
+    seccomp,
+    single,
+    supervisor,
+    terminal,
+)
+from rootless.runtime.launch import Launch
+from rootless.runtime.report import Phase, Report
+from rootless.runtime.startup import Startup, Wishes, interrupt
+from rootless.store import records
+from rootless.store.paths import Paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import NoReturn
+
+    from rootless.containers.options import Record, Spec
+    from rootless.runtime.logfile import LogCharge
+    from rootless.runtime.plan import Root
+    from rootless.runtime.supervisor import Charge
+else:
+    import _signal
+
+
+class Started:
+    """A container that runs."""
+
+    def __init__(self, supervisor: int, stream: _socket.socket | None) -> None:
+        self.supervisor = supervisor
+        """pid of the supervisor, a child of this process."""
+        self.stream = stream
+        """The stream to it (see runtime.streams), None where we are not attached."""
+
+
+def start(paths: Paths, record: Record, directory: str, *, attach: bool) -> Started:
+    """Start the container and return when its command runs.
+
+    Raises LaunchError and its subclasses, HostError, StoreError.
+    """
+    trace.mark("runtime imported")
+    startup = _prepare(paths, record, directory, attach=attach)
+    _ = paths.runtime  # an unusable one is reported by us, not from inside the supervisor
+    trace.mark("start prepared")
+    return _fork(startup, attach=attach)
+
+
+def _prepare(
+    paths: Paths, record: Record, directory: str, *, attach: bool, before: Charge | None = None
+) -> Startup:
+    """Make what the start needs; `before` is the life before this one, where it starts again.
+
+    Raises HostError, StoreError.
+    """
+    who = identity.detect()
+    trace.mark("identity known")
+    spec = record["spec"]
+    program = seccomp.filter_for(
+        spec["linux"]["seccomp"],
+        spec["process"].get("capabilities", {}).get("bounding", []),
+        single.is_emulated(who.mode, spec),
+        f"{paths.root}/seccomp",
+    )
+    trace.mark("filter ready")
+    root = _root(paths, record, directory)
+    _write_files(record, directory)
+    if os.path.isdir(f"{directory}/exec"):
+        from rootless.containers.sessions import forget
+
+        forget(directory)
+    if record["volumes"]:
+        from rootless.containers.volumes import prepare
+
+        prepare(paths, record, directory)
+    if attach and record["tty"]:
+        terminal.copy_size(spec["process"])
+    wishes = _wishes(record, directory)
+    wishes.detached = not attach
+    wishes.notice = notify.wanted(record["sdnotify"], attached=attach)
+    if wishes.notice is not None and wishes.notice["mode"] == "container":
+        wishes.notice["fd"] = _offer_notifying(spec, directory)
+    wishes.listening = before["listening"] if before else notify.listening()
+    launch = Launch(spec, directory, root, program, who)
+    launch.listening = wishes.listening
+    if record["asked"].get("network"):
+        launch.needed = "network"  # not to be replaced by more than was asked for
+    if spec["rootless"]["overlay_binds"]:
+        launch.driver = rootfs.choose_driver(paths)
+    return Startup(paths, launch, wishes)
+
+
+def _offer_notifying(spec: Spec, directory: str) -> int:
+    """Let the container notify us, this time: the service manager of this start waits for it.
+
+    Return the socket that it writes to. Raises StoreError.
+    """
+    try:
+        fd = notify.listen(directory)
+    except OSError as error:
+        raise StoreError(
+            f"cannot make a socket in {directory}: {error.strerror}", "or use --sdnotify supervisor"
+        ) from error
+    options = ["bind", "nosuid", "nodev", "noexec"]
+    source = f"{directory}/notify"
+    spec["mounts"] = [
+        *spec["mounts"],
+        {"destination": notify.PLACE, "type": "bind", "source": source, "options": options},
+    ]
+    variable = f"NOTIFY_SOCKET={notify.PLACE}/{notify.SOCKET}"
+    kept = [item for item in spec["process"]["env"] if not item.startswith("NOTIFY_SOCKET=")]
+    spec["process"]["env"] = [*kept, variable]
+    return fd
+
+
+def _wishes(record: Record, directory: str) -> Wishes:
+    wishes = Wishes(
+        hook="rootless.containers.container:after_exit",
+        again=f"{__name__}:again",
+        log=_log(record, directory),
+    )
+    wishes.open_stdin = record["stdin"]
+    wishes.durable = not record["rm"]
+    wishes.event = {"id": record["id"], "name": record["name"], "attributes": about(record)}
+    wishes.restart = record["restart"]
+    wishes.stop_signal, wishes.stop_timeout = record["stop_signal"], record["stop_timeout"]
+    if has_check(record):
+        from rootless.containers.health import checks
+
+        wishes.health = checks(record)
+    return wishes
+
+
+def _log(record: Record, directory: str) -> LogCharge:
+    options = record["log_options"]
+    fields = {}
+    if record["log_driver"] == "journald":
+        short = record["id"][:12]
+        fields = {
+            "CONTAINER_ID": short,
+            "CONTAINER_ID_FULL": record["id"],
+            "CONTAINER_NAME": record["name"],
+            "CONTAINER_TAG": options.get("tag", short),
+            "IMAGE_NAME": record["image"],
+            "SYSLOG_IDENTIFIER": options.get("tag", short),
+        }
+    return {
+        "driver": record["log_driver"],
+        "path": f"{directory}/log",
+        "fd": -1,
+        "max_size": int(options.get("max-size", 0)),
+        "max_file": int(options.get("max-file", 1)),
+        "compress": options.get("compress") == "true",
+        "fields": fields,
+    }
+
+
+def again(handed: int) -> NoReturn:
+    """In the supervisor, after the wait of the restart policy: start the container once more.
+
+    A start that fails counts as an end with its exit code. Never returns.
+    """
+    charge: Charge = handover.receive(handed)
+    os.set_inheritable(charge["alive"], False)
+    supervisor.set_name()
+    directory, state = charge["directory"], charge["state"]
+    try:
+        _signal.signal(_signal.SIGTERM, interrupt)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+        paths = Paths(charge["root"])
+        record: Record = records.read_record(f"{directory}/config.json")
+        startup = _prepare(paths, record, directory, attach=False, before=charge)
+        startup.run_again(charge)
+    except BaseException as error:  # noqa: BLE001 - nobody is there to be told
+        if not os.path.exists(f"{directory}/{restart.STOPPED}"):
+            state["exit_code"] = getattr(error, "exit_code", 125)
+            state.update(error=str(error), started=time.time(), finished=time.time())
+        supervisor.settle(charge)
+        if state["status"] == "restarting":
+            supervisor.go_again(charge)
+        supervisor.call_hook(charge["hook"], charge["root"], directory)
+        os._exit(0)
+
+
+def _fork(startup: Startup, *, attach: bool) -> Started:
+    starter, theirs = Report.pair()
+    stream, client = None, None
+    if attach:
+        stream, client = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    pid = os.fork()
+    if pid == 0:
+        startup.run(theirs, -1 if client is None else client.fileno())
+    theirs.close()
+    if client is not None:
+        client.close()
+    try:
+        message = starter.receive()
+    except BaseException as error:
+        if stream is not None:
+            stream.close()
+        if not isinstance(error, LaunchError):
+            os.kill(pid, _signal.SIGTERM)  # Ctrl-C: it gives the start up
+        os.waitpid(pid, 0)
+        raise
+    finally:
+        starter.close()
+    if message is None or message["phase"] != Phase.READY:
+        raise HostError("the supervisor was killed while it started the container")
+    trace.adopt(message["steps"])
+    return Started(pid, stream)
+
+
+def _root(paths: Paths, record: Record, directory: str) -> Root:
+    """Choose and prepare the root file system. Raises StoreError where the disk is full."""
+    source = record["rootfs"]
+    try:
+        for name in ("rootfs", "upper", "work"):
+            _make(f"{directory}/{name}")
+        if source["kind"] == "host":
+            return rootfs.HostRoot(f"{directory}/rootfs")
+        if source["kind"] == "directory" and not source["overlay"]:
+            return rootfs.DirectoryRoot(source["path"])
+        if record["rm"]:
+            _forget_volatile(paths, directory)
+        lowers = [source["path"]] if source["kind"] == "directory" else record["layers"]
+        return rootfs.layered(paths, directory, lowers[::-1], volatile=record["rm"])
+    except OSError as error:
+        raise StoreError(
+            f"cannot prepare the root file system in {directory}: {error.strerror}",
+            records.remedy(error) or "name another directory with --root",
+        ) from error
+
+
+def _forget_volatile(paths: Paths, directory: str) -> None:
+    """Let a --rm container start again (restart): its upper layer was mounted as volatile.
+
+    Overlay leaves a mark of that in the work directory and refuses to mount it again, because
+    after a power cut data may be missing. There was none, or the container would be gone.
+    """
+    if os.path.exists(f"{directory}/work/work"):
+        removal.discard(paths, f"{directory}/work", f"{directory}/.gone-work")
+        _make(f"{directory}/work")
+
+
+def _make(path: str) -> None:
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        pass  # from an earlier start
+
+
+def _write_files(record: Record, directory: str) -> None:
+    try:
+        for name, text in etc.files(record).items():
+            path = f"{directory}/{name}"
+            with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+            os.chmod(path, 0o644)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the container's files in {directory}: {error.strerror}",
+            records.remedy(error),
+        ) from error

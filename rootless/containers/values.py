@@ -1,0 +1,235 @@
+"""The small languages of single option values: sizes, signals, limits, sysctls, hosts, pairs.
+
+Each function takes the text of one value and returns what it means, or raises UsageError with
+the option and the text in its message. Written without `re`, which would cost the start of
+each container 5 ms.
+"""
+
+from __future__ import annotations
+
+from rootless.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+
+    from rootless.containers.options import Rlimit
+else:
+    import _signal
+
+UNLIMITED = 2**64 - 1
+"""RLIM_INFINITY of 64-bit Linux."""
+
+_BINARY_UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
+
+_IPC_SYSCTLS = frozenset(
+    [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ]
+)
+
+_LIMITS = frozenset(
+    [
+        "as",
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "rttime",
+        "sigpending",
+        "stack",
+    ]
+)
+
+_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
+
+
+def is_number(text: str) -> bool:
+    """Whether `text` is ASCII digits only (`str.isdigit` also takes superscripts)."""
+    return text.isascii() and text.isdigit()
+
+
+def boolean(text: str, option: str) -> bool:
+    """Parse a truth value as Go's strconv.ParseBool does, which docker and podman use."""
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise UsageError(f"{option}: {text!r} is neither true nor false")
+
+
+def size(text: str, option: str) -> int:
+    """Parse a number of bytes with an optional fraction and a binary unit: 64m, 1.5g, 512KiB."""
+    lower = text.strip().lower()
+    number = lower.rstrip("bikmgtp")
+    unit = lower[len(number) :]
+    for suffix in ("ib", "b"):
+        if unit.endswith(suffix):
+            unit = unit[: -len(suffix)]
+            break
+    whole, point, fraction = number.strip().partition(".")
+    digits = whole + fraction
+    if not is_number(digits) or (point and not fraction) or len(digits) > 30:
+        raise UsageError(f"{option}: invalid size {text!r}", "for example 512k, 64m or 1.5g")
+    if unit not in _BINARY_UNITS:
+        raise UsageError(f"{option}: unknown unit in {text!r}", "the units are b, k, m, g, t, p")
+    result: int = (int(digits) << _BINARY_UNITS[unit]) // 10 ** len(fraction)
+    if result >= 2**63:
+        raise UsageError(f"{option}: {text!r} is too large")
+    return result
+
+
+def signal_number(text: str) -> int:
+    """Parse a signal: 9, KILL, SIGKILL, rtmin+3."""
+    if is_number(text) and len(text) < 4:
+        number = int(text)
+        if 1 <= number <= int(_signal.SIGRTMAX):
+            return number
+        raise UsageError(f"invalid signal: {text}", f"signals are 1 to {int(_signal.SIGRTMAX)}")
+    name = text.upper().removeprefix("SIG")
+    for base, sign in (("RTMIN", "+"), ("RTMAX", "-")):
+        distance = name.removeprefix(base + sign)
+        if distance != name and is_number(distance) and len(distance) < 3:
+            return _realtime(text, base, int(distance))
+    found = getattr(_signal, "SIG" + name, None) if name.isalnum() and name.isascii() else None
+    if not isinstance(found, int):
+        raise UsageError(f"invalid signal: {text}", "signal(7) lists the names")
+    return int(found)
+
+
+def _realtime(text: str, base: str, distance: int) -> int:
+    lowest, highest = int(_signal.SIGRTMIN), int(_signal.SIGRTMAX)
+    number = lowest + distance if base == "RTMIN" else highest - distance
+    if not lowest <= number <= highest:
+        raise UsageError(f"invalid signal: {text}", "real-time signals are RTMIN to RTMIN+30")
+    return number
+
+
+def signal_name(number: int) -> str:
+    """Name a signal as `inspect` shows it: SIGTERM, SIGRTMIN+3, or the number if it has no name."""
+    for name in dir(_signal):
+        if name.startswith("SIG") and name[3:].isalnum() and getattr(_signal, name) == number:
+            return name if name not in ("SIGCLD", "SIGPOLL", "SIGIOT") else _SYNONYMS[name]
+    if _signal.SIGRTMIN < number < _signal.SIGRTMAX:
+        return f"SIGRTMIN+{number - int(_signal.SIGRTMIN)}"
+    return str(number)
+
+
+_SYNONYMS = {"SIGCLD": "SIGCHLD", "SIGPOLL": "SIGIO", "SIGIOT": "SIGABRT"}
+
+
+def pair(text: str, option: str, *, needs_value: bool = False) -> tuple[str, str]:
+    """Parse KEY=VALUE, or KEY alone for an empty value unless `needs_value`."""
+    key, equals, value = text.partition("=")
+    if not key or (needs_value and not equals):
+        raise UsageError(f"{option}: invalid format {text!r}", "it must be KEY=VALUE")
+    return key, value
+
+
+def ulimit(text: str) -> Rlimit | None:
+    """Parse --ulimit NAME=SOFT[:HARD]; None for `host`, which keeps the caller's limits."""
+    if text == "host":
+        return None
+    name, _, values = text.partition("=")
+    name = name.lower().removeprefix("rlimit_")
+    soft, colon, hard = values.partition(":")
+    numbers = [_limit(part) for part in ((soft, hard) if colon else (soft, soft))]
+    if name not in _LIMITS or None in numbers:
+        raise UsageError(
+            f"--ulimit: invalid limit {text!r}",
+            "it must be NAME=SOFT[:HARD], for example nofile=1024:4096; -1 is unlimited",
+        )
+    low, high = numbers[0] or 0, numbers[1] or 0
+    if low > high:
+        raise UsageError(f"--ulimit: the soft limit is above the hard limit in {text!r}")
+    return {"type": f"RLIMIT_{name.upper()}", "soft": low, "hard": high}
+
+
+def _limit(text: str) -> int | None:
+    if text in ("-1", "unlimited"):
+        return UNLIMITED
+    return int(text) if is_number(text) and len(text) < 20 and int(text) <= UNLIMITED else None
+
+
+def sysctl(text: str, *, host_network: bool, host_ipc: bool) -> tuple[str, str]:
+    """Parse --sysctl NAME=VALUE; refuse what is not of a namespace that the container owns."""
+    name, value = pair(text, "--sysctl", needs_value=True)
+    # sysctl(8) accepts slashes too. A name becomes a path below /proc/sys, so no step upwards.
+    name = name.replace("/", ".")
+    parts = name.split(".")
+    if "" in parts or not all(part.replace("_", "").replace("-", "").isalnum() for part in parts):
+        raise UsageError(f"--sysctl: {name!r} is no name of a sysctl")
+    if name.startswith("net."):
+        if host_network:
+            raise UsageError(f"--sysctl {name} cannot be set with --network host")
+    elif name in _IPC_SYSCTLS or name.startswith("fs.mqueue."):
+        if host_ipc:
+            raise UsageError(f"--sysctl {name} cannot be set with --ipc host")
+    else:
+        raise UsageError(
+            f"--sysctl {name} is not allowed",
+            "only net.*, fs.mqueue.* and those of System V IPC belong to a container",
+        )
+    return name, value
+
+
+def host_entry(text: str) -> list[str]:
+    """Parse --add-host NAME[;NAME...]:ADDRESS (or with `=`) into [address, name, ...].
+
+    The address may be `host-gateway`.
+    """
+    first, equals, address = text.partition("=")
+    if not equals:
+        first, _, address = text.partition(":")
+    names = first.split(";")
+    if not address or not all(is_host_name(name) for name in names):
+        raise UsageError(f"--add-host: invalid format {text!r}", "it must be NAME:ADDRESS")
+    address = address.removeprefix("[").removesuffix("]") if address[0] == "[" else address
+    if address != "host-gateway" and not is_address(address):
+        raise UsageError(f"--add-host: {address!r} is no IP address")
+    return [address, *names]
+
+
+def is_host_name(text: str) -> bool:
+    """Whether `text` can stand in /etc/hosts as a name: no blanks, at most 253 characters."""
+    return 0 < len(text) < 254 and text.isprintable() and not set(text) & set(" /:;=#'\"\\")
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` is an IPv4 or IPv6 address."""
+    import _socket  # `ipaddress` would import re and functools
+
+    for family in (_socket.AF_INET, _socket.AF_INET6):
+        try:
+            _socket.inet_pton(family, text)
+        except (OSError, ValueError):  # ValueError: a NUL or surrogate in the text
+            continue
+        return True
+    return False
+
+
+def user(text: str, option: str = "--user") -> str:
+    """Check NAME|UID[:GROUP|GID]; who that is, only the container's /etc/passwd knows."""
+    parts = text.split(":")
+    for part in parts:
+        if not part.isprintable() or (is_number(part) and int(part[:11]) > 0x7FFFFFFF):
+            raise UsageError(f"{option}: invalid user {text!r}", "ids are 0 to 2147483647")
+    if len(parts) > 2:
+        raise UsageError(f"{option}: invalid user {text!r}", "it must be USER[:GROUP]")
+    return text

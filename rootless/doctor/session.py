@@ -1,0 +1,106 @@
+"""What the user's session gives: a runtime directory, cgroups of his own, a life after logout."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.doctor import probe
+from rootless.doctor.finding import BLOCKED, DEGRADED, OK, Finding
+from rootless.doctor.ids import user_name
+from rootless.store.paths import fallback_runtime, is_ours
+
+_CGROUPS = "/sys/fs/cgroup"
+_WANTED = ("cpu", "io", "memory", "pids")
+
+
+def findings() -> list[Finding]:
+    """Return the findings about the session."""
+    return [runtime_directory(), cgroups(), linger()]
+
+
+def runtime_directory() -> Finding:
+    """A place for sockets and locks that dies with the boot; nothing is made here."""
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    remedy = "export XDG_RUNTIME_DIR=DIRECTORY, one of your own with mode 0700"
+    if base.startswith("/") and is_ours(base):
+        path = f"{base}/rootless"
+        if os.path.lexists(path) and not is_ours(path):
+            found = f"{path} belongs to or is writable by somebody else"
+            return Finding("runtime directory", BLOCKED, found, "no container can run", remedy)
+        if not os.path.exists(path) and not os.access(base, os.W_OK):
+            found = f"{base} cannot be written"
+            return Finding("runtime directory", BLOCKED, found, "no container can run", remedy)
+        return Finding("runtime directory", OK, path)
+    why = f"{base} is missing or not yours alone" if base else "XDG_RUNTIME_DIR is not set"
+    fallback = fallback_runtime()
+    if os.path.lexists(fallback) and not is_ours(fallback):
+        found = f"{why}, and {fallback} belongs to or is writable by somebody else"
+        return Finding("runtime directory", BLOCKED, found, "no container can run", remedy)
+    effect = f"{fallback} is used; all sessions of yours must agree on it"
+    return Finding("runtime directory", DEGRADED, why, effect, remedy)
+
+
+def own_cgroup() -> str:
+    """Return the directory of this process in the cgroup v2 tree, "" where there is none."""
+    for line in probe.read("/proc/self/cgroup").splitlines():
+        if line.startswith("0::"):
+            return _CGROUPS + line[3:].rstrip("/")
+    return ""
+
+
+def delegated() -> tuple[str, list[str]]:
+    """Return the cgroup that this user may divide, and the controllers that it hands down.
+
+    That of the user's systemd manager, else the one we are in, else ("", []).
+    """
+    uid = os.getuid()
+    manager = f"{_CGROUPS}/user.slice/user-{uid}.slice/user@{uid}.service"
+    for directory in (manager, own_cgroup()):
+        if directory and os.access(f"{directory}/cgroup.subtree_control", os.W_OK):
+            return directory, probe.read(f"{directory}/cgroup.controllers").split()
+    return "", []
+
+
+def cgroups() -> Finding:
+    """Which limits a container can have."""
+    if not os.path.exists(f"{_CGROUPS}/cgroup.controllers"):
+        remedy = "start the outer container on a host with cgroup v2, --cgroupns=private"
+        if os.path.isdir("/run/systemd/system"):
+            remedy = "boot with systemd.unified_cgroup_hierarchy=1"
+        found = f"version 2 is not mounted at {_CGROUPS}"
+        return Finding("cgroups", DEGRADED, found, "containers run without limits", remedy)
+    directory, controllers = delegated()
+    missing = [name for name in _WANTED if name not in controllers]
+    if directory and not missing:
+        return Finding("cgroups", OK, f"{', '.join(controllers)} in {directory}")
+    drop_in = "/etc/systemd/system/user@.service.d"
+    remedy = (
+        f"sudo mkdir -p {drop_in} && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n'"
+        f" | sudo tee {drop_in}/delegate.conf && sudo systemctl daemon-reload"
+    )
+    if directory:
+        effect = f"no limits on {', '.join(missing)}"
+        found = f"{', '.join(controllers) or 'nothing'} delegated in {directory}"
+        return Finding("cgroups", DEGRADED, found, effect, remedy)
+    if not os.path.isdir("/run/systemd/system"):
+        remedy = "start the outer container with a writable cgroup (podman: --cgroupns=private)"
+    found = "version 2, but no cgroup that this user may divide"
+    return Finding("cgroups", DEGRADED, found, "containers run without limits", remedy)
+
+
+def linger() -> Finding:
+    """Whether systemd keeps the user's processes after the last logout."""
+    if not os.path.isdir("/run/systemd/system"):
+        return Finding("linger", OK, "not needed: no systemd here")
+    if os.getuid() == 0:
+        return Finding("linger", OK, "not needed: root")
+    name = user_name()
+    if os.path.exists(f"/var/lib/systemd/linger/{name}"):
+        return Finding("linger", OK, f"enabled for {name}")
+    return Finding(
+        "linger",
+        DEGRADED,
+        f"not enabled for {name}",
+        "the runtime directory and user units end with the last logout",
+        f"loginctl enable-linger {name}",
+    )

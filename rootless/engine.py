@@ -1,0 +1,35 @@
+"""The engine as a library: `Engine().containers`, `Engine().images`."""
+
+from __future__ import annotations
+
+from rootless.store.paths import Paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.containers.collection import Containers
+    from rootless.images.collection import Images
+
+
+class Engine:
+    """One user's containers and images under one data directory.
+
+    `root` is that directory; by default ROOTLESS_ROOT, else $XDG_DATA_HOME/rootless.
+    Construction touches nothing on disk.
+    """
+
+    def __init__(self, root: str = "") -> None:
+        self.paths = Paths(root)
+
+    @property
+    def containers(self) -> Containers:
+        """The containers of this store."""
+        from rootless.containers.collection import Containers
+
+        return Containers(self)
+
+    @property
+    def images(self) -> Images:
+        """The images of this store."""
+        from rootless.images.collection import Images
+
+        return Images(self)

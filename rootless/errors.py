@@ -1,0 +1,78 @@
+"""The engine's part of the exception tree; its root and the images' part are in `oci.errors`.
+
+Error                        oci.errors: anything that a user is told in one line
+|-- UsageError               options that contradict each other or make no sense
+|-- NotFound                 no container, image, ... of this name
+|-- Ambiguous                a shortened id that fits several
+|-- Conflict                 a name in use, an object in the wrong state
+|-- StoreError               a damaged record, a store that is not ours, a full disk
+|-- HostError                the machine lacks something; the hint names the mend
+`-- LaunchError              a step between the command and the running container failed
+    |-- CommandNotFound      exit code 127
+    `-- CommandNotExecutable exit code 126
+"""
+
+from __future__ import annotations
+
+from rootless.oci.errors import Error
+
+__all__ = [
+    "Ambiguous",
+    "CommandNotExecutable",
+    "CommandNotFound",
+    "Conflict",
+    "Error",
+    "HostError",
+    "LaunchError",
+    "NotFound",
+    "StoreError",
+    "UsageError",
+]
+
+
+class UsageError(Error):
+    """Options that contradict each other, or a value that makes no sense."""
+
+
+class NotFound(Error):
+    """No object of this name or id."""
+
+
+class Ambiguous(Error):
+    """A shortened id or name that fits several objects."""
+
+
+class Conflict(Error):
+    """A name in use, or an object in a state that forbids the request."""
+
+
+class StoreError(Error):
+    """The store on disk is damaged, full, read-only or not ours."""
+
+
+class HostError(Error):
+    """The machine lacks something that containers need; the hint names the mend."""
+
+
+class LaunchError(Error):
+    """A step between the command and the running container failed.
+
+    `step` is the plan's description of it, `errno` the kernel's answer (0 where there is none).
+    """
+
+    def __init__(self, message: str, hint: str = "", *, step: str = "", errno: int = 0) -> None:
+        super().__init__(message, hint)
+        self.step = step
+        self.errno = errno
+
+
+class CommandNotFound(LaunchError):
+    """The command does not exist in the container."""
+
+    exit_code = 127
+
+
+class CommandNotExecutable(LaunchError):
+    """The command exists in the container but cannot be executed."""
+
+    exit_code = 126

@@ -1,0 +1,364 @@
+"""The images of a store: finding and listing. What moves or changes images is imported when asked.
+
+The store is one OCI image layout. An entry of its index.json is a name (in the annotation
+org.opencontainers.image.ref.name) for a manifest; an image that lost its last name stays as an
+entry without one. Other programs may have written entries too, so a name need not be a full one.
+"""
+
+from __future__ import annotations
+
+from rootless.errors import Ambiguous, NotFound, UsageError
+from rootless.images.image import HostImage, Image, sources_of
+from rootless.oci import reference
+from rootless.oci.errors import Error, ImageError, InvalidReference
+from rootless.oci.layout import Layout, name_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from rootless.engine import Engine
+    from rootless.images.progress import Progress, Shown
+    from rootless.store.paths import Paths
+
+    Document = dict[str, Any]
+    # Spelt here because the method `list` hides the type inside the class.
+    Found = list[Image]
+    Names = list[str]
+    Problems = list[Error]
+    Entries = list[Document]
+
+HOST = "host"
+"""The built-in image reference that needs no pull."""
+
+_REMOVED = {"Untagged": "untag", "Deleted": "delete"}
+
+PULL_POLICIES = ("always", "missing", "never", "newer")
+
+
+class Images:
+    """The images of one store. Listing takes no lock."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._paths = engine.paths
+        self.problems: Problems = []
+        """What the last `list` could not read: one error for each damaged image."""
+        self.warnings: Names = []
+        """What the last load, pull or import could not unpack as it should, such as devices.
+
+        Of each layer only the first hundred; `warned` is how many there were.
+        """
+        self.warned = 0
+
+    def list(self) -> Found:
+        """Return all images that can be read, newest first; `problems` says why others cannot."""
+        self.problems = []
+        images: dict[str, Image] = {}
+        for names, descriptor in grouped(self._entries()):
+            image = Image(self._paths, descriptor, names)
+            try:
+                known = images.setdefault(image.id, image)
+                _ = image.created, image.size
+            except ImageError as error:
+                images = {key: kept for key, kept in images.items() if kept is not image}
+                label = names[0] if names else str(descriptor["digest"])
+                problem = f"cannot read image {label}: {error.message}"
+                self.problems.append(ImageError(problem, "load or pull it again, or rmi it"))
+                continue
+            if known is not image:
+                known.merge(image)
+        return sorted(images.values(), key=_age)
+
+    def names(self) -> Names:
+        """Return the full names of all images: index.json alone is read, for completion."""
+        return sorted({name for name, _ in _named(self._entries())})
+
+    def get(self, ref: str) -> Image:
+        """Return the image that `ref` means: a name, a name with a digest, an id or its beginning.
+
+        Raises NotFound, Ambiguous for an id that fits several, ImageError for a damaged image.
+        """
+        image = self._find(ref)
+        if image is None:
+            raise NotFound(f"no such image: {ref}", "rootless images lists what there is")
+        return image
+
+    def exists(self, ref: str) -> bool:
+        """Whether `get` would find an image."""
+        return self._find(ref) is not None
+
+    def resolve(
+        self,
+        ref: str,
+        *,
+        pull: str = "missing",
+        platform: str = "",
+        tls_verify: bool = True,
+        progress: Shown | None = None,
+    ) -> Image:
+        """Return the image for a new container: `get`, or pulled as the policy `pull` says.
+
+        `progress` is called only when a pull begins. Raises what `get` and `pull` raise.
+        """
+        if pull not in PULL_POLICIES:
+            raise UsageError(f"unknown pull policy {pull!r}", "one of " + ", ".join(PULL_POLICIES))
+        if ref == HOST:
+            return HostImage(self._paths)
+        image = self._find(ref) if pull in ("missing", "never") else None
+        if image is not None and runs(image, platform):
+            return image
+        if image is not None and (pull == "never" or ref.startswith("localhost/")):
+            raise NotFound(f"the image {ref} here is for {image.platform}, not {platform}")
+        if pull == "never" or ref.startswith("localhost/"):
+            raise NotFound(
+                f"no such image: {ref}",
+                "it is to be had from no registry" if pull != "never" else "",
+            )
+        if progress is None:
+            return self.pull(ref, platform=platform, policy=pull, tls_verify=tls_verify)
+        with progress() as told:
+            return self.pull(
+                ref, platform=platform, policy=pull, tls_verify=tls_verify, progress=told
+            )
+
+    # Below: everything that moves or changes images; each imports its module only when called.
+
+    def load(self, source: str = "-", *, progress: Progress | None = None) -> Names:
+        """Load the images of an archive or OCI directory; "-" is standard input.
+
+        Return their names (an id for one without a name). The layers are unpacked as well.
+        Raises ImageError or DigestError for what is damaged or not understood.
+        """
+        from rootless.images.loading import load
+
+        names = load(self, source, progress)
+        for name in names:
+            self._tell("load", name)
+        return names
+
+    def save(
+        self,
+        refs: Iterable[str],
+        output: str = "-",
+        *,
+        format: str = "docker-archive",  # noqa: A002 - the option's name
+        progress: Progress | None = None,
+    ) -> None:
+        """Write images to a file, a directory or standard output ("-").
+
+        Formats: docker-archive, oci-archive, oci-dir. Raises NotFound, UsageError for a place that
+        cannot be written, DigestError for a damaged blob of the store.
+        """
+        from rootless.images.saving import save
+
+        names = list(refs)
+        save(self, names, output, format, progress)
+        for name in names:
+            self._tell("save", name)
+
+    def import_(
+        self,
+        source: str,
+        ref: str = "",
+        *,
+        changes: Iterable[str] = (),
+        message: str = "",
+        platform: str = "",
+        progress: Progress | None = None,
+    ) -> Image:
+        """Make an image of one layer from the tar of a root file system: file, URL, or "-"."""
+        from rootless.images.importing import import_
+
+        image_id = import_(self, source, ref, list(changes), message, platform, progress)
+        self._tell("import", ref or image_id)
+        return self.get(image_id)
+
+    def pull(
+        self,
+        ref: str,
+        *,
+        platform: str = "",
+        policy: str = "always",
+        tls_verify: bool = True,
+        progress: Progress | None = None,
+    ) -> Image:
+        """Pull an image anonymously from its registry, and unpack it.
+
+        Raises RegistryError, or what `get` raises.
+        """
+        from rootless.images.pulling import pull
+
+        image = pull(self, ref, platform, policy, tls_verify, progress)
+        self._tell("pull", ref)
+        return image
+
+    def tag(self, source: str, target: str) -> None:
+        """Give the image `source` the further name `target`, taken from whoever had it.
+
+        Raises NotFound, InvalidReference.
+        """
+        from rootless.images.naming import tag
+
+        tag(self, source, target)
+        self._tell("tag", target)
+
+    def remove(self, refs: Iterable[str], *, force: bool = False) -> Names:
+        """Remove names, and images that lose their last; return docker's lines about it.
+
+        Raises NotFound, and Conflict for an image that a container uses or that has several names
+        and is removed by id, unless `force`. What was done before the error stays done.
+        """
+        from rootless.images.removing import remove
+
+        lines = remove(self, list(refs), force)
+        for line in lines:
+            word, _, what = line.partition(": ")
+            self._tell(_REMOVED[word], what)
+        return lines
+
+    def _tell(self, action: str, ref: str) -> None:
+        """Record what happened to the image that `ref` means now."""
+        from rootless.store import events
+
+        image = self._find(ref)
+        known = "" if image is None or image.host else f"sha256:{image.id}"
+        events.record(self._paths.root, "image", action, known or ref, ref)
+
+    @property
+    def paths(self) -> Paths:
+        """The directories of the store."""
+        return self._paths
+
+    def _entries(self) -> Entries:
+        entries = Layout(self._paths.images).index()["manifests"]
+        return list(entries)
+
+    def _find(self, ref: str) -> Image | None:
+        if ref == HOST:
+            return HostImage(self._paths)
+        entries = self._entries()
+        descriptor = self.find_entry(entries, ref)
+        if descriptor is None:
+            return None
+        digest = descriptor["digest"]
+        names = [name for name, entry in _named(entries) if entry["digest"] == digest]
+        return Image(self._paths, descriptor, names)
+
+    def get_entry(self, ref: str) -> Document:
+        """Return the index entry that `ref` means; the image behind it may be damaged.
+
+        Raises NotFound, Ambiguous.
+        """
+        descriptor = self.find_entry(self._entries(), ref)
+        if descriptor is None:
+            raise NotFound(f"no such image: {ref}", "rootless images lists what there is")
+        return descriptor
+
+    def name_of(self, ref: str) -> str:
+        """Return the full name that `ref` stands for here, "" where it is an id or a digest."""
+        return self.find_name(self._entries(), ref)
+
+    def find_entry(self, entries: Entries, ref: str) -> Document | None:
+        """Return the entry that `ref` means, by name, digest or id; None for none."""
+        return _by_name(entries, ref) or self._by_id(entries, ref)
+
+    def find_name(self, entries: Entries, ref: str) -> str:
+        """Return the full name that `ref` means, "" where it is a digest or an id."""
+        names = dict(_named(entries))
+        known = [name for name in (*meanings(ref), reference.full(ref)) if name in names]
+        return known[0] if known else ""
+
+    def _by_id(self, entries: Entries, ref: str) -> Document | None:
+        """Find an image by its id or the beginning of it, which need not be long."""
+        start = ref.removeprefix("sha256:")
+        if not reference.is_hex(start):
+            return None
+        found: dict[str, Document] = {}
+        for names, descriptor in grouped(entries):
+            try:
+                image_id = Image(self._paths, descriptor, names).id
+            except ImageError:
+                continue  # a damaged image is found by its name only
+            if image_id.startswith(start):
+                found.setdefault(image_id, descriptor)
+        if not found:  # the digest of a manifest, which a damaged image has as well
+            found = {e["digest"]: e for e in entries if e["digest"] == f"sha256:{start}"}
+        if len(found) > 1:
+            raise Ambiguous(f"image id {ref} fits {len(found)} images", "write more of its digits")
+        return next(iter(found.values()), None)
+
+
+def meanings(ref: str) -> list[str]:
+    """Return the full names that a reference may stand for, the first preferred; [] for none."""
+    try:
+        parsed = reference.parse(ref).tagged()
+    except InvalidReference:
+        return []
+    names = [str(parsed)]
+    if not ref.removeprefix("docker://").startswith(parsed.domain + "/"):
+        try:
+            names.append(reference.normalise("localhost/" + ref))
+        except InvalidReference:
+            pass  # with an upper-case first component
+    return names
+
+
+def _by_name(entries: list[Document], ref: str) -> Document | None:
+    wanted = meanings(ref)
+    if not wanted:
+        wanted = [ref]
+    by_name = dict(_named(entries))
+    for name in wanted:
+        if name in by_name:
+            return by_name[name]
+    written = {name_of(entry): entry for entry in entries if name_of(entry)}
+    if ref in written:
+        return written[ref]
+    return _by_digest(entries, ref)
+
+
+def _by_digest(entries: list[Document], ref: str) -> Document | None:
+    """Find name@digest: an image that the registry knows by this digest, under this repository."""
+    try:
+        parsed = reference.parse(ref)
+    except InvalidReference:
+        return None
+    if not parsed.digest:
+        return None
+    local = f"localhost/{parsed.familiar_name}"
+    for name, entry in _named(entries):
+        repository = reference.parse(name).name if reference.is_valid(name) else name
+        digests = [entry["digest"], *sources_of(entry)]
+        if parsed.digest in digests and repository in (parsed.name, local):
+            return entry
+    return None
+
+
+def _named(entries: Iterable[Document]) -> list[tuple[str, Document]]:
+    return [(reference.full(name_of(entry)), entry) for entry in entries if name_of(entry)]
+
+
+def grouped(entries: Iterable[Document]) -> list[tuple[list[str], Document]]:
+    """Gather the entries of one manifest: all its names, and the first of its descriptors."""
+    groups: dict[str, tuple[list[str], Document]] = {}
+    for entry in entries:
+        names, _ = groups.setdefault(entry["digest"], ([], entry))
+        if name_of(entry):
+            names.append(reference.full(name_of(entry)))
+    return list(groups.values())
+
+
+def _age(image: Image) -> tuple[float, list[str]]:
+    return -image.created, image.names
+
+
+def runs(image: Image, platform: str) -> bool:
+    """Whether the image is for the platform that was asked for, if one was."""
+    if not platform:
+        return True
+    from rootless.oci import platform as platforms
+
+    wanted = platforms.parse(platform)
+    offered = platforms.of(image.config)
+    return offered.architecture == wanted.architecture and platforms.fits(offered, wanted)

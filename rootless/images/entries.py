@@ -1,0 +1,65 @@
+"""Entries of the store's index.json: pure functions from entries to entries."""
+
+from __future__ import annotations
+
+from rootless.images.image import SOURCES
+from rootless.oci import reference
+from rootless.oci.layout import OCI_MANIFEST, REF_NAME, name_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    Document = dict[str, Any]
+
+
+def entry_for(digest: str, size: int, sources: Iterable[str] = ()) -> Document:
+    """Return an entry for an OCI manifest, and the digests that a registry knows it by."""
+    entry: Document = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
+    known = " ".join(dict.fromkeys(sources))
+    if known:
+        entry["annotations"] = {SOURCES: known}
+    return entry
+
+
+def named(entries: list[Document], names: list[str], descriptor: Document) -> list[Document]:
+    """Return entries in which `names` mean `descriptor` and nothing else.
+
+    An image that loses its last name by that stays without one, as docker and podman do; without
+    names `descriptor` gets an entry only if it has none yet.
+    """
+    digest = descriptor["digest"]
+    rest = unnamed(entries, names)
+    if names:
+        rest = [entry for entry in rest if entry["digest"] != digest or name_of(entry)]
+    elif any(entry["digest"] == digest for entry in rest):
+        return rest
+    return rest + [renamed(descriptor, name) for name in names or [""]]
+
+
+def unnamed(entries: list[Document], names: list[str]) -> list[Document]:
+    """Return entries without `names`; an image that had no other keeps an entry without one."""
+    rest: list[Document] = []
+    losers: list[Document] = []
+    for entry in entries:
+        lost = name_of(entry) and reference.full(name_of(entry)) in names
+        (losers if lost else rest).append(entry)
+    kept = {entry["digest"] for entry in rest}
+    for entry in losers:
+        if entry["digest"] not in kept:
+            kept.add(entry["digest"])
+            rest.append(renamed(entry, ""))
+    return rest
+
+
+def renamed(descriptor: Document, name: str) -> Document:
+    """Return a copy of an entry with another name, "" for none."""
+    annotations = dict(descriptor.get("annotations") or {})
+    annotations.pop(REF_NAME, None)
+    if name:
+        annotations[REF_NAME] = name
+    entry = {key: value for key, value in descriptor.items() if key != "annotations"}
+    if annotations:
+        entry["annotations"] = annotations
+    return entry

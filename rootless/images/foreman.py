@@ -1,0 +1,119 @@
+"""Work on layers inside the user namespace: one child there, which forks a child for each job.
+
+The foreman is started before this process has threads; afterwards jobs are handed to it over a
+socket, each with the pipe that its data will come through and the pipe that its answer goes to.
+So any number of layers can be extracted, when their number is not known beforehand either, and
+the namespace is entered once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+from rootless.oci import jsonio
+from rootless.oci.tar import Limits
+from rootless.oci.unpack import extract_fd, widen
+from rootless.runtime.worker import run, spawn, unpacked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.store.paths import Paths
+
+    Order = dict[str, Any]
+
+
+class Job:
+    """One job under way. `feed` is the pipe for its data, -1 where it takes none."""
+
+    def __init__(self, feed: int, answer: int) -> None:
+        self.feed = feed
+        self._answer = answer
+
+    def close_feed(self) -> None:
+        """Say that there is no more data."""
+        if self.feed >= 0:
+            os.close(self.feed)
+            self.feed = -1
+
+    def result(self) -> Any:
+        """Wait and return what the job's function returned, or raise what it raised."""
+        with open(self._answer, "rb", buffering=0) as file:
+            return unpacked(file.readall(), "an extracting process was killed: memory or disk?")
+
+
+class Foreman:
+    """The child in the user namespace. A context manager; leaving it waits for the child."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            number = theirs.fileno()
+            self._worker = spawn(paths, _serve, number, keep_fds=(number,))
+
+    def extract(self, directory: str, *, owners: str, limits: Limits) -> Job:
+        """Begin to extract the uncompressed tar fed to the job into the new `directory`."""
+        reading, feed = os.pipe()
+        widen(feed)
+        order = {"do": "extract", "directory": directory, "owners": owners, "limits": vars(limits)}
+        return Job(feed, self._send(order, reading))
+
+    def remove(self, path: str) -> Job:
+        """Begin to remove the tree `path`, whoever owns its files."""
+        return Job(-1, self._send({"do": "remove", "directory": path}))
+
+    def _send(self, order: Order, *fds: int) -> int:
+        answer, theirs = os.pipe()
+        try:
+            socket.send_fds(self._socket, [jsonio.dump_bytes(order)], [theirs, *fds])
+        finally:
+            for fd in (theirs, *fds):
+                os.close(fd)
+        return answer
+
+    def __enter__(self) -> Foreman:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+        self._worker.result()
+
+
+def _serve(number: int) -> None:
+    """The foreman: fork a child for each order until the engine closes its end."""
+    # Control-C is for the engine: it ends its jobs in order and has their trees removed.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with socket.socket(fileno=number) as orders:
+        while True:
+            data, fds, _, _ = socket.recv_fds(orders, 65536, 4)
+            if not data:
+                break
+            pid = os.fork()
+            if pid == 0:
+                orders.close()
+                run(fds[0], _do, jsonio.loads(data), fds[1:])
+            for fd in fds:
+                os.close(fd)
+            _reap(os.WNOHANG)
+    _reap(0)
+
+
+def _reap(options: int) -> None:
+    try:
+        while os.waitpid(-1, options)[0]:
+            pass
+    except ChildProcessError:
+        pass  # all are reaped
+
+
+def _do(order: Order, fds: list[int]) -> Any:
+    if order["do"] == "remove":
+        from rootless.oci.remove import remove_tree
+
+        remove_tree(order["directory"])
+        return None
+    limits = Limits(**order["limits"])
+    return extract_fd(fds[0], order["directory"], owners=order["owners"], limits=limits)

@@ -1,0 +1,215 @@
+"""One image of the store: what its manifest and configuration say, and where its layers lie."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.images import trust
+from rootless.oci import jsonio
+from rootless.oci.errors import ImageError
+from rootless.oci.layout import Layout, chain_ids
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.store.paths import Paths
+
+    Document = dict[str, Any]
+
+SOURCES = "rootless.source-digests"
+"""Annotation of an index entry: the digests, space between, by which a registry knows the image.
+
+They differ from the entry's own where the registry served an index of several platforms, or a
+docker manifest that became an OCI one here."""
+
+
+class Image:
+    """An image as one index entry (and those of its other names) describe it; read when asked.
+
+    Attributes that need a damaged blob raise ImageError.
+    """
+
+    host = False
+    """Whether this is the built-in reference `host`, this machine's own file system."""
+
+    def __init__(self, paths: Paths, descriptor: Document, names: list[str]) -> None:
+        self._paths = paths
+        self._layout = Layout(paths.images)
+        self._descriptor = descriptor
+        self._manifest: Document | None = None
+        self._config: Document | None = None
+        self._size = -1
+        self.names = names
+        self._sources = dict.fromkeys(names, self.digests)
+
+    def merge(self, other: Image) -> None:
+        """Take on the names of another entry with the same configuration, for a listing."""
+        self.names.extend(other.names)
+        self._sources.update(other._sources)
+
+    def digests_of(self, name: str) -> list[str]:
+        """As `digests`, of one of the names that the image has in a listing."""
+        return self._sources.get(name, [])
+
+    @property
+    def manifest(self) -> Document:
+        """The image manifest."""
+        if self._manifest is None:
+            self._descriptor, self._manifest = self._layout.manifest(self._descriptor)
+        return self._manifest
+
+    @property
+    def config(self) -> Document:
+        """The image configuration, the whole document (image-spec, config.md)."""
+        if self._config is None:
+            config = self._layout.document(self.manifest["config"]["digest"])
+            if not isinstance(config.get("rootfs"), dict):
+                raise ImageError(f"{self.manifest['config']['digest']} is not an image's config")
+            self._config = config
+        return self._config
+
+    @property
+    def id(self) -> str:
+        """The hexadecimal digest of the configuration, as docker and podman name images."""
+        return str(self.manifest["config"]["digest"]).partition(":")[2]
+
+    @property
+    def digest(self) -> str:
+        """The digest by which the image was pulled, else that of its manifest."""
+        sources = self.digests
+        return sources[0] if sources else str(self._descriptor["digest"])
+
+    @property
+    def digests(self) -> list[str]:
+        """The digests by which a registry knows the image, the index's first; [] for local ones."""
+        return sources_of(self._descriptor)
+
+    @property
+    def manifest_digest(self) -> str:
+        """The digest of the manifest as it is stored here."""
+        _ = self.manifest  # an index is followed first
+        return str(self._descriptor["digest"])
+
+    @property
+    def created(self) -> float:
+        """When the image was made, in seconds since the epoch; 0 where it does not say."""
+        return timestamp(self.config.get("created"))
+
+    @property
+    def platform(self) -> str:
+        """The platform, as `linux/arm64/v8`."""
+        parts = (self.config.get(key) for key in ("os", "architecture", "variant"))
+        return "/".join(part for part in parts if isinstance(part, str) and part)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all layers uncompressed; a compressed layer not yet unpacked counts as it is."""
+        if self._size < 0:
+            layers = self.manifest["layers"]
+            pairs = zip(self.layer_sizes(), layers, strict=True)
+            self._size = sum(size if size >= 0 else _stored_size(layer) for size, layer in pairs)
+        return self._size
+
+    def layer_sizes(self) -> list[int]:
+        """The uncompressed size of each layer, -1 for one that was never unpacked."""
+        return list(map(self._layer_size, self.manifest["layers"], self.chains))
+
+    def _layer_size(self, descriptor: Document, chain: str) -> int:
+        if str(descriptor.get("mediaType", "")).endswith("tar"):
+            return _stored_size(descriptor)
+        try:
+            # Written once with the layer: no tree is walked for a listing.
+            with open(f"{self._paths.layers}/{chain}/layer.json", "rb") as file:
+                return int(jsonio.loads(file.read())["bytes"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return -1
+
+    @property
+    def chains(self) -> list[str]:
+        """The chain ids of the layers, lowest first. Raises ImageError where they do not fit."""
+        diff_ids = self.config["rootfs"].get("diff_ids")
+        if not isinstance(diff_ids, list) or len(diff_ids) != len(self.manifest["layers"]):
+            raise ImageError(f"image {self.id[:12]} has not one diff id for each layer")
+        return chain_ids(diff_ids)
+
+    def lowers(self) -> list[str]:
+        """Return the directories of the unpacked layers, lowest first; unpack what is missing.
+
+        Raises ImageError or LayerError where a layer is damaged.
+        """
+        directories = [f"{self._paths.layers}/{chain}" for chain in self.chains]
+        if not all(map(trust.is_trusted, directories)):
+            from rootless.images.unpacking import unpack
+
+            unpack(self._paths, self)
+        return [f"{directory}/fs" for directory in directories]
+
+
+class HostImage(Image):
+    """The built-in image `host`: this machine's own file system; no layers, not in the store."""
+
+    host = True
+
+    def __init__(self, paths: Paths) -> None:
+        super().__init__(paths, {"digest": ""}, ["host"])
+        machine = os.uname().machine
+        self._manifest = {"config": {"digest": ""}, "layers": []}
+        self._config = {
+            "os": "linux",
+            "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine),
+            "config": {
+                "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+                "Cmd": ["/bin/sh"],
+            },
+            "rootfs": {"type": "layers", "diff_ids": []},
+        }
+
+
+def _stored_size(descriptor: Document) -> int:
+    size = descriptor.get("size")
+    return size if isinstance(size, int) else 0
+
+
+def sources_of(descriptor: Document) -> list[str]:
+    """The digests by which a registry knows the image of an index entry."""
+    annotations = descriptor.get("annotations")
+    text = annotations.get(SOURCES) if isinstance(annotations, dict) else None
+    return text.split() if isinstance(text, str) else []
+
+
+def timestamp(text: object) -> float:
+    """Return the seconds since the epoch of an RFC 3339 time; 0 for anything else.
+
+    Own code because datetime and time.strptime are too slow to import for a listing.
+    """
+    if not isinstance(text, str) or len(text) < 20:
+        return 0.0
+    try:
+        year, month, day = int(text[0:4]), int(text[5:7]), int(text[8:10])
+        seconds = int(text[11:13]) * 3600 + int(text[14:16]) * 60 + float(text[17:19])
+        rest = text[19:]
+        digits = len(rest) - len(rest.lstrip(".0123456789"))
+        if digits:
+            seconds += float("0" + rest[:digits])
+        return _days(year, month, day) * 86400 + seconds - _offset(rest[digits:])
+    except ValueError:
+        return 0.0
+
+
+def _offset(zone: str) -> int:
+    """Seconds east of UTC of `Z` or `+02:00`."""
+    if zone in ("Z", "z"):
+        return 0
+    sign = {"+": 1, "-": -1}.get(zone[:1], 0)
+    if not sign:
+        raise ValueError("no time zone")
+    return sign * (int(zone[1:3]) * 3600 + int(zone[4:6]) * 60)
+
+
+def _days(year: int, month: int, day: int) -> int:
+    """Days from 1970-01-01 in the proleptic Gregorian calendar; March starts the counted year."""
+    if month <= 2:
+        year, month = year - 1, month + 12
+    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day
+    return days - 719469

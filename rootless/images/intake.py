@@ -1,0 +1,346 @@
+"""Taking blobs and layers into the store: what load, pull, import and unpack have in common.
+
+A layer is extracted while its blob is still being written: a thread follows the blob, undoes its
+compression, hashes the result (the diff id) and feeds an extracting process. Where the blob is
+not compressed its digest is the diff id, so nothing is hashed twice and splice(2) moves the pages.
+Nothing is visible before `commit`: blobs and layers lie in workspaces; then layers get their chain
+ids, blobs their digests, and last the index names the image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+
+from rootless import settings
+from rootless.errors import StoreError
+from rootless.images import trust
+from rootless.images.entries import named
+from rootless.images.foreman import Foreman
+from rootless.oci.blobs import (
+    Blob,
+    Stored,
+    Workspace,
+    initialise,
+    locked,
+    reserve,
+    sync_directory,
+    write_index,
+)
+from rootless.oci.compression import compression_of
+from rootless.oci.errors import DigestError, Error, ImageError
+from rootless.oci.layout import MAX_JSON, Layout, chain_ids
+from rootless.oci.unpack import feed, write_all
+from rootless.runtime import identity
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from rootless.images.collection import Images
+    from rootless.images.foreman import Job
+    from rootless.store.paths import Paths
+
+    Document = dict[str, Any]
+
+PARALLEL = 4
+"""Layers extracted at once. More only makes them fight for the same directory locks and disk."""
+
+
+class Layer:
+    """A layer being unpacked in a workspace; `directory` is complete when `finish` returns."""
+
+    def __init__(self, directory: str, job: Job, blob: Blob, free: threading.Semaphore) -> None:
+        self.directory = directory
+        self.diff_id = ""
+        self.warnings: list[str] = []
+        """What could not be unpacked as it should, devices or attributes: the first of it."""
+        self.warned = 0
+        """How much of it there was."""
+        self._job = job
+        self._blob = blob
+        self._follower = blob.follow()
+        self._free = free
+        self._error: BaseException | None = None
+        self.finished = False
+        """Whether `finish` was called: it can be only once."""
+        self._thread = threading.Thread(target=self._run, name="layer", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._feed()
+        except BrokenPipeError:
+            pass  # the extractor gave up: its answer says why
+        except BaseException as error:  # noqa: BLE001 - raised again by `finish`
+            self._error = error
+        finally:
+            self._follower.close()
+            self._job.close_feed()
+            self._free.release()
+
+    def _feed(self) -> None:
+        follower = self._follower
+        head = follower.read(6)
+        if self._blob.verified and compression_of(head) == "none":
+            write_all(self._job.feed, head)
+            while follower.splice(self._job.feed):
+                pass
+            self.diff_id = self._blob.digest
+            return
+        blob = _Joined(head, follower)
+        self.diff_id = feed(blob, self._job.feed, name=f"layer {self._blob.digest[:19]}")
+
+    def finish(self) -> str:
+        """Wait for the end and return the diff id. Raises what went wrong, on either side."""
+        self.finished = True
+        self._thread.join()
+        try:
+            record = self._job.result()
+            self.warnings, self.warned = record["warnings"], record["warned"]
+        except Error as error:
+            # A stream that broke off breaks the extractor too: the cause is the better message.
+            raise (self._error or error) from None
+        if self._error is not None:
+            raise self._error
+        return self.diff_id
+
+
+class _Joined:
+    """A stream put together again after its head was looked at."""
+
+    def __init__(self, head: bytes, rest: Any) -> None:
+        self._head = head
+        self._rest = rest
+
+    def read(self, size: int, /) -> bytes:
+        head, self._head = self._head[:size], self._head[size:]
+        return head or self._rest.read(size)
+
+
+class Intake:
+    """One load, pull or import under way. A context manager; leaving it drops what is not kept.
+
+    `images` is told of warnings, if given. Raises UsageError for settings that make no sense.
+    """
+
+    def __init__(self, paths: Paths, images: Images | None = None) -> None:
+        self.limits = settings.read()
+        paths.prepare()
+        with store_errors(paths):
+            initialise(paths.images)
+            reserve(paths.images)
+        self.paths = paths
+        self.layout = Layout(paths.images)
+        self._blobs: dict[str, Blob] = {}
+        self._open: list[Blob] = []
+        self._layers: dict[str, Layer] = {}
+        self._begun: list[Layer] = []
+        """All that were ever begun: none may still write when the workspace is swept."""
+        self._free = threading.Semaphore(PARALLEL)
+        self._lock = threading.Lock()
+        self._placed = False
+        """Whether a layer was put into the store."""
+        self._images = images
+        if images is not None:
+            images.warnings, images.warned = [], 0
+        self._owners = "record" if identity.detect().mode == "single" else "chown"
+
+    def __enter__(self) -> Intake:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(store_errors(self.paths))
+            self._foreman = stack.enter_context(Foreman(self.paths))
+            self._work = stack.enter_context(Workspace(self.paths.images, self.paths.images))
+            self._trees = stack.enter_context(
+                Workspace(self.paths.images, self.paths.layers, self._sweep)
+            )
+            stack.callback(self._drop)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+        if self._placed:
+            trust.write_out_later(self.paths)
+
+    def _sweep(self, path: str) -> None:
+        self._foreman.remove(path).result()
+
+    def cancel(self) -> None:
+        """Make an end of all blobs that are still being written: those who write them fail."""
+        for blob in list(self._open):
+            blob.cancel()
+
+    def forget(self, layer: Layer | None) -> None:
+        """Let a layer go whose blob failed; its tree is swept with the workspace."""
+        if layer is not None:
+            with contextlib.suppress(Exception):
+                layer.finish()
+
+    def _drop(self) -> None:
+        """End whatever is still running: after an error, or what was not a layer after all."""
+        for blob in self._open:
+            blob.abandon()
+        for layer in self._begun:
+            if not layer.finished:
+                with contextlib.suppress(Exception):
+                    layer.finish()
+
+    # -- bringing in -----------------------------------------------------------------------
+
+    def blob(self, *, expected: str = "", size: int = -1) -> Blob:
+        """Begin a blob. `take` must be called with it when it is finished."""
+        with self._lock:
+            blob = Blob(self._work.new(), expected=expected, size=size)
+            self._open.append(blob)
+        return blob
+
+    def unpack(self, blob: Blob) -> Layer:
+        """Begin to unpack `blob`, which may still grow; waits while too many layers are at it."""
+        self._free.acquire()
+        try:
+            with self._lock:
+                directory = self._trees.new()
+                os.mkdir(directory, 0o700)
+                trust.mark(directory)
+                job = self._foreman.extract(
+                    directory, owners=self._owners, limits=self.limits.layer
+                )
+                layer = Layer(directory, job, blob, self._free)
+                self._begun.append(layer)
+            return layer
+        except BaseException:
+            self._free.release()
+            raise
+
+    def take(self, blob: Blob, layer: Layer | None = None) -> str:
+        """Accept a finished blob, and the layer that is unpacked from it. Return its digest."""
+        with self._lock:
+            self._blobs.setdefault(blob.digest, blob)
+            if layer is not None and layer is not self._layers.setdefault(blob.digest, layer):
+                # Twice in one archive: the second is forgotten, and swept with the workspace.
+                self._layers[f"{blob.digest} again {layer.directory}"] = layer
+        return blob.digest
+
+    def take_bytes(self, data: bytes, expected: str = "") -> str:
+        """Accept a document in memory as a blob. Return its digest."""
+        blob = self.blob(expected=expected)
+        blob.write(data)
+        return self.take(blob.finish())
+
+    def has(self, digest: str) -> bool:
+        """Whether a blob is in the store or was brought in."""
+        return digest in self._blobs or self.layout.has(digest)
+
+    def text(self, digest: str) -> bytes:
+        """The content of a document, brought in or in the store; at most 4 MiB and a byte of it."""
+        with open(self.path(digest), "rb") as file:
+            return file.read(MAX_JSON + 1)
+
+    def path(self, digest: str) -> str:
+        """Where the content of a blob lies at present. Raises ImageError where there is none."""
+        blob = self._blobs.get(digest)
+        if blob is not None:
+            return blob.path
+        if not self.layout.has(digest):
+            raise ImageError(f"blob {digest} is missing")
+        return self.layout.blob_path(digest)
+
+    # -- keeping ---------------------------------------------------------------------------
+
+    def keep_layers(self, layers: list[Document], diff_ids: list[str]) -> None:
+        """See that all layers of an image are unpacked and are what its configuration says.
+
+        Raises DigestError where the content of a layer is another, and what unpacking raises.
+        """
+        if len(layers) != len(diff_ids):
+            raise ImageError(f"the image has {len(layers)} layers and {len(diff_ids)} diff ids")
+        wanted = list(zip(layers, diff_ids, chain_ids(diff_ids), strict=True))
+        missing = [
+            part for part in wanted if not trust.is_trusted(f"{self.paths.layers}/{part[2]}")
+        ]
+        for descriptor, _, _ in missing:
+            if descriptor["digest"] not in self._layers:
+                self._unpack_stored(descriptor)
+        for descriptor, diff_id, chain in missing:
+            layer = self._layers.pop(descriptor["digest"], None)
+            if layer is None:  # the same layer twice in one image: its tree has moved
+                self._unpack_stored(descriptor)
+                layer = self._layers.pop(descriptor["digest"])
+            found = layer.finish()
+            if found != diff_id:
+                raise DigestError(
+                    f"layer {descriptor['digest']} unpacks to {found}, not to {diff_id}",
+                    "the image is damaged or was tampered with",
+                )
+            self._place(layer.directory, chain)
+            if self._images is not None:
+                self._images.warnings += layer.warnings
+                self._images.warned += layer.warned
+
+    def _unpack_stored(self, descriptor: Document) -> None:
+        """Begin to unpack a layer whose blob is here already."""
+        digest = descriptor["digest"]
+        blob = self._blobs.get(digest)
+        if blob is None:
+            blob = Stored(self.path(digest), digest)
+        self._layers[digest] = self.unpack(blob)
+
+    def _place(self, directory: str, chain: str) -> None:
+        target = f"{self.paths.layers}/{chain}"
+        if not trust.is_trusted(target):
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(target, self._trees.new())  # from before a crash; swept
+        try:
+            os.rename(directory, target)
+        except OSError:
+            if not trust.is_trusted(target):
+                raise
+            # Somebody else was first; ours is swept with the workspace.
+        self._placed = True
+
+    def commit(self, images: Iterable[tuple[list[str], Document]], blobs: Iterable[str]) -> None:
+        """Make `blobs` durable under their digests, then name the images.
+
+        `images` are (names, descriptor of the manifest); an image without a name gets an entry
+        without one.
+        """
+        needed = list(blobs)
+        self.publish(needed)
+        sync_directory(f"{self.paths.images}/blobs/sha256")
+        sync_directory(self.paths.layers)
+        with locked(self.paths.images):
+            # What was in the store already may have been removed meanwhile; now nobody can.
+            self.publish(needed)
+            index = self.layout.index()
+            for names, descriptor in images:
+                index["manifests"] = named(index["manifests"], names, descriptor)
+            write_index(self.paths.images, index)
+
+    def publish(self, digests: Iterable[str]) -> None:
+        """Give those blobs that are not in the store yet their names in it."""
+        for digest in digests:
+            if not self.layout.has(digest):
+                blob = self._blobs.get(digest)
+                if blob is None:
+                    raise ImageError(f"blob {digest} was removed meanwhile", "try again")
+                blob.publish(self.layout)
+
+
+@contextlib.contextmanager
+def store_errors(paths: Paths) -> Iterator[None]:
+    """Tell the system's errors in terms of the store."""
+    try:
+        yield
+    except OSError as error:
+        hints = {
+            errno.ENOSPC: "make room, for example with rootless rmi or rootless rm",
+            errno.EDQUOT: "make room, for example with rootless rmi or rootless rm",
+            errno.EROFS: "name a directory that can be written with --root",
+            errno.EACCES: "name a directory that can be written with --root",
+        }
+        message = f"cannot write to the store {paths.root}: {error.strerror or error}"
+        raise StoreError(message, hints.get(error.errno or 0, "")) from error

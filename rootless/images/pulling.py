@@ -1,0 +1,268 @@
+"""`pull`: an image from a registry, its layers downloaded and unpacked side by side."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from functools import partial
+
+from rootless.errors import NotFound, UsageError
+from rootless.images.collection import PULL_POLICIES, runs
+from rootless.images.entries import entry_for
+from rootless.images.intake import PARALLEL, Intake
+from rootless.images.progress import Silent
+from rootless.oci import models, platform, reference
+from rootless.oci.digest import CHUNK
+from rootless.oci.errors import ImageError, RegistryError
+from rootless.oci.http import Client, HttpError, Response
+from rootless.oci.layout import MAX_DEPTH, MAX_JSON
+from rootless.oci.registry import Fetched, Repository
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rootless.images.collection import Images
+    from rootless.images.image import Image
+    from rootless.images.progress import Progress
+    from rootless.oci.platform import Platform
+    from rootless.oci.reference import Reference
+
+
+def pull(
+    images: Images,
+    ref: str,
+    wanted: str,
+    policy: str,
+    tls_verify: bool,
+    progress: Progress | None,
+) -> Image:
+    """Pull `ref`; see Images.pull."""
+    if policy not in PULL_POLICIES:
+        raise UsageError(f"unknown pull policy {policy!r}", "one of " + ", ".join(PULL_POLICIES))
+    name = _name(ref)
+    asked = platform.parse(wanted) if wanted else None
+    repository = Repository(name, tls_verify=tls_verify)
+    if policy != "always":
+        local = _local(images, ref, repository, policy)
+        if local is not None and (policy == "never" or runs(local, wanted)):
+            return local
+    with Intake(images.paths, images) as intake:
+        Pull(intake, repository, progress or Silent()).run(asked)
+    return images.get(str(name))
+
+
+def _name(ref: str) -> Reference:
+    """What is asked of the registry: of name:tag@digest the digest decides, as for docker."""
+    if ref == "host":
+        raise UsageError("the image host is this machine itself and is never pulled")
+    parsed = reference.parse(ref).tagged()
+    if parsed.digest:
+        return reference.Reference(parsed.domain, parsed.path, "", parsed.digest)
+    return parsed
+
+
+def _local(images: Images, ref: str, repository: Repository, policy: str) -> Image | None:
+    """The image in the store, where the policy is content with it."""
+    try:
+        image = images.get(ref)
+    except NotFound:
+        if policy == "never":
+            raise
+        return None
+    if policy != "newer":
+        return image
+    try:
+        newest = repository.digest(repository.name.digest or repository.name.tag)
+    except RegistryError:
+        return image  # as podman: what cannot be asked has nothing newer
+    return image if newest in (*image.digests, image.manifest_digest) else None
+
+
+GRACE = 1.0
+"""Seconds that cancelled transfers get to end by themselves."""
+
+
+class Pull:
+    """One pull under way."""
+
+    def __init__(self, intake: Intake, repository: Repository, progress: Progress) -> None:
+        self._intake = intake
+        self._repository = repository
+        self._progress = progress
+        self._transfers: set[Response] = set()
+
+    def run(self, asked: Platform | None) -> None:
+        """Fetch everything, then name the image."""
+        name = self._repository.name
+        top = self._repository.manifest(name.digest or name.tag)
+        fetched = self._image_manifest(top, asked)
+        manifest = models.decode(fetched.data, models.Manifest, f"manifest {fetched.digest}")
+        manifest.check()
+        config = self._config(manifest)
+        if fetched is top:  # an index was chosen from; many configurations in one are careless
+            self._check_platform(config, asked)
+        self._layers(manifest)
+        layers = [{"digest": layer.digest} for layer in manifest.layers]
+        self._intake.keep_layers(layers, config.rootfs.diff_ids)
+        blobs = [manifest.config.digest, *(layer.digest for layer in manifest.layers)]
+        blobs.append(self._intake.take_bytes(fetched.data))
+        data = models.to_oci(manifest) if manifest.is_docker else fetched.data
+        blobs.append(self._intake.take_bytes(data))
+        entry = entry_for(blobs[-1], len(data), [top.digest, fetched.digest])
+        self._intake.commit([([str(name)], entry)], blobs)
+
+    def _image_manifest(self, fetched: Fetched, asked: Platform | None) -> Fetched:
+        """Follow indexes to the manifest for the platform. Raises ImageError."""
+        wanted = asked or platform.host()
+        for _ in range(MAX_DEPTH):
+            subject = f"manifest {fetched.digest}"
+            if models.kind_of(fetched.data, fetched.media_type, subject) == "manifest":
+                return fetched
+            index = models.decode(fetched.data, models.Index, subject)
+            chosen = models.choose(index.manifests, wanted)
+            if chosen is None:
+                raise ImageError(
+                    f"no image for platform {wanted} in {self._repository.name.familiar}",
+                    "it is there for " + (", ".join(_platforms(index)) or "none"),
+                )
+            chosen.check()
+            fetched = self._repository.manifest(chosen.digest)
+            kind = models.kind_of(fetched.data, chosen.media_type, f"manifest {chosen.digest}")
+            if kind == "manifest":
+                return fetched
+        raise ImageError(f"manifest {fetched.digest}: indexes are nested too deep")
+
+    def _config(self, manifest: models.Manifest) -> models.Config:
+        descriptor = manifest.config
+        if descriptor.size > MAX_JSON:
+            raise ImageError(f"image configuration {descriptor.digest} is larger than 4 MiB")
+        if not self._intake.has(descriptor.digest):
+            self._fetch(descriptor, unpack=False)
+        data = self._intake.text(descriptor.digest)
+        return models.decode(data, models.Config, f"image configuration {descriptor.digest}")
+
+    def _check_platform(self, config: models.Config, asked: Platform | None) -> None:
+        """A single manifest may be for another machine than asked; unasked it may be anything."""
+        if asked is None:
+            return
+        offered = platform.Platform(config.os, config.architecture, config.variant)
+        if not platform.fits(offered, asked):
+            raise ImageError(
+                f"{self._repository.name.familiar} is for platform {offered}, not {asked}"
+            )
+
+    def _layers(self, manifest: models.Manifest) -> None:
+        """Download the layers that are not here, several at a time; the first error wins."""
+        unique = {layer.digest: layer for layer in manifest.layers}
+        missing = []
+        for layer in unique.values():
+            if self._intake.has(layer.digest):
+                self._progress.begin(layer.digest, f"layer {layer.digest[7:19]}", layer.size)
+                self._progress.end(layer.digest, "exists")
+            else:
+                missing.append(layer)
+        if not missing:
+            return
+        _in_parallel([partial(self._fetch, layer) for layer in missing], self._cancel)
+
+    def _cancel(self) -> None:
+        """End the transfers of other threads: none of them shall keep Control-C waiting."""
+        self._intake.cancel()
+        for response in list(self._transfers):
+            response.abort()
+
+    def _fetch(self, descriptor: models.Descriptor, *, unpack: bool = True) -> None:
+        """Bring a blob in; a transfer that breaks off is begun again a few times."""
+        for attempt in range(1, Client.attempts + 1):
+            try:
+                self._fetch_once(descriptor, unpack)
+                return
+            except HttpError as error:
+                if attempt == Client.attempts or not error.temporary:
+                    raise
+                time.sleep(Client.pause * 2 ** (attempt - 1))
+
+    def _fetch_once(self, descriptor: models.Descriptor, unpack: bool) -> None:
+        digest, size = descriptor.digest, descriptor.size
+        with self._repository.blob(digest) as response:
+            if response.length not in (-1, size):
+                raise RegistryError(
+                    f"blob {digest} has {response.length} bytes at the registry, not {size}"
+                )
+            blob = self._intake.blob(expected=digest, size=size)
+            layer = None
+            self._transfers.add(response)
+            self._progress.begin(digest, f"layer {digest[7:19]}", size)
+            try:
+                layer = self._intake.unpack(blob) if unpack else None
+                for data in iter(lambda: response.read(CHUNK), b""):
+                    blob.write(data)
+                    self._progress.advance(digest, len(data))
+                blob.finish()
+            except BaseException:
+                blob.abandon()
+                self._intake.forget(layer)
+                raise
+            finally:
+                self._transfers.discard(response)
+            self._progress.end(digest, "pulled")
+        self._intake.take(blob, layer)
+
+
+def _in_parallel(jobs: list[Callable[[], None]], cancel: Callable[[], None]) -> None:
+    """Run `jobs` a few at a time; raise the first error, after the others were cancelled.
+
+    The threads are daemons and are not waited for in vain: one may be in a system call that only
+    the time limit of its connection ends, and neither Control-C nor an error shall wait for that.
+    """
+    left = list(reversed(jobs))
+    results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        while left:
+            try:
+                job = left.pop()
+            except IndexError:
+                return  # another thread was faster
+            try:
+                job()
+            except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+                results.put(error)
+                return
+            results.put(None)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in jobs[:PARALLEL]]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in jobs:
+            error = _next(results)
+            if error is not None:
+                raise error
+    except BaseException:
+        left.clear()
+        cancel()
+        for thread in threads:
+            if thread.ident is not None:  # it was started
+                thread.join(GRACE)
+        raise
+    for thread in threads:
+        thread.join()
+
+
+def _next(results: queue.SimpleQueue[BaseException | None]) -> BaseException | None:
+    """Wait for a result, and see a signal that came just before the wait began: no call does."""
+    while True:
+        try:
+            return results.get(timeout=0.5)
+        except queue.Empty:
+            pass
+
+
+def _platforms(index: models.Index) -> Iterator[str]:
+    for entry in index.manifests:
+        text = str(platform.of(entry.platform))
+        if text and not text.startswith("unknown"):
+            yield text

@@ -1,0 +1,242 @@
+"""`rmi`: names and, with their last name, images; and what nothing needs any more with them.
+
+The order keeps the store whole at every moment: first the index stops to name the image, then
+unpacked layers are renamed away and blobs unlinked, all under the layout's lock; the renamed trees
+are deleted after it, inside the user namespace. On a full disk, where even the layout's reserve is
+used up, the layers go first: an image without them is still whole, they would be unpacked again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+
+from rootless.errors import Conflict, NotFound
+from rootless.images.collection import grouped
+from rootless.images.entries import unnamed
+from rootless.images.image import Image, sources_of
+from rootless.images.intake import store_errors
+from rootless.oci import jsonio, reference
+from rootless.oci.blobs import WORK, locked, reserve, write_index
+from rootless.oci.errors import ImageError
+from rootless.oci.layout import Layout, name_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from rootless.images.collection import Images
+    from rootless.store.paths import Paths
+
+    Document = dict[str, Any]
+
+
+ORPHAN_AGE = 24 * 3600
+"""Seconds after which a blob that nothing names is taken for a leaving."""
+
+
+def remove(images: Images, refs: list[str], force: bool) -> list[str]:
+    """Remove each of `refs`; see Images.remove."""
+    lines: list[str] = []
+    for ref in refs:
+        images.get_entry(ref)  # a name that is not there needs no store and no lock
+        with store_errors(images.paths):
+            lines += Removal(images, ref, force).run()
+    return lines
+
+
+class Removal:
+    """The removal of one reference."""
+
+    def __init__(self, images: Images, ref: str, force: bool) -> None:
+        self._images = images
+        self._paths = images.paths
+        self._layout = Layout(images.paths.images)
+        self._ref = ref
+        self._force = force
+        self._dead: list[str] = []
+        """Trees that were renamed away and are to be deleted."""
+
+    def run(self) -> list[str]:
+        """Do it; return docker's lines."""
+        with locked(self._paths.images):
+            index = self._layout.index()
+            entries: list[Document] = index["manifests"]
+            names, rest = self._plan(entries)
+            lines = [f"Untagged: {_familiar(name)}" for name in names]
+            gone = _lost(entries, rest)
+            index["manifests"] = rest
+            left = {self._id(entry) for entry in rest} if gone else set()
+            ids = [self._id(entry) for entry in gone]
+            lines += [f"Deleted: sha256:{image_id}" for image_id in ids if image_id not in left]
+            self._carry_out(index, gone, rest)
+        _delete(self._paths, self._dead)
+        return list(dict.fromkeys(lines))
+
+    def _plan(self, entries: list[Document]) -> tuple[list[str], list[Document]]:
+        """Return the names that go, and the entries that stay. Raises NotFound or Conflict."""
+        entry = self._images.find_entry(entries, self._ref)
+        if entry is None:
+            raise NotFound(f"no such image: {self._ref}")
+        same = [other for other in entries if self._is_same(other, entry)]
+        names = [reference.full(name_of(other)) for other in same if name_of(other)]
+        named = self._images.find_name(entries, self._ref)
+        if named and len(names) > 1:
+            rest = unnamed(entries, [named])
+            return [named], _without_bare(rest, entry)
+        if len(names) > 1 and not self._force:
+            raise Conflict(
+                f"cannot remove image {self._ref}: it has several names ({', '.join(names)})",
+                "remove them by name, or all of them with --force",
+            )
+        self._check_unused(entry)
+        return names, [other for other in entries if other not in same]
+
+    def _is_same(self, other: Document, entry: Document) -> bool:
+        """Whether two entries are of one image: the same configuration."""
+        return bool(other["digest"] == entry["digest"] or self._id(other) == self._id(entry))
+
+    def _id(self, entry: Document) -> str:
+        """The image's id, the manifest's digest for a damaged one."""
+        try:
+            return Image(self._paths, entry, []).id
+        except ImageError:
+            return str(entry["digest"]).partition(":")[2]
+
+    def _check_unused(self, entry: Document) -> None:
+        image_id = self._id(entry)
+        for container in containers(self._paths):
+            if container.get("image_id") == image_id and not self._force:
+                short = str(container.get("id"))[:12]
+                raise Conflict(
+                    f"cannot remove image {self._ref}: container {short} uses it",
+                    f"rootless rm {short} first, or force it: the container keeps its layers",
+                )
+
+    def _carry_out(self, index: Document, gone: list[Document], rest: list[Document]) -> None:
+        try:
+            write_index(self._paths.images, index)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not gone:
+                raise
+            self._bury_layers(gone, rest)
+            _delete(self._paths, self._dead)
+            self._dead = []
+            write_index(self._paths.images, index)
+        self._bury_layers(gone, rest)
+        self._unlink_blobs(gone, rest)
+        reserve(self._paths.images)
+
+    def _bury_layers(self, gone: list[Document], rest: list[Document]) -> None:
+        """Rename the layers away that only the removed images needed."""
+        needed = {chain for entry in rest for chain in self._chains(entry)} | self._in_use()
+        buried = {}
+        for chain in {chain for entry in gone for chain in self._chains(entry)} - needed:
+            dead = f"{self._paths.layers}/{WORK}dead-{chain}-{os.urandom(4).hex()}"
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(f"{self._paths.layers}/{chain}", dead)
+                buried[chain] = dead
+        # A container may have been made meanwhile; Containers.create looks in the other order.
+        for chain in self._in_use() & buried.keys():
+            with contextlib.suppress(OSError):  # somebody unpacked it again
+                os.rename(buried[chain], f"{self._paths.layers}/{chain}")
+                del buried[chain]
+        self._dead += buried.values()
+
+    def _in_use(self) -> set[str]:
+        """The chain ids of the layers that containers name."""
+        return {
+            path.split("/")[-2]
+            for container in containers(self._paths)
+            for path in container.get("layers", [])
+        }
+
+    def _chains(self, entry: Document) -> list[str]:
+        with contextlib.suppress(ImageError):
+            return Image(self._paths, entry, []).chains
+        return []
+
+    def _unlink_blobs(self, gone: list[Document], rest: list[Document]) -> None:
+        """Remove the blobs that only the removed images needed."""
+        try:
+            needed = {digest for entry in rest for digest in self._blobs(entry)}
+        except ImageError:
+            return  # what a damaged image needs is not known, so nothing is thrown away
+        self._unlink_orphans(needed)
+        for entry in gone:
+            try:
+                doomed = self._blobs(entry)
+            except ImageError:
+                doomed = [str(entry["digest"])]
+            for digest in set(doomed) - needed:
+                with contextlib.suppress(FileNotFoundError, ImageError):
+                    os.unlink(self._layout.blob_path(digest))
+
+    def _unlink_orphans(self, needed: set[str]) -> None:
+        """Remove old blobs that no image needs: leavings of a load that was killed at its end.
+
+        Young ones may belong to a program that is about to name them in the index.
+        """
+        directory = f"{self._paths.images}/blobs/sha256"
+        for name in os.listdir(directory):
+            if f"sha256:{name}" not in needed:
+                with contextlib.suppress(OSError):
+                    path = f"{directory}/{name}"
+                    if os.stat(path).st_mtime < time.time() - ORPHAN_AGE:
+                        os.unlink(path)
+
+    def _blobs(self, entry: Document) -> list[str]:
+        """All blobs behind an index entry. Raises ImageError where they cannot be known."""
+        found = [str(entry["digest"]), *sources_of(entry)]
+        document = self._layout.document(entry["digest"])
+        for child in document.get("manifests", []):
+            if self._layout.has(child["digest"]):
+                found += self._blobs(child)
+        if "layers" in document:
+            parts = [document["config"], *document["layers"]]
+            found += [str(part["digest"]) for part in parts]
+        return found
+
+
+def containers(paths: Paths) -> Iterable[Document]:
+    """The records of all containers that can be read."""
+    try:
+        ids = os.listdir(paths.containers)
+    except FileNotFoundError:
+        return
+    for container in ids:
+        with contextlib.suppress(OSError, ValueError):
+            with open(f"{paths.containers}/{container}/config.json", "rb") as file:
+                record = jsonio.loads(file.read())
+            if isinstance(record, dict):
+                yield record
+
+
+def _lost(before: list[Document], after: list[Document]) -> list[Document]:
+    """The first entry of each manifest that has none any more."""
+    left = {entry["digest"] for entry in after}
+    return [group for _, group in grouped(e for e in before if e["digest"] not in left)]
+
+
+def _without_bare(entries: list[Document], entry: Document) -> list[Document]:
+    """Drop the nameless entry that `unnamed` left for a manifest whose image has other names."""
+    digest = entry["digest"]
+    return [e for e in entries if e["digest"] != digest or name_of(e)]
+
+
+def _familiar(name: str) -> str:
+    return reference.parse(name).familiar if reference.is_valid(name) else name
+
+
+def _delete(paths: Paths, trees: list[str]) -> None:
+    """Delete trees, whoever owns their files; what fails is left to the next sweep."""
+    if not trees:
+        return
+    from rootless.images.foreman import Foreman
+
+    with Foreman(paths) as foreman:
+        for job in [foreman.remove(tree) for tree in trees]:
+            job.result()

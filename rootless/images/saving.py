@@ -1,0 +1,279 @@
+"""`save`: images of the store as a docker archive, an OCI archive or an OCI directory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+
+from rootless.errors import UsageError
+from rootless.images.entries import named, renamed
+from rootless.images.progress import Silent
+from rootless.oci import jsonio
+from rootless.oci.blobs import Blob, Workspace, initialise, locked, sync_directory, write_index
+from rootless.oci.bundle import Bundle
+from rootless.oci.compression import decompress
+from rootless.oci.digest import CHUNK
+from rootless.oci.errors import ImageError
+from rootless.oci.layout import OCI_INDEX, OCI_MANIFEST, Layout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from rootless.images.collection import Images
+    from rootless.images.image import Image
+    from rootless.images.progress import Progress
+
+    Document = dict[str, Any]
+
+FORMATS = ("docker-archive", "oci-archive", "oci-dir")
+CONTAINERD_NAME = "io.containerd.image.name"
+
+
+class Chosen:
+    """An image to be saved, and those of its names that were asked for."""
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+        self.names: list[str] = []
+
+
+def save(
+    images: Images, refs: list[str], output: str, format_: str, progress: Progress | None
+) -> None:
+    """Write the images `refs`; see Images.save."""
+    if format_ not in FORMATS:
+        raise UsageError(f"unknown format {format_!r}", "one of " + ", ".join(FORMATS))
+    chosen = _choose(images, refs)
+    layout = Layout(images.paths.images)
+    teller = progress or Silent()
+    if format_ == "oci-dir":
+        if output == "-":
+            raise UsageError("an OCI directory cannot go to standard output", "name one with -o")
+        _save_directory(layout, chosen, output, teller)
+        return
+    with _opened(output) as fd:
+        bundle = Bundle(fd)
+        if format_ == "oci-archive":
+            _oci(bundle, layout, chosen, teller)
+        else:
+            _docker(bundle, layout, chosen, teller)
+        bundle.close()
+
+
+def _choose(images: Images, refs: list[str]) -> list[Chosen]:
+    """Find the images; one asked for by several names comes once. Raises NotFound."""
+    chosen: dict[str, Chosen] = {}
+    if not refs:
+        raise UsageError("which image?")
+    for ref in refs:
+        image = images.get(ref)
+        if image.host:
+            raise UsageError("the image host is this machine and cannot be saved")
+        one = chosen.setdefault(image.manifest_digest, Chosen(image))
+        name = images.name_of(ref)
+        if name and name not in one.names:
+            one.names.append(name)
+    return list(chosen.values())
+
+
+@contextlib.contextmanager
+def _opened(output: str) -> Iterator[int]:
+    """A descriptor to write the archive to: under a temporary name where it is a regular file."""
+    if output == "-":
+        if os.isatty(1):
+            raise UsageError("cannot save to a terminal", "name a file with -o, or redirect")
+        sys.stdout.flush()
+        yield 1
+        return
+    temporary = output
+    try:
+        if not os.path.exists(output) or stat.S_ISREG(os.stat(output).st_mode):
+            temporary = f"{output}.{os.getpid()}"
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+    try:
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+        if temporary != output:
+            os.rename(temporary, output)
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+    finally:
+        if temporary != output:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+
+# -- docker archive ----------------------------------------------------------------------------
+
+
+def _docker(bundle: Bundle, layout: Layout, chosen: list[Chosen], progress: Progress) -> None:
+    """Write <diff id>.tar for each layer, <id>.json for each configuration, manifest.json."""
+    table = []
+    for one in chosen:
+        image = one.image
+        diff_ids = image.config["rootfs"]["diff_ids"]
+        sizes = image.layer_sizes()
+        layers = []
+        for part, diff_id, size in zip(image.manifest["layers"], diff_ids, sizes, strict=True):
+            member = diff_id.partition(":")[2] + ".tar"
+            layers.append(member)
+            if not bundle.has(member):
+                _docker_layer(bundle, layout, part, (member, diff_id, size), progress)
+        config = image.manifest["config"]["digest"]
+        member = config.partition(":")[2] + ".json"
+        if not bundle.has(member):
+            _member(bundle, layout, member, config, Silent())
+        table.append({"Config": member, "RepoTags": one.names or None, "Layers": layers})
+    bundle.data("manifest.json", jsonio.dump_bytes(table))
+
+
+def _docker_layer(
+    bundle: Bundle,
+    layout: Layout,
+    part: Document,
+    target: tuple[str, str, int],
+    progress: Progress,
+) -> None:
+    """Write a layer uncompressed. Its size comes first in a tar, so it must be known."""
+    member, diff_id, size = target
+    path = layout.blob_path(part["digest"])
+    name = f"layer {part['digest'][7:19]}"
+    if part["digest"] == diff_id:
+        _member(bundle, layout, member, diff_id, progress)
+        return
+    if size < 0:  # not unpacked yet: nobody counted
+        with _blob(path, part["digest"]) as fd:
+            stream = decompress(fd, name=name)
+            size = 0
+            while data := stream.read(CHUNK):
+                size += len(data)
+    with _blob(path, part["digest"]) as fd:
+        progress.begin(diff_id, name, size)
+        for count in bundle.copy(member, decompress(fd, name=name), size, diff_id):
+            progress.advance(diff_id, count)
+        progress.end(diff_id, "saved")
+
+
+# -- OCI ---------------------------------------------------------------------------------------
+
+
+def _oci(bundle: Bundle, layout: Layout, chosen: list[Chosen], progress: Progress) -> None:
+    """Write the layout as an archive."""
+    bundle.data("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    entries = [entry for one in chosen for entry in _entries(layout, one)]
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+    bundle.data("index.json", jsonio.dump_bytes(index))
+    bundle.directory("blobs/")
+    bundle.directory("blobs/sha256/")
+    for digest in _all_blobs(chosen):
+        member = f"blobs/{digest.replace(':', '/')}"
+        _member(bundle, layout, member, digest, progress)
+
+
+def _entries(layout: Layout, one: Chosen) -> list[Document]:
+    digest = one.image.manifest_digest
+    size = os.path.getsize(layout.blob_path(digest))
+    bare: Document = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
+    entries = []
+    for name in one.names:
+        entry = renamed(bare, name)
+        entry["annotations"][CONTAINERD_NAME] = name  # where docker and containerd look
+        entries.append(entry)
+    return entries or [bare]
+
+
+def _all_blobs(chosen: list[Chosen]) -> list[str]:
+    """Every blob of the images once: layers, configurations, manifests."""
+    digests = []
+    for one in chosen:
+        manifest = one.image.manifest
+        digests += [str(layer["digest"]) for layer in manifest["layers"]]
+        digests += [str(manifest["config"]["digest"]), one.image.manifest_digest]
+    return list(dict.fromkeys(digests))
+
+
+def _save_directory(layout: Layout, chosen: list[Chosen], output: str, progress: Progress) -> None:
+    """Write into a new OCI layout, or add to one that is there."""
+    if os.path.exists(output) and not os.path.exists(f"{output}/oci-layout"):
+        _check_empty(output)
+    target = Layout(output)
+    try:
+        initialise(output)
+        with Workspace(output, output) as work:
+            for digest in _all_blobs(chosen):
+                if not target.has(digest):
+                    _copy(layout, target, work.new(), digest, progress)
+        sync_directory(f"{output}/blobs/sha256")
+        with locked(output):
+            index = target.index()
+            for one in chosen:
+                for entry in _entries(layout, one):
+                    name = one.names[:0] if "annotations" not in entry else [_name(entry)]
+                    index["manifests"] = named(index["manifests"], name, entry)
+            write_index(output, index)
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+
+
+def _check_empty(output: str) -> None:
+    if not os.path.isdir(output) or os.listdir(output):
+        raise UsageError(f"cannot save to {output}: it is neither empty nor an OCI directory")
+
+
+def _name(entry: Document) -> str:
+    return str(entry["annotations"][CONTAINERD_NAME])
+
+
+def _copy(source: Layout, target: Layout, path: str, digest: str, progress: Progress) -> None:
+    with _blob(source.blob_path(digest), digest) as fd:
+        size = os.fstat(fd).st_size
+        blob = Blob(path, expected=digest, size=size)
+        progress.begin(digest, f"blob {digest[7:19]}", size)
+        try:
+            while data := os.read(fd, CHUNK):
+                blob.write(data)
+                progress.advance(digest, len(data))
+            blob.finish()
+        except BaseException:
+            blob.abandon()
+            raise
+        blob.publish(target)
+        progress.end(digest, "saved")
+
+
+def _member(bundle: Bundle, layout: Layout, member: str, digest: str, progress: Progress) -> None:
+    """Write a blob as it is."""
+    with _blob(layout.blob_path(digest), digest) as fd:
+        size = os.fstat(fd).st_size
+        progress.begin(digest, f"blob {digest[7:19]}", size)
+        for count in bundle.copy(member, _Fd(fd), size, digest):
+            progress.advance(digest, count)
+        progress.end(digest, "saved")
+
+
+class _Fd:
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def read(self, size: int, /) -> bytes:
+        return os.read(self._fd, size)
+
+
+@contextlib.contextmanager
+def _blob(path: str, digest: str) -> Iterator[int]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ImageError(f"cannot read blob {digest}: {error.strerror}") from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)

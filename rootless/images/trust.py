@@ -1,0 +1,89 @@
+"""When an unpacked layer may be believed after a power failure.
+
+Writing a layer out to disk takes longer than unpacking it, because of its thousands of small
+files, and nobody has to wait for that: the layer's blob is durable, and it can be unpacked again.
+So a layer bears a mark, a link `boot` whose text names the host and the boot in which it was
+unpacked, until a process in the background has had the file system written out. A mark of another
+boot of this host says that it went down in between: then the layer is not believed, and unpacked
+again. Where several hosts share the store, each judges its own marks only.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.store.paths import Paths
+
+_MARK = "boot"
+
+
+def mark(layer: str) -> None:
+    """Mark the directory of a layer before anything is unpacked into it."""
+    os.symlink(f"{os.uname().nodename} {_boot_id()}", f"{layer}/{_MARK}")
+
+
+def is_trusted(layer: str) -> bool:
+    """Whether the layer at `layer`, its directory in the store, is there and can be believed."""
+    try:
+        host, _, boot = os.readlink(f"{layer}/{_MARK}").rpartition(" ")
+    except OSError:
+        host = boot = ""
+    if host == os.uname().nodename and boot != _boot_id():
+        return False
+    return os.path.isdir(f"{layer}/fs")
+
+
+def _boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def write_out_later(paths: Paths) -> None:
+    """Start the process that has marked layers written out and takes their marks away.
+
+    It is no fork, because the caller may have threads, and it outlives the caller by the seconds
+    that the disk takes. If it is killed, the next one does its work.
+    """
+    import sys
+
+    package = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    code = (
+        f"import sys; sys.path.insert(0, {package!r}); "
+        f"from rootless.images import trust; trust.write_out({paths.layers!r})"
+    )
+    actions = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
+    command = [sys.executable, "-I", "-S", "-c", code]
+    os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsid=True)
+
+
+def write_out(layers: str) -> None:
+    """Have the file system below `layers` written to its disk (syncfs(2)), then remove the marks.
+
+    Only marks that are there before, and of this boot: others do not speak of what was written.
+    """
+    import ctypes
+
+    marks = _marks(layers)
+    fd = os.open(layers, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if ctypes.CDLL(None).syncfs(fd) != 0:
+        return  # a failing disk: the layers stay marked
+    now = _marks(layers)
+    for path, inode in marks.items():
+        if now.get(path) == inode:
+            os.unlink(path)
+
+
+def _marks(layers: str) -> dict[str, int]:
+    """Return the path and the inode of each mark of this boot."""
+    text = f"{os.uname().nodename} {_boot_id()}"
+    found = {}
+    for name in os.listdir(layers):
+        path = f"{layers}/{name}/{_MARK}"
+        try:
+            if os.readlink(path) == text:
+                found[path] = os.lstat(path).st_ino
+        except OSError:
+            continue  # written out long ago, or a workspace
+    return found

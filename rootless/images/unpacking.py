@@ -1,0 +1,19 @@
+"""Unpacking the layers of an image that is in the store: what another program put there."""
+
+from __future__ import annotations
+
+from rootless.images.intake import Intake
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.images.image import Image
+    from rootless.store.paths import Paths
+
+
+def unpack(paths: Paths, image: Image) -> None:
+    """Unpack the layers of `image` that are not yet. Two processes may do it at once.
+
+    Raises DigestError or LayerError for a damaged layer.
+    """
+    with Intake(paths) as intake:
+        intake.keep_layers(image.manifest["layers"], image.config["rootfs"]["diff_ids"])

@@ -1,0 +1,116 @@
+"""What a process may say of itself (prctl(2)), and signals by pidfd."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from rootless.linux.libc import check, libc, syscall
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+else:
+    import _signal  # the signal module imports enum, 5 ms that every command would pay
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_NAME = 15
+PR_SET_CHILD_SUBREAPER = 36
+
+CLOSE_RANGE_CLOEXEC = 4
+_SYS_CLOSE_RANGE = 436
+
+KEYCTL_JOIN_SESSION_KEYRING = 1
+_SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
+
+_prctl = libc.prctl
+_prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+
+
+def prctl(option: int, value: int) -> None:
+    """prctl(2) with one argument."""
+    check(_prctl(option, value, 0, 0, 0), f"prctl {option}")
+
+
+def set_dumpable(dumpable: bool) -> None:
+    """Let or forbid other processes of the user to look into this one (PR_SET_DUMPABLE)."""
+    prctl(PR_SET_DUMPABLE, int(dumpable))
+
+
+def set_subreaper() -> None:
+    """Orphaned descendants become children of this process (PR_SET_CHILD_SUBREAPER)."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """SIGKILL this process when its parent ends. A change of uid clears it: call it after."""
+    prctl(PR_SET_PDEATHSIG, _signal.SIGKILL)
+
+
+def set_name(name: str) -> None:
+    """The name that ps shows, 15 bytes (PR_SET_NAME)."""
+    buffer = ctypes.create_string_buffer(name.encode()[:15])
+    prctl(PR_SET_NAME, ctypes.addressof(buffer))
+
+
+def join_session_keyring() -> None:
+    """Enter a new, empty session keyring, so that the host's keys stay outside (keyctl(2))."""
+    number = _SYS_KEYCTL.get(os.uname().machine)
+    if number is not None:
+        result = syscall(number, ctypes.c_int(KEYCTL_JOIN_SESSION_KEYRING), ctypes.c_char_p(None))
+        check(result, "keyctl")
+
+
+def pidfd_pid(fd: int) -> int:
+    """Return the pid, seen from here, of the process behind the pidfd `fd`; -1 if it is gone."""
+    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("Pid:"):
+                return int(line.split()[1])
+    return -1
+
+
+def pidfd_send_signal(fd: int, number: int) -> None:
+    """pidfd_send_signal(2). Raises ProcessLookupError where the process has ended."""
+    _signal.pidfd_send_signal(fd, number)
+
+
+def close_on_exec(keep: int = 0) -> None:
+    """Let no descriptor but 0 to 2 outlive execve(2), whoever opened it and however.
+
+    And those `keep` that follow, which are to.
+    """
+    first = 3 + keep
+    for fd in range(3, first):
+        os.set_inheritable(fd, True)
+    flags = ctypes.c_uint(CLOSE_RANGE_CLOEXEC)
+    if syscall(_SYS_CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(0xFFFFFFFF), flags) < 0:
+        for name in os.listdir("/proc/self/fd"):  # before Linux 5.11
+            if int(name) >= first:
+                try:
+                    os.set_inheritable(int(name), False)
+                except OSError:
+                    pass  # the descriptor that listed the directory
+
+
+def start_time(pid: int) -> int:
+    """When `pid` started, in clock ticks since boot: with the pid it names one process.
+
+    Raises FileNotFoundError or ProcessLookupError where there is no such process.
+    """
+    return int(_fields(pid)[19])
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether somebody has stopped `pid` (SIGSTOP). Raises what `start_time` raises."""
+    return _fields(pid)[0] == b"T"
+
+
+def _fields(pid: int) -> list[bytes]:
+    """Return what stands behind the name in /proc/PID/stat (proc(5)), the state first.
+
+    Read from the last bracket, because the name may hold any.
+    """
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()

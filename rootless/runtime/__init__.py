@@ -1,0 +1,1 @@
+"""One OCI runtime configuration -> one running process tree. Knows nothing of images or names."""

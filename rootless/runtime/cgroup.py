@@ -1,0 +1,65 @@
+"""A cgroup (version 2) for a container, where the one we are in may be divided by this user.
+
+systemd gives services of the user's manager and delegated scopes to the user; a login session's
+own scope belongs to root. Nothing here needs a controller: only freezing, which every cgroup can.
+See cgroups(7), and "Freezer" in the kernel's cgroup-v2.rst.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+
+ROOT = "/sys/fs/cgroup"
+
+
+def find() -> str:
+    """Return the directory of our own cgroup where we may divide it, else ""."""
+    try:
+        with open("/proc/self/cgroup", encoding="ascii") as file:
+            paths = [line[3:].strip() for line in file if line.startswith("0::")]
+    except OSError:
+        return ""
+    directory = f"{ROOT}{paths[0]}".rstrip("/") if paths else ROOT
+    usable = directory != ROOT and os.access(f"{directory}/cgroup.procs", os.W_OK)
+    return directory if usable and os.access(directory, os.W_OK) else ""
+
+
+def make(name: str, pid: int) -> str:
+    """Put the process `pid` into a new cgroup below ours; return its directory, "" without one."""
+    parent = find()
+    if not parent:
+        return ""
+    path = f"{parent}/rootless-{name}"
+    try:
+        os.mkdir(path)
+        with open(f"{path}/cgroup.procs", "w", encoding="ascii") as file:
+            file.write(str(pid))
+    except OSError:
+        remove(path)
+        return ""
+    return path
+
+
+def freeze(path: str, frozen: bool) -> bool:
+    """Freeze or thaw all processes of a cgroup and wait until they are; False where it cannot."""
+    try:
+        with open(f"{path}/cgroup.freeze", "w", encoding="ascii") as file:
+            file.write(str(int(frozen)))
+        with open(f"{path}/cgroup.events", encoding="ascii") as events:
+            poll = select.poll()
+            poll.register(events, select.POLLPRI)
+            while f"frozen {int(frozen)}" not in events.read():
+                poll.poll(1000)
+                events.seek(0)
+    except OSError:
+        return False
+    return True
+
+
+def remove(path: str) -> None:
+    """Remove an empty cgroup; one that is gone or not empty is left alone."""
+    try:
+        os.rmdir(path)
+    except OSError:
+        pass

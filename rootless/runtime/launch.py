@@ -1,0 +1,261 @@
+"""The way of one process from the supervisor into a container: the launcher and the init.
+
+    supervisor ── fork ─> launcher        enters the user namespace, makes the other namespaces
+                             └─ fork ─> init   pid 1: builds the tree, becomes the command
+
+The launcher ends at once; the supervisor is a subreaper, so init becomes its child. It tells init
+so (`Phase.GO`), and init asks to die with it. From before it enters namespaces of the container
+until execve the process is not dumpable: our interpreter may belong to the user, and the
+container's root could else write it through /proc/PID/exe (CVE-2019-5736).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from rootless.linux import namespaces
+from rootless.linux.openat2 import open_in_root
+from rootless.linux.process import die_with_parent, set_dumpable
+from rootless.runtime import init, nesting, operations, shift, single, terminal, users
+from rootless.runtime.plan import plan
+from rootless.runtime.report import Phase
+from rootless.runtime.settle import Settlement, forbid_imports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from rootless.containers.options import Spec
+    from rootless.runtime.identity import Identity
+    from rootless.runtime.notify import Listening
+    from rootless.runtime.plan import Root
+    from rootless.runtime.report import Report
+    from rootless.runtime.userns import Entry
+    from rootless.runtime.users import User
+
+
+class Launch:
+    """Everything that a start needs to know; made before the fork."""
+
+    def __init__(
+        self, spec: Spec, directory: str, root: Root, program: bytes, who: Identity
+    ) -> None:
+        self.spec = spec
+        self.directory = directory
+        """The container's own directory on the host."""
+        self.root = root
+        self.program = program
+        """The seccomp filter, empty for none."""
+        self.who = who
+        self.driver = "overlay"
+        """How the `:O` mounts are made (rootfs.choose_driver)."""
+        self.needed = ""
+        """The namespace (OCI name) that was asked for expressly: without it nothing starts."""
+        self.plan: list[operations.Operation] = []
+        self.degraded: list[str] = []
+        """What was refused and what was done instead, in words."""
+        self.stdio = (-1, -1, -1)
+        """What become descriptors 0 to 2, unless a terminal does."""
+        self.listening: Listening | None = None
+        """Sockets at 3 and further on that the command gets (sd_listen_fds(3))."""
+        self.steps: list[tuple[str, int]] = []
+        """Time line: step, nanoseconds of the monotonic clock when it began."""
+        self._step = ""
+
+    def begin(self, step: str) -> None:
+        """Note what is done from now on, for the time line and for the error message."""
+        self._step = step
+        self.steps.append((step, time.monotonic_ns()))
+
+    def launcher(self, entry: Entry, report: Report) -> NoReturn:
+        """Run in the first child. Never returns."""
+        status = 1
+        try:
+            self._make_namespaces(entry)
+            self.begin("fork init")
+            pid = os.fork()
+            if pid == 0:
+                self._init(report)
+            report.send(Phase.FORKED, pid=pid)
+            status = 0
+        except BaseException as error:  # noqa: BLE001 - nothing may return to the caller's stack
+            report.fail(self._step, error)
+        os._exit(status)
+
+    def _make_namespaces(self, entry: Entry) -> None:
+        self.begin("open the namespaces to join")
+        new, joined = {}, []
+        for space in self.spec["linux"]["namespaces"]:
+            name, flag = namespaces.TYPES[space["type"]]
+            if path := space.get("path", ""):
+                joined.append((os.open(path, os.O_RDONLY | os.O_CLOEXEC), flag, name))
+            elif flag not in (namespaces.CLONE_NEWUSER, namespaces.CLONE_NEWNS):
+                new[space["type"]] = flag
+        self.begin("enter the user namespace")
+        entry.enter()
+        _adjust_oom_score(self.spec["process"].get("oomScoreAdj"))
+        set_dumpable(False)
+        for fd, flag, name in joined:
+            self.begin(f"join the {name} namespace")
+            namespaces.setns(fd, flag)
+            os.close(fd)
+        self.plan = plan(self.spec, self.root, self.driver)
+        self._start_helpers()
+        self.begin("make the namespaces")
+        refused = nesting.make_namespaces(new, self.needed)
+        self.degraded += refused.values()
+        self.plan = [step for step in self.plan if getattr(step, "needs", "") not in refused]
+
+    def _start_helpers(self) -> None:
+        """Mount what a helper process serves, which must live outside the container."""
+        helped = [step for step in self.plan if hasattr(step, "start")]
+        if helped:
+            namespaces.unshare(namespaces.CLONE_NEWNS)
+        for step in helped:
+            self.begin(step.describe())
+            step.start()
+
+    def _init(self, report: Report) -> NoReturn:
+        """Run as pid 1 of the container. Never returns."""
+        try:
+            self.begin("wait for the supervisor")
+            if report.receive() is None:
+                os._exit(1)  # it was killed, and nobody would own the container
+            die_with_parent()
+            os.setsid()
+            tree = operations.Tree(self.who.mode)
+            tree.degraded = self.degraded
+            for step in self.plan:
+                self.begin(step.describe())
+                step.apply(tree)
+            self._enter(tree, report)
+        except BaseException as error:  # noqa: BLE001 - nothing may return to the caller's stack
+            report.fail(self._step, error)
+        os._exit(1)
+
+    def _enter(self, tree: operations.Tree, report: Report) -> None:
+        """From the finished tree to the command."""
+        process, private = self.spec["process"], self.spec["rootless"]
+        self.begin("look up the user")
+        user = users.resolve(tree.root, process["user"].get("username", ""), private["groups"])
+        change = shift.wanted(private["userns"], self.who, user.uid, user.gid)
+        if private["volumes_U"]:
+            self.begin("give volumes to the user")
+            give_volumes(private["volumes_U"], user, change)
+        if not user.name and user.uid != 0:
+            self.begin("add the user to /etc/passwd")
+            add_passwd_line(tree, self.directory, user)
+        if single.is_emulated(self.who.mode, self.spec):
+            single.tell_apt(tree, process)
+        slave = self._make_terminal(tree, report) if process.get("terminal") else -1
+        settlement = Settlement(
+            process, self.program, keep_groups=private["keep_groups"], dies=True
+        )
+        settlement.listening = self.listening
+        settlement.prepare()
+        pivot = operations.Pivot()
+        self.begin(pivot.describe())
+        pivot.apply(tree)
+        forbid_imports()
+        if change is not None:
+            self.begin("map the ids of the container")
+            change.apply()
+        if private["init"]:
+            self.begin("fork the command")
+            fork_from_init(report)
+        self.begin("take standard input and output")
+        self._take_stdio(slave, user)
+        self.begin("take on the user and his privileges")
+        settlement.take_on(user)
+        for text in tree.degraded:
+            self.begin(f"degraded: {text}")
+        self.begin("execute the command")
+        # A supervisor that was killed before `take_on` asked to die with it reads this no more.
+        if report.send(Phase.READY, degraded=tree.degraded, steps=self.steps):
+            settlement.execute(user)
+
+    def _make_terminal(self, tree: operations.Tree, report: Report) -> int:
+        self.begin("open a terminal")
+        master, slave = terminal.open_pair(tree.root, self.spec["process"])
+        terminal.show_as_console(tree, master)
+        report.send(Phase.TERMINAL, fd=master)
+        os.close(master)
+        return slave
+
+    def _take_stdio(self, slave: int, user: User) -> None:
+        if slave >= 0:
+            terminal.take_as_controlling(slave)
+        else:
+            for number, fd in enumerate(self.stdio):
+                os.dup2(fd, number)
+        own_stdio(user)
+
+
+def give_volumes(sources: list[str], user: User, change: shift.Shift | None) -> None:
+    """Give what `:U` names to the container's user, by his ids in U."""
+    from rootless.runtime.volumes import give_away, in_parent
+
+    if change is None:
+        give_away(sources, user.uid, user.gid)
+    else:
+        uid, gid = in_parent(user.uid, change.uid_map), in_parent(user.gid, change.gid_map)
+        give_away(sources, uid, gid)
+
+
+def own_stdio(user: User) -> None:
+    """Give terminals and pipes at 0 to 2 to `user`, or he could not open /dev/stderr again."""
+    for fd in (0, 1, 2):
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISFIFO(mode) or os.isatty(fd):
+            try:
+                os.fchown(fd, user.uid, user.gid if stat.S_ISFIFO(mode) else -1)
+            except OSError:
+                pass  # an id outside the map, or somebody else's pipe: it still can be written
+
+
+def _adjust_oom_score(value: int | None) -> None:
+    """Set /proc/self/oom_score_adj (proc(5)); lowering it takes a privilege, so that may fail."""
+    if value is None:
+        return
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write(str(value))
+    except OSError:
+        pass  # podman does the same: a wish, not a limit
+
+
+def add_passwd_line(tree: operations.Tree, directory: str, user: User) -> None:
+    """Give a uid without a name a line in the container's /etc/passwd, as podman does.
+
+    The changed copy lies in the container's directory and is bound over the image's file.
+    """
+    path = f"{directory}/passwd"
+    try:
+        fd = open_in_root(tree.root, "/etc/passwd", os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return  # an image without users needs none
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return  # a directory, or a fifo that nobody would ever write to
+        text = os.read(fd, users.MAX_FILE)
+    finally:
+        os.close(fd)
+    if text and not text.endswith(b"\n"):
+        text += b"\n"
+    name = str(user.uid)
+    with open(path, "wb") as file:
+        file.write(text + f"{name}:*:{user.uid}:{user.gid}:{name}:{user.home}:/bin/sh\n".encode())
+    os.chmod(path, 0o644)
+    operations.Bind(path, "/etc/passwd", ["bind"]).apply(tree)
+
+
+def fork_from_init(report: Report) -> None:
+    """Stay as the container's init (`--init`) and return in the child that becomes the command."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        return
+    report.close()
+    init.serve(child)

@@ -1,0 +1,319 @@
+"""The first moments of a supervisor: it forks the launcher, follows it, and says how it went.
+
+The process is a fork of the command that starts the container. Only when the container's command
+runs, or cannot run, does that command hear from it and go on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+from rootless.errors import Error, LaunchError
+from rootless.linux import process
+from rootless.linux.boot import boot_id
+from rootless.runtime import cgroup, clients, members, streams
+from rootless.runtime.logfile import open_log
+from rootless.runtime.report import Phase, Report
+from rootless.runtime.supervisor import Supervisor, call_hook, reap_all, set_name, tell, write_state
+from rootless.runtime.userns import Entry, Membership
+from rootless.runtime.worker import close_others
+from rootless.store import events, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import Any, NoReturn
+
+    from rootless.runtime.health import Checks
+    from rootless.runtime.launch import Launch
+    from rootless.runtime.logfile import LogCharge
+    from rootless.runtime.notify import Listening, Notice
+    from rootless.runtime.supervisor import Charge
+    from rootless.store.paths import Paths
+else:
+    import _signal
+
+
+class Wishes:
+    """What the life of a container is to be like, beyond its start."""
+
+    def __init__(self, *, hook: str, again: str, log: LogCharge) -> None:
+        self.hook = hook
+        """MODULE:FUNCTION, called at the very end (see Charge)."""
+        self.again = again
+        """MODULE:FUNCTION, which starts it once more (see Charge)."""
+        self.log = log
+        """Its log, not open yet."""
+        self.open_stdin = False
+        self.detached = False
+        """Whether it is to outlive the session of who starts it."""
+        self.durable = True
+        self.restart = "no"
+        self.health: Checks | None = None
+        self.notice: Notice | None = None
+        """What a service manager is told."""
+        self.listening: Listening | None = None
+        """Sockets that a service manager has handed to us, for the container."""
+        self.event: dict[str, Any] = {}
+        """id, name and attributes of its events."""
+        self.stop_signal = int(_signal.SIGTERM)
+        self.stop_timeout = 10
+
+
+class Startup:
+    """What becomes a supervisor. Made before the fork; `run` is the child's way."""
+
+    def __init__(self, paths: Paths, launch: Launch, wishes: Wishes) -> None:
+        self._paths = paths
+        self._launch = launch
+        self._wishes = wishes
+        self._init = -1
+        self._init_pid = -1
+        self._terminal = -1
+        self._stdin = -1
+        self._outputs: dict[str, int] = {}
+        self._membership: Membership | None = None
+        self._alive = self._userns = -1
+        self._cgroup = ""
+        self._passed: tuple[int, int, int] | None = None
+        """The starter's own standard descriptors, which the container gets (passthrough)."""
+
+    def run(self, starter: Report, client: int) -> NoReturn:
+        """Start the container and supervise it. Never returns.
+
+        `starter` is told when the container runs or why it does not; `client` is the descriptor
+        of the stream to an attached client, -1 without one.
+        """
+        try:
+            self._detach(starter, client)
+            try:
+                # Our starter has seen that it does not run. A supervisor of before may still
+                # clean up.
+                alive = records.claim(f"{self._launch.directory}/alive", wait=True)
+                assert alive is not None  # noqa: S101 - only without waiting
+                self._alive = alive
+                steps, charge = self._start({}, client)
+                starter.send(Phase.READY, steps=steps)
+            except BaseException as error:  # noqa: BLE001 - the starter is to know of all
+                self._give_up(starter, error)
+            else:
+                starter.close()
+                if charge["durable"]:
+                    events.sync(charge["root"])
+                Supervisor(charge, new=True).run(small=False)
+        finally:
+            os._exit(0)
+
+    def run_again(self, before: Charge) -> NoReturn:
+        """Start the container once more, in the process that has supervised it before.
+
+        Never returns where it starts; else raises what went wrong, with all ended that began.
+        """
+        self._alive = before["alive"]
+        try:
+            _, charge = self._start(before["state"], -1)
+        except BaseException:
+            self._withdraw()
+            raise
+        charge["delay"] = before["delay"]
+        Supervisor(charge, new=True).run(small=False)
+
+    def _detach(self, starter: Report, client: int) -> None:
+        """Leave the session of the starter and all its descriptors."""
+        os.setsid()
+        set_name()
+        process.set_subreaper()
+        # What the user types at the starter's terminal is not for us; SIGTERM ends the container.
+        for number in (_signal.SIGINT, _signal.SIGHUP, _signal.SIGPIPE, _signal.SIGQUIT):
+            _signal.signal(number, _signal.SIG_IGN)
+        _signal.signal(_signal.SIGTERM, interrupt)
+        if self._wishes.log["driver"] == "passthrough":
+            self._passed = (os.dup(0), os.dup(1), os.dup(2))
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        kept = {0, 1, 2, starter.fileno(), client, *(self._passed or ())}
+        if self._wishes.notice is not None:
+            kept.add(self._wishes.notice["fd"])
+        if self._wishes.listening is not None:
+            kept.update(range(3, 3 + self._wishes.listening["count"]))
+        close_others(kept)
+
+    def _start(self, before: dict[str, Any], client: int) -> tuple[list[Any], Charge]:
+        """Start the container; return the time line and what the supervisor gets.
+
+        `before` is the state that goes on: nothing for a start that a user has asked for.
+        """
+        directory = self._launch.directory
+        if not before and self._wishes.detached:
+            from rootless.runtime.scope import leave_session
+
+            leave_session(os.path.basename(directory)[:12])
+        report, theirs = Report.pair()
+        for_init = self._make_pipes()
+        launcher = self._fork_launcher(theirs, report)
+        theirs.close()
+        for fd in for_init:
+            os.close(fd)
+        ready = self._await_ready(report, launcher)
+        state = {
+            "status": "running",
+            "pid": self._init_pid,
+            "start_ticks": process.start_time(self._init_pid),
+            "command_pid": ready["sender"],
+            "supervisor": os.getpid(),
+            "started": time.time(),
+            "boot": boot_id(),
+            "degraded": ready["degraded"],
+            "cgroup": self._cgroup,
+            "space": _shared_space(ready["sender"]),
+            "restart_count": before.get("restart_count", 0),
+        }
+        if self._wishes.health is not None:
+            state["health"] = self._wishes.health["status"]
+        charge = self._charge(state, client)
+        records.write_record(directory, "state.json", state, durable=self._wishes.durable)
+        tell(charge, "start")
+        return ready["steps"], charge
+
+    def _charge(self, state: dict[str, Any], client: int) -> Charge:
+        wishes = self._wishes
+        if wishes.health is not None:
+            from rootless.runtime.health import begin
+
+            begin(wishes.health, self._launch.directory)
+        return {
+            "root": self._paths.root,
+            "directory": self._launch.directory,
+            "hook": wishes.hook,
+            "again": wishes.again,
+            "event": wishes.event,
+            "durable": wishes.durable,
+            "state": state,
+            "membership": self._membership.path if self._membership else "",
+            "init": self._init,
+            "outputs": self._outputs,
+            "stdin": self._stdin,
+            "terminal": self._terminal,
+            "clients": [[client, 1]] if client >= 0 else [],
+            "listener": clients.listen(self._launch.directory),
+            "log": open_log(wishes.log),
+            "alive": self._alive,
+            "userns": self._userns,
+            "restart": wishes.restart,
+            "delay": 0.0,
+            "health": wishes.health,
+            "notice": wishes.notice,
+            "listening": wishes.listening,
+            "stop_signal": wishes.stop_signal,
+            "stop_timeout": wishes.stop_timeout,
+        }
+
+    def _make_pipes(self) -> list[int]:
+        """Make the container's standard descriptors; return those to close after the fork."""
+        if self._launch.spec["process"].get("terminal"):
+            return []
+        if self._passed:
+            self._launch.stdio = self._passed
+            return list(self._passed)
+        stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        for_init = [stdin]
+        if self._wishes.open_stdin:
+            stdin, self._stdin = os.pipe()
+            for_init.append(stdin)
+        writers = []
+        for stream in (streams.STDOUT, streams.STDERR):
+            ours, theirs = os.pipe()
+            writers.append(theirs)
+            self._outputs[str(ours)] = stream
+        self._launch.stdio = (stdin, writers[0], writers[1])
+        return for_init + writers
+
+    def _fork_launcher(self, theirs: Report, report: Report) -> int:
+        """Fork the launcher and let it into the user namespace; return its pid."""
+        lock_path = f"{self._paths.runtime}/userns.lock"
+        os.close(os.open(lock_path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        # Of several that start at once, one makes the namespace and the others find it.
+        lock = records.lock(lock_path)
+        try:
+            entry = Entry(self._paths, self._launch.who)
+            pid = os.fork()
+            if pid == 0:
+                report.close()
+                self._launch.launcher(entry, theirs)
+            self._userns = entry.serve(pid)
+            self._membership = Membership(self._paths, self._launch.who.mode, self._userns)
+        finally:
+            if lock is not None:
+                # Closing alone would not do: the launcher has inherited it.
+                fcntl.flock(lock, fcntl.LOCK_UN)
+                os.close(lock)
+        return pid
+
+    def _await_ready(self, report: Report, launcher: int) -> dict[str, Any]:
+        """Follow the launcher and init until the command runs; return what init said last."""
+        ready: dict[str, Any] = {}
+        try:
+            while (message := report.receive()) is not None:
+                if message["phase"] == Phase.FORKED:
+                    os.waitpid(launcher, 0)
+                    self._init_pid = message["pid"]
+                    self._init = os.pidfd_open(self._init_pid)
+                    name = os.path.basename(self._launch.directory)[:12]
+                    self._cgroup = cgroup.make(name, self._init_pid)
+                    report.send(Phase.GO)
+                elif message["phase"] == Phase.TERMINAL:
+                    self._take_terminal(message["fd"])
+                elif message["phase"] == Phase.READY:
+                    ready = message
+        finally:
+            report.close()
+        if not ready:
+            raise LaunchError("the container's first process was killed while it was set up")
+        return ready
+
+    def _take_terminal(self, master: int) -> None:
+        self._terminal = master
+        self._outputs[str(os.dup(master))] = streams.STDOUT
+        if self._wishes.open_stdin:
+            self._stdin = os.dup(master)
+
+    def _give_up(self, starter: Report, error: BaseException) -> None:
+        """The start failed: end what is there, keep the reason, tell the starter."""
+        self._withdraw()
+        state = {
+            "status": "created",
+            "exit_code": error.exit_code if isinstance(error, Error) else 125,
+            "error": str(error),
+        }
+        # Where the disk is full the starter still says why.
+        write_state(self._launch.directory, state, durable=self._wishes.durable)
+        call_hook(self._wishes.hook, self._paths.root, self._launch.directory)
+        starter.fail(getattr(error, "step", "") or "start the container", error)
+
+    def _withdraw(self) -> None:
+        """End what has begun."""
+        reap_all()
+        if self._cgroup:
+            cgroup.remove(self._cgroup)
+        if self._membership is not None:
+            self._membership.leave()
+
+
+def _shared_space(command: int) -> str:
+    """Name the mount namespace of a container without a pid namespace of its own, else "".
+
+    Where there is one, the kernel ends all processes with the first. Here that is for us to do.
+    """
+    try:
+        shared = os.readlink(f"/proc/{command}/ns/pid") == os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""  # it has ended already, or may not be looked at
+    return members.space_of(command) if shared else ""
+
+
+def interrupt(*_: object) -> NoReturn:
+    """SIGTERM while the container starts: whoever started it has changed his mind."""
+    raise LaunchError("the start of the container was interrupted")

@@ -1,0 +1,409 @@
+"""The supervisor: one small process that owns a container for its whole life.
+
+It stays in the host's namespaces, as the user, in a session of its own. It writes the log, serves
+the attached client, and when init ends it writes down how, and cleans up. While it lives it holds
+the life lock of the container: that lock, and no pid, says that the container runs.
+
+It begins as a fork of the command that started it (`startup`), with all that this command had
+loaded. Once it has been idle for a moment it executes the interpreter again with nothing but this
+module, which halves its memory; all that it holds passes on as a `Charge`. So nothing here may
+import ctypes, or anything else that the loop does not need.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import struct
+import sys
+import termios
+import time
+
+from rootless.errors import Error
+from rootless.runtime import handover, restart, streams
+from rootless.runtime.clients import Clients
+from rootless.runtime.logfile import writer
+from rootless.runtime.relay import Input, Loop, Output
+from rootless.store import events, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import Any, NoReturn, TypedDict
+
+    from rootless.runtime.health import Checks, Health
+    from rootless.runtime.logfile import LogCharge
+    from rootless.runtime.notify import Listening, Notice, Notifier
+
+    class Charge(TypedDict):
+        """What a supervisor holds: plain values, so that they outlive execve(2)."""
+
+        root: str
+        """The data directory."""
+        directory: str
+        """The container's own."""
+        hook: str
+        """MODULE:FUNCTION, called with `root` and `directory` at the very end."""
+        again: str
+        """MODULE:FUNCTION, which starts the container once more (see `handover`)."""
+        event: dict[str, Any]
+        """id, name and attributes of the container's events."""
+        durable: bool
+        """Whether the records of this container must outlive a power cut."""
+        state: dict[str, Any]
+        """state.json."""
+        membership: str
+        """File that offers our user namespace to others; removed at the end."""
+        init: int
+        """pidfd of the container's first process."""
+        outputs: dict[str, int]
+        """Descriptor -> stream."""
+        stdin: int
+        terminal: int
+        """Master side, -1 without one."""
+        clients: list[list[int]]
+        """[descriptor, whether it is the first] of each attached client."""
+        listener: int
+        """Socket through which others attach, -1 without one."""
+        log: LogCharge
+        alive: int
+        """The life lock."""
+        userns: int
+        """The user namespace, only kept open."""
+        restart: str
+        """Restart policy."""
+        delay: float
+        """Seconds that the container waited for this start, 0 for the first."""
+        health: Checks | None
+        notice: Notice | None
+        listening: Listening | None
+        stop_signal: int
+        stop_timeout: int
+
+else:
+    import _signal
+
+_SETTLED = 1000
+"""Milliseconds without an event before the supervisor makes itself small."""
+
+
+class Supervisor:
+    """The loop around one running container."""
+
+    def __init__(self, charge: Charge, *, new: bool) -> None:
+        """`new` is whether the container has just started."""
+        self._charge = charge
+        self._loop = Loop()
+        self._log = writer(charge["log"])
+        self._output = Output(self._loop, self._deliver)
+        for fd, stream in charge["outputs"].items():
+            self._output.add(int(fd), stream)
+        has_terminal = charge["terminal"] >= 0
+        self._input = Input(self._loop, charge["stdin"], is_terminal=has_terminal)
+        self._clients = Clients(self._loop, charge["listener"])
+        self._clients.on_input = self._input.write
+        self._clients.on_resize = self._resize
+        self._clients.on_backlog = self._output.pause
+        self._input.on_backlog = self._clients.pause
+        for client, first in charge["clients"]:
+            self._clients.add(client, first=bool(first))
+        self._ended = self._starts_again = False
+        self._health = self._watch_health(charge["health"])
+        self._notifier = self._make_notifier(charge["notice"])
+        if new and self._notifier is not None:
+            self._notifier.started()
+        self._loop.watch(charge["init"], select.POLLIN, self._on_end)
+        _signal.signal(_signal.SIGTERM, lambda *_: self._kill())
+        _signal.signal(_signal.SIGCHLD, lambda *_: self._reap_orphans())
+
+    def run(self, *, small: bool) -> NoReturn:
+        """Live until the container has ended. Never returns."""
+        try:
+            while not self._ended:
+                if self._loop.turn(None if small else _SETTLED) == 0 and not small:
+                    self._become_small()
+                    small = self._is_idle()  # then it did not work: as it is, then
+            self._end()
+        finally:
+            os._exit(self._charge["state"].get("exit_code", 0))
+
+    def _deliver(self, stream: int, data: bytes) -> None:
+        self._log.write(stream, data)
+        self._clients.send(stream, data)
+
+    def _resize(self, rows: int, columns: int) -> None:
+        size = struct.pack("HHHH", rows, columns, 0, 0)
+        try:
+            fcntl.ioctl(self._charge["terminal"], termios.TIOCSWINSZ, size)
+        except (OSError, ValueError):
+            pass  # there is none, or the last process has just closed it
+
+    def _on_end(self, _events: int) -> None:
+        self._ended = True
+
+    def _kill(self) -> None:
+        """SIGTERM to the supervisor ends the container, for good."""
+        self._charge["restart"] = "no"
+        self._signal(_signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        try:
+            _signal.pidfd_send_signal(self._charge["init"], number)
+        except ProcessLookupError:
+            pass  # it has ended already
+
+    def _reap_orphans(self) -> None:
+        """Reap what came to us because it has no pid namespace; not init, and no health check."""
+        own = {self._charge["state"]["pid"], self._health.pid if self._health else -1}
+        for pid in _children():
+            if pid not in own:
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass  # a signal came in between, and reaped it
+
+    def _make_notifier(self, notice: Notice | None) -> Notifier | None:
+        if notice is None:
+            return None
+        from rootless.runtime.notify import Notifier  # only services have one
+
+        return Notifier(self._loop, notice)
+
+    # -- health
+
+    def _watch_health(self, checks: Checks | None) -> Health | None:
+        if checks is None:
+            return None
+        from rootless.runtime.health import Health  # most containers have none
+
+        health = Health(self._loop, checks, self._charge["root"], self._charge["directory"])
+        health.on_status = self._note_health
+        health.on_action = self._act
+        self._clients.on_check = health.answer
+        return health
+
+    def _note_health(self, status: str) -> None:
+        self._charge["state"]["health"] = status
+        self._write_state()
+        tell(self._charge, f"health_status: {status}")
+        if status == "healthy" and self._notifier is not None:
+            self._notifier.healthy()
+
+    def _act(self, action: str) -> None:
+        """Do what was asked for in case the container becomes unhealthy."""
+        if action == "kill":
+            self._signal(_signal.SIGKILL)
+            return
+        self._starts_again = action == "restart"
+        if not self._starts_again:
+            self._charge["restart"] = "no"
+        self._signal(self._charge["stop_signal"])
+        if self._charge["stop_timeout"] >= 0:
+            moment = time.monotonic() + self._charge["stop_timeout"]
+            self._loop.at(moment, lambda: self._signal(_signal.SIGKILL))
+
+    # -- memory
+
+    def _become_small(self) -> None:
+        """Execute the interpreter again with this module alone; return where it is impossible."""
+        if not self._is_idle():
+            return
+        charge = self._charge
+        charge["outputs"] = {str(fd): stream for fd, stream in self._output.sources.items()}
+        charge["stdin"] = self._input.fd
+        charge["clients"] = self._clients.descriptors
+        name = os.path.basename(charge["directory"])
+        kept = _descriptors(charge)
+        handover.pass_on(charge, kept, f"{__name__}:resume", name, light=True)
+
+    def _is_idle(self) -> bool:
+        checked = self._health is None or self._health.is_idle
+        return self._input.is_idle and self._clients.are_idle and checked
+
+    # -- the end
+
+    def _end(self) -> None:
+        """Init has ended: keep how, deliver the rest, and start it again or clean up."""
+        self._loop.unwatch(self._charge["init"])
+        if self._health is not None:
+            self._health.end()
+        self._clients.close_listener()
+        _forget(f"{self._charge['directory']}/{streams.SOCKET}")
+        self._record_exit()
+        self._read_rest()
+        if self._charge["state"]["status"] == "restarting":
+            self._clients.dismiss(self._charge["state"]["exit_code"])
+            _forget(self._charge["membership"])
+            go_again(self._charge)
+        self._finish()
+
+    def _record_exit(self) -> None:
+        """Write down how init ended, and only then reap it: until then its pid is its own."""
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # what we start from here on is our own
+        state = self._charge["state"]
+        result = os.waitid(os.P_PID, state["pid"], os.WEXITED | os.WNOWAIT)
+        code = 255
+        if result is not None:
+            exited = result.si_code == os.CLD_EXITED
+            code = result.si_status if exited else 128 + result.si_status
+        state.update(exit_code=code, finished=time.time())
+        ran = max(0, int(state["finished"] - state["started"]))
+        tell(self._charge, "die", exitCode=str(code), execDuration=str(ran))
+        settle(self._charge, again=self._starts_again)
+        _forget(f"{self._charge['directory']}/paused")
+        reap_all()
+        if state["space"]:
+            end_space(state["space"])
+        if state["cgroup"]:
+            from rootless.runtime import cgroup
+
+            cgroup.remove(state["cgroup"])
+
+    def _write_state(self) -> None:
+        charge = self._charge
+        write_state(charge["directory"], charge["state"], durable=charge["durable"])
+
+    def _read_rest(self) -> None:
+        """Take and deliver what was written before the end.
+
+        In a pid namespace of its own nobody is left to write. Elsewhere somebody may hold the
+        pipe for ever, so only what is there already is taken. A slow client is not waited for:
+        what pipes hold is little, and others wait for the end (stop, rm).
+        """
+        self._clients.on_backlog = lambda _full: None
+        self._output.pause(False)
+        while self._output.sources and self._loop.turn(0):
+            pass
+        self._log.finish()
+
+    def _finish(self) -> None:
+        """Clean up, and tell the clients the exit code when all else is done."""
+        charge = self._charge
+        _forget(charge["membership"])
+        call_hook(charge["hook"], charge["root"], charge["directory"])
+        os.close(charge["userns"])
+        os.close(charge["alive"])  # the life lock: for all but the clients, this is the end
+        self._clients.dismiss(charge["state"]["exit_code"])
+        if charge["durable"]:
+            events.sync(charge["root"])
+
+
+def resume(handed: int) -> NoReturn:
+    """Go on as the supervisor whose charge is in the file `handed`. Never returns."""
+    charge: Charge = handover.receive(handed)
+    for fd in _descriptors(charge):
+        os.set_inheritable(fd, False)
+    set_name()
+    supervisor = Supervisor(charge, new=False)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    supervisor.run(small=True)
+
+
+def _forget(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # it was not there, or somebody found it stale
+
+
+def _descriptors(charge: Charge) -> list[int]:
+    names = ("init", "stdin", "terminal", "listener", "alive", "userns")
+    found = [int(charge[name]) for name in names]  # type: ignore[literal-required]
+    found.append(charge["log"]["fd"])
+    if charge["notice"] is not None:
+        found.append(charge["notice"]["fd"])
+    found += handed_over(charge)
+    found += [fd for fd, _ in charge["clients"]]
+    return [fd for fd in (*found, *map(int, charge["outputs"])) if fd >= 0]
+
+
+def handed_over(charge: Charge) -> list[int]:
+    """Return the sockets that a service manager has handed to the container (sd_listen_fds(3))."""
+    return list(range(3, 3 + charge["listening"]["count"])) if charge["listening"] else []
+
+
+def settle(charge: Charge, *, again: bool = False) -> None:
+    """Write down that the container has ended: for good, or until its next start."""
+    state = charge["state"]
+    policy, count = charge["restart"], state.get("restart_count", 0)
+    again = again or restart.is_wanted(policy, state["exit_code"], count)
+    state["status"] = "exited"
+    if again and not os.path.exists(f"{charge['directory']}/{restart.STOPPED}"):
+        ran = state["finished"] - state["started"]
+        charge["delay"] = restart.next_delay(charge["delay"], ran)
+        state.update(status="restarting", restart_count=count + 1)
+    write_state(charge["directory"], state, durable=charge["durable"])
+
+
+def go_again(charge: Charge) -> None:
+    """Wait as the restart policy wants, and start the container anew in this same process.
+
+    Returns only where somebody stops the container meanwhile; that is written down then.
+    """
+    directory = charge["directory"]
+    if restart.rest(directory, charge["delay"]):
+        kept = [charge["alive"], *handed_over(charge)]
+        handover.pass_on(charge, kept, charge["again"], os.path.basename(directory), light=False)
+    charge["state"]["status"] = "exited"
+    write_state(directory, charge["state"], durable=charge["durable"])
+
+
+def tell(charge: Charge, action: str, **attributes: str) -> None:
+    """Record an event of the container; it is synced later, when nobody waits."""
+    event = charge["event"]
+    every = {**event["attributes"], **attributes}
+    events.record(
+        charge["root"], "container", action, event["id"], event["name"], every, durable=False
+    )
+
+
+def write_state(directory: str, state: dict[str, Any], *, durable: bool) -> None:
+    """Write state.json, if the disk has room: else whoever looks finds a dead supervisor."""
+    try:
+        records.write_record(directory, "state.json", state, durable=durable)
+    except Error:
+        pass
+
+
+def set_name() -> None:
+    """Set the name that ps shows of this process."""
+    with open("/proc/self/comm", "w", encoding="ascii") as file:
+        file.write("rootless-super")
+
+
+def call_hook(hook: str, root: str, directory: str) -> None:
+    """Call the function that `hook` ("MODULE:FUNCTION") names; it is imported only now."""
+    module, _, function = hook.partition(":")
+    __import__(module)
+    getattr(sys.modules[module], function)(root, directory)
+
+
+def reap_all() -> None:
+    """End and reap what is left below us: fuse-overlayfs, or a tree without a pid namespace."""
+    while True:
+        for pid in _children():
+            os.kill(pid, _signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def end_space(space: str) -> None:
+    """Kill what `exec` has started in a container that has no pid namespace of its own."""
+    from rootless.runtime.members import left_in
+
+    while pids := left_in(space):
+        for pid in pids:
+            try:
+                os.kill(pid, _signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it has just ended
+        time.sleep(0.01)  # they are not our children: nothing tells of their end
+
+
+def _children() -> list[int]:
+    """Return the pids of the direct children of this process (proc(5), CONFIG_PROC_CHILDREN)."""
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+        return [int(pid) for pid in file.read().split()]

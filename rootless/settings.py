@@ -1,0 +1,113 @@
+"""What the user may set once and for all: $XDG_CONFIG_HOME/rootless/config.toml.
+
+    [limits]
+    layer-bytes = "256GiB"      # one layer, uncompressed
+    layer-entries = 8000000     # files, directories, links, ... of one layer
+
+Read only when something is loaded, pulled, imported or unpacked: containers start without it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import UsageError
+from rootless.oci import archive
+from rootless.oci.tar import Limits
+from rootless.store.paths import home
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_LIMITS = {
+    "layer-bytes": 2**63 - 1,
+    "layer-entries": 2**31,
+    # The depth costs open descriptors, of which 1024 are usual; oci.places keeps 384 of them.
+    "layer-depth": 512,
+    "layer-header": 2**30,
+    "layer-parts": 2**30,
+    "archive-bytes": 2**63 - 1,
+    "archive-entries": 2**31,
+}
+"""Key -> the largest value. `archive-` is what load reads, with layers as its entries."""
+
+_SIZES = ("bytes", "header")
+"""What of it may be written with a unit."""
+
+
+class Settings:
+    """The settings, each at its default unless the file says otherwise."""
+
+    def __init__(self, layer: Limits, archive: Limits) -> None:
+        self.layer = layer
+        """Bounds on one layer."""
+        self.archive = archive
+        """Bounds on one archive of images."""
+
+
+def path() -> str:
+    """Where the settings are, or would be."""
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    if not base.startswith("/"):
+        base = f"{home()}/.config"
+    return f"{base}/rootless/config.toml"
+
+
+def read() -> Settings:
+    """Read the settings; all are at their defaults where there is no file.
+
+    Raises UsageError, which names the file and the key, for what is not understood.
+    """
+    document = _document(path())
+    unknown = sorted(document.keys() - {"limits"})
+    if unknown:
+        raise _refused(unknown[0], "there is no such setting", "[limits] is the only table")
+    table = document.get("limits", {})
+    if not isinstance(table, dict):
+        raise _refused("limits", "it is a table", "write [limits] on a line of its own")
+    given: dict[str, dict[str, int]] = {"layer": {}, "archive": {}}
+    for key, value in table.items():
+        kind, _, name = key.partition("-")
+        if key not in _LIMITS:
+            raise _refused(key, "there is no such limit", f"there are {', '.join(_LIMITS)}")
+        given[kind][name] = _amount(key, value, sized=name in _SIZES)
+    remedy = f"-LIMIT in [limits] of {path()} raises this limit"
+    return Settings(
+        Limits(**given["layer"], remedy="layer" + remedy),
+        Limits(
+            **{"entries": archive.LIMITS.entries, **given["archive"]}, remedy="archive" + remedy
+        ),
+    )
+
+
+def _document(file: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        with open(file, "rb") as stream:
+            return tomllib.load(stream)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        hint = "XDG_CONFIG_HOME names another directory for settings"
+        raise UsageError(f"cannot read {file}: {error.strerror}", hint) from error
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise UsageError(f"cannot read {file}: {error}", "it has to be TOML") from error
+
+
+def _amount(key: str, value: object, *, sized: bool) -> int:
+    from rootless.containers.values import size
+
+    example = "128GiB, in quotes, or a number" if sized else "a number without quotes"
+    if isinstance(value, str) and sized:
+        value = size(value, f"{path()}: {key}")
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _refused(key, f"invalid value {value!r}", f"write {example}")
+    if not 0 < value <= _LIMITS[key]:
+        raise _refused(key, f"{value} is out of range", f"1 to {_LIMITS[key]}")
+    return value
+
+
+def _refused(key: str, cause: str, hint: str) -> UsageError:
+    return UsageError(f"{path()}: {key}: {cause}", hint)

@@ -1,0 +1,1 @@
+"""What lies on disk: paths, records, locks, crash recovery."""

@@ -1,0 +1,169 @@
+"""Where things are: the one place that knows the directories of the engine.
+
+Data outlives a boot ($XDG_DATA_HOME), run-time files do not ($XDG_RUNTIME_DIR); see
+the XDG Base Directory specification 0.8. `--root DIR` or ROOTLESS_ROOT moves the data.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from rootless.errors import HostError, StoreError
+
+MARKER = "rootless-store"
+"""Name of the file that says a directory is a store of ours; without it nothing is ever deleted."""
+
+VERSION = "1"
+"""Content of the marker: the version of the layout on disk."""
+
+
+class Paths:
+    """The directories of one user's engine. Nothing is made until `prepare` or `runtime`."""
+
+    def __init__(self, root: str = "") -> None:
+        self.root = os.path.abspath(root or os.environ.get("ROOTLESS_ROOT") or default_root())
+        self.images = f"{self.root}/images"
+        self.layers = f"{self.root}/layers"
+        self.containers = f"{self.root}/containers"
+        self.volumes = f"{self.root}/volumes"
+        self._runtime = ""
+
+    @property
+    def runtime(self) -> str:
+        """The directory of sockets and locks that die with the boot: ours alone, mode 0700.
+
+        Made on first use. Raises HostError where no safe place for it can be had.
+        """
+        if not self._runtime:
+            self._runtime = _runtime_directory()
+        return self._runtime
+
+    def prepare(self) -> None:
+        """Make the store if it is not there, and check that it is ours and of our version.
+
+        Raises StoreError for a store of another version, or a directory that is not a store
+        and not empty.
+        """
+        marker = f"{self.root}/{MARKER}"
+        try:
+            with open(marker, encoding="ascii") as file:
+                version = file.read().strip()
+        except FileNotFoundError:
+            self._found(marker)
+            return
+        except OSError as error:
+            raise StoreError(f"cannot read {marker}: {error.strerror}") from error
+        if version != VERSION:
+            raise StoreError(
+                f"the store {self.root} has version {version[:20]!r}, not {VERSION}",
+                "use the rootless that made it, or name another directory with --root",
+            )
+
+    def _found(self, marker: str) -> None:
+        """Lay out a new store. Two processes may do it at once: every step is repeatable."""
+        from rootless.store.records import sync_directory
+
+        try:
+            _make_durably(self.root)
+            ours = {"images", "layers", "containers", "volumes"}
+            found = {name for name in os.listdir(self.root) if not name.startswith(MARKER)}
+            # Whoever was faster may be at work in it already: then the marker is there by now.
+            if not found <= ours and not os.path.exists(marker):
+                raise StoreError(
+                    f"{self.root} is not empty and not a store of rootless",
+                    "name an empty or a new directory with --root",
+                )
+            for path in (self.images, self.layers, self.containers, self.volumes):
+                os.makedirs(path, 0o700, exist_ok=True)
+            with open(f"{marker}.{os.getpid()}", "w", encoding="ascii") as file:
+                file.write(VERSION + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(f"{marker}.{os.getpid()}", marker)
+            sync_directory(self.root)
+        except OSError as error:
+            raise StoreError(
+                f"cannot make the store {self.root}: {error.strerror}",
+                "name a directory that you may write with --root or ROOTLESS_ROOT",
+            ) from error
+
+
+def _make_durably(path: str) -> None:
+    """Make a directory and its parents, so that they are still there after a power cut."""
+    parent = os.path.dirname(path)
+    if not os.path.isdir(parent):
+        _make_durably(parent)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return
+    from rootless.store.records import sync_directory
+
+    sync_directory(parent)
+
+
+def default_root() -> str:
+    """$XDG_DATA_HOME/rootless, by default ~/.local/share/rootless."""
+    data = os.environ.get("XDG_DATA_HOME", "")
+    if not data.startswith("/"):
+        data = f"{home()}/.local/share"
+    return f"{data}/rootless"
+
+
+def home() -> str:
+    """The user's home: $HOME, else what the user database says (Slurm unsets HOME)."""
+    path = os.environ.get("HOME", "")
+    if not path.startswith("/"):
+        import pwd
+
+        path = pwd.getpwuid(os.getuid()).pw_dir
+    return path
+
+
+def _runtime_directory() -> str:
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    given = base.startswith("/") and is_ours(base)
+    path = f"{base}/rootless" if given else fallback_runtime()
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise HostError(
+            f"cannot make the runtime directory {path}: {error.strerror}",
+            "set XDG_RUNTIME_DIR to a directory of your own with mode 0700",
+        ) from error
+    if not is_ours(path):
+        raise HostError(
+            f"the runtime directory {path} belongs to or is writable by somebody else",
+            "set XDG_RUNTIME_DIR to a directory of your own with mode 0700",
+        )
+    return path
+
+
+def fallback_runtime() -> str:
+    """The runtime directory where no session manager made one (cron, Slurm, su).
+
+    A name of our own under /tmp, which somebody else may have taken first, so its owner and mode
+    are checked before use. In a user namespace (unshare -r) it names the user outside, or root
+    of each would want the directory of the true root.
+    """
+    uid = os.getuid()
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        for line in file:
+            inside, outside, count = map(int, line.split())
+            if inside <= uid < inside + count:
+                uid += outside - inside
+                break
+    return f"/tmp/rootless-{uid}"  # noqa: S108 - its owner and mode are checked
+
+
+def is_ours(path: str) -> bool:
+    """Whether `path` is a real directory that only this user may write."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    writable_by_others = stat.S_IMODE(status.st_mode) & 0o022
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not writable_by_others

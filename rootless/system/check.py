@@ -1,0 +1,176 @@
+"""Whether the store is whole, and mending what can be mended without a registry.
+
+Nothing of this is needed in daily life: half-made things are swept up by whoever meets them. It
+is for disks that lose or change bytes, and for people who have edited what they should not.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import Error, NotFound, StoreError
+from rootless.images import trust
+from rootless.images.image import Image
+from rootless.oci.digest import Digest, Verifier
+from rootless.oci.layout import Layout, name_of
+from rootless.runtime import removal
+from rootless.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from rootless.engine import Engine
+
+
+class Finding:
+    """Something that is wrong."""
+
+    def __init__(
+        self, text: str, repair: Callable[[], None] | None = None, *, costs: str = ""
+    ) -> None:
+        self.text = text
+        self.repair = repair
+        """What mends it, None for nothing."""
+        self.costs = costs
+        """What is lost by that; empty for nothing. Only --force pays it."""
+
+
+class Check:
+    """A look at the whole store. `quick` does not read the contents of blobs."""
+
+    def __init__(self, engine: Engine, *, quick: bool) -> None:
+        self._engine = engine
+        self._paths = engine.paths
+        self._quick = quick
+        self._layout = Layout(engine.paths.images)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what is wrong, each as soon as it is found. Raises StoreError for no store."""
+        self._paths.prepare()
+        yield from self._images()
+        yield from self._layers()
+        yield from self._containers()
+        yield from self._names()
+
+    # -- images
+
+    def _images(self) -> Iterator[Finding]:
+        seen: set[str] = set()
+        for entry in self._layout.index()["manifests"]:
+            name = name_of(entry) or str(entry["digest"])
+            try:
+                digests = self._blobs(entry)
+            except Error as error:
+                digests = []
+                yield self._damaged_image(name, error.message)
+            for digest, size in digests:
+                if digest not in seen and (problem := self._blob(digest, size)):
+                    yield self._damaged_image(name, problem)
+                seen.add(digest)
+
+    def _blobs(self, entry: dict[str, Any]) -> list[tuple[str, int]]:
+        manifest = Image(self._paths, entry, []).manifest
+        parts = [manifest["config"], *manifest["layers"]]
+        found = [(str(part["digest"]), int(part.get("size", -1))) for part in parts]
+        return [(str(entry["digest"]), int(entry.get("size", -1))), *found]
+
+    def _blob(self, digest: str, size: int) -> str:
+        """Return what is wrong with a blob, "" for nothing."""
+        path = self._layout.blob_path(digest)
+        try:
+            there = os.stat(path).st_size
+        except OSError as error:
+            return f"blob {digest[:19]}: {(error.strerror or '').lower()}"
+        if there != size >= 0:
+            return f"blob {digest[:19]} has {there}, not {size} bytes"
+        if self._quick:
+            return ""
+        try:
+            with open(path, "rb") as file:
+                reader = Verifier(file, Digest.parse(digest), size)
+                while reader.read():
+                    pass
+        except (OSError, Error) as error:
+            return f"blob {digest[:19]}: {error}"
+        return ""
+
+    def _damaged_image(self, name: str, problem: str) -> Finding:
+        def remove() -> None:
+            try:
+                self._engine.images.remove([name], force=True)
+            except NotFound:
+                pass  # with another of its names
+
+        return Finding(f"image {name}: {problem}", remove, costs="the image: pull or load it again")
+
+    # -- layers
+
+    def _layers(self) -> Iterator[Finding]:
+        for name in sorted(os.listdir(self._paths.layers)):
+            path = f"{self._paths.layers}/{name}"
+            if not name.startswith(".") and not trust.is_trusted(path):
+                yield Finding(
+                    f"layer {name[:12]} was not unpacked to its end",
+                    lambda path=path: removal.discard(self._paths, path, _aside(path)),  # type: ignore[misc]
+                )
+
+    # -- containers
+
+    def _containers(self) -> Iterator[Finding]:
+        containers = self._engine.containers
+        for container in containers.ids():
+            try:
+                found = containers.get(container)
+                found.state()
+            except NotFound:
+                continue
+            except StoreError as error:
+                yield Finding(
+                    f"container {container[:12]}: {error.message}",
+                    lambda one=container: containers.remove(one, force=True),  # type: ignore[misc]
+                    costs="the container",
+                )
+                continue
+            missing = [one for one in found.record["layers"] if not os.path.isdir(one)]
+            if missing:
+                yield Finding(
+                    f"container {found.name}: {len(missing)} of its layers are gone",
+                    lambda one=found: self._unpack(one.record["image_id"]),  # type: ignore[misc]
+                )
+            link = f"{containers.names_directory}/{found.name}"
+            if not os.path.islink(link):
+                yield Finding(
+                    f"container {found.name}: its name is not taken",
+                    lambda link=link, one=container: os.symlink(one, link),  # type: ignore[misc]
+                )
+
+    def _unpack(self, image_id: str) -> None:
+        self._engine.images.get(image_id).lowers()
+
+    def _names(self) -> Iterator[Finding]:
+        directory = self._engine.containers.names_directory
+        try:
+            names = sorted(os.listdir(directory))
+        except FileNotFoundError:
+            return
+        for name in names:
+            path = f"{directory}/{name}"
+            try:
+                holder = f"{self._paths.containers}/{os.readlink(path)}"
+                whole = records.read_record(f"{holder}/config.json")["name"] == name
+            except (OSError, KeyError):
+                whole = False
+            except StoreError:
+                continue  # a damaged record was told of already
+            if not whole:
+                yield Finding(
+                    f"name {name} leads to no container of this name",
+                    lambda path=path: os.unlink(path),  # type: ignore[misc]
+                )
+
+
+def _aside(path: str) -> str:
+    directory, _, name = path.rpartition("/")
+    return f"{directory}/.dead-{name}"

@@ -1,0 +1,54 @@
+"""How much things take on the disk: imported only where that is asked for."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.containers.container import Container
+    from rootless.store.paths import Paths
+
+
+def container_size(container: Container) -> tuple[int, int]:
+    """Return the bytes of a container's own files, and those together with its image's."""
+    written = tree_size(f"{container.directory}/upper")
+    return written, written + sum(map(layer_size, container.record["layers"]))
+
+
+def layer_size(layer: str) -> int:
+    """Return the bytes of an unpacked layer, noted when it was unpacked; `layer` is its `fs`."""
+    try:
+        return int(os.readlink(f"{os.path.dirname(layer)}/size"))
+    except (OSError, ValueError):
+        return tree_size(layer)
+
+
+def tree_size(directory: str) -> int:
+    """Return the sum of the sizes of the files below a directory; unreadable ones count 0."""
+    total = 0
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.lstat(f"{parent}/{name}").st_size
+            except OSError:
+                pass  # removed since, or not ours to see
+    return total
+
+
+def tree_sizes(paths: Paths, directories: list[str]) -> list[int]:
+    """Return the size of each, files of subordinate users included: as root of the namespace."""
+    from rootless.errors import Error
+    from rootless.runtime.worker import call
+
+    if not directories:
+        return []
+    try:
+        found: list[int] = call(paths, _all_sizes, directories)
+    except Error:  # no user namespace here: what we can see ourselves
+        found = _all_sizes(directories)
+    return found
+
+
+def _all_sizes(directories: list[str]) -> list[int]:
+    return [tree_size(directory) for directory in directories]

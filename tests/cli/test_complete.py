@@ -1,0 +1,110 @@
+"""Completion: what is offered, by the hidden command and through the shells."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Store
+
+
+def offered(cli: Store, *typed: str) -> list[str]:
+    """Return the candidates for the last of the words typed."""
+    done = cli("__complete", "--", *typed)
+    assert (done.returncode, done.stderr) == (0, "")
+    return [line.partition("\t")[0] for line in done.stdout.splitlines()]
+
+
+def test_commands(cli: Store) -> None:
+    assert offered(cli, "ru") == ["run"]
+    assert {"run", "ps", "images", "container"} <= {*offered(cli, "")}
+    assert offered(cli, "image", "r") == ["rm", "rmi"]
+    assert "__complete" not in offered(cli, "")
+
+
+def test_they_are_described(cli: Store) -> None:
+    assert cli.ok("__complete", "--", "ru") == "run\tRun a command in a new container"
+    assert cli.ok("__complete", "run", "--tt") == "--tty\tGive the container a terminal."
+
+
+def test_options(cli: Store) -> None:
+    assert sorted(offered(cli, "run", "--re")) == [
+        "--read-only",
+        "--read-only-tmpfs",
+        "--replace",
+        "--restart",
+    ]
+    assert offered(cli, "--ro") == ["--root"]
+    assert "--filter" in offered(cli, "container", "ls", "-")
+    assert offered(cli, "run", "host", "--r") == [":files"]
+
+
+def test_values_of_options(cli: Store) -> None:
+    assert offered(cli, "run", "--pull", "n") == ["never", "newer"]
+    assert offered(cli, "run", "--pull=n") == ["--pull=never", "--pull=newer"]
+    assert offered(cli, "run", "-it", "--network", "") == ["none", "host"]
+    assert offered(cli, "run", "-v", "/e") == [":files"]
+    assert offered(cli, "run", "--name", "") == []
+    assert "HOME=" in offered(cli, "run", "-e", "HO")
+    assert offered(cli, "completion", "") == ["bash", "zsh", "fish"]
+
+
+def test_containers_and_images(cli: Store) -> None:
+    for name in ("web", "worker"):
+        cli.ok("create", "--name", name, "host", "true")
+    assert offered(cli, "rm", "-f", "w") == ["web", "worker"]
+    assert offered(cli, "rm", "web", "") == ["worker"]
+    assert offered(cli, "logs", "--tail", "3", "we") == ["web"]
+    assert offered(cli, "logs", "web", "") == ["worker"]
+    assert offered(cli, "attach", "web", "") == []
+    assert "host" in offered(cli, "run", "-it", "--rm", "")
+    assert offered(cli, "--root", cli.root + "-other", "rm", "w") == []
+
+
+def test_nonsense_offers_nothing(cli: Store) -> None:
+    for line in ("nothing x", "run --bogus= x y", "container nothing ", "--root"):
+        assert cli("__complete", "--", *line.split(" ")).returncode == 0
+
+
+@pytest.mark.needs("bash")
+def test_bash(cli: Store) -> None:
+    cli.ok("create", "--name", "a-box", "host", "true")
+    script = """
+        source <(rootless completion bash)
+        COMP_WORDBREAKS=$' \\t\\n"\\'><=;|&(:'
+        for COMP_LINE in "rootless ru" "rootless run --pull=ne" "rootless rm -f a" "rootless stop "
+        do
+            COMP_POINT=${#COMP_LINE}
+            _rootless
+            echo "${COMPREPLY[*]}"
+        done
+    """
+    assert shell(cli, "bash", "-c", script) == ["run", "never newer", "a-box", "a-box"]
+
+
+@pytest.mark.needs("fish")
+def test_fish(cli: Store) -> None:
+    script = 'rootless completion fish | source; complete -C "rootless ru"'
+    assert shell(cli, "fish", "-c", script) == ["run\tRun a command in a new container"]
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_the_scripts_are_sound(cli: Store, name: str) -> None:
+    script = cli.ok("completion", name)
+    assert "__complete" in script
+    if subprocess.run(["sh", "-c", f"command -v {name}"], capture_output=True).returncode:
+        pytest.skip(f"{name} is not installed")
+    checked = subprocess.run([name, "-n"], input=script, text=True, capture_output=True)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def shell(cli: Store, *command: str) -> list[str]:
+    """Run a shell that finds `rootless`; return its lines."""
+    path = cli.command[1].rpartition("/")[0]
+    env = {**cli.env, "PATH": f"{path}:{cli.env['PATH']}"}
+    done = subprocess.run(command, env=env, text=True, capture_output=True, timeout=60)
+    assert done.stderr == ""
+    return [line.rstrip() for line in done.stdout.splitlines()]

@@ -1,0 +1,97 @@
+"""What the hot commands load: the price of every start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Store
+
+# fmt: off
+ALLOWED = {
+    "__future__", "_blake2", "_collections", "_ctypes", "_json", "_operator", "_socket", "_struct",
+    "ctypes", "ctypes._endian", "encodings.ascii", "errno", "fcntl", "grp", "math", "pwd",
+    "resource", "select", "struct", "termios", "types",
+}
+"""All that hot commands may load of Python's own library, beyond what Python itself does."""
+
+BANNED = {
+    "asyncio", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools",
+    "inspect", "json", "logging", "msgspec", "pathlib", "re", "rich", "selectors", "shutil",
+    "signal", "socket", "subprocess", "tempfile", "typer", "typing", "urllib3",
+}
+"""What must never be there, whatever ALLOWED says."""
+# fmt: on
+
+MOST = {"ps": 26, "images": 26, "inspect": 31, "logs": 30}
+"""How many modules of ours the commands load that start nothing."""
+
+
+def loaded(command: list[str], env: dict[str, str]) -> set[str]:
+    """Return the modules that a program loads in all its processes."""
+    done = subprocess.run(
+        [command[0], "-X", "importtime", *command[1:]],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines[1:]}
+
+
+@pytest.fixture(scope="module")
+def bare() -> set[str]:
+    return loaded([sys.executable, "-c", "pass"], {})
+
+
+@pytest.fixture
+def running(cli: Store) -> Iterator[Store]:
+    cli.ok("run", "-d", "--name", "box", "host", "sleep", "100")
+    yield cli
+    cli.ok("rm", "-f", "box")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run --rm host true",
+        "run --rm -d -e A=1 -v /etc:/x:ro -w / -u 0 --name y host true",
+        "exec box true",
+        "exec -e A=1 -w / -u 0 box true",
+        "start box",
+        "ps",
+        "ps -a --format {{.Names}}",
+        "ps -aq --filter name=box",
+        "images",
+        "inspect box",
+        "inspect host",
+        "logs box",
+    ],
+)
+def test_hot_commands_load_no_more_than_they_may(running: Store, bare: set[str], line: str) -> None:
+    found = loaded([*running.command, *line.split()], running.env) - bare
+    theirs = {name for name in found if name.split(".")[0] != "rootless"}
+    assert theirs & BANNED == set()
+    assert theirs - ALLOWED == set()
+    ours = found - theirs
+    assert "rootless.cli.app" not in ours
+    assert len(ours) <= MOST.get(line.split()[0], 100)
+    if line.split()[0] in ("ps", "images", "inspect"):
+        assert "ctypes" not in theirs
+
+
+def test_the_start_script_imports_only_sys(bare: set[str], cli: Store) -> None:
+    with open(cli.command[1], encoding="utf-8") as script:
+        text = script.read()
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("import")] == ["sys"]
+    version = loaded([*cli.command, "--version"], cli.env) - bare
+    assert {name for name in version if not name.startswith("rootless")} <= ALLOWED

@@ -1,0 +1,247 @@
+"""Both parsers read a command line alike, or the quick one leaves it to Typer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rootless.cli import app, generate, lean, table
+from rootless.errors import UsageError
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+RUN = ("rootless.cli.commands.run", "run")
+
+
+def run_line(line: str) -> dict[str, Any]:
+    """Parse `rootless run LINE` the quick way."""
+    call = lean.parse(["run", *line.split()])
+    assert call is not None
+    assert call[:2] == RUN
+    return call[2]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("img", {"image": "img"}),
+        ("img -it --rm", {"image": "img", "command": ["-it", "--rm"]}),
+        (
+            "-it img sh -c x",
+            {"interactive": True, "tty": True, "image": "img", "command": ["sh", "-c", "x"]},
+        ),
+        ("-itd img", {"interactive": True, "tty": True, "detach": True, "image": "img"}),
+        ("--name=x img", {"name": "x", "image": "img"}),
+        ("--name x img", {"name": "x", "image": "img"}),
+        ("--name= img", {"name": "", "image": "img"}),
+        ("-v/a:/b img", {"volume": ["/a:/b"], "image": "img"}),
+        ("-v /a:/b -v=/c:/d img", {"volume": ["/a:/b", "/c:/d"], "image": "img"}),
+        ("-ie A=1 img", {"interactive": True, "env": ["A=1"], "image": "img"}),
+        ("-eA=1 -e=B=2 -e C img", {"env": ["A=1", "B=2", "C"], "image": "img"}),
+        ("-e= img", {"env": ["="], "image": "img"}),
+        ("--env -x img", {"env": ["-x"], "image": "img"}),
+        ("--rm=false img", {"rm": False, "image": "img"}),
+        ("--rm --rm=0 img", {"rm": False, "image": "img"}),
+        ("--rm=F --rm img", {"rm": True, "image": "img"}),
+        ("-i=false img", {"interactive": False, "image": "img"}),
+        ("-it=false img", {"interactive": True, "tty": False, "image": "img"}),
+        ("-- img -x", {"image": "img", "command": ["-x"]}),
+        ("img -- -x", {"image": "img", "command": ["--", "-x"]}),
+        ("-h box img", {"hostname": "box", "image": "img"}),
+        ("--net host img", {"network": "host", "image": "img"}),
+        ("--pull=never img", {"pull": "never", "image": "img"}),
+        ("--stop-timeout -1 img", {"stop_timeout": -1, "image": "img"}),
+        ("-", {"image": "-"}),
+    ],
+)
+def test_lines_of_docker_and_podman(line: str, expected: dict[str, Any]) -> None:
+    assert run_line(line) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "--help",
+        "nothing",
+        "run",
+        "run --bogus img",
+        "run -Z img",
+        "run -i= img",
+        "run --rm=maybe img",
+        "run --name",
+        "run -e",
+        "run --pull=sometimes img",
+        "run --stop-timeout ten img",
+        "run --stop-timeout 007 img",
+        "run --stop-timeout 1_0 img",
+        "run --help",
+        "exec box",
+        "load file",
+        "tag one",
+        "completion tcsh",
+        "container",
+        "container nothing",
+        "-- ps",
+        "--root",
+    ],
+)
+def test_what_is_left_to_typer(line: str) -> None:
+    call = lean.parse(line.split())
+    # `-- ps` is an ordinary line to both.
+    assert call is None or line == "-- ps"
+
+
+def test_options_may_follow_arguments_where_these_are_ours() -> None:
+    call = lean.parse(["rm", "one", "-f", "two", "--", "-three"])
+    assert call is not None
+    assert call[2] == {"force": True, "containers": ["one", "two", "-three"]}
+
+
+def test_groups_name_the_same_commands() -> None:
+    for short, long in (
+        ("ps -a", "container ls -a"),
+        ("rmi x", "image rm x"),
+        ("run x", "container run x"),
+    ):
+        assert lean.parse(short.split()) == lean.parse(long.split())
+
+
+def test_global_options_are_kept_apart() -> None:
+    call = lean.parse(["--root", "/x", "--debug", "ps", "-q"])
+    assert call is not None
+    assert call[2:] == ({"quiet": True}, {"root": "/x", "debug": True})
+
+
+def test_version_wins_over_a_command() -> None:
+    assert lean.parse(["-v", "ps"]) == lean.version_call() == app.parse(["-v", "ps"])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("run", "missing argument 'IMAGE'"),
+        ("run --rm=maybe img", "invalid value for '--rm': 'maybe' is neither true nor false"),
+        ("run --bogus img", "no such option: --bogus"),
+        ("run --rm=false --bogus img", "no such option: --bogus"),
+        ("run --pull=x img", "invalid value for '--pull': 'x' is not one of 'always'"),
+        ("run --stop-timeout x img", "invalid value for '--stop-timeout'"),
+        ("run --name", "option '--name' requires an argument"),
+        ("psx", "no such command 'psx'. Did you mean 'ps'?"),
+        ("load file", "got unexpected extra argument"),
+    ],
+)
+def test_typer_says_what_is_wrong(line: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        app.parse(line.split())
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint == f"see '{helped(line)} --help'"
+
+
+def helped(line: str) -> str:
+    """The command whose help a mistake points to."""
+    name = line.split()[0]
+    return f"rootless {name}" if name in table.COMMANDS else "rootless"
+
+
+@pytest.mark.parametrize("option", ["-p", "--publish", "-m", "--cpus"])
+def test_options_that_docker_users_miss(option: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        app.parse(["run", option, "1", "img"])
+    assert caught.value.hint == f"docker's {option} comes with a later version"
+
+
+# ---- the property: random lines -------------------------------------------------------------
+def every_command() -> list[tuple[list[str], Any]]:
+    """All commands as the words that name them, with their entries of the table."""
+    found = [([name], entry) for name, entry in table.COMMANDS.items()]
+    for group, members in table.GROUPS.items():
+        found += [([group, name], entry) for name, entry in members.items()]
+    return found
+
+
+VALUES = st.one_of(
+    st.sampled_from(
+        [
+            "x",
+            "-x",
+            "--",
+            "-",
+            "",
+            "=",
+            "a=b",
+            "1",
+            "-1",
+            "007",
+            "true",
+            "false",
+            "0",
+            "always",
+            "bash",
+            "image",
+            "oci-dir",
+            "--rm",
+            "-it",
+            "/a:/b",
+            "host",
+            "é",
+            "a b",
+        ]
+    ),
+    st.text(max_size=4),
+)
+
+
+@st.composite
+def spelled_option(draw: st.DrawFn, options: dict[str, Any]) -> list[str]:
+    """One option in one of its spellings, right or wrong."""
+    name = draw(st.sampled_from(sorted(options) or ["-q"]))
+    value = draw(VALUES)
+    following = draw(st.sampled_from(sorted(n[1] for n in options if len(n) == 2) or ["q"]))
+    return draw(
+        st.sampled_from(
+            [
+                [name],
+                [name, value],
+                [f"{name}={value}"],
+                [f"{name}{value}"],
+                [f"{name}{following}"] if len(name) == 2 else [name],
+                [f"{name}{following}", value] if len(name) == 2 else [name, value],
+                [f"{name}{following}={value}"] if len(name) == 2 else [name],
+            ]
+        )
+    )
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> list[str]:
+    """A command line: global options, a command, its options and arguments, all mixed."""
+    words, (_, _, options, _, _) = draw(st.sampled_from(every_command()))
+    part: SearchStrategy[list[str]] = st.one_of(
+        spelled_option(options), st.tuples(VALUES).map(list), spelled_option(table.GLOBAL)
+    )
+    first = draw(st.one_of(st.just([]), spelled_option(table.GLOBAL)))
+    rest = draw(st.lists(part, max_size=6))
+    return [*first, *words, *(word for each in rest for word in each)]
+
+
+@settings(max_examples=400)
+@given(lines())
+def test_both_parsers_agree(line: list[str]) -> None:
+    quick = lean.parse(line)
+    if quick is not None:
+        assert app.parse(line) == quick
+
+
+# ---- the table ------------------------------------------------------------------------------
+def test_the_table_is_current() -> None:
+    assert generate.main(["--check"]) == 0, "run: python -m rootless.cli.generate"
+
+
+def test_the_table_has_every_command_of_the_tree() -> None:
+    tree = app.tree()
+    assert set(tree.commands) == set(table.COMMANDS) | set(table.GROUPS)

@@ -1,0 +1,475 @@
+"""Full disks, read-only stores, damaged records, and processes that are killed at any moment.
+
+Each time: a clear error of one line or the right result, nothing lost, and nothing left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import Store
+from tests.containers.leavings import assert_nothing_left, family, processes, supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAPPED = ["--map-root-user", "--map-auto"]
+
+
+def assert_one_clear_line(done: subprocess.CompletedProcess[Any], *words: str) -> None:
+    assert done.returncode in (1, 125), done
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("Error: ")
+    assert "fault of rootless" not in lines[0], lines[0]
+    assert all(word.lower() in lines[0].lower() for word in words), lines[0]
+
+
+@pytest.fixture
+def cli() -> Iterator[Store]:
+    """As everywhere; and when its containers are removed, nothing of it may run any more."""
+    store = Store()
+    yield store
+    store("rm", "-fa")
+    deadline = time.monotonic() + 5
+    while left := processes(store):
+        assert time.monotonic() < deadline, left
+    store.remove()
+
+
+@pytest.fixture
+def one(busybox: Store) -> Store:
+    """A store with a container `one` that has ended and left a file."""
+    busybox("run", "--name", "one", "busybox", "sh", "-c", "echo kept > /file; echo said; exit 3")
+    return busybox
+
+
+def identity(store: Store, name: str = "one") -> str:
+    return os.readlink(f"{store.root}/containers/.names/{name}")
+
+
+# -- damaged records
+
+DAMAGE = [
+    b"",
+    b"{",
+    b"[]",
+    b"{}",
+    b"\xff\xfe\x00",
+    b'{"id": 3, "created": "x"}',
+    b"null",
+    b"9" * 99,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_config(one: Store, damage: bytes) -> None:
+    busybox = one
+    busybox.ok("create", "--name", "two", "busybox", "true")
+    record = Path(f"{busybox.root}/containers/{identity(busybox)}/config.json")
+    record.write_bytes(damage)
+    listed = busybox("ps", "-a", "--format", "{{.Names}}")
+    assert (listed.returncode, listed.stdout) == (0, "two\n")
+    assert "damaged" in listed.stderr
+    for command in (["start", "one"], ["inspect", "one"], ["logs", "one"], ["rm", "one"]):
+        assert_one_clear_line(busybox(*command), "damaged")
+    assert busybox.ok("rm", "-f", "one") == "one"
+    assert busybox.ok("ps", "-a", "--format", "{{.Names}}") == "two"
+    busybox.ok("rm", "two")
+    assert_nothing_left(busybox)
+
+
+def test_record_that_is_gone(one: Store) -> None:
+    os.unlink(f"{one.root}/containers/{identity(one)}/config.json")
+    assert_one_clear_line(one("start", "one"), "record")
+    one.ok("rm", "-f", "one")
+    assert_nothing_left(one)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"{}", b'{"status": 7}', b'{"status":"x"}'])
+def test_damaged_state(one: Store, damage: bytes) -> None:
+    Path(f"{one.root}/containers/{identity(one)}/state.json").write_bytes(damage)
+    assert one.ok("ps", "-a", "--format", "{{.Names}}") == "one"
+    assert one("inspect", "one").returncode == 0
+    assert one.ok("logs", "one") == "said"
+    assert one("start", "-a", "one").returncode == 3  # which writes a new one
+    assert one.ok("wait", "one") == "3"
+    one.ok("rm", "one")
+    assert_nothing_left(one)
+
+
+@pytest.mark.parametrize("name", ["config.json", "state.json"])
+def test_damaged_record_of_a_running_container(busybox: Store, name: str) -> None:
+    busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+    Path(f"{busybox.root}/containers/{identity(busybox)}/{name}").write_bytes(b"{")
+    busybox("ps", "-a")
+    busybox.ok("rm", "-f", "one", timeout=20)
+    assert_nothing_left(busybox)
+
+
+def test_running_says_the_record_but_nobody_lives(one: Store) -> None:
+    """For example after a power cut, with pids that somebody else has now."""
+    path = Path(f"{one.root}/containers/{identity(one)}/state.json")
+    bystander = subprocess.Popen(["sleep", "1000"])
+    ticks = Path(f"/proc/{bystander.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    for boot in ("another boot", Path("/proc/sys/kernel/random/boot_id").read_text().strip()):
+        state = {**json.loads(path.read_text()), "status": "running", "boot": boot}
+        state |= {"pid": bystander.pid, "supervisor": bystander.pid, "start_ticks": int(ticks) + 1}
+        path.write_text(json.dumps(state))
+        assert one.ok("ps", "-a", "--format", "{{.Status}}").startswith("Exited (255)")
+        assert one.ok("wait", "one") == "255"
+        assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+    assert one("start", "-a", "one").returncode == 3
+    one.ok("rm", "one")
+
+
+# -- killed processes
+
+
+@pytest.mark.parametrize("options", [[], ["--init"], ["--pid", "host"], ["-t"], ["-u", "1000"]])
+def test_killed_supervisor(busybox: Store, options: list[str]) -> None:
+    script = "sleep 1001 & echo said; sleep 1000"
+    busybox.ok("run", "-d", "--name", "one", *options, "busybox", "sh", "-c", script)
+    deadline = time.monotonic() + 10
+    while busybox.ok("logs", "one").strip() != "said":  # what a pipe still holds dies with it
+        assert time.monotonic() < deadline
+    if "host" not in options:
+        time.sleep(random.random() * 1.5)  # before or after it has made itself small
+    os.kill(supervisor(busybox), signal.SIGKILL)
+    assert busybox.ok("ps", "-a", "--format", "{{.Status}}").startswith("Exited (255)")
+    assert busybox.ok("logs", "one").strip() == "said"
+    if "host" not in options:
+        deadline = time.monotonic() + 10
+        while processes(busybox):
+            assert time.monotonic() < deadline
+    else:  # nobody is left who knows those that were not its first process
+        for pid in processes(busybox):
+            os.kill(pid, signal.SIGKILL)
+    busybox.ok("start", "one")
+    assert busybox.ok("ps", "--format", "{{.Names}}") == "one"
+    busybox.ok("rm", "-f", "one")
+    if "host" not in options:
+        assert_nothing_left(busybox)
+
+
+@pytest.mark.parametrize("command", [["rm", "one"], ["rm", "-f", "one"], ["start", "one"]])
+@pytest.mark.parametrize("options", [[], ["--rm"]])
+def test_first_to_find_a_killed_supervisor(
+    busybox: Store, command: list[str], options: list[str]
+) -> None:
+    """Each command does its work, without a `ps` before."""
+    busybox.ok("run", "-d", *options, "--name", "one", "busybox", "sleep", "1000")
+    os.kill(supervisor(busybox), signal.SIGKILL)
+    done = busybox(*command, timeout=20)
+    assert done.returncode == 0 or "no such container" in done.stderr
+    busybox.ok("rm", "-f", "one")
+    assert_nothing_left(busybox)
+
+
+def test_killed_supervisor_of_what_removes_itself(busybox: Store) -> None:
+    client = busybox.start("run", "--rm", "--name", "one", "busybox", "sleep", "1000")
+    deadline = time.monotonic() + 20
+    while busybox.ok("ps", "-q") == "":
+        assert time.monotonic() < deadline
+    waiter = busybox.start("wait", "one")
+    time.sleep(0.3)
+    os.kill(supervisor(busybox), signal.SIGKILL)
+    _, err = client.communicate(timeout=20)
+    assert (client.returncode, "Traceback" in err) == (255, False)
+    assert waiter.communicate(timeout=20)[0] == "255\n"
+    busybox.ok("ps", "-a")
+    assert busybox.ok("ps", "-aq") == ""
+    assert_nothing_left(busybox)
+
+
+def test_killed_command(busybox: Store) -> None:
+    client = busybox.start("run", "--name", "one", "busybox", "sleep", "1000")
+    deadline = time.monotonic() + 20
+    while not (pid := busybox.ok("ps", "--format", "{{.Pid}}")):
+        assert time.monotonic() < deadline
+    os.kill(int(pid), signal.SIGKILL)
+    client.communicate(timeout=20)
+    assert client.returncode == 137
+    assert busybox.ok("ps", "-a", "--format", "{{.Status}}").startswith("Exited (137)")
+    busybox.ok("rm", "one")
+    assert_nothing_left(busybox)
+
+
+@pytest.mark.parametrize("turn", range(12))
+def test_kill_at_a_random_moment(busybox: Store, turn: int) -> None:
+    """The command, its supervisor or its launcher, anywhere between start and end."""
+    seed = int(os.environ.get("TEST_SEED", random.randrange(1 << 32))) + turn
+    print(f"TEST_SEED={seed - turn}")
+    dice = random.Random(seed)
+    remove = ["--rm"] * dice.randrange(2)
+    line = ["run", *remove, "--name", "one", *["--init"] * dice.randrange(2), "busybox"]
+    client = busybox.start(*line, "sh", "-c", "echo a; sleep 0.05; echo b")
+    time.sleep(dice.random() * 0.15)
+    for pid in family(client.pid)[dice.randrange(3) :][:1]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    _, err = client.communicate(timeout=30)
+    assert "Traceback" not in err or "KeyboardInterrupt" in err, err
+    assert "fault of rootless" not in err, err
+    # What goes on without its client comes to its end.
+    deadline = time.monotonic() + 10
+    while processes(busybox):
+        assert time.monotonic() < deadline, processes(busybox)
+    listed = busybox("ps", "-a", "--format", "{{.Names}} {{.State}}")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert listed.stdout in ("", "one exited\n", "one created\n")
+    if listed.stdout:
+        if "created" in listed.stdout or not remove:
+            busybox.ok("start", "one")
+            busybox("wait", "one")
+        busybox("rm", "-f", "one")
+    # The name is free and the store is whole.
+    busybox.ok("run", "--rm", "--name", "one", "busybox", "true")
+    assert_nothing_left(busybox)
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_killed_removal_is_finished_by_the_next(busybox: Store, turn: int) -> None:
+    script = "for n in $(seq 1 400); do echo x > /tmp/$n; done"
+    busybox.ok("run", "--name", "one", "busybox", "sh", "-c", script)
+    process = busybox.start("rm", "one")
+    time.sleep(0.03 + turn * 0.01)
+    process.kill()
+    process.communicate()
+    if busybox.ok("ps", "-aq"):
+        busybox.ok("rm", "one")
+    assert_nothing_left(busybox)
+    busybox.ok("run", "--name", "one", "--rm", "busybox", "true")
+
+
+# -- disks
+
+
+def in_namespace(store: Store, script: str, mode: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell script as root of a user and mount namespace of its own; `$R` is rootless."""
+    maps = MAPPED if mode == "mapped" else MAPPED[:1]
+    return subprocess.run(
+        ["unshare", *maps, "--mount", "sh", "-euc", script],
+        env={**store.env, "R": " ".join(store.command), "D": store.directory},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+def test_full_disk(busybox: Store, in_user_mode: str) -> None:
+    """A tmpfs of 3 MB holds the store."""
+    script = """
+        mkdir $D/small
+        mount -t tmpfs -o size=3m,mode=700 x $D/small
+        export ROOTLESS_ROOT=$D/small/root
+        $R run --rm host true
+        $R run --name one host sh -c 'echo said; exit 3' || echo code $?
+        $R run --name log -d host sh -c 'while :; do seq 1 1000; sleep 0.01; done' >&2
+        head -c 4000000 /dev/zero > $D/small/fill 2>/dev/null || true
+        sleep 0.3
+        echo --- create
+        $R create host true || echo code $?
+        echo --- run
+        $R run --rm host true || echo code $?
+        echo --- ps
+        $R ps -a --format '{{.Names}} {{.State}}' | sort
+        echo --- logs
+        $R logs one
+        echo --- exec
+        $R exec log echo inside
+        echo --- stop
+        $R stop -t 0 log
+        echo --- rm
+        $R rm one
+        $R rm -f log
+        $R ps -aq
+        rm $D/small/fill
+        echo --- again
+        $R run --rm host echo works
+        ls -A $D/small/root/containers/.names"""
+    done = in_namespace(busybox, script, in_user_mode)
+    parts = dict(re.findall(r"^--- (\w+)\n(.*?)(?=^---|\Z)", done.stdout, re.MULTILINE | re.DOTALL))
+    assert "Traceback" not in done.stderr
+    assert "fault of rootless" not in done.stderr, done.stderr
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert parts["create"] == "code 125\n"
+    assert parts["run"] == "code 125\n"
+    assert parts["ps"] == "log running\none exited\n"
+    assert parts["logs"] == "said\n"
+    assert parts["exec"] == "inside\n"
+    assert parts["rm"] == "one\nlog\n"
+    assert parts["again"] == "works\n"
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 2, done.stderr
+    assert all("No space left on device" in line for line in errors), errors
+
+
+def test_read_only_store(one: Store, in_user_mode: str) -> None:
+    script = """
+        mount --bind $D/root $D/root
+        mount -o remount,bind,ro $D/root
+        echo --- ps
+        $R ps -a --format '{{.Names}} {{.State}}'
+        echo --- logs
+        $R logs one
+        echo --- inspect
+        $R inspect -f '{{.State.ExitCode}}' one
+        echo --- images
+        $R images --format '{{.Repository}}'
+        for words in 'create busybox' 'run --rm busybox true' 'start one' 'rm one' 'rm -f one'; do
+            echo --- failing $words >&2
+            if $R $words; then echo 'it works' >&2; fi
+        done"""
+    done = in_namespace(one, script, in_user_mode)
+    assert done.returncode == 0, done.stderr
+    assert "one exited" in done.stdout
+    assert "said" in done.stdout
+    assert "3" in done.stdout
+    assert "busybox" in done.stdout
+    parts = re.findall(
+        r"^--- failing ([^\n]*)\n(.*?)(?=^---|\Z)", done.stderr, re.MULTILINE | re.DOTALL
+    )
+    for words, error in parts:
+        assert "Read-only file system" in error, (words, error)
+        assert error.count("\n") == 1, (words, error)
+        assert error.startswith("Error: ")
+        assert "fault of rootless" not in error
+    assert len(parts) == 5
+    assert one("start", "-a", "one").returncode == 3
+
+
+def test_dead_container_in_a_read_only_store(busybox: Store, in_user_mode: str) -> None:
+    """Its end cannot be written down, but is said."""
+    busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+    os.kill(supervisor(busybox), signal.SIGKILL)
+    script = """
+        mount --bind $D/root $D/root
+        mount -o remount,bind,ro $D/root
+        $R ps -a --format '{{.Names}} {{.Status}}'
+        $R wait one"""
+    done = in_namespace(busybox, script, in_user_mode)
+    assert done.stdout.startswith("one Exited (255)")
+    assert done.stdout.endswith("\n255\n")
+    busybox.ok("rm", "one")
+
+
+@pytest.mark.parametrize("driver", ["copy", "fuse-overlayfs"])
+def test_store_without_overlay(busybox: Store, driver: str) -> None:
+    if driver == "fuse-overlayfs" and not (
+        shutil.which(driver) and os.access("/dev/fuse", os.R_OK | os.W_OK)
+    ):
+        pytest.skip("fuse-overlayfs or /dev/fuse is not here")
+    env = {"ROOTLESS_DRIVER": driver}
+    script = "cat /file 2>/dev/null; echo kept > /file; rm /etc/group; touch /etc/passwd; exit 3"
+    for expected in ("", "kept\n"):
+        words = ["start", "-a", "one"]
+        if not expected:
+            words = ["run", "--name", "one", "busybox", "sh", "-c", script]
+        done = busybox(*words, env=env)
+        assert (done.stdout, done.returncode) == (expected, 3), done.stderr
+    busybox.ok("run", "--rm", "busybox", "ls", "/etc/group", env=env)  # the image is as it was
+    busybox.ok("run", "-d", "--name", "two", "busybox", "sleep", "1000", env=env)
+    os.kill(supervisor(busybox, "two"), signal.SIGKILL)
+    busybox.ok("ps", "-a", env=env)
+    busybox.ok("rm", "one", "two", env=env)
+    assert_nothing_left(busybox)
+
+
+def test_store_that_overlay_refuses(busybox: Store, in_user_mode: str) -> None:
+    """A store on an overlay mount: no upper layer may lie there; the driver is found by trying."""
+    script = """
+        mkdir $D/low $D/up $D/work $D/on
+        mount -t overlay -o lowerdir=$D/low,upperdir=$D/up,workdir=$D/work,userxattr x $D/on
+        export ROOTLESS_ROOT=$D/on/root
+        $R load -q -i $IMAGE >/dev/null
+        $R run --name one busybox sh -c 'echo kept > /file'
+        $R start one >/dev/null
+        $R wait one
+        $R rm one
+        cat $D/on/root/driver"""
+    image = busybox.directory + "/image.tar"
+    busybox.ok("save", "-o", image, "busybox")
+    done = in_namespace(busybox, f"IMAGE={image}; {script}", in_user_mode)
+    os.unlink(image)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert done.stdout.startswith("0\none\n")
+    assert "Traceback" not in done.stderr
+
+
+# -- directories and images
+
+
+def test_runtime_directory_that_is_missing_or_open_to_all(busybox: Store) -> None:
+    done = busybox("run", "--rm", "busybox", "true", env={"XDG_RUNTIME_DIR": "/nonexistent"})
+    assert done.returncode == 0, done.stderr  # a private one below /tmp serves
+    open_to_all = f"{busybox.directory}/open"
+    os.mkdir(open_to_all)
+    os.chmod(open_to_all, 0o777)
+    done = busybox("run", "--rm", "busybox", "true", env={"XDG_RUNTIME_DIR": open_to_all})
+    assert done.returncode == 0, done.stderr
+    assert os.listdir(open_to_all) == []
+    own = f"{busybox.directory}/own"
+    os.makedirs(f"{own}/rootless", 0o700)
+    os.chmod(f"{own}/rootless", 0o777)
+    done = busybox("run", "--rm", "busybox", "true", env={"XDG_RUNTIME_DIR": own})
+    assert_one_clear_line(done, "runtime directory", "writable by somebody else")
+
+
+def test_runtime_directory_that_vanishes(busybox: Store) -> None:
+    """A session manager removes it at logout: running containers stay in sight."""
+    busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+    shutil.rmtree(f"{busybox.runtime}/rootless")
+    assert busybox.ok("ps", "--format", "{{.Names}}") == "one"
+    assert busybox.ok("exec", "one", "echo", "inside") == "inside"
+    busybox.ok("run", "--rm", "busybox", "true")
+    busybox.ok("rm", "-f", "one")
+    assert_nothing_left(busybox)
+
+
+def test_image_that_cannot_be_read(busybox: Store) -> None:
+    blobs = Path(f"{busybox.root}/images/blobs/sha256")
+    for blob in blobs.iterdir():
+        if blob.stat().st_size < 100000:
+            blob.chmod(0o600)
+            blob.write_bytes(b"garbage")
+    done = busybox("run", "--rm", "busybox", "true")
+    assert_one_clear_line(done)
+    assert_nothing_left(busybox)
+    assert busybox("run", "--rm", "host", "true").returncode == 0
+
+
+def test_layer_that_is_gone(busybox: Store) -> None:
+    """An unpacked layer that somebody deleted is unpacked again, or named."""
+    busybox.ok("run", "--rm", "busybox", "true")
+    for layer in os.listdir(f"{busybox.root}/layers"):
+        subprocess.run(["unshare", *MAPPED[:1], "rm", "-rf", f"{busybox.root}/layers/{layer}"])
+    done = busybox("run", "--rm", "busybox", "true")
+    assert done.returncode == 0 or "layer" in done.stderr
+
+
+def test_directory_that_is_no_store(cli: Store) -> None:
+    os.mkdir(cli.root)
+    Path(f"{cli.root}/thesis.tex").write_text("years of work")
+    assert_one_clear_line(cli("run", "--rm", "host", "true"), "not a store")
+    assert os.listdir(cli.root) == ["thesis.tex"]
+
+
+def test_store_of_another_version(cli: Store) -> None:
+    cli.ok("run", "--rm", "host", "true")
+    Path(f"{cli.root}/rootless-store").write_text("999\n")
+    assert_one_clear_line(cli("run", "--rm", "host", "true"), "999")

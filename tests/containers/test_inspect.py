@@ -1,0 +1,228 @@
+"""`inspect` as docker prints it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rootless.containers.inspect import ZERO_TIME, inspect, rfc3339
+
+from .conftest import ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.containers.options import Record
+    from rootless.store.paths import Paths
+
+    Composed = Callable[..., Record]
+
+
+class Seen:
+    """A state."""
+
+    def __init__(self, status: str, **values: Any) -> None:
+        self.status = status
+        self.pid = values.get("pid", 0)
+        self.started = values.get("started", 0.0)
+        self.finished = values.get("finished", 0.0)
+        self.exit_code = values.get("exit_code", 0)
+        self.error = values.get("error", "")
+        self.degraded: list[str] = values.get("degraded", [])
+        self.running = status in ("running", "paused")
+        self.active = self.running or status == "restarting"
+        self.supervisor = values.get("supervisor", 0)
+        self.restart_count = values.get("restart_count", 0)
+        self.health = values.get("health", "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, ZERO_TIME),
+        (-1, ZERO_TIME),
+        (1, "1970-01-01T00:00:01.000000000Z"),
+        (1700000000.5, "2023-11-14T22:13:20.500000000Z"),
+        (1700000000.999999, "2023-11-14T22:13:20.999999000Z"),
+    ],
+)
+def test_rfc3339(seconds: float, text: str) -> None:
+    assert text == rfc3339(seconds)
+
+
+def test_created(composed: Composed, paths: Paths) -> None:
+    record = composed("a", "b", name="web", label=["x=y"])
+    shown = inspect(record, Seen("created"))
+    path = f"{paths.containers}/{ID}"
+    expected = {
+        "Id": ID,
+        "Created": rfc3339(record["created"]),
+        "Path": "a",
+        "Args": ["b"],
+        "Image": "sha256:" + "c" * 64,
+        "ImageName": "plain",
+        "Name": "/web",
+        "HostsPath": f"{path}/hosts",
+        "HostnamePath": f"{path}/hostname",
+        "ResolvConfPath": "",
+        "LogPath": f"{path}/log",
+        "Mounts": [],
+        "GraphDriver": {
+            "Name": "overlay",
+            "Data": {
+                "LowerDir": "/layers/two/fs:/layers/one/fs",
+                "UpperDir": f"{path}/upper",
+                "WorkDir": f"{path}/work",
+            },
+        },
+    }
+    assert expected == {key: shown[key] for key in expected}
+    assert shown["State"] == {
+        "Status": "created",
+        "Running": False,
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": False,
+        "Dead": False,
+        "Pid": 0,
+        "ConmonPid": 0,
+        "ExitCode": 0,
+        "Error": "",
+        "StartedAt": ZERO_TIME,
+        "FinishedAt": ZERO_TIME,
+        "Degraded": [],
+    }
+    assert shown["Config"]["Labels"] == {"x": "y"}
+    assert json.loads(json.dumps(shown)) == shown
+
+
+def test_running(composed: Composed) -> None:
+    state = inspect(composed(), Seen("running", pid=7, started=1.0, finished=0.5, exit_code=3))
+    shown = state["State"]
+    assert (shown["Status"], shown["Running"], shown["Pid"]) == ("running", True, 7)
+    assert (shown["StartedAt"], shown["FinishedAt"]) == (rfc3339(1.0), ZERO_TIME)
+    assert shown["ExitCode"] == 0
+
+
+def test_exited(composed: Composed) -> None:
+    seen = Seen("exited", pid=7, started=1.0, finished=2.5, exit_code=137, error="oops")
+    shown = inspect(composed(), seen)["State"]
+    assert (shown["Status"], shown["Running"], shown["Pid"]) == ("exited", False, 0)
+    assert (shown["ExitCode"], shown["Error"]) == (137, "oops")
+    assert shown["FinishedAt"] == rfc3339(2.5)
+
+
+def test_config(composed: Composed) -> None:
+    image = {
+        "Entrypoint": ["e"],
+        "Cmd": ["c"],
+        "Env": ["A=1"],
+        "ExposedPorts": {"80/tcp": {}},
+        "Volumes": {"/data": {}},
+        "Healthcheck": {"Test": ["NONE"]},
+    }
+    record = composed(image=image, user="7", workdir="/w", tty=True, interactive=True)
+    shown = inspect(record, Seen("created"))["Config"]
+    expected = {
+        "Hostname": ID[:12],
+        "User": "7",
+        "Tty": True,
+        "OpenStdin": True,
+        "AttachStdin": True,
+        "Cmd": ["c"],
+        "Entrypoint": ["e"],
+        "Image": "plain",
+        "WorkingDir": "/w",
+        "ExposedPorts": {"80/tcp": {}},
+        "Volumes": {"/data": {}},
+        "Healthcheck": {"Test": ["NONE"]},
+        "StopSignal": "SIGTERM",
+        "StopTimeout": 10,
+    }
+    assert expected == {key: shown[key] for key in expected}
+    assert "A=1" in shown["Env"]
+    assert not any(item.startswith("HOSTNAME=") for item in shown["Env"])
+
+
+def test_config_without(composed: Composed) -> None:
+    shown = inspect(composed("x", entrypoint="", detach=True), Seen("created"))["Config"]
+    assert (shown["Entrypoint"], shown["Cmd"]) == (None, ["x"])
+    assert not shown["AttachStdout"]
+
+
+def test_mounts(composed: Composed, paths: Paths) -> None:
+    record = composed(
+        volume=["/tmp:/a:ro,z", "v:/b", "/c"],
+        tmpfs=["/d:size=1m"],
+        mount=["type=tmpfs,dst=/e", "type=bind,src=/tmp,dst=/f,bind-propagation=rslave"],
+    )
+    shown = inspect(record, Seen("created"))
+    by_path = {item["Destination"]: item for item in shown["Mounts"]}
+    assert list(by_path) == ["/a", "/b", "/c", "/e", "/f"]
+    assert by_path["/a"] == {
+        "Type": "bind",
+        "Source": "/tmp",
+        "Destination": "/a",
+        "Mode": "ro,z",
+        "RW": False,
+        "Propagation": "rprivate",
+    }
+    assert by_path["/b"] == {
+        "Type": "volume",
+        "Name": "v",
+        "Driver": "local",
+        "Source": f"{paths.volumes}/v/_data",
+        "Destination": "/b",
+        "Mode": "",
+        "RW": True,
+        "Propagation": "",
+    }
+    assert len(by_path["/c"]["Name"]) == 64
+    assert by_path["/e"]["Type"] == "tmpfs"
+    assert by_path["/f"]["Propagation"] == "rslave"
+    host = shown["HostConfig"]
+    assert host["Tmpfs"] == {"/d": "size=1048576"}
+    assert host["Binds"] == ["/tmp:/a:ro,z", "v:/b"]
+
+
+def test_host_config(composed: Composed) -> None:
+    record = composed(
+        rm=True,
+        privileged=True,
+        read_only=True,
+        network="host",
+        pid="host",
+        cap_add=["NET_RAW"],
+        ulimit=["nofile=1:2", "core=-1"],
+        add_host=["a;b:1.2.3.4"],
+        shm_size="1m",
+        userns="nomap",
+        log_driver="none",
+    )
+    shown = inspect(record, Seen("created"))
+    host = shown["HostConfig"]
+    expected = {
+        "AutoRemove": True,
+        "Privileged": True,
+        "ReadonlyRootfs": True,
+        "NetworkMode": "host",
+        "PidMode": "host",
+        "IpcMode": "private",
+        "CgroupnsMode": "private",
+        "UsernsMode": "nomap",
+        "CapAdd": ["NET_RAW"],
+        "ShmSize": 1 << 20,
+        "ExtraHosts": ["a:1.2.3.4", "b:1.2.3.4"],
+        "Ulimits": [
+            {"Name": "nofile", "Soft": 1, "Hard": 2},
+            {"Name": "core", "Soft": -1, "Hard": -1},
+        ],
+        "LogConfig": {"Type": "none", "Config": {}},
+        "MaskedPaths": [],
+    }
+    assert expected == {key: host[key] for key in expected}
+    assert shown["LogPath"] == ""
+    assert list(shown["NetworkSettings"]["Networks"]) == ["host"]
+    assert len(shown["EffectiveCaps"]) > 30

@@ -1,0 +1,243 @@
+"""From create to rm: states, signals, waiting, names, and many at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Store
+
+LOOP = "while :; do sleep 0.05; done"
+
+
+def status(store: Store, name: str) -> str:
+    return store.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name)
+
+
+def test_states(busybox: Store) -> None:
+    busybox.ok("create", "--name", "one", "busybox", "sh", "-c", "sleep 0.5; exit 3")
+    assert status(busybox, "one") == "created 0"
+    assert busybox.ok("ps", "-q") == ""
+    assert busybox.ok("ps", "-a", "--format", "{{.Status}}") == "Created"
+    assert busybox.ok("start", "one") == "one"
+    assert status(busybox, "one") == "running 0"
+    assert busybox.ok("ps", "--format", "{{.Status}}").startswith("Up ")
+    assert busybox.ok("wait", "one") == "3"
+    assert status(busybox, "one") == "exited 3"
+    assert busybox.ok("ps", "-a", "--format", "{{.Status}}").startswith("Exited (3) ")
+    assert busybox.ok("rm", "one") == "one"
+    assert busybox.ok("ps", "-aq") == ""
+
+
+def test_start_of_a_running_container_does_nothing(busybox: Store) -> None:
+    busybox.ok("run", "-d", "--rm", "--name", "one", "busybox", "sleep", "1000")
+    pid = busybox.ok("inspect", "-f", "{{.State.Pid}}", "one")
+    busybox.ok("start", "one")
+    assert busybox.ok("inspect", "-f", "{{.State.Pid}}", "one") == pid
+
+
+def test_start_attached_and_again(busybox: Store) -> None:
+    script = "echo run >> /count; cat /count; exit 4"
+    busybox.ok("create", "--name", "one", "busybox", "sh", "-c", script)
+    for number in (1, 2, 3):  # its files are kept
+        done = busybox("start", "-a", "one")
+        assert (done.stdout, done.returncode) == ("run\n" * number, 4)
+
+
+def test_start_right_after_wait(busybox: Store) -> None:
+    """The supervisor of before may still be cleaning up."""
+    busybox.ok("create", "--name", "one", "busybox", "true")
+    for _ in range(10):
+        busybox.ok("start", "one")
+        assert busybox.ok("wait", "one") == "0"
+
+
+def test_stop_signal(busybox: Store) -> None:
+    script = f"trap 'exit 9' USR1; echo ready; {LOOP}"
+    options = ["--stop-signal", "USR1", "--name", "one"]
+    busybox.ok("run", "-d", *options, "busybox", "sh", "-c", script)
+    await_output(busybox, "one", "ready")
+    assert busybox.ok("stop", "one") == "one"
+    assert status(busybox, "one") == "exited 9"
+    assert busybox.ok("stop", "one") == "one"  # it does not run: nothing to do
+
+
+def await_output(store: Store, name: str, text: str) -> None:
+    deadline = time.monotonic() + 20
+    while text not in store.ok("logs", name):
+        assert time.monotonic() < deadline
+
+
+def test_stop_kills_what_does_not_listen(busybox: Store) -> None:
+    busybox.ok("run", "-d", "--stop-timeout", "1", "--name", "one", "busybox", "sleep", "1000")
+    began = time.monotonic()
+    busybox.ok("stop", "one")  # the first process of a pid namespace ignores SIGTERM
+    assert 0.9 < time.monotonic() - began < 8
+    assert status(busybox, "one") == "exited 137"
+    busybox.ok("start", "one")
+    began = time.monotonic()
+    busybox.ok("stop", "-t", "0", "one")
+    assert time.monotonic() - began < 5
+
+
+def test_kill(busybox: Store) -> None:
+    script = f"trap 'echo hup' HUP; echo ready; {LOOP}"
+    busybox.ok("run", "-d", "--name", "one", "busybox", "sh", "-c", script)
+    await_output(busybox, "one", "ready")
+    busybox.ok("kill", "-s", "HUP", "one")
+    await_output(busybox, "one", "hup")
+    assert status(busybox, "one") == "running 0"
+    assert busybox("kill", "-s", "NONSENSE", "one").returncode == 1
+    busybox.ok("kill", "one")
+    assert busybox.ok("wait", "one") == "137"
+    done = busybox("kill", "one")
+    assert done.returncode != 0
+    assert "is not running" in done.stderr
+
+
+def test_rm(busybox: Store) -> None:
+    busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+    done = busybox("rm", "one")
+    assert done.returncode == 1
+    assert "is running" in done.stderr
+    assert busybox.ok("rm", "-f", "one") == "one"
+    done = busybox("rm", "one")
+    assert (done.returncode, "no such container: one" in done.stderr) == (1, True)
+    assert busybox("rm", "-f", "one").returncode == 0
+    assert os.listdir(f"{busybox.root}/containers") == [".names"]
+    assert os.listdir(f"{busybox.root}/containers/.names") == []
+
+
+def test_rm_force_of_a_container_that_removes_itself(busybox: Store) -> None:
+    for _ in range(5):
+        busybox.ok("run", "-d", "--rm", "--name", "one", "busybox", "sleep", "1000")
+        done = busybox("rm", "-f", "one")
+        assert (done.stdout, done.stderr, done.returncode) == ("one\n", "", 0)
+
+
+def test_several_wait(busybox: Store) -> None:
+    for options in ([], ["--rm"]):
+        script = "sleep 1; exit 6"
+        busybox.ok("run", "-d", *options, "--name", "one", "busybox", "sh", "-c", script)
+        waiters = [busybox.start("wait", "one") for _ in range(4)]
+        results = [(p.communicate(timeout=30), p.returncode) for p in waiters]
+        assert results == [(("6\n", ""), 0)] * 4
+        busybox("rm", "one")
+
+
+def test_wait_for_several(busybox: Store) -> None:
+    for code in (1, 2):
+        script = f"sleep 0.{code}; exit {code}"
+        busybox.ok("run", "-d", "--name", f"c{code}", "busybox", "sh", "-c", script)
+    assert busybox.ok("wait", "c2", "c1").split() == ["2", "1"]
+    assert busybox("wait", "no-such").returncode != 0
+
+
+def test_names_and_prefixes(busybox: Store) -> None:
+    ids = [busybox.ok("create", "--name", f"name{n}", "busybox", "true") for n in range(20)]
+    assert busybox.ok("inspect", "-f", "{{.Name}}", ids[3][:12]).endswith("name3")
+    assert busybox.ok("inspect", "-f", "{{.Id}}", "name5") == ids[5]
+    first = next(one for one in ids if sum(other[0] == one[0] for other in ids) > 1)[0]
+    done = busybox("rm", first)
+    assert done.returncode == 1
+    assert "beginning of" in done.stderr
+    done = busybox("rm", "name")  # the beginning of a name is none
+    assert "no such container: name" in done.stderr
+    # A name that looks like another's id wins.
+    busybox.ok("create", "--name", ids[7][:12], "busybox", "true")
+    assert busybox.ok("inspect", "-f", "{{.Id}}", ids[7][:12]) != ids[7]
+    assert len(busybox.ok("rm", "-a").split()) == 21
+
+
+@pytest.mark.parametrize("ref", ["../x", "", ".", "..", ".names", "/", "a\nb", "x" * 5000])
+def test_hostile_references(busybox: Store, ref: str) -> None:
+    for command in ("rm", "stop", "logs", "start", "inspect"):
+        done = busybox(command, ref)
+        assert done.returncode in (1, 125)
+        assert "Traceback" not in done.stderr
+    assert os.path.isdir(f"{busybox.root}/containers")
+
+
+def test_one_name_for_many_at_once(busybox: Store) -> None:
+    makers = [busybox.start("create", "--name", "one", "busybox", "true") for _ in range(20)]
+    results = [(p.communicate(timeout=60), p.returncode) for p in makers]
+    made = [out for (out, _), code in results if code == 0]
+    refused = [err for (_, err), code in results if code != 0]
+    assert len(made) == 1
+    assert all(f'"one" is already in use by {made[0][:12]}' in err for err in refused), refused
+    assert busybox.ok("ps", "-aq", "--no-trunc") + "\n" == made[0]
+    assert sorted(os.listdir(f"{busybox.root}/containers")) == [".names", made[0].strip()]
+
+
+def test_many_replace_each_other(busybox: Store) -> None:
+    line = ["run", "-d", "--replace", "--name", "one", "busybox", "sleep", "1000"]
+    makers = [busybox.start(*line) for _ in range(6)]
+    for process in makers:
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0 or "no such container" in err or "in use" in err, err
+    assert len(busybox.ok("ps", "-aq").split()) == 1
+
+
+def test_parallel_runs_of_a_new_store(cli: Store) -> None:
+    """Nobody has made the user namespace, the store or the cached filter yet."""
+    runs = [cli.start("run", "--rm", "host", "sh", "-c", f"exit {n}") for n in range(12)]
+    results = [(p.communicate(timeout=90), p.returncode) for p in runs]
+    assert results == [(("", ""), n) for n in range(12)]
+    assert [one for one in os.listdir(f"{cli.root}/containers") if one != ".names"] == []
+
+
+def test_parallel_starts_of_one_container(busybox: Store) -> None:
+    busybox.ok("create", "--name", "one", "busybox", "sh", "-c", "echo started; sleep 1000")
+    starts = [busybox.start("start", "one") for _ in range(8)]
+    results = [(p.communicate(timeout=60), p.returncode) for p in starts]
+    assert results == [(("one\n", ""), 0)] * 8
+    await_output(busybox, "one", "started")
+    assert busybox.ok("logs", "one") == "started"
+
+
+def test_parallel_life(busybox: Store) -> None:
+    """Starting, stopping, removing and listing at once: each says something sensible."""
+    busybox.ok("create", "--name", "one", "busybox", "sleep", "1000")
+    words = [
+        ["start", "one"],
+        ["stop", "-t", "0", "one"],
+        ["ps", "-a"],
+        ["start", "one"],
+        ["inspect", "one"],
+        ["rm", "-f", "one"],
+        ["logs", "one"],
+        ["wait", "one"],
+    ]
+    started = [busybox.start(*line) for line in words * 2]
+    for process in started:
+        _, err = process.communicate(timeout=60)
+        assert process.returncode in (0, 1, 125)
+        assert "Traceback" not in err
+        assert "fault of rootless" not in err
+    assert busybox.ok("ps", "-aq") == ""
+
+
+def test_failed_start_is_kept_and_said(busybox: Store) -> None:
+    done = busybox("run", "--name", "one", "busybox", "nothing")
+    assert done.returncode == 127
+    assert busybox.ok("inspect", "-f", "{{.State.ExitCode}} {{.State.Error}}", "one").startswith(
+        "127 "
+    )
+    busybox.ok("rm", "one")
+
+
+def test_list_is_newest_first_and_quick(busybox: Store) -> None:
+    for number in range(5):
+        busybox.ok("create", "--name", f"n{number}", "busybox", "true")
+    assert busybox.ok("ps", "-a", "--format", "{{.Names}}").split() == [
+        "n4",
+        "n3",
+        "n2",
+        "n1",
+        "n0",
+    ]
+    assert busybox.ok("ps", "-n", "2", "-a", "--format", "{{.Names}}").split() == ["n4", "n3"]

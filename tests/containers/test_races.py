@@ -1,0 +1,78 @@
+"""Images that are removed while a container is made of them."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rootless import Engine
+from rootless.containers.collection import Containers
+from rootless.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Store
+
+    from rootless.containers.options import Record
+
+
+class Raced(Containers):
+    """Something happens, once, when the layers are known and the record is not yet written."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def _store(self, record: Record, *, replace: bool) -> bool:
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            happens()
+        return super()._store(record, replace=replace)
+
+
+@pytest.fixture
+def raced(busybox: Store, rootless_root: str) -> Raced:
+    """Containers of a store with the image busybox."""
+    return Raced(Engine(rootless_root))
+
+
+def test_the_image_goes_for_good(raced: Raced, busybox: Store) -> None:
+    raced.meanwhile = lambda: busybox.ok("rmi", "busybox")
+    with pytest.raises(NotFound, match="no such image: busybox"):
+        raced.create("busybox", ["true"], name="one", pull="never")
+    assert raced.list() == []
+    assert raced.names() == []
+
+
+def test_the_name_means_another_image_now(raced: Raced, busybox: Store, tmp_path: Path) -> None:
+    archive = tmp_path / "rootfs.tar"
+    layers = Engine(busybox.root).images.get("busybox").lowers()
+
+    def replaced() -> None:
+        busybox.ok("rmi", "busybox")
+        busybox.ok("import", str(archive), "busybox")
+
+    with tarfile.open(archive, "w") as tar:
+        tar.add("/bin/busybox", "bin/sh")
+    raced.meanwhile = replaced
+    container = raced.create("busybox", ["sh", "-c", "exit 3"], name="one", pull="never")
+    assert container.record["layers"] != layers
+    assert all(map(os.path.isdir, container.record["layers"]))
+    assert [one.id for one in raced.list()] == [container.id]
+    assert container.name == "one"
+    assert busybox("start", "-a", container.id).returncode == 3
+    container.remove()
+
+
+def test_the_image_comes_back(raced: Raced, busybox: Store, busybox_image: str) -> None:
+    def reloaded() -> None:
+        busybox.ok("rmi", "busybox")
+        busybox.ok("load", "-i", busybox_image)
+
+    raced.meanwhile = reloaded
+    container = raced.create("busybox", ["sh", "-c", "exit 4"], pull="never")
+    assert busybox("start", "-a", container.id).returncode == 4
+    container.remove()

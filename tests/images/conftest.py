@@ -1,0 +1,84 @@
+"""What the tests of images share: an engine on a store of its own, a registry, foreign programs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rootless import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conftest import Store
+
+    from rootless.images.collection import Images
+
+# For `images_help` and `archives`: under --import-mode=importlib pytest leaves sys.path alone.
+sys.path[:0] = [
+    str(Path(__file__).resolve().parent),
+    str(Path(__file__).resolve().parent.parent / "oci"),
+]
+
+from images_help import Podman  # noqa: E402 - found through the path set above
+
+REGISTRY = """
+version: 0.1
+log: {level: info, formatter: text, accesslog: {disabled: true}}
+storage: {filesystem: {rootdirectory: %s}}
+http: {addr: "127.0.0.1:0"}
+"""
+
+
+@pytest.fixture
+def images(rootless_root: str) -> Images:
+    """The images of an empty store."""
+    return Engine(rootless_root).images
+
+
+@pytest.fixture
+def as_file(tmp_path: Path) -> Callable[[bytes], str]:
+    """A function that puts data into a new file and returns its path."""
+    count = iter(range(1000))
+
+    def write(data: bytes) -> str:
+        path = tmp_path / f"file-{next(count)}"
+        path.write_bytes(data)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def registry(tmp_path: Path, rootless_root: str) -> Iterator[str]:
+    """A docker-registry on a free port of 127.0.0.1; its address.
+
+    `rootless_root` gives skopeo a runtime directory that it may look into for secrets.
+    """
+    settings = tmp_path / "registry.yml"
+    settings.write_text(REGISTRY % (tmp_path / "registry"))
+    server = subprocess.Popen(
+        ["docker-registry", "serve", str(settings)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stderr is not None
+        for line in server.stderr:
+            if "listening on 127.0.0.1:" in line:
+                port = line.partition("listening on 127.0.0.1:")[2]
+                yield f"127.0.0.1:{int(port.partition(chr(34))[0].split(',')[0])}"
+                break
+        else:
+            pytest.fail("docker-registry did not start")
+    finally:
+        server.kill()
+        server.communicate()
+
+
+@pytest.fixture
+def podman(cli: Store) -> Podman:
+    """podman on a store of its own; the test is skipped where it does not run."""
+    return Podman(cli)

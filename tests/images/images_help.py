@@ -1,0 +1,55 @@
+"""Foreign programs, and looks into a store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Store
+
+
+class Podman:
+    """`podman(...)` runs it and returns what it printed."""
+
+    def __init__(self, store: Store) -> None:
+        # In the test's own store, which is removed inside the user namespace if need be.
+        places = ["--root", f"{store.directory}/podman", "--runroot", f"{store.runtime}/podman"]
+        self._command = ["podman", *places, "--storage-driver=vfs", "--events-backend=none"]
+        self._env = store.env
+        done = subprocess.run([*self._command, "info"], env=self._env, capture_output=True)
+        if done.returncode:
+            pytest.skip(f"podman does not run here: {done.stderr.decode()[-200:]}")
+
+    def __call__(self, *arguments: str) -> bytes:
+        command = [*self._command, *arguments]
+        done = subprocess.run(command, env=self._env, capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+
+def skopeo(*arguments: str) -> str:
+    """Run skopeo without policy and without TLS; return what it printed."""
+    command = ["skopeo", "--insecure-policy", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def leavings(root: str) -> list[str]:
+    """Names in a store that only something unfinished has."""
+    return [
+        name
+        for directory in ("images", "layers")
+        for name in os.listdir(f"{root}/{directory}")
+        if name.startswith(".") and name != ".reserve"
+    ]
+
+
+def content(directory: str, path: str) -> bytes:
+    """What is in a file of an unpacked layer."""
+    with open(f"{directory}/{path}", "rb") as file:
+        return file.read()

@@ -1,0 +1,264 @@
+"""Finding and listing images: names, ids, digests, damaged ones, those of other programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from archives import Oci, digest, docker, layer
+from images_help import skopeo
+
+from rootless.errors import Ambiguous, NotFound, UsageError
+from rootless.oci.errors import DigestError, ImageError, InvalidReference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Store
+
+    from rootless.images.collection import Images
+
+
+def numbered(number: int) -> bytes:
+    return layer({"n": str(number).encode()})
+
+
+@pytest.fixture
+def three(images: Images, as_file: Callable[[bytes], str]) -> Images:
+    """Images 0, 1 and 2: an official name, a local one, one of a registry."""
+    for number, name in enumerate(("busybox:1", "localhost/mine", "q.io:5000/a/b:c")):
+        images.load(as_file(docker([numbered(number)], names=[name])))
+    return images
+
+
+def test_an_empty_store_has_no_images(images: Images) -> None:
+    assert images.list() == []
+    assert images.names() == []
+    assert not os.path.exists(images.paths.root), "a listing made a store"
+    with pytest.raises(NotFound, match="no such image: x"):
+        images.get("x")
+
+
+@pytest.mark.parametrize(
+    ("ref", "name"),
+    [
+        ("busybox:1", "docker.io/library/busybox:1"),
+        ("library/busybox:1", "docker.io/library/busybox:1"),
+        ("docker.io/library/busybox:1", "docker.io/library/busybox:1"),
+        ("docker://busybox:1", "docker.io/library/busybox:1"),
+        ("mine", "localhost/mine:latest"),
+        ("localhost/mine", "localhost/mine:latest"),
+        ("q.io:5000/a/b:c", "q.io:5000/a/b:c"),
+    ],
+)
+def test_images_are_found_by_name(three: Images, ref: str, name: str) -> None:
+    assert three.get(ref).names == [name]
+    assert three.exists(ref)
+
+
+@pytest.mark.parametrize(
+    "ref", ["busybox", "busybox:2", "a/b:c", "library/mine", "x", "zz", "Bad:Name"]
+)
+def test_images_that_are_not_there(three: Images, ref: str) -> None:
+    with pytest.raises(NotFound, match="no such image"):
+        three.get(ref)
+
+
+def test_images_are_found_by_id_and_digest(three: Images) -> None:
+    image = three.get("busybox:1")
+    for ref in (image.id, image.id[:12], f"sha256:{image.id}", f"sha256:{image.id[:20]}"):
+        assert three.get(ref).id == image.id
+    assert three.get(f"busybox@{image.digest}").id == image.id
+    assert three.get(f"busybox:ignored@{image.digest}").id == image.id
+    with pytest.raises(NotFound):
+        three.get(f"other@{image.digest}")
+
+
+def test_a_short_id_that_fits_several_is_refused(
+    images: Images, as_file: Callable[[bytes], str]
+) -> None:
+    for number in range(17):  # one of 16 digits must come twice
+        images.load(as_file(docker([numbered(number)])))
+    ids = [image.id for image in images.list()]
+    first = next(one[0] for one in ids if sum(other[0] == one[0] for other in ids) > 1)
+    with pytest.raises(Ambiguous, match=f"image id {first} fits"):
+        images.get(first)
+
+
+def test_a_name_goes_before_an_id(three: Images) -> None:
+    image = three.get("busybox:1")
+    other = three.get("mine")
+    name = next(image.id[:n] for n in range(4, 64) if not image.id[:n].isdecimal())
+    three.tag(other.id, name)
+    assert three.get(name).id == other.id
+
+
+def test_the_host_is_always_there(images: Images) -> None:
+    image = images.resolve("host")
+    assert image.host
+    assert image.lowers() == []
+    assert image.config["config"]["Cmd"] == ["/bin/sh"]
+    assert images.list() == []
+
+
+def test_policies(images: Images, as_file: Callable[[bytes], str]) -> None:
+    images.load(as_file(docker([layer()], names=["x:1"])))
+    assert images.resolve("x:1").names == images.resolve("x:1", pull="never").names
+    with pytest.raises(NotFound, match="no such image: y"):
+        images.resolve("y", pull="never")
+    with pytest.raises(NotFound, match="no such image: localhost/y"):
+        images.resolve("localhost/y")
+    with pytest.raises(UsageError, match="sometimes"):
+        images.resolve("x:1", pull="sometimes")
+
+
+def test_tags(three: Images) -> None:
+    three.tag("busybox:1", "new/name")
+    three.tag("busybox:1", "busybox:1")
+    image = three.get("new/name")
+    assert sorted(image.names) == ["docker.io/library/busybox:1", "docker.io/new/name:latest"]
+    three.tag("mine", "new/name")
+    assert three.get("new/name").id == three.get("mine").id
+    with pytest.raises(NotFound):
+        three.tag("nothing", "x")
+    with pytest.raises(InvalidReference):
+        three.tag("mine", "UPPER")
+    with pytest.raises(UsageError, match="digest"):
+        three.tag("mine", "x@" + digest(b""))
+
+
+def damage(images: Images, ref: str, how: str) -> None:
+    image = images.get(ref)
+    part = image.manifest_digest if how.startswith("manifest") else f"sha256:{image.id}"
+    path = Path(images.paths.images, "blobs", part.replace(":", "/"))
+    if how.endswith("gone"):
+        path.unlink()
+    else:
+        path.write_bytes({"list": b"[]", "text": b"x", "other": b'{"rootfs": 1}'}[how.split()[1]])
+
+
+@pytest.mark.parametrize(
+    "how", ["manifest gone", "manifest text", "manifest list", "config gone", "config other"]
+)
+def test_a_damaged_image_spoils_nothing_and_can_be_removed(three: Images, how: str) -> None:
+    damage(three, "mine", how)
+    assert [image.names for image in three.list()] != []
+    assert len(three.list()) == 2
+    (problem,) = three.problems
+    assert "localhost/mine:latest" in problem.message
+    with pytest.raises(ImageError):
+        _ = three.get("mine").config
+    three.remove(["mine"])
+    assert len(three.list()) == 2
+    assert three.problems == []
+
+
+def test_a_damaged_image_is_named_by_the_command(
+    cli: Store, as_file: Callable[[bytes], str]
+) -> None:
+    for number in range(2):
+        cli.ok("load", "-i", as_file(docker([numbered(number)], names=[f"x:{number}"])))
+    image_id = cli.ok("images", "--no-trunc", "--quiet", "x:1")
+    os.unlink(f"{cli.root}/images/blobs/sha256/{image_id.partition(':')[2]}")
+    done = cli("images", "--format", "{{.Tag}}")
+    assert done.stdout == "0\n"
+    assert "x:1" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"manifests": [{"digest": 1}]}'])
+def test_a_damaged_index_is_told(three: Images, text: str) -> None:
+    Path(three.paths.images, "index.json").write_text(text)
+    with pytest.raises(ImageError, match=r"index\.json"):
+        three.list()
+
+
+@pytest.mark.needs("skopeo")
+@pytest.mark.as_root
+def test_what_skopeo_puts_into_the_store(three: Images, busybox_image: str) -> None:
+    source = f"oci:{busybox_image}:busybox:latest"
+    for name in ("latest", "docker.io/library/from:skopeo"):
+        skopeo("copy", "-q", source, f"oci:{three.paths.images}:{name}")
+    assert "localhost/latest:latest" in three.names()
+    image = three.get("from:skopeo")
+    assert three.get("latest").id == image.id
+    assert "bin" in os.listdir(image.lowers()[0]), "it was not unpacked when first needed"
+    assert len(three.list()) == 4
+    lines = three.remove(["latest"])
+    assert lines == ["Untagged: localhost/latest:latest"]
+    three.remove(["from:skopeo"])
+    assert len(three.list()) == 3
+
+
+@pytest.mark.needs("skopeo", "umoci")
+def test_others_read_the_store(three: Images) -> None:
+    name = "docker.io/library/busybox:1"
+    config = skopeo("inspect", "--config", "--raw", f"oci:{three.paths.images}:{name}")
+    assert digest(config.encode())[7:] == three.get("busybox:1").id
+    listed = subprocess.run(
+        ["umoci", "list", "--layout", three.paths.images], capture_output=True, text=True
+    )
+    assert sorted(listed.stdout.split()) == sorted(three.names())
+
+
+@pytest.mark.needs("skopeo")
+def test_a_damaged_blob_of_others_is_found_when_unpacked(
+    images: Images, busybox_image: str, as_file: Callable[[bytes], str]
+) -> None:
+    images.load(as_file(docker([layer()], names=["x"])))
+    oci = Oci()
+    oci.name(oci.manifest([numbered(1)]), "q.io/bad:1")
+    base = Path(images.paths.images)
+    for name, data in oci.blobs.items():
+        (base / "blobs/sha256" / name[7:]).write_bytes(data)
+    (base / "blobs/sha256" / digest(numbered(1))[7:]).write_bytes(numbered(2))
+    (base / "index.json").write_bytes(oci.index())
+    with pytest.raises(DigestError, match="unpacks to"):
+        images.get("q.io/bad:1").lowers()
+    assert not any(name.startswith(".") for name in os.listdir(images.paths.layers))
+
+
+def test_an_index_of_platforms_in_the_store(
+    images: Images, as_file: Callable[[bytes], str]
+) -> None:
+    """skopeo copy --all leaves one: the image for this machine counts."""
+    oci = Oci()
+    here = os.uname().machine
+    mine = {"x86_64": "amd64", "aarch64": "arm64"}.get(here, here)
+    entries = []
+    for number, architecture in enumerate(("s390x", mine)):
+        entry = oci.manifest([numbered(number)])
+        entries.append({**entry, "platform": {"os": "linux", "architecture": architecture}})
+    kind = "application/vnd.oci.image.index.v1+json"
+    top = {"schemaVersion": 2, "mediaType": kind, "manifests": entries}
+    oci.name(oci.blob(json.dumps(top).encode(), kind), "x:1")
+    images.load(as_file(docker([layer()], names=["other"])))
+    base = Path(images.paths.images)
+    for name, data in oci.blobs.items():
+        (base / "blobs/sha256" / name[7:]).write_bytes(data)
+    (base / "index.json").write_bytes(oci.index())
+    (directory,) = images.get("x:1").lowers()
+    assert Path(directory, "n").read_text() == "1"
+    images.remove(["x:1"])
+    assert images.list() == []
+
+
+def test_fifty_images_are_listed_newest_first(
+    images: Images, as_file: Callable[[bytes], str]
+) -> None:
+    oci = Oci()
+    for number in range(50):
+        conf = json.loads(
+            oci.blobs[
+                json.loads(oci.blobs[oci.manifest([numbered(number)])["digest"]])["config"][
+                    "digest"
+                ]
+            ]
+        )
+        conf["created"] = f"2024-01-01T00:00:{number:02}Z"
+        oci.name(oci.manifest([numbered(number)], json.dumps(conf).encode()), f"q.io/x:{number}")
+    images.load(as_file(oci.archive()))
+    assert [image.names for image in images.list()] == [[f"q.io/x:{n}"] for n in range(49, -1, -1)]

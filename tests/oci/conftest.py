@@ -1,0 +1,9 @@
+"""What the tests of `oci` share lies in modules beside them: `tars` makes archives by hand."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# Under --import-mode=importlib pytest leaves sys.path alone.
+sys.path.insert(0, os.path.dirname(__file__))

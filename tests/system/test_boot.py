@@ -1,0 +1,91 @@
+"""boot: a unit that systemd takes, and a line in a crontab between other people's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rootless.system import boot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import Store
+
+
+@pytest.fixture
+def crontab() -> Iterator[list[str]]:
+    """This user's crontab with a line of its own; as it was before, afterwards."""
+    before = subprocess.run(["crontab", "-l"], capture_output=True, text=True)
+    line = "0 5 * * 1 tar -zcf /var/backups/home.tgz /home/"
+    subprocess.run(["crontab", "-"], input=f"{line}\n", text=True, check=True)
+    yield [line]
+    if before.returncode:
+        subprocess.run(["crontab", "-r"], check=True)
+    else:
+        subprocess.run(["crontab", "-"], input=before.stdout, text=True, check=True)
+
+
+def lines() -> list[str]:
+    done = subprocess.run(["crontab", "-l"], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.needs("crontab")
+def test_crontab(cli: Store, crontab: list[str]) -> None:
+    env = {"XDG_RUNTIME_DIR": cli.runtime}  # no user manager
+    status = cli("boot", "status", env=env)
+    assert (status.returncode, status.stdout) == (1, "disabled, by cron\n")
+    assert cli.ok("boot", "enable", env=env) == "enabled, by cron"
+    cli.ok("boot", "enable", env=env)  # once more changes nothing
+    (ours,) = [line for line in lines() if line not in crontab]
+    assert ours.startswith("@reboot ")
+    assert "start --all --filter restart-policy=always" in ours
+    assert cli.root in ours
+    assert lines()[0] == crontab[0]
+    assert cli("boot", "status", env=env).returncode == 0
+    cli.ok("boot", "disable", env=env)
+    assert lines() == crontab
+
+
+@pytest.mark.needs("crontab")
+def test_the_line_starts_containers(busybox: Store, crontab: list[str]) -> None:
+    busybox.ok("run", "-d", "--name", "one", "--restart", "always", "busybox", "sleep", "1000")
+    busybox.ok("stop", "-t", "0", "one")
+    busybox.ok("boot", "enable")
+    (line,) = [line for line in lines() if line not in crontab]
+    command = line.removeprefix("@reboot ").replace("\\%", "%")
+    subprocess.run(["sh", "-c", command], env=busybox.env, check=True, capture_output=True)
+    assert busybox.ok("ps", "--format", "{{.Names}}") == "one"
+    busybox.ok("boot", "disable")
+    busybox.ok("rm", "-f", "one")
+
+
+@pytest.mark.needs("systemd-analyze")
+@pytest.mark.parametrize("root", ["/data/store", '/a b/$c%d"e\\f'])
+def test_the_unit_is_one(root: str, tmp_path: Path) -> None:
+    path = tmp_path / boot.UNIT
+    path.write_text(boot.unit(root))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--user", "--man=no", str(path)],
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    complaints = [line for line in done.stderr.splitlines() if boot.UNIT in line]
+    assert complaints == []
+
+
+def test_neither_is_here(cli: Store, tmp_path: Path) -> None:
+    os.symlink(shutil.which("true") or "/bin/true", tmp_path / "true")
+    env = {"PATH": str(tmp_path)}
+    done = cli("boot", "enable", env=env)
+    assert done.returncode == 125
+    assert "neither a systemd user manager nor cron is here" in done.stderr
+    assert "start --all" in done.stderr
+    assert cli("boot", "status", env=env).stdout == "disabled, by nothing here\n"
