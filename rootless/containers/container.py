@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 
 from rootless import trace
 from rootless.errors import Conflict, HostError, NotFound, StoreError
@@ -181,15 +182,33 @@ class Container:
         from rootless.containers.starting import start
 
         held = self._lock()
+        alive = None
         try:
-            if self.state(locked=True).active:
+            alive = self._claim()
+            if alive is None:
                 return None
-            if not os.path.isdir(self.directory):  # its supervisor was killed, and it was --rm
-                raise NotFound(f"no such container: {self.name}")
             self._forget_stop()
-            return start(self._paths, self.record, self.directory, attach=attach)
+            return start(self._paths, self.record, self.directory, alive, attach=attach)
         finally:
             os.close(held)
+            if alive is not None:
+                os.close(alive)
+
+    def _claim(self) -> int | None:
+        """Take the life lock for a start, None where the container runs already.
+
+        Where another supervisor has it that does not run the container, then not for long: it
+        cleans up, or it starts it for a command that was killed meanwhile.
+        """
+        while not self.state(locked=True).active:
+            try:
+                alive = records.claim(f"{self.directory}/alive")
+            except FileNotFoundError:  # its supervisor was killed, and it was --rm
+                raise NotFound(f"no such container: {self.name}") from None
+            if alive is not None:
+                return alive
+            time.sleep(0.005)
+        return None
 
     def restart(self, timeout: int | None = None) -> None:
         """Stop it, if it runs, and start it again; --rm does not remove it in between."""

@@ -32,10 +32,11 @@ def bury(container: Container, values: dict[str, Any], *, locked: bool) -> dict[
     its state after that; None where it has to be looked at again, because somebody else does the
     same just now.
 
-    After a reboot there may be many, and nothing is left of any: then it is said, not written.
+    After a reboot there may be many, and nothing is left of any: then it is said, not written,
+    unless it is `locked` for a new life, which must not begin with the old pids on record.
     """
     crashed = values.get("boot") == boot_id()
-    if not crashed and not container.record["rm"]:
+    if not crashed and not locked and not container.record["rm"]:
         return _ended(values, "the machine was shut down", booted())
     held = None
     try:

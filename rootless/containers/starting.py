@@ -52,16 +52,17 @@ class Started:
         """The stream to it (see runtime.streams), None where we are not attached."""
 
 
-def start(paths: Paths, record: Record, directory: str, *, attach: bool) -> Started:
+def start(paths: Paths, record: Record, directory: str, alive: int, *, attach: bool) -> Started:
     """Start the container and return when its command runs.
 
+    `alive` holds its life lock; the supervisor gets a copy.
     Raises LaunchError and its subclasses, HostError, StoreError.
     """
     trace.mark("runtime imported")
     startup = _prepare(paths, record, directory, attach=attach)
     _ = paths.runtime  # an unusable one is reported by us, not from inside the supervisor
     trace.mark("start prepared")
-    return _fork(startup, attach=attach)
+    return _fork(startup, alive, attach=attach)
 
 
 def _prepare(
@@ -200,14 +201,14 @@ def again(handed: int) -> NoReturn:
         os._exit(0)
 
 
-def _fork(startup: Startup, *, attach: bool) -> Started:
+def _fork(startup: Startup, alive: int, *, attach: bool) -> Started:
     starter, theirs = Report.pair()
     stream, client = None, None
     if attach:
         stream, client = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     pid = os.fork()
     if pid == 0:
-        startup.run(theirs, -1 if client is None else client.fileno())
+        startup.run(theirs, -1 if client is None else client.fileno(), alive)
     theirs.close()
     if client is not None:
         client.close()

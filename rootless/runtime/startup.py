@@ -80,20 +80,16 @@ class Startup:
         self._passed: tuple[int, int, int] | None = None
         """The starter's own standard descriptors, which the container gets (passthrough)."""
 
-    def run(self, starter: Report, client: int) -> NoReturn:
+    def run(self, starter: Report, client: int, alive: int) -> NoReturn:
         """Start the container and supervise it. Never returns.
 
         `starter` is told when the container runs or why it does not; `client` is the descriptor
-        of the stream to an attached client, -1 without one.
+        of the stream to an attached client, -1 without one; `alive` holds the life lock.
         """
+        self._alive = alive
         try:
             self._detach(starter, client)
             try:
-                # Our starter has seen that it does not run. A supervisor of before may still
-                # clean up.
-                alive = records.claim(f"{self._launch.directory}/alive", wait=True)
-                assert alive is not None  # noqa: S101 - only without waiting
-                self._alive = alive
                 steps, charge = self._start({}, client)
                 starter.send(Phase.READY, steps=steps)
             except BaseException as error:  # noqa: BLE001 - the starter is to know of all
@@ -134,7 +130,7 @@ class Startup:
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
-        kept = {0, 1, 2, starter.fileno(), client, *(self._passed or ())}
+        kept = {0, 1, 2, starter.fileno(), client, self._alive, *(self._passed or ())}
         if self._wishes.notice is not None:
             kept.add(self._wishes.notice["fd"])
         if self._wishes.listening is not None:

@@ -118,10 +118,8 @@ def lock(path: str, *, wait: bool = True, shared: bool = False) -> int | None:
     return fd
 
 
-def claim(path: str, *, wait: bool = False) -> int | None:
-    """Take the exclusive life lock on the file at `path`, which is made.
-
-    None where it is taken, unless `wait`.
+def claim(path: str) -> int | None:
+    """Take the exclusive life lock on the file at `path`, which is made; None where it is taken.
 
     An open file description lock (fcntl_locking(2), F_OFD_SETLK): `is_claimed` can ask for it
     without touching it, so that a listing never disturbs a start.
@@ -129,7 +127,7 @@ def claim(path: str, *, wait: bool = False) -> int | None:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK, wanted)
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
     except (BlockingIOError, PermissionError):
         os.close(fd)
         return None

@@ -209,6 +209,39 @@ def test_killed_command(busybox: Store) -> None:
     assert_nothing_left(busybox)
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.005, 0.02])
+def test_killed_while_it_starts(busybox: Store, seconds: float) -> None:
+    """The command that starts is killed, its supervisor goes on; a second start waits for that."""
+    busybox.ok("create", "--name", "one", "busybox", "sleep", "1000")
+    client = busybox.start("start", "one")
+    supervisor = 0
+    while not supervisor:
+        assert client.poll() is None, "it was too fast for us"
+        supervisor = next((p for p in family(client.pid)[1:] if comm(p) == "rootless-super"), 0)
+    time.sleep(seconds)
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        client.kill()
+        client.wait()  # the pipes may be open still, in its supervisor
+        second = busybox.start("start", "one")
+        time.sleep(0.3)
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    client.communicate()
+    assert second.communicate(timeout=20) == ("one\n", "")
+    assert busybox.ok("ps", "--format", "{{.State}}") == "running"
+    busybox.ok("rm", "-f", "one")
+    assert_nothing_left(busybox)
+
+
+def comm(pid: int) -> str:
+    """Return the name that ps shows of a process, "" where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 @pytest.mark.parametrize("turn", range(12))
 def test_kill_at_a_random_moment(busybox: Store, turn: int) -> None:
     """The command, its supervisor or its launcher, anywhere between start and end."""

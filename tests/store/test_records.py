@@ -119,15 +119,3 @@ def test_life_lock_is_kept_by_a_fork_and_awaited(tmp_path: Path) -> None:
     os.close(again)
     os.close(opened)
     os.waitpid(pid, 0)
-
-
-def test_claim_that_waits(tmp_path: Path) -> None:
-    path = f"{tmp_path}/alive"
-    held = records.claim(path)
-    assert held is not None
-    pid = os.fork()
-    if pid == 0:
-        os.close(held)
-        os._exit(0 if records.claim(path, wait=True) is not None else 1)
-    os.close(held)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
