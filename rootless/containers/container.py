@@ -8,9 +8,7 @@ import time
 
 from rootless import trace
 from rootless.errors import Conflict, HostError, NotFound, StoreError
-from rootless.runtime import removal
 from rootless.store import records
-from rootless.store.paths import Paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,15 +18,13 @@ if TYPE_CHECKING:
 
     from rootless.containers.options import Record
     from rootless.containers.starting import Started
+    from rootless.store.paths import Paths
 else:
     import _signal
 
 
 STOPPED = "stopped"
 """Name of the file that says: its end was meant, so nobody restarts it."""
-
-_KEPT = "kept"
-"""Name of the file that says: --rm does not remove it this time, for it starts again at once."""
 
 DETACH_KEYS = "ctrl-p,ctrl-q"
 """docker's and podman's way out of a terminal."""
@@ -213,7 +209,9 @@ class Container:
     def restart(self, timeout: int | None = None) -> None:
         """Stop it, if it runs, and start it again; --rm does not remove it in between."""
         if self.state().active:
-            flag = f"{self.directory}/{_KEPT}"
+            from rootless.containers.disposal import KEPT
+
+            flag = f"{self.directory}/{KEPT}"
             if self.record["rm"]:
                 os.close(os.open(flag, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             try:
@@ -418,6 +416,8 @@ class Container:
 
     def _remove(self, *, volumes: bool) -> bool:
         """Remove it, unless it runs: then return False."""
+        from rootless.containers.disposal import dispose
+
         if self.record["rm"] and not os.path.isdir(self.directory):
             return True  # its supervisor has done it
         held = self._lock()
@@ -431,6 +431,8 @@ class Container:
 
     def dispose(self) -> None:
         """Delete what is left of it; the caller holds its lock and knows that nothing runs."""
+        from rootless.containers.disposal import dispose
+
         dispose(self._paths, self.record, volumes=True)
 
     # -- talk
@@ -546,56 +548,6 @@ class Container:
     def open_supervisor(self) -> int | None:
         """Return a pidfd of the supervisor, None where nothing runs. The caller closes it."""
         return self._open("supervisor")
-
-
-def after_exit(root: str, directory: str) -> None:
-    """In the supervisor, last of all: remove the container if it was started with --rm."""
-    try:
-        record: Record = records.read_record(f"{directory}/config.json")
-    except (FileNotFoundError, StoreError):
-        return  # removed meanwhile, or beyond help
-    if record["rm"] and not os.path.exists(f"{directory}/{_KEPT}"):
-        dispose(Paths(root), record, volumes=True)
-
-
-def dispose(paths: Paths, record: Record, *, volumes: bool) -> None:
-    """Delete a container that does not run: its name, its directory, its anonymous volumes."""
-    base = paths.containers
-    directory = f"{base}/{record['id']}"
-    held = waited = None
-    try:
-        # The lock says that the trash is not left over. Who calls us may have it already.
-        held = records.lock(directory, wait=False)
-        # Whoever waits for the container's end reads the exit code under a shared lock.
-        waited = records.lock(f"{directory}/alive")
-    except OSError:
-        pass  # it was never started
-    if volumes:
-        for volume in record["volumes"]:
-            if volume["anonymous"]:
-                path = f"{paths.volumes}/{volume['name']}"
-                removal.discard(paths, path, f"{paths.volumes}/.gone-{volume['name']}")
-    try:
-        removal.discard(paths, directory, f"{base}/.gone-{record['id']}")
-        if not record["rm"]:
-            records.sync_directory(base)
-    except OSError as error:
-        raise StoreError(
-            f"cannot remove container {record['name']}: {error.strerror}", records.remedy(error)
-        ) from error
-    finally:
-        for fd in (held, waited):
-            if fd is not None:
-                os.close(fd)
-    from rootless.containers import happening
-
-    happening.tell(paths.root, record, "destroy")
-    name = f"{base}/.names/{record['name']}"
-    try:
-        if os.readlink(name) == record["id"]:
-            os.unlink(name)
-    except OSError:
-        pass  # taken over already
 
 
 def _unlink(path: str) -> None:

@@ -134,7 +134,7 @@ def _offer_notifying(spec: Spec, directory: str) -> int:
 
 def _wishes(record: Record, directory: str) -> Wishes:
     wishes = Wishes(
-        hook="rootless.containers.container:after_exit",
+        hook="rootless.containers.disposal:after_exit",
         again=f"{__name__}:again",
         log=_log(record, directory),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import time
 
 from rootless.errors import Error, LaunchError
@@ -252,6 +253,7 @@ class Startup:
         """Follow the launcher and init until the command runs; return what init said last."""
         ready: dict[str, Any] = {}
         try:
+            _await_report(report, launcher)
             while (message := report.receive()) is not None:
                 if message["phase"] == Phase.FORKED:
                     os.waitpid(launcher, 0)
@@ -296,6 +298,23 @@ class Startup:
             cgroup.remove(self._cgroup)
         if self._membership is not None:
             self._membership.leave()
+
+
+def _await_report(report: Report, launcher: int) -> None:
+    """Wait until the launcher has said something. Raises LaunchError where it was killed.
+
+    The end of the channel would not tell: init has it open, too, and waits for us.
+    """
+    opened = os.pidfd_open(launcher)
+    try:
+        poll = select.poll()
+        for fd in (report.fileno(), opened):
+            poll.register(fd, select.POLLIN)
+        # What it has said last is there before its end is.
+        if report.fileno() not in [fd for fd, _ in poll.poll()]:
+            raise LaunchError("the container's launcher was killed")
+    finally:
+        os.close(opened)
 
 
 def _shared_space(command: int) -> str:
