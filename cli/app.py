@@ -56,7 +56,10 @@ COMMANDS = (
     Entry("wait", "lifecycle", "wait", CONTAINERS),
     Entry("exec", "exec", "execute", CONTAINERS),
     Entry("ps", "ps", "ps", CONTAINERS),
+    Entry("port", "port", "port", CONTAINERS),
+    Entry("update", "port", "update", CONTAINERS),
     Entry("top", "pause", "top", CONTAINERS),
+    Entry("stats", "stats", "stats", CONTAINERS),
     Entry("logs", "logs", "logs", CONTAINERS),
     Entry("inspect", "inspect", "inspect", CONTAINERS),
     Entry("images", "images", "images", IMAGES),
@@ -90,6 +93,10 @@ GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
     "healthcheck": (
         "Work with the health checks of containers.",
         {"run": Entry("run", "lifecycle", "healthcheck_run", CONTAINERS)},
+    ),
+    "network": (
+        "Work with the networks of containers.",
+        {"capture": Entry("capture", "network", "capture", CONTAINERS)},
     ),
     "system": (
         "Work with the store and the machine.",

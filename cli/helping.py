@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MARK = "Examples:\n"
 
 LATER = (
-    *("-p", "-P", "--publish", "--publish-all", "--expose", "--dns"),
+    *("--expose", "--network-alias", "--ip"),
     *("-m", "--memory", "--cpus", "--cpu-shares", "--pids-limit"),
 )
 """Options of run that those who come from docker miss: networks of one's own, and limits."""

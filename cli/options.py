@@ -71,6 +71,17 @@ SomeContainers = Annotated[
 ]
 ContainerName = Annotated[str, argument("NAME", "The new name.")]
 Descriptors = Annotated[list[str] | None, argument("[COLUMN]...", "Descriptors, or options of ps.")]
+PublishAdd = Annotated[
+    list[str] | None,
+    option("--publish-add", metavar="[IP:][HOST:]PORT[/PROTO]", about="Publish a further port."),
+]
+PublishRm = Annotated[
+    list[str] | None,
+    option("--publish-rm", metavar="PORT[/PROTO]", about="Publish a port no more."),
+]
+CaptureFile = Annotated[str, argument("FILE", "A pcap file; - is stdout.")]
+NoStream = Annotated[bool, option("--no-stream", about="Look once.")]
+MaybePort = Annotated[str, argument("[PORT[/PROTO]]", "A port of the container.")]
 MaybeContainer = Annotated[str, argument("[CONTAINER]", "Name or id, which may be shortened.")]
 MaybeObjects = Annotated[
     list[str] | None, argument("[NAME]...", "Containers or images, by name or id.")

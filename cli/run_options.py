@@ -242,7 +242,49 @@ ShmSize = Annotated[
 ]
 # ---- run and create: network ----------------------------------------------------------------
 Network = Annotated[
-    str, option("--network", "--net", metavar="MODE", panel=NETWORK, about="none or host. (none)")
+    str,
+    option(
+        "--network",
+        "--net",
+        metavar="MODE",
+        panel=NETWORK,
+        about="private[:cidr=,mtu=,ipv6=,host-loopback=], none, host. (private)",
+    ),
+]
+Publish = Annotated[
+    list[str],
+    option(
+        "--publish",
+        "-p",
+        metavar="[IP:][HOST:]PORT[/PROTO]",
+        panel=NETWORK,
+        about="Make a port reachable from the host and beyond.",
+    ),
+]
+PublishAll = Annotated[
+    bool,
+    option("--publish-all", "-P", panel=NETWORK, about="All ports that the image exposes."),
+]
+PublishPrivileged = Annotated[
+    str,
+    option(
+        "--publish-privileged",
+        metavar="WAY",
+        panel=NETWORK,
+        about="A port below 1024: error, or remap, 80 to 8080. (error)",
+    ),
+]
+Dns = Annotated[
+    list[str],
+    option("--dns", metavar="IP", panel=NETWORK, about="Name server. (the host's)"),
+]
+DnsSearch = Annotated[
+    list[str],
+    option("--dns-search", metavar="DOMAIN", panel=NETWORK, about="Search domain; . for none."),
+]
+DnsOption = Annotated[
+    list[str],
+    option("--dns-option", "--dns-opt", metavar="OPT", panel=NETWORK, about="See resolv.conf(5)."),
 ]
 Hostname = Annotated[
     str, option("--hostname", "-h", metavar="NAME", panel=NETWORK, about="By default the id.")
@@ -365,6 +407,12 @@ class Asked(TypedDict, total=False):
     rootfs: Rootfs
     shm_size: ShmSize
     network: Network
+    publish: Publish
+    publish_all: PublishAll
+    publish_privileged: PublishPrivileged
+    dns: Dns
+    dns_search: DnsSearch
+    dns_option: DnsOption
     hostname: Hostname
     add_host: AddHost
     no_hosts: NoHosts

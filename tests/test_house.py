@@ -26,9 +26,10 @@ MAY_IMPORT = {
     "oci": "oci",
     "linux": "linux",
     "store": "store linux",
-    "runtime": "runtime store linux",
+    "network": "network linux",
+    "runtime": "runtime network store linux",
     "images": "images runtime store linux oci",
-    "containers": "containers images runtime store linux oci",
+    "containers": "containers images runtime network store linux oci",
     "engine": "engine containers images runtime store linux oci",
     "cli": "cli engine containers images runtime store linux oci",
 }

@@ -116,14 +116,14 @@ def test_each_step_down_is_said(shared: Store, data: Path) -> None:
         "|| true; rootless --debug start c 2>&1 | grep -o 'degraded: [a-z]*' | tr '\\n' ' '"
     )
     said = outer.ok(script)
-    words = "degraded: pid degraded: hostname degraded: proc degraded: sysfs"
+    words = "degraded: pid degraded: network degraded: hostname degraded: proc degraded: sysfs"
     assert said.split("\n")[:2] == ["/bin/busybox", "1"]
     assert said.split("\n")[-1].startswith(words)
     degraded = [text.partition(":")[0] for text in outer.state()["degraded"]]
-    assert degraded[:4] == ["pid", "hostname", "proc", "sysfs"]
+    assert degraded[:5] == ["pid", "network", "hostname", "proc", "sysfs"]
     # The outer cgroup tree, if it has one, shows through with its /sys.
     has_tree = " /sys/fs/cgroup cgroup2" in outer.ok("cat /proc/mounts")
-    assert degraded[4:] == ([] if has_tree else ["cgroup"])
+    assert degraded[5:] == ([] if has_tree else ["cgroup"])
 
 
 def test_life_goes_on_inside(shared: Store, data: Path) -> None:
@@ -241,7 +241,8 @@ def test_what_podman_refuses_is_said(podman: Podman, data: Path) -> None:
     degraded = json.loads(outer.ok("rootless inspect c"))[0]["State"]["Degraded"]
     assert outer.state()["degraded"] == degraded
     assert "nested: containers share" in outer.ok("rootless info")
-    assert [text.partition(":")[0] for text in degraded][:4] == ["pid", "hostname", "proc", "sysfs"]
+    first = [text.partition(":")[0] for text in degraded][:5]
+    assert first == ["pid", "network", "hostname", "proc", "sysfs"]
 
 
 @NEEDS

@@ -130,17 +130,25 @@ def _by_network(_: Engine, value: str) -> Any:
 
 def _by_exposed(_: Engine, value: str) -> Any:
     """docker: PORT[-PORT][/PROTOCOL]."""
-    ports, _slash, protocol = value.partition("/")
-    first, _dash, last = ports.partition("-")
-    if not (first.isdecimal() and (last or first).isdecimal()):
-        raise UsageError(f"invalid filter expose={value}", "PORT[-PORT][/PROTOCOL]")
-    wanted = {f"{n}/{protocol or 'tcp'}" for n in range(int(first), int(last or first) + 1)}
+    wanted = _port_set("expose", value)
     return lambda one: not wanted.isdisjoint(one.record["exposed"])
 
 
+def _port_set(key: str, value: str) -> set[str]:
+    """Return all of PORT[-PORT][/PROTOCOL]."""
+    ports, _slash, protocol = value.partition("/")
+    first, _dash, last = ports.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal()):
+        raise UsageError(f"invalid filter {key}={value}", "PORT[-PORT][/PROTOCOL]")
+    return {f"{n}/{protocol or 'tcp'}" for n in range(int(first), int(last or first) + 1)}
+
+
 def _by_publication(_: Engine, value: str) -> Any:
-    """No port is published yet, so nothing fits."""
-    return lambda one: False
+    """docker: PORT[-PORT][/PROTOCOL], as published on the host."""
+    wanted = _port_set("publish", value)
+    return lambda one: any(
+        f"{port['host']}/{port['protocol']}" in wanted for port in one.state.ports
+    )
 
 
 def _until(_: Engine, value: str) -> Any:

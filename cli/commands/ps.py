@@ -170,7 +170,7 @@ def _row(listed: Listed, *, full: bool, size: bool) -> output.Row:
             "Names": record["name"],
             "Networks": record["network"],
             "Platform": "",
-            "Ports": "",
+            "Ports": _ports(state) if state.ports else "",
             "RunningFor": output.ago(record["created"]),
             "Size": _size(listed.container) if size else "0B",
             "State": state.status,
@@ -221,13 +221,32 @@ def _podman(listed: Listed) -> dict[str, Any]:
         "Pid": state.pid,
         "Pod": "",
         "PodName": "",
-        "Ports": None,
+        "Ports": _podman_ports(state),
         "Restarts": state.restart_count,
         "Size": None,
         "StartedAt": int(state.started),
         "State": state.status,
         "Status": _status(state),
     }
+
+
+def _ports(state: State) -> str:
+    from rootless.containers.ports import listed
+
+    return ", ".join(f"{outside}->{inside}" for inside, outside in listed(state.ports))
+
+
+def _podman_ports(state: State) -> list[dict[str, Any]] | None:
+    return [
+        {
+            "host_ip": port["ip"],
+            "container_port": port["container"],
+            "host_port": port["host"],
+            "range": 1,
+            "protocol": port["protocol"],
+        }
+        for port in state.ports
+    ] or None
 
 
 def _status(state: State) -> str:

@@ -46,6 +46,7 @@ def run(
     containers = engine.containers
     try:
         container = _create(containers, image, command or [], asked, detach=detach)
+        container.on_note = warn_of
         code = container.start(attach=not detach, detach_keys=detach_keys, sig_proxy=sig_proxy)
     except KeyboardInterrupt:
         if asked.get("rm"):
@@ -57,6 +58,11 @@ def run(
             _warn_of_logout(engine)
         return 0
     return code
+
+
+def warn_of(text: str) -> None:
+    """Print what a user should know of a start."""
+    print(f"Warning: {text}", file=sys.stderr)
 
 
 def _warn_of_logout(engine: Engine) -> None:

@@ -11,13 +11,14 @@ import termios
 from rootless.containers import happening
 from rootless.containers.keys import Keys
 from rootless.errors import Conflict, Error, HostError
+from rootless.linux.loop import Loop
 from rootless.runtime import streams, terminal
-from rootless.runtime.relay import BACKLOG, Loop
+from rootless.runtime.relay import BACKLOG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from rootless.containers.container import Container
@@ -142,11 +143,14 @@ def join(container: Container, wishes: Wishes, signals: Signals | None) -> int:
     return 0 if code is None else code
 
 
-def connect(container: Container, wish: int) -> _socket.socket:
+def connect(
+    container: Container, wish: int, payload: bytes = b"", passed: Sequence[int] = ()
+) -> _socket.socket:
     """Return a stream to the supervisor of a running container that has granted `wish`.
 
-    Raises HostError where nobody answers.
+    `passed` are descriptors that go along. Raises HostError where nobody answers.
     """
+    rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack(f"{len(passed)}i", *passed))
     stream = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         place = os.open(container.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -154,7 +158,7 @@ def connect(container: Container, wish: int) -> _socket.socket:
             stream.connect(f"/proc/self/fd/{place}/{streams.SOCKET}")
         finally:
             os.close(place)
-        stream.sendall(streams.frame(wish, b""))
+        stream.sendmsg([streams.frame(wish, payload)], [rights] if passed else [])
         if wish == streams.ATTACH:
             stream.settimeout(_PATIENCE)
             answer = stream.recv(streams.HEADER, _socket.MSG_WAITALL)

@@ -60,6 +60,9 @@ class Containers:
         from rootless.containers.names import random_name
 
         plan = creation.check(self._paths, image, asked)
+        kind, _, other = plan.network.partition(":")
+        if kind == "container":
+            plan.network = f"container:{self.get(other).id}"
         self._paths.prepare()
         trace.mark("options checked")
         found = None

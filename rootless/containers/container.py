@@ -13,11 +13,12 @@ from rootless.store import records
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from rootless.containers.options import Record
     from rootless.containers.starting import Started
+    from rootless.network.ports import Port
     from rootless.store.paths import Paths
 else:
     import _signal
@@ -54,6 +55,8 @@ class State:
         self.restart_count: int = values.get("restart_count", 0)
         self.health: str = values.get("health", "") if self.running else ""
         """starting, healthy or unhealthy; empty without a check."""
+        self.ports: list[Port] = values.get("ports", []) if self.running else []
+        """What is published, with the host's ports."""
         self.degraded: list[str] = values.get("degraded", [])
         """What the kernel or an outer container refused, and what was done instead."""
 
@@ -69,6 +72,8 @@ class Container:
         self.id = record["id"]
         self.name = record["name"]
         self.directory = f"{paths.containers}/{self.id}"
+        self.on_note: Callable[[str], None] = lambda _text: None
+        """Called with what a user should know of a start: what was done otherwise than asked."""
 
     # -- what is
 
@@ -147,6 +152,8 @@ class Container:
                 self._abandon()
             raise
         trace.mark("container running")
+        for text in started.notes if started else ():
+            self.on_note(text)
         if not attach:
             return 0
         if started is None or started.stream is None:

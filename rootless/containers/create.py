@@ -25,8 +25,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.options import (
         CreateOptions,
+        Dns,
         Healthcheck,
         Image,
+        PrivateNetwork,
+        Publish,
         Record,
         Rootfs,
         Volume,
@@ -57,11 +60,13 @@ def check(paths: Paths, reference: str, asked: CreateOptions) -> Plan:
     _check_conflicts(reference, asked)
     _check_modes(asked)
     plan = Plan(asked, "")
-    plan.network = _network(asked.get("network", ""))
+    plan.network, plan.private = _network(asked.get("network", ""))
     plan.userns = _userns(asked.get("userns", ""))
     plan.user = values.user(asked.get("user", ""))
     plan.cwd = _workdir(asked.get("workdir", ""))
-    plan.hosts = [_host(text, plan.network) for text in asked.get("add_host", ())]
+    plan.ports = _ports(plan)
+    plan.dns = _dns(asked)
+    plan.hosts = [_host(text, plan) for text in asked.get("add_host", ())]
     plan.log_driver, plan.log_options = logging.parse(asked)
     if any(key.startswith(("health_", "no_healthcheck")) for key in asked):
         from rootless.containers import health  # most containers have none
@@ -157,10 +162,24 @@ def _check_modes(asked: CreateOptions) -> None:
             raise UsageError(f"--{option}: unknown mode {mode!r}", f"{', '.join(allowed)}")
 
 
-def _network(mode: str) -> str:
-    if mode in ("", "none", "host"):
-        return mode or "none"
-    raise UsageError(f"--network {mode} {_LATER}", "now: none (the default) and host")
+def _network(mode: str) -> tuple[str, PrivateNetwork | None]:
+    """Return the mode and, for a network of the container's own, its settings."""
+    if mode in ("none", "host"):
+        return mode, None
+    name, _, options = mode.partition(":")
+    if name == "container" and options:
+        return mode, None
+    if name == "ns" and options.startswith("/"):
+        return mode, None
+    if name in ("", "bridge", "default", "private"):
+        from rootless.network import addresses
+
+        try:
+            return "private", {"settings": addresses.parse(options), "needed": bool(mode)}
+        except ValueError as error:
+            raise UsageError(f"--network {mode}: {error}") from None
+    modes = "private (the default), none, host, container:NAME and ns:/PATH"
+    raise UsageError(f"--network {mode} {_LATER}", f"now: {modes}")
 
 
 def _userns(mode: str) -> str:
@@ -191,12 +210,51 @@ def _workdir(path: str) -> str:
     return path
 
 
-def _host(text: str, network: str) -> list[str]:
+def _ports(plan: Plan) -> list[Publish]:
+    """Return what -p asks for; a network that has no ports of its own has none to publish."""
+    asked = plan.asked
+    way = asked.get("publish_privileged", "")
+    if way not in ("", "error", "remap"):
+        raise UsageError(f"--publish-privileged: unknown way {way!r}", "error or remap")
+    if not asked.get("publish"):
+        return []
+    if not plan.private:
+        raise UsageError(
+            f"-p and --network {plan.network} exclude each other",
+            "with host every port is the host's own" if plan.network == "host" else "",
+        )
+    from rootless.containers import ports
+
+    return [port for text in asked["publish"] for port in ports.parse(text)]
+
+
+def _exposed(plan: Plan, settings: Settings) -> list[Publish]:
+    """Return what -P adds: the image's ports that -p does not name."""
+    if not plan.asked.get("publish_all") or not plan.private:
+        return []
+    from rootless.containers import ports
+
+    named = {(port["container"], port["protocol"]) for port in plan.ports}
+    found = [port for text in settings.exposed for port in ports.exposed(text)]
+    return [port for port in found if (port["container"], port["protocol"]) not in named]
+
+
+def _dns(asked: CreateOptions) -> Dns:
+    from rootless.containers.values import check_addresses
+
+    servers = asked.get("dns", [])
+    check_addresses(servers, "--dns")
+    search = asked.get("dns_search", [])
+    return {"servers": servers, "search": search, "options": asked.get("dns_option", [])}
+
+
+def _host(text: str, plan: Plan) -> list[str]:
     address, *names = values.host_entry(text)
     if address == "host-gateway":
-        if network == "none":
+        if plan.network == "none":
             raise UsageError(f"--add-host {text}: there is no gateway with --network none")
-        address = "127.0.0.1"  # the network is the host's own
+        # On the host's own network that is the loopback.
+        address = plan.private["settings"]["gateway"] if plan.private else "127.0.0.1"
     return [address, *names]
 
 
@@ -306,10 +364,12 @@ def compose(
         "rm": bool(asked.get("rm")),
         "stop_signal": plan.stop_signal or values.signal_number(settings.stop_signal or "TERM"),
         "stop_timeout": asked.get("stop_timeout", STOP_TIMEOUT),
-        "network": "host" if plan.network == "host" else "none",
+        "network": plan.network,
         "hostname": plan.hostname,
         "hosts": plan.hosts,
         "exposed": settings.exposed,
+        "ports": [*plan.ports, *_exposed(plan, settings)],
+        "dns": plan.dns,
         "healthcheck": _healthcheck(plan, settings),
         "health": plan.health,
         "restart": _restart(asked.get("restart", "")),

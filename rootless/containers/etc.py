@@ -20,6 +20,9 @@ ff02::2\tip6-allrouters
 """
 """As docker writes it."""
 
+GATEWAY_NAMES = ("host.containers.internal", "host.docker.internal")
+"""What podman and docker call the host."""
+
 
 def files(record: Record) -> dict[str, str]:
     """Return name and content of each file that the record's mounts bind from the directory."""
@@ -38,10 +41,15 @@ def hosts(record: Record) -> str:
     for address, *names in record["hosts"]:
         text += f"{address}\t{' '.join(names)}\n"
     known = {word for line in text.splitlines() for word in line.partition("#")[0].split()[1:]}
+    private = record["spec"]["rootless"]["network"]
     own = [name for name in (record["hostname"], record["name"]) if name not in known]
     if own:
         # Programs look up their own host name; without a network that is the loopback.
-        text += f"127.0.0.1\t{' '.join(dict.fromkeys(own))}\n"
+        address = private["settings"]["guest"] if private else "127.0.0.1"
+        text += f"{address}\t{' '.join(dict.fromkeys(own))}\n"
+    if private:
+        gateway = [name for name in GATEWAY_NAMES if name not in known]
+        text += f"{private['settings']['gateway']}\t{' '.join(gateway)}\n" if gateway else ""
     return text
 
 
@@ -50,9 +58,24 @@ def hostname(record: Record) -> str:
     return record["hostname"] + "\n"
 
 
-def resolv_conf(_record: Record) -> str:
-    """/etc/resolv.conf: the host's own."""
-    return _read("/etc/resolv.conf")
+def resolv_conf(record: Record) -> str:
+    """/etc/resolv.conf: the host's own; in a private network the servers are behind the gateway."""
+    private, dns = record["spec"]["rootless"]["network"], record["dns"]
+    lines = [line.split() for line in _read("/etc/resolv.conf").splitlines()]
+    kept: dict[str, list[str]] = {"search": [], "options": [], "nameserver": []}
+    for word, *rest in filter(None, lines):
+        if word == "nameserver":
+            kept[word] += rest[:1]
+        elif word in kept:
+            kept[word] = rest  # the last counts (resolv.conf(5))
+    kept["search"] = [name for name in dns["search"] or kept["search"] if name != "."]
+    kept["options"] = dns["options"] or kept["options"]
+    gateway = [private["settings"]["gateway"]] if private else kept["nameserver"]
+    text = "".join(f"nameserver {server}\n" for server in dns["servers"] or gateway)
+    for word in ("search", "options"):
+        if kept[word]:
+            text += f"{word} {' '.join(kept[word])}\n"
+    return text
 
 
 def _read(path: str) -> str:

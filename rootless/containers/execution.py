@@ -9,9 +9,10 @@ from rootless.containers import environment, happening, sessions
 from rootless.containers.attach import RawTerminal, when_resized, write_all
 from rootless.containers.keys import Keys
 from rootless.errors import LaunchError
+from rootless.linux.loop import Loop
 from rootless.runtime import caps, identity, seccomp, single, streams, terminal
 from rootless.runtime.join import Join
-from rootless.runtime.relay import Input, Loop, Output
+from rootless.runtime.relay import Input, Output
 from rootless.runtime.report import Phase, Report
 
 TYPE_CHECKING = False

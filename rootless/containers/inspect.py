@@ -22,6 +22,9 @@ ZERO_TIME = "0001-01-01T00:00:00Z"
 """What Go's tools print for a moment that has not come."""
 
 
+_MAC = "02:00:00:00:00:01"
+"""Of the interface in every private network (network.addresses.GUEST_MAC)."""
+
 _FILES = ("json-file", "k8s-file")
 
 
@@ -79,7 +82,7 @@ def inspect(
         "GraphDriver": _driver(record, directory),
         "Mounts": [_mount(item) for item in record["volumes"] if not _is_plain_tmpfs(record, item)],
         "Config": _config(record),
-        "NetworkSettings": _network(record),
+        "NetworkSettings": _network(record, state),
     }
 
 
@@ -177,7 +180,7 @@ def _host_config(record: Record) -> dict[str, Any]:
         "ContainerIDFile": asked.get("cidfile", ""),
         "LogConfig": {"Type": record["log_driver"], "Config": record["log_options"]},
         "NetworkMode": record["network"],
-        "PortBindings": {},
+        "PortBindings": _bindings(record),
         "RestartPolicy": _restart_policy(record["restart"]),
         "AutoRemove": record["rm"],
         "VolumeDriver": "",
@@ -187,9 +190,9 @@ def _host_config(record: Record) -> dict[str, Any]:
         "CapAdd": asked.get("cap_add", []),
         "CapDrop": asked.get("cap_drop", []),
         "CgroupnsMode": private["cgroupns"],
-        "Dns": [],
-        "DnsOptions": [],
-        "DnsSearch": [],
+        "Dns": record["dns"]["servers"],
+        "DnsOptions": record["dns"]["options"],
+        "DnsSearch": record["dns"]["search"],
         "ExtraHosts": [
             f"{name}:{address}" for address, *names in record["hosts"] for name in names
         ],
@@ -200,7 +203,7 @@ def _host_config(record: Record) -> dict[str, Any]:
         "OomScoreAdj": process.get("oomScoreAdj", 0),
         "PidMode": asked.get("pid", ""),
         "Privileged": private["privileged"],
-        "PublishAllPorts": False,
+        "PublishAllPorts": bool(asked.get("publish_all")),
         "ReadonlyRootfs": spec["root"]["readonly"],
         "SecurityOpt": asked.get("security_opt", []),
         "Tmpfs": _tmpfs(record),
@@ -295,22 +298,59 @@ def _driver(record: Record, directory: str) -> dict[str, Any]:
     return {"Name": "overlay", "Data": data}
 
 
-def _network(record: Record) -> dict[str, Any]:
-    endpoint = {
-        "EndpointID": "",
-        "Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "MacAddress": "",
+def _bindings(record: Record) -> dict[str, list[dict[str, str]]]:
+    """Return what was asked for, by port of the container."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for port in record["ports"]:
+        host = str(port["host"]) if port["host"] else ""
+        wanted = found.setdefault(f"{port['container']}/{port['protocol']}", [])
+        wanted.append({"HostIp": port["ip"], "HostPort": host})
+    return found
+
+
+def _published(record: Record, state: Status) -> dict[str, list[dict[str, str]] | None]:
+    """Return what is open now, and the ports of the image that are not, as docker does."""
+    found: dict[str, list[dict[str, str]] | None] = {}
+    for port in state.ports:
+        key = f"{port['container']}/{port['protocol']}"
+        entry = {"HostIp": port["ip"], "HostPort": str(port["host"])}
+        found[key] = [*(found.get(key) or []), entry]
+    return found | {text: None for text in record["exposed"] if text not in found}
+
+
+def _endpoint(record: Record, state: Status) -> dict[str, Any]:
+    private = record["spec"]["rootless"]["network"]
+    if not private or not state.running:
+        return {
+            "EndpointID": "",
+            "Gateway": "",
+            "GlobalIPv6Address": "",
+            "GlobalIPv6PrefixLen": 0,
+            "IPAddress": "",
+            "IPPrefixLen": 0,
+            "IPv6Gateway": "",
+            "MacAddress": "",
+        }
+    settings = private["settings"]
+    return {
+        "EndpointID": record["id"],
+        "Gateway": settings["gateway"],
+        "GlobalIPv6Address": settings["guest6"],
+        "GlobalIPv6PrefixLen": settings["prefix6"] if settings["guest6"] else 0,
+        "IPAddress": settings["guest"],
+        "IPPrefixLen": settings["prefix"],
+        "IPv6Gateway": settings["gateway6"],
+        "MacAddress": _MAC,
     }
+
+
+def _network(record: Record, state: Status) -> dict[str, Any]:
+    endpoint = _endpoint(record, state)
     return {
         "Bridge": "",
         "SandboxID": "",
         "SandboxKey": "",
-        "Ports": {},
+        "Ports": _published(record, state) if state.running else {},
         **endpoint,
         "Networks": {record["network"]: {"Aliases": None, "NetworkID": "", **endpoint}},
     }

@@ -11,7 +11,11 @@ containers never load `typing`.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
+
+if TYPE_CHECKING:
+    from rootless.network.addresses import Settings
+    from rootless.network.ports import Port
 
 
 class CreateOptions(TypedDict, total=False):
@@ -58,6 +62,12 @@ class CreateOptions(TypedDict, total=False):
     mount: list[str]
     name: str
     network: str
+    publish: list[str]
+    publish_all: bool
+    publish_privileged: str
+    dns: list[str]
+    dns_search: list[str]
+    dns_option: list[str]
     no_healthcheck: bool
     no_hosts: bool
     pid: str
@@ -271,6 +281,15 @@ class Private(TypedDict):
     overlay_binds: list[OverlayBind]
     cgroupns: Literal["host", "private"]
     log_driver: str
+    network: PrivateNetwork | None
+
+
+class PrivateNetwork(TypedDict):
+    """A network of the container's own, behind our user-mode stack."""
+
+    settings: Settings
+    needed: bool
+    """Whether it was asked for expressly: without it nothing starts."""
 
 
 class Spec(TypedDict):
@@ -284,6 +303,25 @@ class Spec(TypedDict):
     annotations: dict[str, str]
     linux: Linux
     rootless: Private
+
+
+class Publish(TypedDict):
+    """One port of -p."""
+
+    ip: str
+    """Empty for all addresses of the host."""
+    host: int
+    """0 for one that is free."""
+    container: int
+    protocol: str
+
+
+class Dns(TypedDict):
+    """What /etc/resolv.conf is to say otherwise than the host's does."""
+
+    servers: list[str]
+    search: list[str]
+    options: list[str]
 
 
 class Record(TypedDict):
@@ -311,11 +349,15 @@ class Record(TypedDict):
     rm: bool
     stop_signal: int
     stop_timeout: int
-    network: Literal["none", "host"]
+    network: str
+    """private, none or host."""
     hostname: str
     hosts: list[list[str]]
     """--add-host: [address, name, ...]."""
     exposed: list[str]
+    ports: list[Publish]
+    """What is published, ports as they were asked for."""
+    dns: Dns
     healthcheck: Healthcheck | None
     health: HealthExtras
     restart: str
@@ -387,6 +429,10 @@ class Status(Protocol):
     @property
     def health(self) -> str:
         """What its health check says now, empty for nothing."""
+
+    @property
+    def ports(self) -> list[Port]:
+        """What is published now."""
 
     @property
     def degraded(self) -> list[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rootless.containers.environment import Change
     from rootless.containers.options import (
         CreateOptions,
+        Dns,
         Healthcheck,
         HealthExtras,
         Linux,
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
         Namespace,
         OverlayBind,
         Private,
+        PrivateNetwork,
         Process,
+        Publish,
         Rlimit,
         Spec,
         User,
@@ -51,6 +54,7 @@ class Plan:
         self.asked = asked
         self.directory = directory
         self.network = "none"
+        self.private: PrivateNetwork | None = None
         self.hostname = ""
         self.user = ""
         self.userns = "host"
@@ -76,6 +80,8 @@ class Plan:
         """--env-file and --env."""
         self.labels: dict[str, str] = {}
         self.hosts: list[list[str]] = []
+        self.ports: list[Publish] = []
+        self.dns: Dns = {"servers": [], "search": [], "options": []}
         self.stop_signal = 0
         """0 where the image is to say it."""
 
@@ -127,12 +133,17 @@ def namespaces(asked: CreateOptions, network: str) -> list[Namespace]:
     """The namespaces that are new; one that is left out is the host's."""
     host = {
         "pid": asked.get("pid") == "host",
-        "network": network == "host",
+        "network": network == "host" or ":" in network,
         "ipc": asked.get("ipc") == "host",
         "uts": asked.get("uts") == "host",
         "cgroup": asked.get("cgroupns") == "host",
     }
-    return [{"type": "mount"}, *({"type": name} for name in host if not host[name])]  # type: ignore[list-item]
+    found: list[Namespace] = [{"type": "mount"}]
+    found += [{"type": name} for name in host if not host[name]]
+    if ":" in network:
+        # Of ns:PATH; that of another container is known when it is started.
+        found.append({"type": "network", "path": network.removeprefix("ns:")})
+    return found
 
 
 def _private(plan: Plan) -> Private:
@@ -153,6 +164,7 @@ def _private(plan: Plan) -> Private:
         "overlay_binds": list(overlay_binds(plan).values()),
         "cgroupns": "host" if asked.get("cgroupns") == "host" else "private",
         "log_driver": plan.log_driver,
+        "network": plan.private,
     }
 
 
@@ -250,7 +262,7 @@ def _etc(plan: Plan, taken: Iterable[str]) -> list[Mount]:
     if "/etc" in taken:
         return []
     wanted = ["hostname"] if plan.asked.get("no_hosts") else ["hosts", "hostname"]
-    if plan.network == "host":
+    if plan.network != "none":
         wanted.append("resolv.conf")  # without a network no name server can be reached anyway
     options = ["bind", "rprivate"] + (["ro"] if plan.asked.get("read_only") else [])
     return [

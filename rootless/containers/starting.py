@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from rootless.containers.options import Record, Spec
+    from rootless.network.ports import Port
     from rootless.runtime.logfile import LogCharge
     from rootless.runtime.plan import Root
     from rootless.runtime.supervisor import Charge
@@ -50,6 +51,8 @@ class Started:
         """pid of the supervisor, a child of this process."""
         self.stream = stream
         """The stream to it (see runtime.streams), None where we are not attached."""
+        self.notes: list[str] = []
+        """What is otherwise than one would expect, for the user's eyes."""
 
 
 def start(paths: Paths, record: Record, directory: str, alive: int, *, attach: bool) -> Started:
@@ -82,6 +85,10 @@ def _prepare(
         f"{paths.root}/seccomp",
     )
     trace.mark("filter ready")
+    if record["network"].startswith("container:"):
+        from rootless.containers.joining import join_network
+
+        join_network(paths, record)
     root = _root(paths, record, directory)
     _write_files(record, directory)
     if os.path.isdir(f"{directory}/exec"):
@@ -100,6 +107,10 @@ def _prepare(
     if wishes.notice is not None and wishes.notice["mode"] == "container":
         wishes.notice["fd"] = _offer_notifying(spec, directory)
     wishes.listening = before["listening"] if before else notify.listening()
+    if before:
+        wishes.ports = before["ports"]
+    elif record["ports"]:
+        wishes.ports = _publish(record, wishes)
     launch = Launch(spec, directory, root, program, who)
     launch.listening = wishes.listening
     if record["asked"].get("network"):
@@ -107,6 +118,21 @@ def _prepare(
     if spec["rootless"]["overlay_binds"]:
         launch.driver = rootfs.choose_driver(paths)
     return Startup(paths, launch, wishes)
+
+
+def _publish(record: Record, wishes: Wishes) -> list[Port]:
+    """Bind what is published; with the sockets of the service manager where it has bound them.
+
+    Raises HostError.
+    """
+    from rootless.containers.ports import Binding
+
+    binding = Binding(remap=record["asked"].get("publish_privileged") == "remap")
+    binding.open(record["ports"], wishes.listening)
+    if binding.used:
+        wishes.listening = None  # they are ours to listen on, not the container's
+    wishes.notes = binding.notes
+    return binding.ports
 
 
 def _offer_notifying(spec: Spec, directory: str) -> int:
@@ -212,6 +238,8 @@ def _fork(startup: Startup, alive: int, *, attach: bool) -> Started:
     theirs.close()
     if client is not None:
         client.close()
+    for port in startup.ports:
+        os.close(port["fd"])
     try:
         message = starter.receive()
     except BaseException as error:
@@ -226,7 +254,9 @@ def _fork(startup: Startup, alive: int, *, attach: bool) -> Started:
     if message is None or message["phase"] != Phase.READY:
         raise HostError("the supervisor was killed while it started the container")
     trace.adopt(message["steps"])
-    return Started(pid, stream)
+    started = Started(pid, stream)
+    started.notes = startup.notes + message["notes"]
+    return started
 
 
 def _root(paths: Paths, record: Record, directory: str) -> Root:

@@ -211,6 +211,13 @@ def is_host_name(text: str) -> bool:
     return 0 < len(text) < 254 and text.isprintable() and not set(text) & set(" /:;=#'\"\\")
 
 
+def check_addresses(addresses: list[str], option: str) -> None:
+    """Raises UsageError for the first that is no IP address."""
+    for address in addresses:
+        if not is_address(address):
+            raise UsageError(f"{option}: {address!r} is no IP address")
+
+
 def is_address(text: str) -> bool:
     """Whether `text` is an IPv4 or IPv6 address."""
     import _socket  # `ipaddress` would import re and functools

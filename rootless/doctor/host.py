@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import struct
 import tempfile
 
 from rootless.doctor import probe
 from rootless.doctor.finding import BLOCKED, DEGRADED, OK, Finding
 from rootless.errors import Error
 from rootless.linux import namespaces
+from rootless.linux import tun as tap
 from rootless.runtime import caps, seccomp
-
-_TUNSETIFF = 0x400454CA  # linux/if_tun.h
-_IFF_TAP = 0x0002
-_IFF_NO_PI = 0x1000
 
 
 def findings() -> list[Finding]:
@@ -141,5 +136,4 @@ def tun() -> Finding:
 def _make_tap() -> None:
     """In a child: a device that ends with the namespace, which ends with the child."""
     namespaces.unshare(namespaces.CLONE_NEWUSER | namespaces.CLONE_NEWNET)
-    fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
-    fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", b"probe0", _IFF_TAP | _IFF_NO_PI))
+    tap.open_tap("probe0")

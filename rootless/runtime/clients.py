@@ -21,11 +21,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rootless.runtime.relay import Loop
+    from rootless.linux.loop import Loop
 
 _PATIENCE = 5
 """Seconds that a later client has at the end to take what is queued for it."""
 
+MAX_PASSED = 250
+"""Descriptors in one message: SCM_MAX_FD is 253 (unix(7))."""
+
+_RIGHTS = _socket.CMSG_SPACE(4 * MAX_PASSED)
 _UCRED = struct.Struct("iII")  # struct ucred (unix(7)): pid, uid, gid
 
 
@@ -43,6 +47,8 @@ class Client:
         self._paused = False
         self._full = False
         self._leaving = False
+        self.passed: list[int] = []
+        """Descriptors that came along; whoever takes them empties the list."""
         self.on_frame: Callable[[int, bytes], None] = lambda _kind, _payload: None
         self.on_backlog: Callable[[bool], None] = lambda _full: None
         """Called with whether those who write to the client should pause."""
@@ -128,7 +134,13 @@ class Client:
 
     def _read(self) -> None:
         try:
-            data = self._sock.recv(streams.CHUNK + streams.HEADER)
+            data, rights, _, _ = self._sock.recvmsg(
+                streams.CHUNK + streams.HEADER, _RIGHTS, _socket.MSG_CMSG_CLOEXEC
+            )
+            for level, kind, content in rights:
+                if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+                    whole = len(content) & ~3
+                    self.passed += struct.unpack(f"{whole // 4}i", content[:whole])
         except BlockingIOError:
             return
         except OSError:
@@ -147,6 +159,9 @@ class Client:
         self._sock.close()
         self._pending.clear()
         self._missed = 0
+        for fd in self.passed:
+            os.close(fd)
+        self.passed.clear()
         if self._full:
             self._full = False
             self.on_backlog(False)
@@ -169,6 +184,8 @@ class Clients:
         """Called with whether the container's output should wait."""
         self.on_check: Callable[[Client], None] = lambda client: client.leave(streams.CHECK, b"")
         """Called with a client that wants the health check run."""
+        self.on_ports: Callable[[Client, bytes], None] = lambda client, _payload: client.close()
+        """Called with a client that wants other ports published, and what it says of them."""
         self._paused = False
         if self._listener is not None:
             self._listener.setblocking(False)
@@ -204,10 +221,10 @@ class Clients:
             return
         client = Client(self._loop, peer.detach(), first=False)
         client.on_close = self._forget
-        client.on_frame = lambda kind, _payload: self._on_wish(client, kind)
+        client.on_frame = lambda kind, payload: self._on_wish(client, kind, payload)
         self._asking.append(client)
 
-    def _on_wish(self, client: Client, kind: int) -> None:
+    def _on_wish(self, client: Client, kind: int, payload: bytes) -> None:
         if kind == streams.ATTACH:
             self._asking.remove(client)
             client.send(streams.ATTACH, b"")
@@ -216,6 +233,9 @@ class Clients:
         elif kind == streams.CHECK:
             client.on_frame = lambda _kind, _payload: None
             self.on_check(client)
+        elif kind == streams.PORTS:
+            client.on_frame = lambda _kind, _payload: None
+            self.on_ports(client, payload)
         else:
             client.close()
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypedDict
 
+    from rootless.linux.loop import Loop
     from rootless.runtime.clients import Client
-    from rootless.runtime.relay import Loop
 
     class Checks(TypedDict):
         """What is checked, how often, and how it has gone so far; times in seconds."""

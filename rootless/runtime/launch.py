@@ -130,6 +130,9 @@ class Launch:
             for step in self.plan:
                 self.begin(step.describe())
                 step.apply(tree)
+            if tree.link >= 0:
+                report.send(Phase.LINK, fd=tree.link)
+                os.close(tree.link)
             self._enter(tree, report)
         except BaseException as error:  # noqa: BLE001 - nothing may return to the caller's stack
             report.fail(self._step, error)

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypedDict
 
-    from rootless.runtime.relay import Loop
+    from rootless.linux.loop import Loop
 
     class Notice(TypedDict):
         """What the supervisor tells the service manager: plain values."""

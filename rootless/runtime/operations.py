@@ -14,7 +14,7 @@ import stat
 
 from rootless.errors import LaunchError
 from rootless.linux import mount as m
-from rootless.linux import net
+from rootless.linux import rtnetlink, tun
 from rootless.linux.openat2 import open_in_root
 from rootless.runtime.binding import bind, make_read_only, on
 from rootless.runtime.nesting import UNCONFINED
@@ -23,6 +23,8 @@ from rootless.runtime.options import Options
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
+
+    from rootless.network.addresses import Settings
 
     class Operation(Protocol):
         """One step."""
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
         def apply(self, tree: Tree) -> None:
             """Do it. Raises OSError."""
 
+
+LOOPBACK = 1
+"""Interface index of lo in every network namespace."""
 
 NOT_HERE = (errno.EPERM, errno.EACCES, errno.ENODEV, errno.EINVAL, errno.EBUSY)
 """What the kernel answers to a mount that is not possible here (nested, masked, unknown)."""
@@ -61,6 +66,8 @@ class Tree:
         """Descriptor of the root."""
         self.degraded: list[str] = []
         """What was refused and what was done instead, in words."""
+        self.link = -1
+        """Our end of the private network, which the supervisor gets."""
 
     def enter(self, path: str) -> None:
         """Make the mount at `path` the root of the tree."""
@@ -137,7 +144,39 @@ class Loopback:
 
     def apply(self, tree: Tree) -> None:
         """See Operation."""
-        net.set_up("lo")
+        rtnetlink.apply([rtnetlink.link_up(LOOPBACK)])
+
+
+class Link:
+    """The private network: a TAP device, whose other end is the supervisor's."""
+
+    needs = "network"
+
+    def __init__(self, settings: Settings, *, needed: bool) -> None:
+        """`needed` is whether the container does not start without it."""
+        self._settings = settings
+        self._needed = needed
+
+    def describe(self) -> str:
+        """See Operation."""
+        return "set up the private network"
+
+    def apply(self, tree: Tree) -> None:
+        """See Operation."""
+        from rootless.runtime import link
+
+        rtnetlink.apply([rtnetlink.link_up(LOOPBACK)])
+        try:
+            tree.link = link.make(self._settings)
+        except OSError as error:
+            reason = f"{tun.DEVICE}: {error.strerror}"
+            if self._needed:
+                raise LaunchError(
+                    f"cannot make a private network, {reason}",
+                    "use --network host or none; rootless doctor says more",
+                    errno=error.errno or 0,
+                ) from error
+            tree.degraded.append(f"network: none, {reason}")
 
 
 class Mount:

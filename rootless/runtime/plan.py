@@ -40,7 +40,10 @@ def plan(spec: Spec, root: Root, driver: str = "overlay") -> list[Operation]:
     own = {space["type"] for space in linux["namespaces"] if not space.get("path")}
     steps: list[Operation] = [op.Isolate(), root]
     if "network" in own:
-        steps.append(op.Loopback())
+        private = spec["rootless"]["network"]
+        steps.append(
+            op.Link(private["settings"], needed=private["needed"]) if private else op.Loopback()
+        )
     if "uts" in own and spec["hostname"]:
         steps.append(op.Hostname(spec["hostname"]))
     special = _special(spec, driver)

@@ -1,11 +1,10 @@
-"""Moving bytes without blocking: a poll(2) loop with timers, and a container's output and input."""
+"""Moving bytes without blocking: a container's output and input."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import select
-import time
 
 from rootless.runtime import streams
 
@@ -13,61 +12,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rootless.linux.loop import Loop
+
 BACKLOG = 1 << 20
 """Bytes waiting for a slow reader before their source is no longer read."""
 
 _WIDE = 1 << 18
 """Bytes of the pipe of a container that writes a lot."""
-
-
-class Loop:
-    """Descriptors and what is called when poll(2) reports events for them; and timers."""
-
-    def __init__(self) -> None:
-        self._handlers: dict[int, Callable[[int], None]] = {}
-        self._poll = select.poll()
-        self._timers: dict[int, tuple[float, Callable[[], None]]] = {}
-        self._last = 0
-
-    def watch(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
-        """Call `handler` with the events that are reported for `fd`, from now on."""
-        self._handlers[fd] = handler
-        self._poll.register(fd, events)
-
-    def unwatch(self, fd: int) -> None:
-        """Stop watching `fd`."""
-        if self._handlers.pop(fd, None) is not None:
-            self._poll.unregister(fd)
-
-    def at(self, moment: float, action: Callable[[], None]) -> int:
-        """Call `action` once at `moment` (time.monotonic); return what `cancel` takes."""
-        self._last += 1
-        self._timers[self._last] = (moment, action)
-        return self._last
-
-    def cancel(self, timer: int) -> None:
-        """Forget a timer, which may have rung already."""
-        self._timers.pop(timer, None)
-
-    def turn(self, timeout: int | None) -> int:
-        """Handle what is reported within `timeout` milliseconds; return how much it was."""
-        if self._timers:
-            left = min(moment for moment, _ in self._timers.values()) - time.monotonic()
-            until = max(0, int(left * 1000) + 1)
-            timeout = until if timeout is None else min(until, timeout)
-        ready = self._poll.poll(timeout)
-        for fd, events in ready:
-            if (handler := self._handlers.get(fd)) is not None:
-                handler(events)
-        return len(ready) + (self._ring() if self._timers else 0)
-
-    def _ring(self) -> int:
-        now = time.monotonic()
-        due = [timer for timer, (moment, _) in self._timers.items() if moment <= now]
-        for timer in due:
-            if (entry := self._timers.pop(timer, None)) is not None:
-                entry[1]()
-        return len(due)
 
 
 class Output:

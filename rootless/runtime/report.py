@@ -30,6 +30,7 @@ class Phase:
     FORKED = "forked"  # launcher: the container's init has this pid
     GO = "go"  # supervisor: the launcher is reaped, die with me from now on
     TERMINAL = "terminal"  # init: here is the master side of the terminal
+    LINK = "link"  # init: here is our end of the private network
     READY = "ready"  # init: everything is set up, exec comes next
     ERROR = "error"  # any: this step failed
 

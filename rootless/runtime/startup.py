@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import Any, NoReturn
 
+    from rootless.network.ports import Port
     from rootless.runtime.health import Checks
     from rootless.runtime.launch import Launch
     from rootless.runtime.logfile import LogCharge
@@ -57,6 +58,10 @@ class Wishes:
         """What a service manager is told."""
         self.listening: Listening | None = None
         """Sockets that a service manager has handed to us, for the container."""
+        self.ports: list[Port] = []
+        """Published ports, bound."""
+        self.notes: list[str] = []
+        """What the user is told when it runs."""
         self.event: dict[str, Any] = {}
         """id, name and attributes of its events."""
         self.stop_signal = int(_signal.SIGTERM)
@@ -73,6 +78,7 @@ class Startup:
         self._init = -1
         self._init_pid = -1
         self._terminal = -1
+        self._link = -1
         self._stdin = -1
         self._outputs: dict[str, int] = {}
         self._membership: Membership | None = None
@@ -80,6 +86,16 @@ class Startup:
         self._cgroup = ""
         self._passed: tuple[int, int, int] | None = None
         """The starter's own standard descriptors, which the container gets (passthrough)."""
+
+    @property
+    def ports(self) -> list[Port]:
+        """The sockets of published ports, which whoever forks closes."""
+        return self._wishes.ports
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user is told when it runs."""
+        return self._wishes.notes
 
     def run(self, starter: Report, client: int, alive: int) -> NoReturn:
         """Start the container and supervise it. Never returns.
@@ -92,7 +108,8 @@ class Startup:
             self._detach(starter, client)
             try:
                 steps, charge = self._start({}, client)
-                starter.send(Phase.READY, steps=steps)
+                lost = [text for text in charge["state"]["degraded"] if text.startswith("network:")]
+                starter.send(Phase.READY, steps=steps, notes=lost)
             except BaseException as error:  # noqa: BLE001 - the starter is to know of all
                 self._give_up(starter, error)
             else:
@@ -132,6 +149,7 @@ class Startup:
         for fd in (0, 1, 2):
             os.dup2(null, fd)
         kept = {0, 1, 2, starter.fileno(), client, self._alive, *(self._passed or ())}
+        kept.update(port["fd"] for port in self._wishes.ports)
         if self._wishes.notice is not None:
             kept.add(self._wishes.notice["fd"])
         if self._wishes.listening is not None:
@@ -167,6 +185,7 @@ class Startup:
             "cgroup": self._cgroup,
             "space": _shared_space(ready["sender"]),
             "restart_count": before.get("restart_count", 0),
+            "ports": [{**port, "fd": -1} for port in self._wishes.ports],
         }
         if self._wishes.health is not None:
             state["health"] = self._wishes.health["status"]
@@ -177,6 +196,7 @@ class Startup:
 
     def _charge(self, state: dict[str, Any], client: int) -> Charge:
         wishes = self._wishes
+        network = self._launch.spec["rootless"]["network"]
         if wishes.health is not None:
             from rootless.runtime.health import begin
 
@@ -194,6 +214,9 @@ class Startup:
             "outputs": self._outputs,
             "stdin": self._stdin,
             "terminal": self._terminal,
+            "link": self._link,
+            "network": network["settings"] if network else None,
+            "ports": wishes.ports if self._link >= 0 else [],
             "clients": [[client, 1]] if client >= 0 else [],
             "listener": clients.listen(self._launch.directory),
             "log": open_log(wishes.log),
@@ -264,6 +287,8 @@ class Startup:
                     report.send(Phase.GO)
                 elif message["phase"] == Phase.TERMINAL:
                     self._take_terminal(message["fd"])
+                elif message["phase"] == Phase.LINK:
+                    self._link = message["fd"]
                 elif message["phase"] == Phase.READY:
                     ready = message
         finally:

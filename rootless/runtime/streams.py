@@ -7,8 +7,9 @@ bytes, length big-endian), in both directions, on one stream socket:
     supervisor -> client   STDOUT, STDERR, EXIT (exit code; the last frame)
 
 A client that comes later, through the socket in the container's directory, says first what it
-wants: ATTACH, which is answered with the same when the output begins to flow, or CHECK, which
-has the health check run and is answered with its exit code.
+wants: ATTACH, which is answered with the same when the output begins to flow; CHECK, which has the
+health check run and is answered with its exit code; or PORTS, which changes what is published
+({"add": ports whose sockets come along, "remove": [[container port, protocol]]}, empty answer).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ RESIZE = 3
 EXIT = 4
 ATTACH = 5
 CHECK = 6
+PORTS = 7
 
 SOCKET = "attach"
 """Name of the socket in the container's directory."""

@@ -21,10 +21,13 @@ import termios
 import time
 
 from rootless.errors import Error
+from rootless.linux.loop import Loop
+from rootless.oci import jsonio
 from rootless.runtime import handover, restart, streams
 from rootless.runtime.clients import Clients
 from rootless.runtime.logfile import writer
-from rootless.runtime.relay import Input, Loop, Output
+from rootless.runtime.relay import Input, Output
+from rootless.runtime.uplink import Uplink
 from rootless.store import events, records
 
 TYPE_CHECKING = False
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import Any, NoReturn, TypedDict
 
+    from rootless.network.addresses import Settings
+    from rootless.network.ports import Port
+    from rootless.runtime.clients import Client
     from rootless.runtime.health import Checks, Health
     from rootless.runtime.logfile import LogCharge
     from rootless.runtime.notify import Listening, Notice, Notifier
@@ -62,6 +68,12 @@ if TYPE_CHECKING:
         stdin: int
         terminal: int
         """Master side, -1 without one."""
+        link: int
+        """Our end of the private network, -1 without one."""
+        network: Settings | None
+        """Its addresses."""
+        ports: list[Port]
+        """What is published."""
         clients: list[list[int]]
         """[descriptor, whether it is the first] of each attached client."""
         listener: int
@@ -87,6 +99,9 @@ else:
 _SETTLED = 1000
 """Milliseconds without an event before the supervisor makes itself small."""
 
+_QUIET = 15000
+"""The same after the container has used its network: it may do so again soon."""
+
 
 class Supervisor:
     """The loop around one running container."""
@@ -110,6 +125,12 @@ class Supervisor:
             self._clients.add(client, first=bool(first))
         self._ended = self._starts_again = False
         self._health = self._watch_health(charge["health"])
+        self._patience: int | None = None
+        """Milliseconds without an event until it makes itself small, None where it is."""
+        self._uplink = Uplink(self._loop, charge["link"], charge["network"], charge["ports"])
+        self._uplink.on_wake = self._grow
+        if charge["link"] >= 0:
+            self._clients.on_ports = self._change_ports
         self._notifier = self._make_notifier(charge["notice"])
         if new and self._notifier is not None:
             self._notifier.started()
@@ -119,11 +140,14 @@ class Supervisor:
 
     def run(self, *, small: bool) -> NoReturn:
         """Live until the container has ended. Never returns."""
+        self._patience = None if small else _SETTLED
         try:
             while not self._ended:
-                if self._loop.turn(None if small else _SETTLED) == 0 and not small:
+                patience = self._patience
+                if self._loop.turn(patience) == 0 and patience is not None:
                     self._become_small()
-                    small = self._is_idle()  # then it did not work: as it is, then
+                    if self._is_idle():
+                        self._patience = None  # it did not work: as it is, then
             self._end()
         finally:
             os._exit(self._charge["state"].get("exit_code", 0))
@@ -170,6 +194,20 @@ class Supervisor:
 
         return Notifier(self._loop, notice)
 
+    def _change_ports(self, client: Client, payload: bytes) -> None:
+        """Publish other ports, and say so to the one who asked, when it is written down."""
+        wish = jsonio.loads(payload)
+        for container, protocol in wish["remove"]:
+            self._uplink.withdraw(container, protocol)
+        for port, fd in zip(wish["add"], client.passed, strict=True):
+            port["fd"] = fd
+            self._uplink.publish(port)
+        client.passed.clear()
+        self._charge["ports"] = self._uplink.ports
+        self._charge["state"]["ports"] = [{**port, "fd": -1} for port in self._uplink.ports]
+        self._write_state()
+        client.leave(streams.PORTS, b"")
+
     # -- health
 
     def _watch_health(self, checks: Checks | None) -> Health | None:
@@ -205,6 +243,11 @@ class Supervisor:
 
     # -- memory
 
+    def _grow(self) -> None:
+        """The network was loaded; in the first moments that is the guest introducing itself."""
+        if self._patience is None:
+            self._patience = _QUIET
+
     def _become_small(self) -> None:
         """Execute the interpreter again with this module alone; return where it is impossible."""
         if not self._is_idle():
@@ -219,7 +262,7 @@ class Supervisor:
 
     def _is_idle(self) -> bool:
         checked = self._health is None or self._health.is_idle
-        return self._input.is_idle and self._clients.are_idle and checked
+        return self._input.is_idle and self._clients.are_idle and checked and self._uplink.is_idle
 
     # -- the end
 
@@ -231,6 +274,7 @@ class Supervisor:
         self._clients.close_listener()
         _forget(f"{self._charge['directory']}/{streams.SOCKET}")
         self._record_exit()
+        self._uplink.close()
         self._read_rest()
         if self._charge["state"]["status"] == "restarting":
             self._clients.dismiss(self._charge["state"]["exit_code"])
@@ -308,13 +352,14 @@ def _forget(path: str) -> None:
 
 
 def _descriptors(charge: Charge) -> list[int]:
-    names = ("init", "stdin", "terminal", "listener", "alive", "userns")
+    names = ("init", "stdin", "terminal", "link", "listener", "alive", "userns")
     found = [int(charge[name]) for name in names]  # type: ignore[literal-required]
     found.append(charge["log"]["fd"])
     if charge["notice"] is not None:
         found.append(charge["notice"]["fd"])
     found += handed_over(charge)
     found += [fd for fd, _ in charge["clients"]]
+    found += [port["fd"] for port in charge["ports"]]
     return [fd for fd in (*found, *map(int, charge["outputs"])) if fd >= 0]
 
 
@@ -343,7 +388,7 @@ def go_again(charge: Charge) -> None:
     """
     directory = charge["directory"]
     if restart.rest(directory, charge["delay"]):
-        kept = [charge["alive"], *handed_over(charge)]
+        kept = [charge["alive"], *handed_over(charge), *(port["fd"] for port in charge["ports"])]
         handover.pass_on(charge, kept, charge["again"], os.path.basename(directory), light=False)
     charge["state"]["status"] = "exited"
     write_state(directory, charge["state"], durable=charge["durable"])

@@ -148,7 +148,7 @@ def helped(line: str) -> str:
     return f"rootless {name}" if name in table.COMMANDS else "rootless"
 
 
-@pytest.mark.parametrize("option", ["-p", "--publish", "-m", "--cpus"])
+@pytest.mark.parametrize("option", ["-m", "--cpus", "--network-alias"])
 def test_options_that_docker_users_miss(option: str) -> None:
     with pytest.raises(UsageError) as caught:
         app.parse(["run", option, "1", "img"])

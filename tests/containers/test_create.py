@@ -102,10 +102,12 @@ def test_the_record_of_nothing_asked(composed: Composed, paths: Paths) -> None:
         "rm": False,
         "stop_signal": 15,
         "stop_timeout": 10,
-        "network": "none",
+        "network": "private",
         "hostname": ID[:12],
         "hosts": [],
         "exposed": [],
+        "ports": [],
+        "dns": {"servers": [], "search": [], "options": []},
         "healthcheck": None,
         "health": {"on_failure": "none", "startup": None},
         "restart": "no",
@@ -275,9 +277,13 @@ REFUSED = [
     ({"stop_signal": "FOO"}, "invalid signal: FOO"),
     ({"workdir": "rel"}, "working directory 'rel' is invalid"),
     ({"user": "a:b:c"}, "--user: invalid user"),
-    ({"network": "private"}, "--network private comes with a later version"),
-    ({"network": "bridge"}, "--network bridge comes with a later version"),
-    ({"network": "container:x"}, "--network container:x comes with a later version"),
+    ({"network": "private:mtu=9"}, "mtu=9: a number from 1280 to 65520"),
+    ({"network": "private:speed=9"}, "unknown option 'speed=9'"),
+    ({"network": "none", "publish": ["80:80"]}, "-p and --network none exclude each other"),
+    ({"publish": ["80:x"]}, "-p 80:x: 'x' is no port"),
+    ({"publish_privileged": "no"}, "--publish-privileged: unknown way 'no'"),
+    ({"dns": ["one"]}, "--dns: 'one' is no IP address"),
+    ({"network": "container:"}, "--network container: comes with a later version"),
     ({"network": "mine"}, "--network mine comes with a later version"),
     ({"userns": "private"}, "--userns private comes with a later version"),
     ({"userns": "container:x"}, "--userns container:x comes with a later version"),
@@ -293,7 +299,10 @@ REFUSED = [
     ({"cgroupns": "x"}, "--cgroupns: unknown mode 'x'"),
     ({"log_driver": "syslog"}, "--log-driver: unknown driver 'syslog'"),
     ({"add_host": ["a"]}, "--add-host: invalid format"),
-    ({"add_host": ["a:host-gateway"]}, "there is no gateway with --network none"),
+    (
+        {"add_host": ["a:host-gateway"], "network": "none"},
+        "there is no gateway with --network none",
+    ),
     ({"annotation": ["a"]}, "--annotation: invalid format"),
     ({"label": ["=x"]}, "--label: invalid format"),
     ({"label_file": ["/nonexistent"]}, "--label-file: open /nonexistent"),
@@ -404,7 +413,8 @@ def test_files_that_options_name_are_read_once(paths: Paths) -> None:
 
 
 def test_hosts_without_a_network(composed: Composed) -> None:
-    record = composed(name="web", hostname="box", add_host=["db;cache:10.0.0.1", "six:::1"])
+    hosts = ["db;cache:10.0.0.1", "six:::1"]
+    record = composed(name="web", hostname="box", add_host=hosts, network="none")
     lines = etc.hosts(record).splitlines()
     assert lines[0] == "127.0.0.1\tlocalhost"
     assert lines[-3:] == ["10.0.0.1\tdb cache", "::1\tsix", "127.0.0.1\tbox web"]
@@ -413,7 +423,7 @@ def test_hosts_without_a_network(composed: Composed) -> None:
 
 
 def test_hosts_that_name_the_container_already(composed: Composed) -> None:
-    record = composed(name="box", hostname="box", add_host=["box:10.0.0.1"])
+    record = composed(name="box", hostname="box", add_host=["box:10.0.0.1"], network="none")
     assert etc.hosts(record).endswith("10.0.0.1\tbox\n")
 
 
@@ -427,7 +437,37 @@ def test_files_on_the_hosts_network(composed: Composed) -> None:
     assert files["hostname"] == os.uname().nodename + "\n"
 
 
+def test_files_of_a_private_network(composed: Composed) -> None:
+    """The container is its own address, the host and its name servers are the gateway."""
+    record = composed(name="web", network="private:cidr=10.1.0.0/16", add_host=["up:host-gateway"])
+    files = etc.files(record)
+    lines = files["hosts"].splitlines()
+    assert lines[-3] == "10.1.0.2\tup"
+    assert lines[-2] == f"10.1.0.100\t{ID[:12]} web"
+    assert lines[-1] == "10.1.0.2\thost.containers.internal host.docker.internal"
+    assert files["resolv.conf"].splitlines()[0] == "nameserver 10.1.0.2"
+
+
+def test_name_servers_that_were_asked_for(composed: Composed) -> None:
+    asked = {"dns": ["9.9.9.9", "::9"], "dns_search": ["a.b", "c"], "dns_option": ["ndots:3"]}
+    expected = "nameserver 9.9.9.9\nnameserver ::9\nsearch a.b c\noptions ndots:3\n"
+    assert etc.files(composed(**asked))["resolv.conf"] == expected
+    assert "search" not in etc.files(composed(dns_search=["."]))["resolv.conf"]
+
+
+def test_ports_of_the_image(composed: Composed) -> None:
+    """-P publishes what -p does not name, at ports that are free."""
+    image = {"Cmd": ["x"], "ExposedPorts": {"80/tcp": {}, "53/udp": {}, "junk": {}}}
+    record = composed(image=image, publish_all=True, publish=["127.0.0.1:8000-8001:80-81"])
+    assert [(p["ip"], p["host"], p["container"], p["protocol"]) for p in record["ports"]] == [
+        ("127.0.0.1", 8000, 80, "tcp"),
+        ("127.0.0.1", 8001, 81, "tcp"),
+        ("", 0, 53, "udp"),
+    ]
+
+
 def test_no_hosts(composed: Composed) -> None:
-    assert set(etc.files(composed(no_hosts=True))) == {"hostname"}
-    assert set(etc.files(composed(volume=["/tmp:/etc/hostname"]))) == {"hosts"}
+    assert set(etc.files(composed(no_hosts=True, network="none"))) == {"hostname"}
+    mounts = {"volume": ["/tmp:/etc/hostname"], "network": "none"}
+    assert set(etc.files(composed(**mounts))) == {"hosts"}
     assert etc.files(composed(volume=["/tmp:/etc"])) == {}

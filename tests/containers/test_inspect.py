@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rootless.containers.inspect import ZERO_TIME, inspect, rfc3339
+from rootless.network import addresses
 
 from .conftest import ID
 
@@ -36,6 +37,7 @@ class Seen:
         self.supervisor = values.get("supervisor", 0)
         self.restart_count = values.get("restart_count", 0)
         self.health = values.get("health", "")
+        self.ports = values.get("ports", [])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_created(composed: Composed, paths: Paths) -> None:
         "Name": "/web",
         "HostsPath": f"{path}/hosts",
         "HostnamePath": f"{path}/hostname",
-        "ResolvConfPath": "",
+        "ResolvConfPath": f"{path}/resolv.conf",
         "LogPath": f"{path}/log",
         "Mounts": [],
         "GraphDriver": {
@@ -226,3 +228,24 @@ def test_host_config(composed: Composed) -> None:
     assert shown["LogPath"] == ""
     assert list(shown["NetworkSettings"]["Networks"]) == ["host"]
     assert len(shown["EffectiveCaps"]) > 30
+
+
+def test_network(composed: Composed) -> None:
+    """What was asked for, what is open now, and the image's port that is not."""
+    image = {"Cmd": ["x"], "ExposedPorts": {"53/udp": {}}}
+    record = composed(image=image, publish=["127.0.0.1:8080:80", "9000"], dns=["9.9.9.9"])
+    opened = {"fd": -1, "ip": "127.0.0.1", "host": 8080, "container": 80, "protocol": "tcp"}
+    shown = inspect(record, Seen("running", pid=7, ports=[opened]))
+    assert shown["HostConfig"]["PortBindings"] == {
+        "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}],
+        "9000/tcp": [{"HostIp": "", "HostPort": ""}],
+    }
+    assert shown["HostConfig"]["Dns"] == ["9.9.9.9"]
+    network = shown["NetworkSettings"]
+    assert network["Ports"] == {
+        "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}],
+        "53/udp": None,
+    }
+    assert (network["IPAddress"], network["Gateway"]) == ("10.0.2.100", "10.0.2.2")
+    assert network["MacAddress"] == addresses.GUEST_MAC.hex(":")
+    assert inspect(record, Seen("exited"))["NetworkSettings"]["IPAddress"] == ""

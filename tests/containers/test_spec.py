@@ -9,6 +9,7 @@ import pytest
 
 from rootless.containers import security
 from rootless.errors import UsageError
+from rootless.network import addresses
 from rootless.runtime import caps
 
 from .conftest import ID
@@ -60,6 +61,7 @@ def test_the_whole_by_default(composed: Composed, paths: Paths) -> None:
         **SYSTEM,
         "/etc/hosts": ("bind", f"{path}/hosts", ["bind", "rprivate"]),
         "/etc/hostname": ("bind", f"{path}/hostname", ["bind", "rprivate"]),
+        "/etc/resolv.conf": ("bind", f"{path}/resolv.conf", ["bind", "rprivate"]),
     }
     assert list(expected.items()) == list(by_path(record).items())
     default = sorted(caps.DEFAULT)
@@ -103,6 +105,7 @@ def test_the_whole_by_default(composed: Composed, paths: Paths) -> None:
             "overlay_binds": [],
             "cgroupns": "private",
             "log_driver": "json-file",
+            "network": {"settings": addresses.parse(""), "needed": False},
         },
     }
 
@@ -228,7 +231,7 @@ def test_mounts_are_made_from_the_root_down(composed: Composed) -> None:
 def test_a_users_mount_replaces_the_systems(composed: Composed, path: str) -> None:
     mounts = by_path(composed(volume=[f"/a:{path}"]))
     assert mounts[path] == ("bind", "/a", ["rbind", "rw", "rprivate"])
-    assert {*SYSTEM, "/etc/hosts", "/etc/hostname"} == set(mounts)
+    assert {*SYSTEM, "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"} == set(mounts)
 
 
 def test_a_users_dev_is_taken_as_it_is(composed: Composed) -> None:

@@ -61,7 +61,7 @@ def test_the_order(words: Words) -> None:
     expected = [
         "make the mount tree private",
         "use the directory /R as root",
-        "bring up the loopback interface",
+        "set up the private network",
         f"set the host name {'a' * 12}",
         "mount proc at /proc",
         "mount tmpfs at /dev",
@@ -82,7 +82,7 @@ def test_the_order(words: Words) -> None:
 
 def test_nothing_is_done_to_what_is_the_hosts(words: Words) -> None:
     steps = words(network="host", uts="host")
-    assert not [step for step in steps if "loopback" in step or "host name" in step]
+    assert not [step for step in steps if "network" in step or "host name" in step]
     assert "bind /D/resolv.conf at /etc/resolv.conf" in steps
 
 
@@ -90,7 +90,7 @@ def test_which_steps_need_a_namespace(spec: Callable[..., Spec]) -> None:
     steps = plan(spec(), DirectoryRoot("/R"))
     needs = {step.describe(): name for step in steps if (name := getattr(step, "needs", ""))}
     assert needs == {
-        "bring up the loopback interface": "network",
+        "set up the private network": "network",
         f"set the host name {'a' * 12}": "uts",
     }
 

@@ -8,9 +8,10 @@ import socket
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rootless.linux.loop import Loop
 from rootless.runtime import streams
 from rootless.runtime.clients import Client
-from rootless.runtime.relay import BACKLOG, Input, Loop, Output
+from rootless.runtime.relay import BACKLOG, Input, Output
 
 FRAMES = st.lists(st.tuples(st.integers(0, 4), st.binary(max_size=300)), max_size=10)
 

@@ -1,0 +1,243 @@
+"""Published ports: what -p says, and the host's sockets for it.
+
+The sockets are bound by the command that starts the container, so that an error is its error;
+its supervisor inherits them.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+
+from rootless.errors import HostError, UsageError
+from rootless.network.dns import sockaddr
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rootless.containers.options import Publish
+    from rootless.network.ports import Port
+    from rootless.runtime.notify import Listening
+
+_FORM = "[IP:][HOST[-END]:]CONTAINER[-END][/tcp|/udp]"
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what publishing means
+_REMAP = 8000
+"""What is added to a privileged port by --publish-privileged remap: 80 becomes 8080."""
+
+_TRIES = 20
+
+
+def parse(text: str) -> list[Publish]:
+    """Return what one -p asks for, a port each. Raises UsageError."""
+    rest, slash, protocol = text.partition("/")
+    protocol = protocol.lower() if slash else "tcp"
+    if protocol not in ("tcp", "udp"):
+        raise UsageError(f"-p {text}: unknown protocol {protocol!r}", "tcp or udp")
+    ip = ""
+    if rest.startswith("["):
+        ip, bracket, rest = rest[1:].partition("]:")
+        if not bracket:
+            raise UsageError(f"-p {text}: the IPv6 address is not closed", f"[::1]: as in {_FORM}")
+    elif rest.count(":") == 2:
+        ip, _, rest = rest.partition(":")
+    if ip:
+        try:
+            sockaddr(ip, 0)
+        except OSError:
+            raise UsageError(f"-p {text}: {ip!r} is no IP address", _FORM) from None
+    host, colon, inside = rest.rpartition(":")
+    first, last = _range(inside, text)
+    if not colon or not host:
+        mapped: list[int] = [0] * (last - first + 1)
+    else:
+        begin, end = _range(host, text)
+        if end - begin == last - first:
+            mapped = list(range(begin, end + 1))
+        else:
+            raise UsageError(f"-p {text}: the ranges differ in length", _FORM)
+    return [
+        {"ip": ip, "host": port, "container": first + number, "protocol": protocol}
+        for number, port in enumerate(mapped)
+    ]
+
+
+def _range(text: str, whole: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    try:
+        numbers = [int(number) for number in (first, last if dash else first)]
+        good = all(word.isascii() and word.isdigit() for word in (first, *([last] if dash else [])))
+    except ValueError:
+        good, numbers = False, [0, 0]
+    if not good or not 0 < numbers[0] <= numbers[1] < 65536:
+        raise UsageError(f"-p {whole}: {text!r} is no port", f"1 to 65535: {_FORM}")
+    return numbers[0], numbers[1]
+
+
+def exposed(text: str) -> list[Publish]:
+    """Return what -P makes of an image's EXPOSE line, nothing of one that makes no sense."""
+    try:
+        return [{**port, "host": 0, "ip": ""} for port in parse(text)]
+    except UsageError:
+        return []
+
+
+def listed(ports: list[Port]) -> list[tuple[str, str]]:
+    """Return (container's port, host's address and port) of each, as docker writes them."""
+    found = []
+    for port in ports:
+        ip = f"[{port['ip']}]" if ":" in port["ip"] else port["ip"]
+        found.append((f"{port['container']}/{port['protocol']}", f"{ip}:{port['host']}"))
+    return found
+
+
+class Binding:
+    """The sockets of one start."""
+
+    def __init__(self, *, remap: bool) -> None:
+        """`remap` is whether a port that needs a privilege is replaced by one that does not."""
+        self._remap = remap
+        self.ports: list[Port] = []
+        self.notes: list[str] = []
+        """What was done otherwise than asked for, in words."""
+        self.used: set[int] = set()
+        """Descriptors from the service manager that are in use now."""
+
+    def open(self, wanted: list[Publish], listening: Listening | None) -> None:
+        """Bind all. Raises HostError for the first that is not possible, with none left open."""
+        handed = dict(_handed(listening))
+        try:
+            for publish in wanted:
+                self._open(publish, handed)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close what was opened here."""
+        for port in self.ports:
+            os.close(port["fd"])
+        self.ports.clear()
+
+    def _open(self, publish: Publish, handed: dict[tuple[str, int], list[int]]) -> None:
+        found = handed.get((publish["protocol"], publish["host"]), [])
+        if found:
+            for fd in found:
+                self.used.add(fd)
+                self._add(publish, _socket.socket(fileno=os.dup(fd)))
+            return
+        for attempt in range(_TRIES):
+            try:
+                self._bind(publish, publish["host"])
+            except OSError as error:
+                random = not publish["host"] and error.errno == errno.EADDRINUSE
+                if random and attempt + 1 < _TRIES:
+                    continue  # free by IPv4 and taken by IPv6
+                if error.errno == errno.EACCES and self._remap and 0 < publish["host"] < 1024:
+                    publish = self._moved(publish)
+                    continue
+                raise _error(publish, error) from error
+            return
+
+    def _moved(self, publish: Publish) -> Publish:
+        port = publish["host"] + _REMAP
+        self.notes.append(f"port {publish['host']} needs a privilege: published as {port} instead")
+        return {**publish, "host": port}
+
+    def _bind(self, publish: Publish, port: int) -> None:
+        """Bind one port, without an address on both IP versions."""
+        opened: list[_socket.socket] = []
+        try:
+            for ip in (publish["ip"],) if publish["ip"] else _EVERYWHERE:
+                try:
+                    sock = _bound(ip, port, publish["protocol"])
+                except OSError as error:
+                    missing = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+                    if ip == "::" and opened and error.errno in missing:
+                        continue  # a host without IPv6
+                    raise
+                opened.append(sock)
+                port = sock.getsockname()[1]
+        except BaseException:
+            for sock in opened:
+                sock.close()
+            raise
+        for sock in opened:
+            self._add(publish, sock)
+
+    def _add(self, publish: Publish, sock: _socket.socket) -> None:
+        ip, port = sock.getsockname()[:2]
+        shown: Port = {
+            "fd": sock.detach(),
+            "ip": ip,
+            "host": port,
+            "container": publish["container"],
+            "protocol": publish["protocol"],
+        }
+        self.ports.append(shown)
+
+
+def _bound(ip: str, port: int, protocol: str) -> _socket.socket:
+    family = _socket.AF_INET6 if ":" in ip else _socket.AF_INET
+    kind = _socket.SOCK_STREAM if protocol == "tcp" else _socket.SOCK_DGRAM
+    sock = _socket.socket(family, kind | _socket.SOCK_CLOEXEC)
+    try:
+        if protocol == "tcp":  # UDP would share the port with others
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        if family == _socket.AF_INET6:
+            sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)
+        sock.bind(sockaddr(ip, port))
+        if protocol == "tcp":
+            sock.listen(4096)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _handed(listening: Listening | None) -> Iterator[tuple[tuple[str, int], list[int]]]:
+    """Yield (protocol, port) and the descriptors that a service manager has bound to it."""
+    found: dict[tuple[str, int], list[int]] = {}
+    for fd in range(3, 3 + listening["count"]) if listening else ():
+        try:
+            sock = _socket.socket(fileno=os.dup(fd))
+        except OSError:
+            continue  # a fifo, or whatever else a manager may hand over
+        try:
+            if sock.family in (_socket.AF_INET, _socket.AF_INET6):
+                protocol = "tcp" if sock.type == _socket.SOCK_STREAM else "udp"
+                found.setdefault((protocol, sock.getsockname()[1]), []).append(fd)
+        finally:
+            sock.close()
+    yield from found.items()
+
+
+def _error(publish: Publish, error: OSError) -> HostError:
+    port, protocol = publish["host"], publish["protocol"]
+    what = f"cannot publish port {port}/{protocol}"
+    where = f" on {publish['ip']}" if publish["ip"] else ""
+    if error.errno == errno.EADDRINUSE:
+        flag = "t" if protocol == "tcp" else "u"
+        return HostError(
+            f"{what}: it is in use{where}",
+            f"choose another; ss -{flag}lnp sport = {port} shows by whom",
+        )
+    if error.errno == errno.EACCES:
+        first = _first_unprivileged()
+        return HostError(
+            f"{what}: ports below {first} need a privilege",
+            f"use {port + _REMAP}, or --publish-privileged remap, or as root: "
+            f"sysctl net.ipv4.ip_unprivileged_port_start={port}",
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return HostError(f"{what}: this machine does not have the address {publish['ip']}")
+    return HostError(f"{what}{where}: {error.strerror}")
+
+
+def _first_unprivileged() -> str:
+    try:
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return "1024"

@@ -1,0 +1,425 @@
+"""One TCP connection: what is on its way in each direction, and how it ends.
+
+What the guest sends is acknowledged when the host's socket, or the queue before it, has taken it;
+what the host's peer sends stays in memory until the guest has acknowledged it. So no byte is ever
+in our hands alone without a bound: `LIMIT` bytes in each direction.
+
+The link loses next to nothing and changes no order, so there is no congestion control and no
+reassembly: what comes out of order is dropped, and sent again by the guest.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import select
+import struct
+from collections import deque
+
+from rootless.network import segment
+from rootless.network.segment import ACK, FIN, PSH, RST, SYN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.network.tcp import Tcp
+
+LIMIT = 1 << 20
+"""Bytes of a connection in each direction that we keep: 1 MiB."""
+
+SHIFT = 5
+"""Our window scale: a window of LIMIT fits into 16 bits."""
+
+MAX_TRIES = 10
+"""Retransmissions, each after twice the time, before the guest counts as gone: 4 minutes."""
+
+MASK = 0xFFFFFFFF
+_HALF = 0x80000000
+_READ, _WRITE = select.POLLIN, select.POLLOUT
+_BROKEN = select.POLLERR | select.POLLHUP
+_READS = 8
+"""Reads from one host socket before others get their turn."""
+
+
+class Connection:
+    """One connection. The names of sequence numbers are those of RFC 9293, 3.3.1."""
+
+    __slots__ = (
+        "_tcp", "_watched", "accepted", "blocked", "connected", "duplicates", "eof",
+        "established", "fin_acked", "finished", "flight", "hosts", "key", "mark", "mss",
+        "offset", "on_refused", "queue", "queued", "rcv_nxt", "recover", "recv", "scale",
+        "segment", "send", "shift", "snd_nxt", "snd_una", "snd_wnd", "sock", "syn", "told",
+        "tries", "version", "wait",
+    )  # fmt: skip
+
+    def __init__(self, tcp: Tcp, version: int, key: bytes) -> None:
+        """`key` is the guest's: source, destination, ports."""
+        self._tcp = tcp
+        self.version = version
+        self.key = key
+        self.hosts: list[str] = []
+        """Where the host's side may be opened if it cannot be where it is tried."""
+        self.syn = b""
+        """The guest's SYN with its IP header, for an ICMP error."""
+        self.mss = 536
+        """RFC 9293, 3.7.1: where the guest names none."""
+        self.shift = self.scale = 0
+        """Window scales of what the guest advertises, and of what we do (RFC 7323)."""
+        self.snd_una = self.snd_nxt = int.from_bytes(os.urandom(4), "big")
+        self.snd_wnd = 0
+        self.rcv_nxt = 0
+        self.told = LIMIT
+        """The window that the guest was told last."""
+        self.queue: deque[bytes] = deque()
+        """What the host's socket has not taken yet; `queued` counts its bytes."""
+        self.queued = 0
+        self.flight: deque[bytes] = deque()
+        """What the guest has not acknowledged yet; `offset` bytes of the first are."""
+        self.offset = 0
+        self.connected = False
+        """Whether the host's side is open."""
+        self.established = False
+        """Whether the guest's side is open."""
+        self.accepted = False
+        """Whether the host's side asked first: it came through a published port."""
+        self.blocked = False
+        """Whether the guest's window, or our memory, keeps us from reading on."""
+        self.eof = False
+        """Whether the host's side has ended and FIN was sent."""
+        self.fin_acked = False
+        self.finished = False
+        """Whether the guest has sent FIN."""
+        self.mark = -1
+        self.tries = 0
+        self.wait = 0
+        self.duplicates = 0
+        self.recover = -1
+        """Where the next sequence number was when a loss was noticed (RFC 6582)."""
+        self.on_refused: Callable[[], None] | None = None
+        """Called once if the guest refuses what was accepted, instead of closing."""
+        self._watched = 0
+        self.segment: Callable[..., bool] = lambda *_: False
+
+    def take_over(self, sock: _socket.socket) -> None:
+        """Make `sock`, which is ours from now on, the host's side."""
+        self.sock = sock
+        self.send = sock.send
+        self.recv = sock.recv
+
+    def let_go(self) -> None:
+        """Close the host's side."""
+        self._watch(0)
+        self.sock.close()
+
+    # -- to the guest
+
+    def prepare(self, mss: int, shift: int) -> None:
+        """Take what the guest's SYN says; `shift` is -1 where it knows of no window scale."""
+        tcp, version = self._tcp, self.version
+        self.shift, self.scale = (shift, SHIFT) if shift >= 0 else (0, 0)
+        # Never more than what fits our link: the guest may not know its own MTU.
+        self.mss = max(64, min(mss or 536, tcp.mtu - segment.HEADERS[version]))
+        make = segment.writer4 if version == 4 else segment.writer6
+        self.segment = make(tcp.tap, reverse(self.key), self.mss)
+
+    def window(self) -> int:
+        """Return the window that the guest may fill, as it stands in a segment."""
+        room = LIMIT - self.queued
+        self.told = max(0, room)
+        return min(self.told >> self.scale, 0xFFFF)
+
+    def acknowledge(self) -> None:
+        """Send an acknowledgement without data."""
+        self.segment(self.snd_nxt, self.rcv_nxt, ACK, self.window())
+
+    def say_syn(self) -> None:
+        """Send our SYN, again if need be; with an acknowledgement where the guest was first."""
+        shown = segment.options(self._tcp.mtu - segment.HEADERS[self.version], SHIFT)
+        if not self.scale:
+            shown = shown[:4]
+        flags = SYN if self.accepted else SYN | ACK
+        # The window of a SYN is never scaled (RFC 7323, 2.2).
+        words = len(shown) // 4 << 12
+        self.segment(self.snd_una, self.rcv_nxt, flags + words, 0xFFFF, shown)
+        self.snd_nxt = (self.snd_una + 1) & MASK
+        self._tcp.expect(self)
+
+    def reset(self) -> None:
+        """End both sides at once."""
+        if self.established or not self.accepted:
+            self.segment(self.snd_nxt, self.rcv_nxt, RST | ACK, 0)
+        self.drop(abort=True)
+
+    def drop(self, *, abort: bool = False) -> None:
+        """Forget the connection and close the host's side; with `abort` its peer sees a reset."""
+        if abort:
+            try:
+                linger = struct.pack("ii", 1, 0)
+                self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, linger)
+            except OSError:
+                pass  # it is broken already
+        self.let_go()
+        self._tcp.forget(self)
+
+    # -- the host's side
+
+    def _watch(self, events: int) -> None:
+        if events != self._watched:
+            if events:
+                self._tcp.loop.watch(self.sock.fileno(), events, self._ready)
+            else:
+                self._tcp.loop.unwatch(self.sock.fileno())
+            self._watched = events
+
+    def await_host(self) -> None:
+        """Go on when the host's side is open."""
+        self._watch(_WRITE)
+
+    def _ready(self, events: int) -> None:
+        if not self.connected:
+            self._on_connect()
+            return
+        if events & _WRITE and self.queue:
+            self.flush()
+        if events & (_READ | _BROKEN) and self._watched:
+            self.pump()
+
+    def _on_connect(self) -> None:
+        code = self.sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        if code:
+            self._tcp.refuse(self, code)
+            return
+        try:
+            self.sock.getpeername()
+        except OSError:
+            return  # not yet: the event was that of a descriptor that was closed meanwhile
+        self._watch(0)
+        self.open()
+
+    def open(self) -> None:
+        """The host's side is open: say so to the guest."""
+        self.connected = True
+        self._tcp.connecting.pop(self.key, None)
+        self.say_syn()
+
+    def pump(self) -> None:
+        """Read from the host and send to the guest, as far as both go."""
+        if self.eof or not self.established:
+            self._watch(self._watched & ~_READ)
+            return
+        recv, send, mss = self.recv, self.segment, self.mss
+        most = mss if mss > 32768 else 65535 - 80 - (65535 - 80) % mss
+        flags = ACK | PSH
+        for _ in range(_READS):
+            flying = (self.snd_nxt - self.snd_una) & MASK
+            room = min(self.snd_wnd, LIMIT) - flying
+            # Not every crumb of a window is worth a segment (RFC 9293, 3.8.6.2.1).
+            if room <= 0 or (room < mss and flying and room < 8192):
+                self.blocked = True
+                self._watch(self._watched & ~_READ)
+                self._tcp.expect(self)
+                return
+            try:
+                data = recv(min(most, room))
+            except BlockingIOError:
+                break
+            except OSError:
+                self.reset()
+                return
+            if not data:
+                self._end()
+                return
+            self.flight.append(data)
+            self._tcp.answered(self)
+            send(self.snd_nxt, self.rcv_nxt, flags, self.window(), data)
+            self.snd_nxt = (self.snd_nxt + len(data)) & MASK
+            self._tcp.expect(self)
+            if len(data) < room and len(data) < most:
+                break  # there was no more
+        self.blocked = False
+        self._watch(self._watched | _READ)
+
+    def _end(self) -> None:
+        """The host's peer has said all: FIN."""
+        self.eof, self.blocked = True, False
+        self._tcp.answered(self)
+        self.segment(self.snd_nxt, self.rcv_nxt, FIN | ACK, self.window())
+        self.snd_nxt = (self.snd_nxt + 1) & MASK
+        self._tcp.expect(self)
+        self._watch(self._watched & ~_READ)
+
+    def flush(self) -> None:
+        """Give the host's socket what is queued, and pass FIN on behind it."""
+        queue = self.queue
+        try:
+            while queue:
+                sent = self.send(queue[0])
+                self.queued -= sent
+                if sent < len(queue[0]):
+                    queue[0] = queue[0][sent:]
+                else:
+                    queue.popleft()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.reset()
+            return
+        if queue:
+            self._watch(self._watched | _WRITE)
+        else:
+            self._watch(self._watched & ~_WRITE)
+            if self.finished:
+                self._shut()
+        if self.told < LIMIT // 4 and self.queued < LIMIT // 2:
+            self.acknowledge()  # the window is open again
+
+    def _shut(self) -> None:
+        """The guest has said all, and the host's socket has taken it."""
+        try:
+            self.sock.shutdown(_socket.SHUT_WR)
+        except OSError:
+            self.reset()
+            return
+        self.close_if_done()
+
+    def close_if_done(self) -> None:
+        """Forget it where both sides have ended and know it."""
+        if self.finished and self.fin_acked and not self.queue:
+            self.drop()
+
+    # -- from the guest
+
+    def take(self, seq: int, ack: int, window: int, start: int, end: int, fin: int) -> None:
+        """Take a segment with ACK and without SYN and RST; its data is [start:end] of the TAP's."""
+        una = self.snd_una
+        if ack != una:
+            if (ack - una) & MASK <= (self.snd_nxt - una) & MASK:
+                self._acked((ack - una) & MASK)
+            elif (ack - una) & MASK < _HALF:
+                self.acknowledge()  # of what was never sent
+                return
+        elif start == end and not fin and self.flight and window << self.shift == self.snd_wnd:
+            self._duplicate()
+        self.snd_wnd = window << self.shift
+        if end > start or fin:
+            if not self._take_data(seq, start, end, fin):
+                return
+        elif seq != self.rcv_nxt:
+            # A keep-alive or a probe of our window; where the host's side sleeps, ask it, too.
+            self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
+            self._tcp.owe(self)
+        if self.blocked and self.snd_wnd:
+            self.pump()
+        elif self.fin_acked:
+            self.close_if_done()
+
+    def _take_data(self, seq: int, start: int, end: int, fin: int) -> bool:
+        """Pass data on; False where the connection is over."""
+        self._tcp.owe(self)
+        ahead = (self.rcv_nxt - seq) & MASK
+        if ahead:
+            if ahead >= _HALF or self.finished:
+                return True  # something before it was lost: the acknowledgement says what
+            start += ahead  # a part is known
+            if start >= end + (1 if fin else 0):
+                return True
+        room = LIMIT - self.queued
+        if end - start > room:
+            end, fin = start + max(room, 0), 0
+        length = end - start
+        if length > 0 and not self.finished:
+            data = self._tcp.tap.view[start:end]
+            sent = 0
+            if not self.queue:
+                try:
+                    sent = self.send(data)
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    self.reset()
+                    return False
+            if sent < length:
+                self.queue.append(bytes(data[sent:]))
+                self.queued += length - sent
+                self._watch(self._watched | _WRITE)
+            self.rcv_nxt = (self.rcv_nxt + length) & MASK
+        if fin and not self.finished:
+            self.rcv_nxt = (self.rcv_nxt + 1) & MASK
+            self.finished = True
+            if not self.queue:
+                # Acknowledged before it may be forgotten.
+                self._tcp.answered(self)
+                self.acknowledge()
+                self._shut()
+                return self.sock.fileno() >= 0
+        return True
+
+    def _acked(self, count: int) -> None:
+        """The guest has `count` bytes more."""
+        self.snd_una = (self.snd_una + count) & MASK
+        self.duplicates = self.tries = 0
+        flight = self.flight
+        while flight:
+            left = len(flight[0]) - self.offset
+            if count < left:
+                self.offset += count
+                count = 0
+                break
+            count -= left
+            self.offset = 0
+            flight.popleft()
+        if count and self.eof and self.snd_una == self.snd_nxt:
+            self.fin_acked = True
+        if self.recover >= 0:
+            if (self.recover - self.snd_una - 1) & MASK < _HALF:
+                self.retransmit()  # the next hole (RFC 6582, 3.2)
+            else:
+                self.recover = -1
+
+    def _duplicate(self) -> None:
+        self.duplicates += 1
+        if self.duplicates == 3 and self.recover < 0:  # RFC 5681, 3.2
+            self.recover = self.snd_nxt
+            self.retransmit()
+
+    def retransmit(self) -> None:
+        """Send again what the guest waits for first."""
+        if not self.established:
+            self.say_syn()
+        elif self.flight:
+            data = memoryview(self.flight[0])[self.offset :]
+            self.segment(self.snd_una, self.rcv_nxt, ACK | PSH, self.window(), data)
+        elif self.eof and not self.fin_acked:
+            self.segment(self.snd_una, self.rcv_nxt, FIN | ACK, self.window())
+        else:
+            # A probe of the closed window: what the guest has already, so it says what it wants.
+            self.segment((self.snd_una - 1) & MASK, self.rcv_nxt, ACK, self.window())
+
+    def on_tick(self) -> bool:
+        """Look whether an answer is overdue; False where none is awaited."""
+        waits = self.snd_nxt != self.snd_una
+        if not (waits or self.blocked):
+            self.mark = -1
+            return False
+        if self.mark != self.snd_una:
+            self.mark = self.snd_una
+            self.tries, self.wait = 0, 1
+            return True
+        self.wait -= 1
+        if self.wait <= 0:
+            if self.tries >= (MAX_TRIES if self.established else MAX_TRIES // 2) and waits:
+                self.reset()
+                return False
+            self.tries = min(self.tries + 1, MAX_TRIES)
+            self.wait = min(1 << self.tries, 240)
+            if self.flight:
+                self.recover = self.snd_nxt
+            self.retransmit()
+        return True
+
+
+def reverse(key: bytes) -> bytes:
+    """Return addresses and ports with source and destination exchanged."""
+    half = (len(key) - 4) // 2
+    return key[half : 2 * half] + key[:half] + key[-2:] + key[-4:-2]

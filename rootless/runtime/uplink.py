@@ -1,0 +1,82 @@
+"""The supervisor's end of a private network: the user-mode stack, loaded with the first packet.
+
+A container that has said nothing yet, or no more for a while, costs a descriptor.
+"""
+
+from __future__ import annotations
+
+import select
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.linux.loop import Loop
+    from rootless.network.addresses import Settings
+    from rootless.network.ports import Listener, Port
+    from rootless.network.stack import Stack
+
+
+class Uplink:
+    """The stack, if there is a network and something to do."""
+
+    def __init__(self, loop: Loop, fd: int, settings: Settings | None, ports: list[Port]) -> None:
+        """`fd` is the link, -1 without one; it stays the caller's. Owns those of the ports."""
+        self._loop = loop
+        self._fd = fd
+        self._settings = settings
+        self._stack: Stack | None = None
+        self.on_wake: Callable[[], None] = lambda: None
+        """Called when the stack is loaded."""
+        if fd >= 0:
+            loop.watch(fd, select.POLLIN, self._wake)
+        self._listeners: list[Listener] = []
+        if ports:
+            from rootless.network.ports import Listener
+
+            self._listeners = [Listener(loop, port, self.stack) for port in ports]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that there is to know is in the kernel."""
+        return self._stack is None or self._stack.is_idle
+
+    def _wake(self, events: int) -> None:
+        self.stack().receive(events)
+
+    def stack(self) -> Stack:
+        """Return the stack, which is made when it is needed first."""
+        if self._stack is None:
+            from rootless.network.dns import Servers
+            from rootless.network.stack import Stack
+
+            assert self._settings is not None  # noqa: S101 - there is a link
+            self._stack = Stack(self._loop, self._fd, self._settings, Servers())
+            self.on_wake()
+        return self._stack
+
+    def publish(self, port: Port) -> None:
+        """Publish a further port. Owns its descriptor."""
+        from rootless.network.ports import Listener
+
+        self._listeners.append(Listener(self._loop, port, self.stack))
+
+    def withdraw(self, container: int, protocol: str) -> None:
+        """Publish a port of the container no more; its connections stay."""
+        for listener in list(self._listeners):
+            port = listener.port
+            if (port["container"], port["protocol"]) == (container, protocol):
+                listener.close()
+                self._listeners.remove(listener)
+
+    @property
+    def ports(self) -> list[Port]:
+        """What is published now."""
+        return [listener.port for listener in self._listeners]
+
+    def close(self) -> None:
+        """The container has ended."""
+        if self._stack is not None:
+            self._stack.close()
+        elif self._fd >= 0:
+            self._loop.unwatch(self._fd)

@@ -1,0 +1,332 @@
+"""Containers on a network of their own: the real command, real programs on both sides."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.containers.leavings import assert_nothing_left, supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Store
+
+pytestmark = pytest.mark.needs("/dev/net/tun")
+
+GUEST, GATEWAY = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
+LOOPBACK = ["--network", "private:host-loopback=on"]
+WEB = "mkdir /w; echo served > /w/index.html; exec httpd -f -p {port} -h /w"
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port of the loopback on which "hello" is said to whoever connects."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+
+        def serve() -> None:
+            try:
+                while True:
+                    peer, _ = server.accept()
+                    peer.sendall(b"hello\n")
+                    peer.close()
+            except OSError:
+                return
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def get(address: str) -> str:
+    """Fetch a page, from a server that may just be starting."""
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://{address}/", timeout=5) as answer:
+                return str(answer.read().decode().strip())
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def test_what_is_there(busybox: Store) -> None:
+    said = busybox.ok("run", "--rm", "busybox", "sh", "-c", "ip addr show eth0; ip route")
+    assert "inet 10.0.2.100/24" in said
+    assert "inet6 fd00::100/64" in said
+    assert "mtu 65520" in said
+    assert "default via 10.0.2.2 dev eth0" in said
+
+
+def test_settings(busybox: Store) -> None:
+    network = ["--network", "private:cidr=172.30.0.0/16,mtu=1500,ipv6=off"]
+    said = busybox.ok("run", "--rm", *network, "busybox", "ip", "addr", "show", "eth0")
+    assert "inet 172.30.0.100/16" in said
+    assert "mtu 1500" in said
+    assert "inet6" not in said
+
+
+def test_the_hosts_loopback_by_wish_alone(busybox: Store, port: int) -> None:
+    line = ["busybox", "nc", "host.containers.internal", str(port)]
+    assert busybox.ok("run", "--rm", *LOOPBACK, *line) == "hello"
+    for target in ("host.containers.internal", "127.0.0.1"):
+        done = busybox("run", "--rm", "busybox", "nc", "-w", "5", target, str(port), timeout=30)
+        assert done.returncode == 1
+        assert done.stdout == ""
+
+
+def test_published(busybox: Store) -> None:
+    """Over both versions, seen by ps, port and inspect; and gone with the container."""
+    script = WEB.format(port=80)
+    busybox.ok("run", "-d", "--name", "web", "-p", "80", "busybox", "sh", "-c", script)
+    address = busybox.ok("port", "web", "80").splitlines()[0]
+    number = address.rpartition(":")[2]
+    assert get(f"127.0.0.1:{number}") == "served"
+    assert get(f"[::1]:{number}") == "served"
+    listed = busybox.ok("ps", "--format", "{{.Ports}}")
+    assert listed == f"0.0.0.0:{number}->80/tcp, [::]:{number}->80/tcp"
+    assert busybox.ok("ps", "-q", "--filter", f"publish={number}")
+    shown = json.loads(busybox.ok("inspect", "web"))[0]["NetworkSettings"]
+    assert shown["Ports"]["80/tcp"][0] == {"HostIp": "0.0.0.0", "HostPort": number}
+    assert shown["IPAddress"] == "10.0.2.100"
+    time.sleep(1.5)  # it has made itself small meanwhile
+    assert get(f"127.0.0.1:{number}") == "served"
+    done = busybox("run", "--rm", "-p", f"{number}:80", "busybox", "true")
+    assert done.returncode == 125
+    assert "it is in use" in done.stderr
+    busybox.ok("rm", "-f", "web")
+    with socket.socket() as sock:
+        assert sock.connect_ex(("127.0.0.1", int(number))) == errno.ECONNREFUSED
+
+
+def test_the_peers_address(busybox: Store) -> None:
+    """A peer that is not on the loopback is seen as who he is; here that is the host itself."""
+    command = ["ip", "-4", "route", "get", "203.0.113.1"]
+    route = subprocess.run(command, capture_output=True, text=True).stdout
+    own = route.partition(" src ")[2].split(" ")[0]
+    if not own:
+        pytest.skip("this machine has no address but the loopback's")
+    line = ["run", "-d", "--name", "one", "-p", "90", "host", "python3", "-u"]
+    busybox.ok(*line, "-m", "http.server", "--directory", "/usr/share/doc", "90")
+    number = busybox.ok("port", "one", "90").splitlines()[0].rpartition(":")[2]
+    get(f"{own}:{number}")
+    get(f"127.0.0.1:{number}")
+    seen = [line.split(" ")[0] for line in busybox("logs", "one").stderr.splitlines()]
+    assert {own, "10.0.2.2"} == set(seen)
+
+
+ECHO = """
+import socket
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("", 53))
+while True:
+    data, peer = sock.recvfrom(65535)
+    sock.sendto(data, peer)
+"""
+
+
+def test_udp_is_published(busybox: Store) -> None:
+    line = ["run", "-d", "--name", "one", "-p", "53/udp", "host", "python3", "-c", ECHO]
+    busybox.ok(*line)
+    number = int(busybox.ok("port", "one", "53/udp").splitlines()[0].rpartition(":")[2])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(0.3)
+        deadline = time.monotonic() + 15
+        while True:
+            sock.sendto(b"ping", ("127.0.0.1", number))
+            try:
+                assert sock.recv(100) == b"ping"
+                break
+            except (TimeoutError, ConnectionRefusedError):
+                assert time.monotonic() < deadline
+
+
+def test_ports_outlive_a_restart(busybox: Store) -> None:
+    """The policy starts it again: the port is open all the time, the number stays."""
+    script = WEB.format(port=80)
+    line = ["run", "-d", "--name", "web", "--restart", "always", "-p", "80", "busybox"]
+    busybox.ok(*line, "sh", "-c", script)
+    number = busybox.ok("port", "web", "80").splitlines()[0].rpartition(":")[2]
+    assert get(f"127.0.0.1:{number}") == "served"
+    pid = busybox.ok("ps", "--format", "{{.Pid}}")
+    subprocess.run(["kill", "-9", pid], check=True)
+    deadline = time.monotonic() + 10
+    while busybox.ok("ps", "--format", "{{.Pid}}") in (pid, "", "0"):
+        assert time.monotonic() < deadline
+    assert busybox.ok("port", "web", "80").splitlines()[0].endswith(f":{number}")
+    assert get(f"127.0.0.1:{number}") == "served"
+
+
+def test_a_supervisor_is_small_again(busybox: Store, port: int) -> None:
+    """The stack is loaded for the first packet; what it holds is bounded and goes."""
+    busybox.ok("run", "-d", "--name", "one", *LOOPBACK, "busybox", "sleep", "1000")
+    assert busybox.ok("exec", "one", "nc", "10.0.2.2", str(port)) == "hello"
+    pid = supervisor(busybox)
+    assert len(list(Path(f"/proc/{pid}/fd").iterdir())) < 25
+    busybox.ok("rm", "-f", "one")
+    assert_nothing_left(busybox)
+
+
+def test_no_descriptor_of_ours_inside(busybox: Store) -> None:
+    said = busybox.ok("run", "--rm", "-p", "80", "busybox", "ls", "-l", "/proc/self/fd")
+    assert "tun" not in said
+    assert "socket" not in said
+
+
+def test_without_tun(busybox: Store) -> None:
+    """Where there is no device the container starts without a network and says so, unless asked."""
+    hide = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    script = 'mount --bind /dev/null /dev/net/tun; exec "$@"'
+    command = [*hide, script, "sh", *busybox.command]
+    line = ["run", "--rm", "busybox", "ip", "-o", "link"]
+    done = subprocess.run([*command, *line], env=busybox.env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Warning: network: none, /dev/net/tun:" in done.stderr
+    assert "eth0" not in done.stdout
+    asked = ["run", "--rm", "--network", "private", "busybox", "true"]
+    done = subprocess.run([*command, *asked], env=busybox.env, capture_output=True, text=True)
+    assert done.returncode == 125
+    assert "cannot make a private network" in done.stderr
+
+
+def test_ports_change_while_it_runs(busybox: Store) -> None:
+    script = WEB.format(port=80)
+    busybox.ok("run", "-d", "--name", "web", "busybox", "sh", "-c", script)
+    assert busybox.ok("port", "web") == ""
+    busybox.ok("update", "--publish-add", "127.0.0.1::80", "web")
+    address = busybox.ok("port", "web", "80")
+    assert get(address) == "served"
+    time.sleep(1.5)  # it has made itself small: it holds the port all the same
+    assert get(address) == "served"
+    done = busybox("update", "--publish-add", f"{address}:81", "web")
+    assert done.returncode == 125
+    assert "it is in use" in done.stderr
+    done = busybox("update", "--publish-rm", "99", "web")
+    assert "does not publish 99/tcp" in done.stderr
+    busybox.ok("update", "--publish-rm", "80", "web")
+    host, _, number = address.rpartition(":")
+    with socket.socket() as sock:
+        assert sock.connect_ex((host, int(number))) == errno.ECONNREFUSED
+    busybox.ok("update", "--publish-add", "127.0.0.1::80/tcp", "web")
+    busybox.ok("restart", "-t", "0", "web")
+    assert get(busybox.ok("port", "web", "80")) == "served"
+    busybox.ok("stop", "-t", "0", "web")
+    busybox.ok("update", "--publish-rm", "80", "web")
+    busybox.ok("start", "web")
+    assert busybox.ok("port", "web") == ""
+
+
+def test_the_network_of_another_container(busybox: Store) -> None:
+    script = WEB.format(port=80)
+    busybox.ok("run", "-d", "--name", "web", "-h", "box", "busybox", "sh", "-c", script)
+    line = ["run", "--rm", "--network", "container:web", "busybox", "sh", "-c"]
+    fetch = "for i in 1 2 3 4 5; do wget -q -O - http://127.0.0.1/ && break; sleep 0.2; done"
+    assert busybox.ok(*line, fetch) == "served"
+    assert "nameserver 10.0.2.2" in busybox.ok(*line, "cat /etc/resolv.conf")
+    busybox.ok("create", "--name", "late", "--network", "container:web", "busybox", "true")
+    busybox.ok("stop", "-t", "0", "web")
+    done = busybox("start", "late")
+    assert done.returncode == 1
+    assert "cannot join the network of container web: it is not running" in done.stderr
+    done = busybox("run", "--network", "container:nosuch", "busybox", "true")
+    assert "no such container: nosuch" in done.stderr
+
+
+def test_a_network_namespace_by_path(busybox: Store) -> None:
+    busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+    pid = busybox.ok("ps", "--format", "{{.Pid}}")
+    network = ["--network", f"ns:/proc/{pid}/ns/net"]
+    assert "10.0.2.100" in busybox.ok("run", "--rm", *network, "busybox", "ip", "addr")
+
+
+def test_stats(busybox: Store, port: int) -> None:
+    """What crossed the link, in bytes and packets; and the rest of docker's columns."""
+    busybox.ok("run", "-d", "--name", "one", *LOOPBACK, "busybox", "sleep", "1000")
+    template = "{{.NetIO}}|{{.NetPackets}}|{{.PIDs}}|{{.MemUsage}}|{{.CPUPerc}}"
+    look = ["stats", "--no-stream", "--format", template, "one"]
+    before = busybox.ok(*look).split("|")
+    assert busybox.ok("exec", "one", "nc", "10.0.2.2", str(port)) == "hello"
+    after = busybox.ok(*look).split("|")
+    packets = [[int(word) for word in said[1].split(" / ")] for said in (before, after)]
+    assert packets[1][0] > packets[0][0]
+    assert packets[1][1] > packets[0][1]
+    assert after[0] != before[0]
+    assert after[2] == "1"
+    assert "B / " in after[3]
+    assert after[4].endswith("%")
+    assert "PACKETS" in busybox.ok("stats", "--no-stream").splitlines()[0]
+
+
+def test_capture(busybox: Store, port: int, tmp_path: Path) -> None:
+    """A pcap file with the frames of a connection, read here byte for byte."""
+    busybox.ok("run", "-d", "--name", "one", *LOOPBACK, "busybox", "sleep", "1000")
+    path = tmp_path / "one.pcap"
+    capture = busybox.start("network", "capture", "one", str(path))
+    deadline = time.monotonic() + 20
+    while not (path.exists() and path.stat().st_size >= 24):
+        assert capture.poll() is None, capture.communicate()
+        assert time.monotonic() < deadline
+    assert busybox.ok("exec", "one", "nc", "10.0.2.2", str(port)) == "hello"
+    time.sleep(0.3)
+    capture.send_signal(signal.SIGINT)
+    _, said = capture.communicate(timeout=20)
+    assert capture.returncode == 0, said
+    data = path.read_bytes()
+    assert struct.unpack_from("=IHHiIII", data) == (0xA1B23C4D, 2, 4, 0, 0, 1 << 18, 1)
+    at, frames = 24, []
+    while at < len(data):
+        _, _, length, original = struct.unpack_from("=IIII", data, at)
+        assert length == original
+        frames.append(data[at + 16 : at + 16 + length])
+        at += 16 + length
+    assert said == f"{len(frames)} frames\n"
+    assert any(frame.endswith(b"hello\n") for frame in frames)
+    assert {frame[:6] for frame in frames} >= {GUEST, GATEWAY}
+
+
+def test_capture_of_nothing(busybox: Store) -> None:
+    busybox.ok("create", "--name", "one", "busybox", "true")
+    assert "is not running" in busybox("network", "capture", "one", "-").stderr
+    busybox.ok("run", "-d", "--name", "two", "--network", "none", "busybox", "sleep", "1000")
+    assert "has no private network" in busybox("network", "capture", "two", "-").stderr
+
+
+def test_sockets_of_the_service_manager(busybox: Store) -> None:
+    """sd_listen_fds(3): what is bound already is used for -p, and is not the container's."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number = server.getsockname()[1]
+
+        def hand_over() -> None:
+            os.dup2(server.fileno(), 3)
+
+        launch = 'LISTEN_PID=$$ exec "$@"'
+        script = "env | grep LISTEN; " + WEB.format(port=80)
+        line = ["run", "-d", "--name", "web", "-p", f"127.0.0.1:{number}:80", "busybox"]
+        done = subprocess.run(
+            ["sh", "-c", launch, "sh", *busybox.command, *line, "sh", "-c", script],
+            env={**busybox.env, "LISTEN_FDS": "1"},
+            preexec_fn=hand_over,
+            pass_fds=[3],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert get(f"127.0.0.1:{number}") == "served"
+    assert busybox.ok("logs", "web") == ""
+    assert busybox.ok("port", "web", "80") == f"127.0.0.1:{number}"
