@@ -100,6 +100,8 @@ class Client:
     def leave(self, kind: int, payload: bytes) -> None:
         """Send the last frame and hang up once the client has taken it."""
         self._leaving = True
+        if self._missed:
+            self._tell_missed()  # no reader looks at what comes after the last
         self.send(kind, payload)
 
     def _flush(self) -> None:
