@@ -248,7 +248,7 @@ Network = Annotated[
         "--net",
         metavar="MODE",
         panel=NETWORK,
-        about="private[:cidr=,mtu=,ipv6=,host-loopback=], none, host. (private)",
+        about="private[:cidr=,mtu=,ipv6=,host-loopback=], none, host, pasta, ... (private)",
     ),
 ]
 Publish = Annotated[

@@ -37,7 +37,7 @@ def capture(paths: Paths, container: Container, file: BinaryIO) -> int:
     state = container.state()
     if not state.running:
         raise Conflict(f"container {container.name} is not running", "start it first")
-    if container.record["network"] != "private":
+    if not container.record["spec"]["rootless"]["network"]:
         raise Conflict(f"container {container.name} has no private network to look at")
     pid = state.values["command_pid"]
     try:

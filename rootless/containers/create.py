@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 STOP_TIMEOUT = 10
 """Seconds between the stop signal and SIGKILL."""
 
+_HELPERS = ("pasta", "slirp4netns")
+"""Programs that make a network in the place of our own stack (runtime.backends)."""
+
 _LATER = "comes with a later version"
 
 _MODES = {
@@ -171,14 +174,25 @@ def _network(mode: str) -> tuple[str, PrivateNetwork | None]:
         return mode, None
     if name == "ns" and options.startswith("/"):
         return mode, None
-    if name in ("", "bridge", "default", "private"):
+    if name in ("", "bridge", "default", "private", *_HELPERS):
         from rootless.network import addresses
 
+        helper = name if name in _HELPERS else ""
         try:
-            return "private", {"settings": addresses.parse(options), "needed": bool(mode)}
+            settings = addresses.parse(options)
         except ValueError as error:
             raise UsageError(f"--network {mode}: {error}") from None
-    modes = "private (the default), none, host, container:NAME and ns:/PATH"
+        names = settings["gateway"]
+        if helper == "slirp4netns":
+            names = addresses.after(names)
+        private: PrivateNetwork = {
+            "settings": settings,
+            "helper": helper,
+            "names": names,
+            "needed": bool(mode),
+        }
+        return helper or "private", private
+    modes = "private (the default), none, host, container:NAME, ns:/PATH, pasta and slirp4netns"
     raise UsageError(f"--network {mode} {_LATER}", f"now: {modes}")
 
 

@@ -70,7 +70,7 @@ def resolv_conf(record: Record) -> str:
             kept[word] = rest  # the last counts (resolv.conf(5))
     kept["search"] = [name for name in dns["search"] or kept["search"] if name != "."]
     kept["options"] = dns["options"] or kept["options"]
-    gateway = [private["settings"]["gateway"]] if private else kept["nameserver"]
+    gateway = [private["names"]] if private else kept["nameserver"]
     text = "".join(f"nameserver {server}\n" for server in dns["servers"] or gateway)
     for word in ("search", "options"):
         if kept[word]:

@@ -285,9 +285,13 @@ class Private(TypedDict):
 
 
 class PrivateNetwork(TypedDict):
-    """A network of the container's own, behind our user-mode stack."""
+    """A network of the container's own, behind a stack in user mode."""
 
     settings: Settings
+    helper: str
+    """pasta or slirp4netns, empty where the stack is ours."""
+    names: str
+    """The address that answers questions for names."""
     needed: bool
     """Whether it was asked for expressly: without it nothing starts."""
 
@@ -350,7 +354,7 @@ class Record(TypedDict):
     stop_signal: int
     stop_timeout: int
     network: str
-    """private, none or host."""
+    """private, pasta, slirp4netns, none, host, container:ID or ns:PATH."""
     hostname: str
     hosts: list[list[str]]
     """--add-host: [address, name, ...]."""

@@ -107,7 +107,7 @@ def _prepare(
     if wishes.notice is not None and wishes.notice["mode"] == "container":
         wishes.notice["fd"] = _offer_notifying(spec, directory)
     wishes.listening = before["listening"] if before else notify.listening()
-    if before:
+    if before and before["ports"]:
         wishes.ports = before["ports"]
     elif record["ports"]:
         wishes.ports = _publish(record, wishes)
@@ -132,6 +132,10 @@ def _publish(record: Record, wishes: Wishes) -> list[Port]:
     if binding.used:
         wishes.listening = None  # they are ours to listen on, not the container's
     wishes.notes = binding.notes
+    private = record["spec"]["rootless"]["network"]
+    if private and private["helper"]:
+        wishes.forwarded = [{**port, "fd": -1} for port in binding.ports]
+        binding.close()  # they are free: the helper is to bind them itself
     return binding.ports
 
 

@@ -24,6 +24,9 @@ _SYS_CLOSE_RANGE = 436
 KEYCTL_JOIN_SESSION_KEYRING = 1
 _SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
 
+HANGUPS = (_signal.SIGINT, _signal.SIGHUP, _signal.SIGPIPE, _signal.SIGQUIT)
+"""Signals of a terminal and of a reader that has gone: a process that stays behind ignores them."""
+
 _prctl = libc.prctl
 _prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 

@@ -107,6 +107,11 @@ def unpack(address: bytes) -> str:
     return _socket.inet_ntop(_socket.AF_INET if len(address) == 4 else _socket.AF_INET6, address)
 
 
+def after(address: str) -> str:
+    """Return the IPv4 address that follows `address`."""
+    return unpack((int.from_bytes(pack(address), "big") + 1).to_bytes(4, "big"))
+
+
 def _is_special(address: bytes) -> bool:
     if len(address) == 4:  # "this host", loopback, multicast, reserved (RFC 6890)
         return address[0] in (0, 127) or address[0] >= 224

@@ -54,6 +54,10 @@ class Launch:
         self.needed = ""
         """The namespace (OCI name) that was asked for expressly: without it nothing starts."""
         self.plan: list[operations.Operation] = []
+        private = spec["rootless"]["network"]
+        joined = [space["type"] for space in spec["linux"]["namespaces"] if space.get("path")]
+        self.helper = private["helper"] if private and "network" not in joined else ""
+        """The program that makes the network, empty for none (see backends)."""
         self.degraded: list[str] = []
         """What was refused and what was done instead, in words."""
         self.stdio = (-1, -1, -1)
@@ -78,11 +82,17 @@ class Launch:
             pid = os.fork()
             if pid == 0:
                 self._init(report)
-            report.send(Phase.FORKED, pid=pid)
+            report.send(Phase.FORKED, pid=pid, fd=self._network_for_helper())
             status = 0
         except BaseException as error:  # noqa: BLE001 - nothing may return to the caller's stack
             report.fail(self._step, error)
         os._exit(status)
+
+    def _network_for_helper(self) -> int:
+        """Return the network namespace where a helper is to serve it, else -1."""
+        if not self.helper:
+            return -1
+        return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def _make_namespaces(self, entry: Entry) -> None:
         self.begin("open the namespaces to join")

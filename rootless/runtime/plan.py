@@ -41,9 +41,10 @@ def plan(spec: Spec, root: Root, driver: str = "overlay") -> list[Operation]:
     steps: list[Operation] = [op.Isolate(), root]
     if "network" in own:
         private = spec["rootless"]["network"]
-        steps.append(
-            op.Link(private["settings"], needed=private["needed"]) if private else op.Loopback()
-        )
+        if private and not private["helper"]:
+            steps.append(op.Link(private["settings"], needed=private["needed"]))
+        else:
+            steps.append(op.Loopback())
     if "uts" in own and spec["hostname"]:
         steps.append(op.Hostname(spec["hostname"]))
     special = _special(spec, driver)

@@ -60,6 +60,8 @@ class Wishes:
         """Sockets that a service manager has handed to us, for the container."""
         self.ports: list[Port] = []
         """Published ports, bound."""
+        self.forwarded: list[Port] = []
+        """Those that a helper is to publish, not bound."""
         self.notes: list[str] = []
         """What the user is told when it runs."""
         self.event: dict[str, Any] = {}
@@ -140,7 +142,7 @@ class Startup:
         set_name()
         process.set_subreaper()
         # What the user types at the starter's terminal is not for us; SIGTERM ends the container.
-        for number in (_signal.SIGINT, _signal.SIGHUP, _signal.SIGPIPE, _signal.SIGQUIT):
+        for number in process.HANGUPS:
             _signal.signal(number, _signal.SIG_IGN)
         _signal.signal(_signal.SIGTERM, interrupt)
         if self._wishes.log["driver"] == "passthrough":
@@ -185,7 +187,7 @@ class Startup:
             "cgroup": self._cgroup,
             "space": _shared_space(ready["sender"]),
             "restart_count": before.get("restart_count", 0),
-            "ports": [{**port, "fd": -1} for port in self._wishes.ports],
+            "ports": self._wishes.forwarded + [{**port, "fd": -1} for port in self._wishes.ports],
         }
         if self._wishes.health is not None:
             state["health"] = self._wishes.health["status"]
@@ -284,6 +286,8 @@ class Startup:
                     self._init = os.pidfd_open(self._init_pid)
                     name = os.path.basename(self._launch.directory)[:12]
                     self._cgroup = cgroup.make(name, self._init_pid)
+                    if self._launch.helper:
+                        self._start_helper(message["fd"])
                     report.send(Phase.GO)
                 elif message["phase"] == Phase.TERMINAL:
                     self._take_terminal(message["fd"])
@@ -296,6 +300,20 @@ class Startup:
         if not ready:
             raise LaunchError("the container's first process was killed while it was set up")
         return ready
+
+    def _start_helper(self, netns: int) -> None:
+        """Let a helper program make the network, before init goes on."""
+        from rootless.runtime.backends import Helper  # only where it was asked for
+
+        network = self._launch.spec["rootless"]["network"]
+        assert network is not None  # noqa: S101 - it names the helper
+        settings, ports = network["settings"], self._wishes.forwarded
+        try:
+            Helper(self._launch.helper, settings, ports, self._launch.directory).start(
+                self._userns, netns
+            )
+        finally:
+            os.close(netns)
 
     def _take_terminal(self, master: int) -> None:
         self._terminal = master
