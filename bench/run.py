@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import images
+import network
 import peers
 
 Work = Callable[[], object]
@@ -72,6 +73,10 @@ class Bench:
         ours, theirs, floor = in_turn(15, *(self.start(argv) for argv in commands))
         return ours, theirs, f"bubblewrap {floor:.0f}"
 
+    def run_networked(self) -> Result:
+        """The same with the network that is the default."""
+        return self.both(15, "run", "--rm", "busybox", "true")
+
     def exec(self) -> Result:
         """Run true in a running container."""
         for engine in self.engines:
@@ -108,6 +113,29 @@ class Bench:
             sizes.append(pss(parent(int(init))) / 1024)
         self.forget()
         return sizes[0], sizes[1], "PSS; theirs is conmon"
+
+    def uplink(self) -> Result:
+        """The same with a network that was in use; theirs is conmon and slirp4netns."""
+        sizes = []
+        ping = "ping -c 1 -W 1 10.0.2.2 >/dev/null; sleep 3600"
+        for engine in self.engines:
+            others = helpers()
+            engine("run", "-d", "--name", "idle", "busybox", "sh", "-c", ping)
+            time.sleep(20)  # ours makes itself small when nothing has happened for 15 seconds
+            init = engine("inspect", "--format", "{{.State.Pid}}", "idle")
+            watching = [parent(int(init)), *(helpers() - others)]
+            sizes.append(sum(pss(pid) for pid in watching) / 1024)
+        self.forget()
+        return sizes[0], sizes[1], "PSS; theirs is conmon and slirp4netns"
+
+    def network(self, measure: Callable[[network.Guest], float]) -> Result:
+        """One property of the network beside slirp4netns's."""
+        return network.compare(self.ours, measure, {})
+
+    def published(self) -> Result:
+        """The same for a published port, which podman has a helper of its own for."""
+        further = {"podman's rootlessport": (self.theirs, "slirp4netns")}
+        return network.compare(self.ours, network.published, further)
 
     def life(self) -> Result:
         """Start a container that is there already, and stop it."""
@@ -241,11 +269,36 @@ ROWS: dict[str, tuple[Callable[[Bench], Result], str, float]] = {
     "running": (Bench.running, "ps with 300 running containers", 1.0),
     "logs": (Bench.logs, "400 MB to the log", 1.0),
     "load": (Bench.load, "load and unpack of Debian", 0.5),
+    "run-net": (Bench.run_networked, "run --rm busybox true, default network", 0.33),
+    "uplink": (Bench.uplink, "idle networked supervisor, MB", 5.5),
+    "out": (lambda bench: bench.network(network.out(1)), "TCP out, ms/GB, and slirp4netns", 0.5),
+    "out8": (lambda bench: bench.network(network.out(8)), "8 streams, ms/GB, and slirp4netns", 0.5),
+    "in": (Bench.published, "published port, ms/GB, and slirp4netns", 0.5),
+    "connect": (
+        lambda bench: bench.network(network.connection),
+        "connection, us, and slirp4netns",
+        1.0,
+    ),
+    "trip": (
+        lambda bench: bench.network(network.round_trip(0)),
+        "round trip, us, and slirp4netns",
+        1.4,
+    ),
+    "tail": (
+        lambda bench: bench.network(network.round_trip(1)),
+        "round trip, p99, us, and slirp4netns",
+        1.4,
+    ),
+    "datagrams": (
+        lambda bench: bench.network(network.datagram),
+        "datagram, ns, and slirp4netns",
+        1.43,
+    ),
 }
 """Name -> the work, its title, and the goal: a ratio, for memory megabytes."""
 
 
-WEIGHED = ("memory", "crowd")
+WEIGHED = ("memory", "crowd", "uplink")
 PATIENT = "trap 'exit 0' TERM; sleep 3600 & wait"
 """A command that ends when it is asked to."""
 
@@ -264,6 +317,12 @@ def in_turn(rounds: int, *works: Work) -> list[float]:
 def parent(pid: int) -> int:
     """Return the parent of a process; its name may hold brackets, so from the last one on."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def helpers() -> set[int]:
+    """Return the pids of all slirp4netns."""
+    found = subprocess.run(["pgrep", "-x", "slirp4netns"], capture_output=True, text=True).stdout
+    return {int(pid) for pid in found.split()}
 
 
 def pss(pid: int) -> float:
