@@ -38,8 +38,11 @@ MASK = 0xFFFFFFFF
 _HALF = 0x80000000
 _READ, _WRITE = select.POLLIN, select.POLLOUT
 _BROKEN = select.POLLERR | select.POLLHUP
-_READS = 8
-"""Reads from one host socket before others get their turn."""
+_READS = 32
+"""Reads from one host socket before others get their turn: until LIMIT is on its way.
+
+Then its acknowledgements drive the flow, without a look at the socket. With 8, a fifth slower.
+"""
 
 
 class Connection:
