@@ -157,6 +157,32 @@ def test_udp_is_published(busybox: Store) -> None:
                 assert time.monotonic() < deadline
 
 
+REGISTRY = """
+version: 0.1
+storage: {filesystem: {rootdirectory: /tmp/registry}}
+http: {addr: ":5000"}
+"""
+
+
+@pytest.mark.needs("docker-registry", "skopeo")
+def test_a_registry(busybox: Store, busybox_archive: str, tmp_path: Path) -> None:
+    """A real server in a container; a real client pushes to its port and pulls."""
+    (tmp_path / "config.yml").write_text(REGISTRY)
+    line = ["run", "-d", "--name", "registry", "-p", "127.0.0.1::5000"]
+    line += ["-v", f"{tmp_path}:/settings", "host", "docker-registry", "serve"]
+    busybox.ok(*line, "/settings/config.yml")
+    address = busybox.ok("port", "registry", "5000")
+    get(f"{address}/v2")
+    copy = ["skopeo", "copy", "-q", "--insecure-policy", f"--tmpdir={tmp_path}"]
+    plain = ["--src-tls-verify=false", "--dest-tls-verify=false"]
+    there, back = f"docker://{address}/busybox:1", f"oci:{tmp_path}/back"
+    for source, target in ((f"docker-archive:{busybox_archive}", there), (there, back)):
+        subprocess.run([*copy, *plain, source, target], check=True, env=busybox.env, timeout=60)
+    busybox.ok("load", "--input", str(tmp_path / "back"))
+    pulled = busybox.ok("pull", "-q", "--tls-verify=false", f"{address}/busybox:1")
+    assert busybox.ok("run", "--rm", pulled, "echo", "works") == "works"
+
+
 def test_ports_outlive_a_restart(busybox: Store) -> None:
     """The policy starts it again: the port is open all the time, the number stays."""
     script = WEB.format(port=80)

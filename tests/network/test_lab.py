@@ -73,6 +73,36 @@ def test_upload_that_outlives_its_sender(lab: Lab, version: int) -> None:
     assert (lab.directory / "got").read_bytes() == (lab.directory / "file").read_bytes()
 
 
+GIGABYTE = f"""{sys.executable} -c '
+import hashlib, random, sys
+source, digest = random.Random(7), hashlib.sha256()
+for _ in range(1024):
+    block = source.randbytes(1 << 20)
+    digest.update(block)
+    sys.stdout.buffer.write(block)
+open("sent", "w").write(digest.hexdigest())
+'"""
+
+
+@pytest.mark.soak
+@pytest.mark.needs("ncat")
+def test_a_gigabyte_down(lab: Lab) -> None:
+    server = f"echo ready; {GIGABYTE} | ncat --send-only -l 8000"
+    done = lab(f"ncat --recv-only {HOSTS[4]} 8000 | sha256sum", host=server, timeout=300)
+    assert done.stdout.split()[0] == (lab.directory / "sent").read_text()
+
+
+@pytest.mark.soak
+@pytest.mark.needs("ncat")
+def test_a_gigabyte_up(lab: Lab) -> None:
+    server = "echo ready; ncat --recv-only -l 8000 | sha256sum > got.new; mv got.new got"
+    client = f"{GIGABYTE} | ncat --send-only {HOSTS[4]} 8000"
+    waited = f"{client}; until [ -e got ]; do sleep 0.1; done"
+    done = lab(waited, host=server, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert (lab.directory / "got").read_text().split()[0] == (lab.directory / "sent").read_text()
+
+
 @pytest.mark.needs("iperf3")
 @pytest.mark.parametrize("arguments", ["", "-R", "-P 8", "-P 8 -R", "-u -b 50M", "-u -b 50M -R"])
 @pytest.mark.parametrize("version", [4, 6])
