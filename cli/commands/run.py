@@ -61,7 +61,7 @@ def run(
 
 
 def warn_of(text: str) -> None:
-    """Print what a user should know of a start."""
+    """Print what a user should know of what was made or started."""
     print(f"Warning: {text}", file=sys.stderr)
 
 
@@ -112,6 +112,8 @@ def _create(
     """Make the container and write its id where --cidfile wants it (create checked the place)."""
     containers.progress = _progress
     container = containers.create(image, command, detach=detach, **asked)
+    for text in containers.notes:
+        warn_of(text)
     if containers.images is not None and containers.images.warned:
         from rootless.cli.commands.transfer import warn
 

@@ -45,6 +45,8 @@ class Containers:
         """How a pull that `create` begins tells of its progress."""
         self.images: Images | None = None
         """The images that `create` took its own from; their `warnings` tell of the pull."""
+        self.notes: list[str] = []
+        """What `create` has made otherwise than asked for, for the user's eyes."""
         self._made = ""
         """The id of what `create` has made, or was about to."""
 
@@ -60,6 +62,7 @@ class Containers:
         from rootless.containers.names import random_name
 
         plan = creation.check(self._paths, image, asked)
+        self.notes = plan.notes
         kind, _, other = plan.network.partition(":")
         if kind == "container":
             plan.network = f"container:{self.get(other).id}"

@@ -232,10 +232,13 @@ def _ports(plan: Plan) -> list[Publish]:
         raise UsageError(f"--publish-privileged: unknown way {way!r}", "error or remap")
     if not asked.get("publish"):
         return []
+    if plan.network in ("none", "host"):
+        plan.notes.append(f"-p does nothing with --network {plan.network}")
+        return []
     if not plan.private:
         raise UsageError(
             f"-p and --network {plan.network} exclude each other",
-            "with host every port is the host's own" if plan.network == "host" else "",
+            "publish the port with the container that has the network",
         )
     from rootless.containers import ports
 

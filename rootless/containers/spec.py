@@ -53,6 +53,8 @@ class Plan:
     def __init__(self, asked: CreateOptions, directory: str) -> None:
         self.asked = asked
         self.directory = directory
+        self.notes: list[str] = []
+        """What is otherwise than asked for, for the user's eyes."""
         self.network = "none"
         self.private: PrivateNetwork | None = None
         self.hostname = ""

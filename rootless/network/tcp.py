@@ -11,7 +11,7 @@ import time
 
 from rootless.network import segment
 from rootless.network.connection import LIMIT, MASK, Connection, reverse
-from rootless.network.dns import sockaddr
+from rootless.network.dns import PATIENCE, sockaddr
 from rootless.network.segment import ACK, FIN, RST, SYN
 from rootless.network.tap import START
 
@@ -184,7 +184,7 @@ class Tcp:
         """The guest's SYN: connect on the host."""
         half = 4 if version == 4 else 16
         address, port = key[half : 2 * half], int.from_bytes(key[-2:], "big")
-        hosts = self.redirect(address, port) or [self._addresses.outside(address)]
+        hosts = [*self.redirect(address, port)] or [self._addresses.outside(address)]
         if key[:half] != self._addresses.guest(version):
             return
         if not hosts[0] or not port:
@@ -221,10 +221,18 @@ class Tcp:
             if len(self.connecting) > MAX_CONNECTING:
                 next(iter(self.connecting.values())).drop(abort=True)
             connection.await_host()
+            if connection.hosts:
+                self.loop.at(time.monotonic() + PATIENCE, lambda: self._give_up(connection, sock))
         elif code in (0, errno.EISCONN):
             connection.open()
         else:
             self.refuse(connection, code)
+
+    def _give_up(self, connection: Connection, sock: _socket.socket) -> None:
+        """Try the next of the hosts, if the one behind `sock` is still silent."""
+        if connection.sock is sock and self.connecting.get(connection.key) is connection:
+            connection.let_go()
+            self._connect(connection)
 
     def refuse(self, connection: Connection, code: int) -> None:
         """The host's side could not be opened, for the reason `code` (errno)."""

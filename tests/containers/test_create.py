@@ -279,7 +279,7 @@ REFUSED = [
     ({"user": "a:b:c"}, "--user: invalid user"),
     ({"network": "private:mtu=9"}, "mtu=9: a number from 1280 to 65520"),
     ({"network": "private:speed=9"}, "unknown option 'speed=9'"),
-    ({"network": "none", "publish": ["80:80"]}, "-p and --network none exclude each other"),
+    ({"network": "ns:/x", "publish": ["80:80"]}, "-p and --network ns:/x exclude each other"),
     ({"publish": ["80:x"]}, "-p 80:x: 'x' is no port"),
     ({"publish_privileged": "no"}, "--publish-privileged: unknown way 'no'"),
     ({"dns": ["one"]}, "--dns: 'one' is no IP address"),

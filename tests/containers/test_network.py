@@ -183,6 +183,14 @@ def test_a_registry(busybox: Store, busybox_archive: str, tmp_path: Path) -> Non
     assert busybox.ok("run", "--rm", pulled, "echo", "works") == "works"
 
 
+@pytest.mark.parametrize("network", ["host", "none"])
+def test_nothing_to_publish(busybox: Store, network: str) -> None:
+    """Said, and no error: so do docker and podman."""
+    done = busybox("run", "--rm", "-p", "80:80", "--network", network, "busybox", "true")
+    assert done.returncode == 0
+    assert done.stderr == f"Warning: -p does nothing with --network {network}\n"
+
+
 def test_ports_outlive_a_restart(busybox: Store) -> None:
     """The policy starts it again: the port is open all the time, the number stays."""
     script = WEB.format(port=80)

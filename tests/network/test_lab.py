@@ -136,6 +136,29 @@ def test_names(lab: Lab, how: str, gateway: str) -> None:
     assert done.stdout == "198.51.100.7\n", done.stdout + done.stderr
 
 
+SILENT = f"""{sys.executable} -u -c '
+import socket, time
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(("127.0.0.54", 53))
+tcp = socket.create_server(("127.0.0.54", 53), backlog=0)
+full = [socket.socket() for _ in range(4)]
+for sock in full:
+    sock.setblocking(False)
+    sock.connect_ex(("127.0.0.54", 53))
+time.sleep(100)
+'"""
+
+
+@pytest.mark.needs("dig")
+@pytest.mark.parametrize("how", ["", "+tcp"])
+def test_the_next_name_server(lab: Lab, how: str) -> None:
+    """The first says nothing at all, the second is not there; each time anew."""
+    servers = "".join(f"nameserver 127.0.0.{last}\n" for last in (54, 55, 53))
+    line = f"dig +short {how} +tries=1 +time=8 @10.0.2.2 example.com"
+    done = lab(f"{line} && {line}", host=f"{SILENT} & {NAMES}", names=servers)
+    assert done.stdout == "198.51.100.7\n198.51.100.7\n", done.stdout + done.stderr
+
+
 @pytest.mark.needs("ping")
 @pytest.mark.parametrize("target", ["10.0.2.2", "fd00::2", "192.0.2.1", "2001:db8::1"])
 def test_ping(lab: Lab, target: str) -> None:
