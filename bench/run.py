@@ -134,7 +134,8 @@ class Bench:
 
     def published(self) -> Result:
         """The same for a published port, which podman has a helper of its own for."""
-        further = {"podman's rootlessport": (self.theirs, "slirp4netns")}
+        podman: peers.Engine = self.theirs
+        further = {"podman's rootlessport": (podman, "slirp4netns")}
         return network.compare(self.ours, network.published, further)
 
     def life(self) -> Result:
