@@ -105,7 +105,12 @@ def test_the_whole_by_default(composed: Composed, paths: Paths) -> None:
             "overlay_binds": [],
             "cgroupns": "private",
             "log_driver": "json-file",
-            "network": {"settings": addresses.parse(""), "needed": False},
+            "network": {
+                "settings": addresses.parse(""),
+                "helper": "",
+                "names": "10.0.2.2",
+                "needed": False,
+            },
         },
     }
 
