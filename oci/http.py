@@ -17,12 +17,16 @@ from rootless.oci.errors import RegistryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypeAlias
 
     import urllib3
 
+    from rootless.oci.certificates import Certificates
+
     Headers = dict[str, str]
+    Body: TypeAlias = bytes | Callable[[], Iterable[bytes]]
+    """What is sent: bytes, or a function that begins to read them anew at each attempt."""
 
 MAX_REDIRECTS = 5
 MAX_ERROR = 64 << 10
@@ -108,9 +112,11 @@ class Client:
     pause = 0.5
     """Seconds before the second attempt; each further pause is twice as long."""
 
-    def __init__(self, *, verify: bool = True) -> None:
+    def __init__(self, *, verify: bool = True, certificates: Certificates | None = None) -> None:
+        """`certificates` are those of one registry, beside the system's; not for other hosts."""
         self._verify = verify
-        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._certificates = certificates
+        self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
     def request(
@@ -119,16 +125,20 @@ class Client:
         headers: Headers | None = None,
         *,
         method: str = "GET",
+        body: Body = b"",
         downgrade: bool = False,
     ) -> Response:
         """Return the answer behind all redirects, whatever its status; retry temporary faults.
 
-        `downgrade` allows a redirect from https to http. Raises HttpError without an answer.
+        A body whose length is not among the headers is sent in chunks. `downgrade` allows a
+        redirect from https to http. Raises HttpError without an answer.
         """
-        for attempt in range(1, self.attempts + 1):
-            last = attempt == self.attempts
+        # What PATCH adds is added twice by a second one: its caller knows where to go on.
+        attempts = 1 if method == "PATCH" else self.attempts
+        for attempt in range(1, attempts + 1):
+            last = attempt == attempts
             try:
-                response = self._follow(method, url, dict(headers or {}), downgrade)
+                response = self._follow(method, url, dict(headers or {}), body, downgrade)
             except HttpError as error:
                 if last or not error.temporary:
                     raise
@@ -147,12 +157,16 @@ class Client:
             seconds = max(seconds, min(float(after), LONGEST_PAUSE))
         time.sleep(seconds)
 
-    def _follow(self, method: str, url: str, headers: Headers, downgrade: bool) -> Response:
+    def _follow(
+        self, method: str, url: str, headers: Headers, body: Body, downgrade: bool
+    ) -> Response:
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._once(method, url, headers)
+            response = self._once(method, url, headers, body)
             target = response.headers.get("Location", "")
             if response.status not in REDIRECTS or not target:
                 return response
+            if response.status < 307 and method not in ("GET", "HEAD"):
+                return response  # RFC 9110, 15.4: these may ask for another method
             response.close()
             try:
                 target = urljoin(url, target)
@@ -169,7 +183,7 @@ class Client:
             url = target
         raise HttpError(f"{shown(url)}: more than {MAX_REDIRECTS} redirects")
 
-    def _once(self, method: str, url: str, headers: Headers) -> Response:
+    def _once(self, method: str, url: str, headers: Headers, body: Body) -> Response:
         import urllib3
 
         errors = urllib3.exceptions
@@ -178,6 +192,7 @@ class Client:
                 method,
                 url,
                 headers={"User-Agent": "rootless", "Accept-Encoding": "identity", **headers},
+                body=body() if callable(body) else body or None,
                 preload_content=False,
                 decode_content=False,
                 redirect=False,
@@ -200,15 +215,19 @@ class Client:
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         proxy = _proxy(url)
+        own = self._certificates is not None and urlsplit(url).netloc == self._certificates.host
         with self._lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = self._new_pool(proxy)
-            return self._pools[proxy]
+            if (proxy, own) not in self._pools:
+                self._pools[proxy, own] = self._new_pool(proxy, own=own)
+            return self._pools[proxy, own]
 
-    def _new_pool(self, proxy: str) -> urllib3.PoolManager:
+    def _new_pool(self, proxy: str, *, own: bool) -> urllib3.PoolManager:
+        """Return new connections; with `own` those that use the registry's certificates."""
         import urllib3
 
         options: dict[str, Any] = {"maxsize": 8}
+        if own and self._certificates is not None:
+            options["ssl_context"] = self._certificates.context(verify=self._verify)
         if not self._verify:
             options["cert_reqs"] = "CERT_NONE"
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)

@@ -1,15 +1,15 @@
-"""A repository in a registry, read anonymously (OCI distribution-spec 1.1; docker's v2 protocol).
+"""A repository in a registry (OCI distribution-spec 1.1; docker's v2 protocol).
 
-Who asks without a token gets 401 and a challenge that says where anonymous tokens are given; the
-token is for this registry alone. Authentication with secrets has its place in `_authorise`.
+Who we are there is the matter of `auth`. What the registry says is bounded and checked here; blobs
+are verified by whoever reads them.
 """
 
 from __future__ import annotations
 
-import threading
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from rootless.oci import jsonio, layout
+from rootless.oci.auth import Authority, Denied
 from rootless.oci.digest import Digest
 from rootless.oci.errors import DigestError, RegistryError
 from rootless.oci.http import MAX_ERROR, Client, HttpError, Response, is_loopback, shown
@@ -17,11 +17,19 @@ from rootless.oci.reference import DEFAULT_DOMAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rootless.oci.certificates import Certificates
+    from rootless.oci.credentials import Credentials
+    from rootless.oci.http import Body
     from rootless.oci.reference import Reference
 
 DOCKER_HOST = "registry-1.docker.io"
 ACCEPT = ", ".join((*layout.MANIFESTS, *layout.INDEXES))
-MAX_TOKEN = 1 << 20
+MAX_TAGS = 1 << 20
+"""Tags of one repository that are listed, so that no registry goes on for ever."""
+
+_PULL, _PUSH = "pull", "pull,push"
 
 
 class Fetched:
@@ -40,15 +48,23 @@ class Repository:
     `tls_verify`, and then TLS without a valid certificate is tried first.
     """
 
-    def __init__(self, name: Reference, *, tls_verify: bool = True) -> None:
+    def __init__(
+        self,
+        name: Reference,
+        *,
+        tls_verify: bool = True,
+        credentials: Credentials | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
         self.name = name
         host = DOCKER_HOST if name.domain == DEFAULT_DOMAIN else name.domain
-        lenient = not tls_verify or is_loopback(host)
-        self._client = Client(verify=not lenient)
+        lenient = not tls_verify or (is_loopback(host) and certificates is None)
+        self._client = Client(verify=not lenient, certificates=certificates)
         self._schemes = ["https", "http"] if lenient else ["https"]
         self._host = host
-        self._token = ""
-        self._lock = threading.Lock()
+        self._authority = Authority(self._client, host, credentials)
+
+    # -- reading
 
     def manifest(self, reference: str) -> Fetched:
         """Return the manifest or index that a tag or digest names. Raises RegistryError.
@@ -73,69 +89,153 @@ class Repository:
             digest = response.headers.get("Docker-Content-Digest", "")
         return digest or self.manifest(reference).digest
 
-    def blob(self, digest: str) -> Response:
-        """Begin to fetch a blob; the caller verifies and closes it. Raises RegistryError."""
-        return self._get(f"blobs/{digest}", {})
+    def blob(self, digest: str, start: int = 0) -> Response:
+        """Begin to fetch a blob; the caller verifies and closes it. Raises RegistryError.
+
+        With `start` from that byte on, if the registry knows ranges (RFC 9110, 14): then the
+        status is 206, else 200 and the blob comes whole.
+        """
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        return self._get(f"blobs/{digest}", headers)
+
+    def tags(self) -> Iterator[str]:
+        """Yield all tags, page by page ("Listing Tags" in the spec). Raises RegistryError."""
+        path, count = "tags/list?n=1000", 0
+        while path:
+            with self._get(path, {}) as response:
+                data, link = response.body(layout.MAX_JSON), response.headers.get("Link", "")
+            try:
+                found = jsonio.loads(data)["tags"] or []
+                yield from (tag for tag in found if isinstance(tag, str))
+            except (ValueError, KeyError, TypeError) as error:
+                raise RegistryError(f"{self._host} answered with no list of tags") from error
+            count += len(found)
+            path = _next_page(link) if found and count < MAX_TAGS else ""
+
+    # -- writing
+
+    def has(self, digest: str) -> bool:
+        """Whether a blob is there. Raises RegistryError."""
+        with self._ask(f"blobs/{digest}", {}, method="HEAD", actions=_PUSH) as response:
+            if response.status not in (200, 404):
+                raise self._refused(response, f"blobs/{digest}")
+            return response.status == 200
+
+    def begin_upload(self, digest: str = "", origin: str = "") -> str:
+        """Begin to upload a blob; return where to. Raises RegistryError.
+
+        With `origin`, a repository of the same registry that has the blob `digest`, the registry
+        may take it from there; then there is nowhere to upload to, and the answer is "".
+        """
+        query = f"?mount={digest}&from={origin}" if origin else ""
+        path = f"blobs/uploads/{query}"
+        with self._ask(path, {}, method="POST", actions=_PUSH, origin=origin) as response:
+            if response.status == 201 and origin:
+                return ""
+            if response.status != 202 or not response.headers.get("Location"):
+                raise self._refused(response, path)
+            return urljoin(response.url, response.headers["Location"])
+
+    def send(self, method: str, url: str, headers: dict[str, str], body: Body = b"") -> Response:
+        """Send a request to a place that `begin_upload` named. Raises RegistryError."""
+        if urlsplit(url).netloc == self._host:
+            return self._authorised(method, url, headers, body, _PUSH, "")
+        return self._client.request(url, headers, method=method, body=body)
+
+    def put_manifest(self, reference: str, data: bytes, media_type: str) -> str:
+        """Give a manifest a tag, or none (a digest); return its digest. Raises RegistryError."""
+        path = f"manifests/{reference}"
+        headers = {"Content-Type": media_type}
+        with self._ask(path, headers, method="PUT", body=data, actions=_PUSH) as response:
+            if response.status not in (200, 201, 202):
+                raise self._refused(response, path)
+        return Digest.of(data)
+
+    def check(self) -> None:
+        """See whether the registry accepts us (`login`). Raises Denied, RegistryError."""
+        self._request("GET", "", {}, b"", "", "").close()
+
+    # -- requests
 
     def _get(self, path: str, headers: dict[str, str], *, method: str = "GET") -> Response:
-        """Send a request, with a token if one is wanted. Raises RegistryError unless status 200."""
-        response = self._send(path, headers, method)
-        if response.status == 401:
-            challenge = response.headers.get("WWW-Authenticate", "")
-            response.close()
-            self._authorise(challenge)
-            response = self._send(path, headers, method)
-        if response.status != 200:
+        """Send a request. Raises RegistryError unless it succeeds."""
+        response = self._ask(path, headers, method=method)
+        if response.status not in (200, 206):
             with response:
                 raise self._refused(response, path)
         return response
 
-    def _send(self, path: str, headers: dict[str, str], method: str) -> Response:
-        if self._token:
-            headers = {**headers, "Authorization": f"Bearer {self._token}"}
-        url = f"{self._schemes[0]}://{self._host}/v2/{self.name.path}/{path}"
+    def _ask(
+        self,
+        path: str,
+        headers: dict[str, str],
+        *,
+        method: str = "GET",
+        body: Body = b"",
+        actions: str = _PULL,
+        origin: str = "",
+    ) -> Response:
+        return self._request(method, f"{self.name.path}/{path}", headers, body, actions, origin)
+
+    def _request(
+        self, method: str, path: str, headers: dict[str, str], body: Body, actions: str, origin: str
+    ) -> Response:
+        """Send a request below /v2/, by TLS if there is any."""
+        url = f"{self._schemes[0]}://{self._host}/v2/{path}"
         lenient = len(self._schemes) > 1
         try:
-            response = self._client.request(url, headers, method=method)
+            response = self._authorised(method, url, headers, body, actions, origin)
         except HttpError as error:
             if not (error.no_tls and lenient):
                 raise
             self._schemes = ["http"]
-            return self._send(path, headers, method)
+            return self._request(method, path, headers, body, actions, origin)
         self._schemes = self._schemes[:1]
         return response
 
-    def _authorise(self, challenge: str) -> None:
-        """Get an anonymous token from where `challenge` (RFC 9110, 11.6.1) says."""
-        kind, _, rest = challenge.partition(" ")
-        fields = _fields(rest)
-        if kind.lower() != "bearer" or not fields.get("realm"):
-            raise self._denied()
-        scope = fields.get("scope") or f"repository:{self.name.path}:pull"
-        realm = fields["realm"]
-        if not realm.startswith("https://") and self._schemes[0] == "https":
-            raise RegistryError(f"{self._host} gives its tokens at a place without TLS")
-        query = {key: fields[key] for key in ("service",) if key in fields} | {"scope": scope}
-        url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
+    def _authorised(
+        self, method: str, url: str, headers: dict[str, str], body: Body, actions: str, origin: str
+    ) -> Response:
+        """Send a request, and once more with what the registry asks for in between."""
+        scopes = f"repository:{self.name.path}:{actions}" if actions else ""
+        if origin:
+            scopes += f" repository:{origin}:{_PULL}"
+        response = self._send(method, url, headers, body, scopes)
+        if response.status != 401:
+            return response
+        challenge = response.headers.get("WWW-Authenticate", "")
+        response.close()
         try:
-            urlsplit(url)
-        except ValueError as error:
-            raise RegistryError(f"{self._host} gives its tokens at no URL: {error}") from error
-        with self._client.request(url) as response:
-            if response.status != 200:
-                raise self._denied()
-            self._token = _token(response.body(MAX_TOKEN), realm)
+            self._authority.answer(challenge, scopes, tls=url.startswith("https:"))
+        except Denied as error:
+            raise self._denied(actions) from error
+        response = self._send(method, url, headers, body, scopes)
+        if response.status == 401:
+            response.close()
+            raise self._denied(actions)
+        return response
 
-    def _denied(self) -> RegistryError:
-        return RegistryError(
-            f"pull access denied for {self.name.familiar_name}",
-            "it does not exist or needs a login, which is not supported yet",
-        )
+    def _send(
+        self, method: str, url: str, headers: dict[str, str], body: Body, scopes: str
+    ) -> Response:
+        known = self._authority.header(scopes)
+        return self._client.request(url, {**headers, **known}, method=method, body=body)
+
+    def _denied(self, actions: str = _PULL) -> Denied:
+        credentials = self._authority.credentials
+        if not actions:
+            return Denied(f"{self._host} does not accept these credentials")
+        if credentials is None:
+            hint = f"rootless login {self.name.domain} first, if it exists"
+        else:
+            hint = f"you are logged in as {credentials.user or 'somebody'}: does it exist?"
+        kind = "push" if actions == _PUSH else "pull"
+        return Denied(f"{kind} access denied for {self.name.familiar_name}", hint)
 
     def _refused(self, response: Response, path: str) -> RegistryError:
         status = response.status
         if status in (401, 403):
-            return self._denied()
+            return self._denied(_PUSH if "uploads" in path else _PULL)
         if status == 404 and path.startswith("manifests/"):
             reference = path.partition("/")[2]
             separator = "@" if ":" in reference else ":"
@@ -147,26 +247,12 @@ class Repository:
         return RegistryError(f"{shown(response.url)}: status {status}{said}", hint)
 
 
-def _fields(text: str) -> dict[str, str]:
-    """The fields of a challenge: key="value" with commas between."""
-    from urllib.request import parse_http_list, parse_keqv_list
-
-    try:
-        return parse_keqv_list(parse_http_list(text))
-    except (ValueError, IndexError):
-        return {}
-
-
-def _token(data: bytes, realm: str) -> str:
-    try:
-        answer = jsonio.loads(data)
-        token = answer.get("token") or answer.get("access_token")
-    except (ValueError, AttributeError):
-        token = None
-    # A token goes into a header: a line break in it would be a header of the server's choice.
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-        raise RegistryError(f"{shown(realm)} answered without a token")
-    return token
+def _next_page(link: str) -> str:
+    """Return the path of the next page that a Link header (RFC 8288) names, "" for none."""
+    target, _, rest = link.partition(">")
+    if not target.startswith("<") or "next" not in rest:
+        return ""
+    return f"tags/list?{urlsplit(target[1:]).query}"
 
 
 def _errors(data: bytes) -> str:
