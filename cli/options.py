@@ -162,6 +162,42 @@ Message = Annotated[str, option("--message", "-m", metavar="TEXT", about="A note
 TlsVerify = Annotated[
     bool, option("--tls-verify", about="Require a valid certificate. (default: true)")
 ]
+Creds = Annotated[
+    str, option("--creds", metavar="USER[:PASSWORD]", about="Instead of what login has kept.")
+]
+AuthFile = Annotated[
+    str, option("--authfile", metavar="FILE", about="Where credentials are. (REGISTRY_AUTH_FILE)")
+]
+CompatAuthFile = Annotated[
+    str, option("--compat-auth-file", metavar="FILE", about="The same, with docker's names in it.")
+]
+CertDir = Annotated[
+    str, option("--cert-dir", metavar="DIR", about="Certificates: *.crt, *.cert and *.key.")
+]
+RegistryName = Annotated[str, argument("[REGISTRY]", "Host, or host and name space. (docker.io)")]
+Username = Annotated[str, option("--username", "-u", metavar="NAME", about="The user's name.")]
+Password = Annotated[
+    str, option("--password", "-p", metavar="TEXT", about="Better use --password-stdin.")
+]
+PasswordStdin = Annotated[bool, option("--password-stdin", about="Read it from stdin.")]
+GetLogin = Annotated[bool, option("--get-login", about="Print the user name that is kept.")]
+VerboseLogin = Annotated[bool, option("--verbose", "-v", about="Say which file was written.")]
+AllRegistries = Annotated[bool, option("--all", "-a", about="All registries.")]
+PushTarget = Annotated[str, argument("[DESTINATION]", "The name there. (that of the image)")]
+PushFormat = Annotated[
+    Literal["", "oci", "v2s2", "docker"],
+    option("--format", "-f", metavar="FORMAT", about="oci or v2s2. (as the image is)"),
+]
+CompressionFormat = Annotated[
+    Literal["", "gzip", "zstd"],
+    option("--compression-format", metavar="FORMAT", about="gzip or zstd. (as the layers are)"),
+]
+DigestFile = Annotated[
+    str, option("--digestfile", metavar="FILE", about="Write the manifest's digest there.")
+]
+RemoveSignatures = Annotated[
+    bool, option("--remove-signatures", about="Accepted: images are pushed without them.")
+]
 PullWhen = Annotated[
     Literal["always", "missing", "never", "newer"],
     option("--policy", metavar="POLICY", about="always, missing, never, newer. (always)"),

@@ -30,7 +30,10 @@ _stats: dict[str, Any] = {'--all': ('all', 0), '--format': ('format', 1), '--no-
 _logs: dict[str, Any] = {'--color': ('color', 0), '--follow': ('follow', 0), '--latest': ('latest', 0), '--names': ('names', 0), '--since': ('since', 1), '--tail': ('tail', 1), '--timestamps': ('timestamps', 0), '--until': ('until', 1), '-f': ('follow', 0), '-l': ('latest', 0), '-n': ('tail', 1), '-t': ('timestamps', 0)}
 _inspect: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0), '--size': ('size', 0), '--type': ('type', ('container', 'image', 'all')), '-f': ('format', 1), '-l': ('latest', 0), '-s': ('size', 0)}
 _images: dict[str, Any] = {'--all': ('all', 0), '--digests': ('digests', 0), '--filter': ('filter', 2), '--format': ('format', 1), '--no-trunc': ('no_trunc', 0), '--quiet': ('quiet', 0), '-a': ('all', 0), '-f': ('filter', 2), '-q': ('quiet', 0)}
-_pull: dict[str, Any] = {'--platform': ('platform', 1), '--policy': ('policy', ('always', 'missing', 'never', 'newer')), '--quiet': ('quiet', 0), '--tls-verify': ('tls_verify', 0), '-q': ('quiet', 0)}
+_pull: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--platform': ('platform', 1), '--policy': ('policy', ('always', 'missing', 'never', 'newer')), '--quiet': ('quiet', 0), '--tls-verify': ('tls_verify', 0), '-q': ('quiet', 0)}
+_push: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compression-format': ('compression_format', ('', 'gzip', 'zstd')), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--format': ('format', ('', 'oci', 'v2s2', 'docker')), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--tls-verify': ('tls_verify', 0), '-f': ('format', ('', 'oci', 'v2s2', 'docker')), '-q': ('quiet', 0)}
+_login: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compat-auth-file': ('compat_auth_file', 1), '--get-login': ('get_login', 0), '--password': ('password', 1), '--password-stdin': ('password_stdin', 0), '--tls-verify': ('tls_verify', 0), '--username': ('username', 1), '--verbose': ('verbose', 0), '-p': ('password', 1), '-u': ('username', 1), '-v': ('verbose', 0)}
+_logout: dict[str, Any] = {'--all': ('all', 0), '--authfile': ('authfile', 1), '--compat-auth-file': ('compat_auth_file', 1), '-a': ('all', 0)}
 _load: dict[str, Any] = {'--input': ('input', 1), '--quiet': ('quiet', 0), '-i': ('input', 1), '-q': ('quiet', 0)}
 _save: dict[str, Any] = {'--format': ('format', ('docker-archive', 'oci-archive', 'oci-dir')), '--output': ('output', 1), '--quiet': ('quiet', 0), '-o': ('output', 1), '-q': ('quiet', 0)}
 _import_: dict[str, Any] = {'--change': ('change', 2), '--message': ('message', 1), '--platform': ('platform', 1), '--quiet': ('quiet', 0), '-c': ('change', 2), '-m': ('message', 1), '-q': ('quiet', 0)}
@@ -66,6 +69,9 @@ COMMANDS: dict[str, Any] = {
     'inspect': ('rootless.cli.commands.inspect', 'inspect', _inspect, (('names', 3),), True),
     'images': ('rootless.cli.commands.images', 'images', _images, (('name', 1),), True),
     'pull': ('rootless.cli.commands.transfer', 'pull', _pull, (('images', 2),), True),
+    'push': ('rootless.cli.commands.transfer', 'push', _push, (('image', 0), ('destination', 1)), True),
+    'login': ('rootless.cli.commands.login', 'login', _login, (('registry', 1),), True),
+    'logout': ('rootless.cli.commands.login', 'logout', _logout, (('registry', 1),), True),
     'load': ('rootless.cli.commands.transfer', 'load', _load, (), True),
     'save': ('rootless.cli.commands.transfer', 'save', _save, (('images', 2),), True),
     'import': ('rootless.cli.commands.transfer', 'import_', _import_, (('file', 0), ('name', 1)), True),
@@ -124,6 +130,7 @@ GROUPS: dict[str, Any] = {
         'rm': ('rootless.cli.commands.images', 'rmi', _rmi, (('images', 3),), True),
         'images': ('rootless.cli.commands.images', 'images', _images, (('name', 1),), True),
         'pull': ('rootless.cli.commands.transfer', 'pull', _pull, (('images', 2),), True),
+        'push': ('rootless.cli.commands.transfer', 'push', _push, (('image', 0), ('destination', 1)), True),
         'load': ('rootless.cli.commands.transfer', 'load', _load, (), True),
         'save': ('rootless.cli.commands.transfer', 'save', _save, (('images', 2),), True),
         'import': ('rootless.cli.commands.transfer', 'import_', _import_, (('file', 0), ('name', 1)), True),

@@ -47,16 +47,19 @@ class Authority:
         value = self._headers.get(scopes) or self._headers.get("")
         return {"Authorization": value} if value else {}
 
-    def answer(self, challenge: str, scopes: str, *, tls: bool) -> None:
+    def answer(self, challenge: str, scopes: str, sent: dict[str, str], *, tls: bool) -> None:
         """Get what the challenge wants, for the next request. Raises Denied, RegistryError.
 
-        `tls` is whether the registry itself speaks TLS: then its secrets never go without.
+        `sent` is the `header` that was not enough; `tls` is whether the registry itself speaks
+        TLS: then its secrets never go without.
         """
         kind, _, rest = challenge.partition(" ")
         fields = _fields(rest)
         with self._lock:
+            if self.header(scopes) != sent:
+                return  # another thread was challenged, too, and has got it meanwhile
             if kind.lower() == "basic":
-                if self.credentials is None or self._headers.get(""):
+                if self.credentials is None or sent:
                     raise Denied("it wants a user name and a password")
                 self._headers[""] = self.credentials.basic
             elif kind.lower() == "bearer" and fields.get("realm"):

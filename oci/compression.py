@@ -15,6 +15,9 @@ from rootless.oci.errors import ImageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
     from rootless.oci.digest import Readable
 
 CHUNK = 1 << 18
@@ -60,6 +63,25 @@ def decompress(source: int | Readable, *, name: str = "stream") -> Readable:
     if kind == "gzip":
         return _Gzip(rest, name)
     return _Library(kind, rest, name)
+
+
+def compress(source: Readable, kind: str, *, name: str) -> Iterator[tuple[int, bytes]]:
+    """Yield (bytes read, compressed piece) of `source`, which is decompressed first if need be.
+
+    `kind` is gzip or zstd; both are made in a way that gives the same bytes again.
+    """
+    stream = decompress(source, name=name)
+    if kind == "gzip":
+        from isal import isal_zlib
+
+        machine: Any = isal_zlib.compressobj(level=2, wbits=31)  # 31: gzip, with no name or time
+    else:
+        import zstandard
+
+        machine = zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj()
+    while data := stream.read(CHUNK):
+        yield len(data), machine.compress(data)
+    yield 0, machine.flush()
 
 
 class _Descriptor:

@@ -29,6 +29,8 @@ LAYER_TYPES = {
 }
 """Media types of layers, and the suffix of OCI's own type for each."""
 
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+
 COMPRESSION_SUFFIX = {"none": "", "gzip": "+gzip", "zstd": "+zstd"}
 """What `oci.compression.compression_of` found -> suffix of the media type."""
 
@@ -180,13 +182,39 @@ def to_oci(manifest: Manifest) -> bytes:
     return make_manifest(config, layers)
 
 
-def make_manifest(config: dict[str, Any], layers: list[dict[str, Any]]) -> bytes:
-    """Return a new OCI manifest."""
+def make_manifest(config: dict[str, Any], layers: list[dict[str, Any]], **more: object) -> bytes:
+    """Return a new OCI manifest; `more` are further fields, such as annotations."""
     document = {
         "schemaVersion": 2,
         "mediaType": layout.OCI_MANIFEST,
         "config": config,
         "layers": layers,
+        **more,
+    }
+    return encode(document)
+
+
+def to_docker(config: dict[str, Any], layers: list[dict[str, Any]]) -> bytes:
+    """Return a manifest in docker's format, version 2, schema 2.
+
+    Raises ImageError for layers that it has no media type for.
+    """
+    told = []
+    for layer in layers:
+        suffix = LAYER_TYPES[layer["mediaType"]]
+        if suffix == "+zstd":
+            raise ImageError(f"layer {layer['digest']} is compressed with zstd", "--format oci")
+        kind = DOCKER_LAYER + suffix.replace("+", ".")
+        told.append({"mediaType": kind, "size": layer["size"], "digest": layer["digest"]})
+    document = {
+        "schemaVersion": 2,
+        "mediaType": layout.DOCKER_MANIFEST,
+        "config": {
+            "mediaType": layout.DOCKER_CONFIG,
+            "size": config["size"],
+            "digest": config["digest"],
+        },
+        "layers": told,
     }
     return encode(document)
 

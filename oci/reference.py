@@ -167,7 +167,7 @@ def _split_domain(name: str) -> tuple[str, str]:
 
 
 def _check_name(text: str, domain: str, path: str) -> None:
-    if not _is_domain(domain):
+    if not is_domain(domain):
         raise _invalid(text, f"{domain!r} is no host name")
     if path.lower() != path:
         raise _invalid(text, "the repository name must be lowercase")
@@ -177,7 +177,8 @@ def _check_name(text: str, domain: str, path: str) -> None:
         raise _invalid(text, "its name is malformed")
 
 
-def _is_domain(text: str) -> bool:
+def is_domain(text: str) -> bool:
+    """Whether `text` is a registry: a host name or an address, perhaps with a port."""
     host, port = text, "0"
     if text.startswith("["):  # an IPv6 address in brackets, port behind it
         address, bracket, tail = text[1:].partition("]")

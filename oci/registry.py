@@ -200,26 +200,22 @@ class Repository:
         scopes = f"repository:{self.name.path}:{actions}" if actions else ""
         if origin:
             scopes += f" repository:{origin}:{_PULL}"
-        response = self._send(method, url, headers, body, scopes)
+        known = self._authority.header(scopes)
+        response = self._client.request(url, {**headers, **known}, method=method, body=body)
         if response.status != 401:
             return response
         challenge = response.headers.get("WWW-Authenticate", "")
         response.close()
         try:
-            self._authority.answer(challenge, scopes, tls=url.startswith("https:"))
+            self._authority.answer(challenge, scopes, known, tls=url.startswith("https:"))
         except Denied as error:
             raise self._denied(actions) from error
-        response = self._send(method, url, headers, body, scopes)
+        known = self._authority.header(scopes)
+        response = self._client.request(url, {**headers, **known}, method=method, body=body)
         if response.status == 401:
             response.close()
             raise self._denied(actions)
         return response
-
-    def _send(
-        self, method: str, url: str, headers: dict[str, str], body: Body, scopes: str
-    ) -> Response:
-        known = self._authority.header(scopes)
-        return self._client.request(url, {**headers, **known}, method=method, body=body)
 
     def _denied(self, actions: str = _PULL) -> Denied:
         credentials = self._authority.credentials

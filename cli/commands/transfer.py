@@ -24,6 +24,9 @@ def pull(
     policy: opt.PullWhen = "always",
     quiet: opt.Silent = False,
     tls_verify: opt.TlsVerify = True,
+    creds: opt.Creds = "",
+    authfile: opt.AuthFile = "",
+    cert_dir: opt.CertDir = "",
 ) -> int:
     """Fetch images from their registries.
 
@@ -33,16 +36,72 @@ def pull(
         rootless pull --tls-verify=false localhost:5000/tools
     """
     from rootless.cli.progress import shown
+    from rootless.images.access import Access
 
     store = engine.images
+    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     for name in images:
         with shown(quiet=quiet) as progress:
             image = store.pull(
-                name, platform=platform, policy=policy, tls_verify=tls_verify, progress=progress
+                name, platform=platform, policy=policy, access=access, progress=progress
             )
         warn(store)
         print(image.id, flush=True)
     return 0
+
+
+def push(
+    engine: Engine,
+    image: opt.ImageName,
+    destination: opt.PushTarget = "",
+    *,
+    quiet: opt.Silent = False,
+    tls_verify: opt.TlsVerify = True,
+    creds: opt.Creds = "",
+    authfile: opt.AuthFile = "",
+    cert_dir: opt.CertDir = "",
+    format: opt.PushFormat = "",  # noqa: A002 - the option's name
+    compression_format: opt.CompressionFormat = "",
+    digestfile: opt.DigestFile = "",
+    remove_signatures: opt.RemoveSignatures = False,
+) -> int:
+    """Send an image to a registry.
+
+    What was pulled is pushed as it came, with the same digest. The last line says the digest.
+
+    Examples:
+        rootless push ghcr.io/me/tools:1
+        rootless push --tls-verify=false busybox localhost:5000/busybox
+    """
+    from rootless.cli.progress import shown
+    from rootless.images.access import Access
+
+    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    with shown(quiet=quiet) as progress:
+        pushed = engine.images.push(
+            image,
+            destination.removeprefix("docker://"),
+            access=access,
+            format="v2s2" if format == "docker" else format,
+            compression=compression_format,
+            progress=progress,
+        )
+    if digestfile:
+        _write_digest(digestfile, pushed.digest)
+    if quiet:
+        print(pushed.name)
+    else:
+        tag = pushed.name.rpartition("/")[2].partition(":")[2]
+        print(f"{tag}: digest: {pushed.digest} size: {pushed.size}")
+    return 0
+
+
+def _write_digest(path: str, digest: str) -> None:
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(digest)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
 def load(engine: Engine, *, input: opt.Input = "-", quiet: opt.Silent = False) -> int:  # noqa: A002

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.engine import Engine
+    from rootless.images.access import Access
     from rootless.images.progress import Progress, Shown
+    from rootless.images.pushing import Pushed
     from rootless.store.paths import Paths
 
     Document = dict[str, Any]
@@ -94,7 +96,6 @@ class Images:
         *,
         pull: str = "missing",
         platform: str = "",
-        tls_verify: bool = True,
         progress: Shown | None = None,
     ) -> Image:
         """Return the image for a new container: `get`, or pulled as the policy `pull` says.
@@ -116,11 +117,9 @@ class Images:
                 "it is to be had from no registry" if pull != "never" else "",
             )
         if progress is None:
-            return self.pull(ref, platform=platform, policy=pull, tls_verify=tls_verify)
+            return self.pull(ref, platform=platform, policy=pull)
         with progress() as told:
-            return self.pull(
-                ref, platform=platform, policy=pull, tls_verify=tls_verify, progress=told
-            )
+            return self.pull(ref, platform=platform, policy=pull, progress=told)
 
     # Below: everything that moves or changes images; each imports its module only when called.
 
@@ -180,18 +179,41 @@ class Images:
         *,
         platform: str = "",
         policy: str = "always",
-        tls_verify: bool = True,
+        access: Access | None = None,
         progress: Progress | None = None,
     ) -> Image:
-        """Pull an image anonymously from its registry, and unpack it.
+        """Pull an image from its registry, and unpack it.
 
         Raises RegistryError, or what `get` raises.
         """
+        from rootless.images.access import Access
         from rootless.images.pulling import pull
 
-        image = pull(self, ref, platform, policy, tls_verify, progress)
+        image = pull(self, ref, platform, policy, access or Access(), progress)
         self._tell("pull", ref)
         return image
+
+    def push(
+        self,
+        ref: str,
+        target: str = "",
+        *,
+        access: Access | None = None,
+        format: str = "",  # noqa: A002 - the option's name
+        compression: str = "",
+        progress: Progress | None = None,
+    ) -> Pushed:
+        """Push an image to the registry of its name, or of `target`.
+
+        `format` is oci or v2s2, `compression` gzip or zstd; by default all stays as it is, but
+        that layers without compression get gzip. Raises RegistryError, or what `get` raises.
+        """
+        from rootless.images.access import Access
+        from rootless.images.pushing import push
+
+        pushed = push(self, ref, target, access or Access(), format, compression, progress)
+        self._tell("push", ref)
+        return pushed
 
     def tag(self, source: str, target: str) -> None:
         """Give the image `source` the further name `target`, taken from whoever had it.

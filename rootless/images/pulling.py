@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from functools import partial
 
 from rootless.errors import NotFound, UsageError
 from rootless.images.collection import PULL_POLICIES, runs
 from rootless.images.entries import entry_for
-from rootless.images.intake import PARALLEL, Intake
+from rootless.images.intake import Intake
+from rootless.images.parallel import in_parallel
 from rootless.images.progress import Silent
 from rootless.oci import models, platform, reference
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError, RegistryError
 from rootless.oci.http import Client, HttpError, Response
 from rootless.oci.layout import MAX_DEPTH, MAX_JSON
-from rootless.oci.registry import Fetched, Repository
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from rootless.images.access import Access
     from rootless.images.collection import Images
     from rootless.images.image import Image
     from rootless.images.progress import Progress
     from rootless.oci.platform import Platform
     from rootless.oci.reference import Reference
+    from rootless.oci.registry import Fetched, Repository
 
 
 def pull(
@@ -35,7 +35,7 @@ def pull(
     ref: str,
     wanted: str,
     policy: str,
-    tls_verify: bool,
+    access: Access,
     progress: Progress | None,
 ) -> Image:
     """Pull `ref`; see Images.pull."""
@@ -43,7 +43,7 @@ def pull(
         raise UsageError(f"unknown pull policy {policy!r}", "one of " + ", ".join(PULL_POLICIES))
     name = _name(ref)
     asked = platform.parse(wanted) if wanted else None
-    repository = Repository(name, tls_verify=tls_verify)
+    repository = access.repository(name)
     if policy != "always":
         local = _local(images, ref, repository, policy)
         if local is not None and (policy == "never" or runs(local, wanted)):
@@ -78,10 +78,6 @@ def _local(images: Images, ref: str, repository: Repository, policy: str) -> Ima
     except RegistryError:
         return image  # as podman: what cannot be asked has nothing newer
     return image if newest in (*image.digests, image.manifest_digest) else None
-
-
-GRACE = 1.0
-"""Seconds that cancelled transfers get to end by themselves."""
 
 
 class Pull:
@@ -165,7 +161,7 @@ class Pull:
                 missing.append(layer)
         if not missing:
             return
-        _in_parallel([partial(self._fetch, layer) for layer in missing], self._cancel)
+        in_parallel([partial(self._fetch, layer) for layer in missing], self._cancel)
 
     def _cancel(self) -> None:
         """End the transfers of other threads: none of them shall keep Control-C waiting."""
@@ -209,56 +205,6 @@ class Pull:
                 self._transfers.discard(response)
             self._progress.end(digest, "pulled")
         self._intake.take(blob, layer)
-
-
-def _in_parallel(jobs: list[Callable[[], None]], cancel: Callable[[], None]) -> None:
-    """Run `jobs` a few at a time; raise the first error, after the others were cancelled.
-
-    The threads are daemons and are not waited for in vain: one may be in a system call that only
-    the time limit of its connection ends, and neither Control-C nor an error shall wait for that.
-    """
-    left = list(reversed(jobs))
-    results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-
-    def work() -> None:
-        while left:
-            try:
-                job = left.pop()
-            except IndexError:
-                return  # another thread was faster
-            try:
-                job()
-            except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
-                results.put(error)
-                return
-            results.put(None)
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in jobs[:PARALLEL]]
-    try:
-        for thread in threads:
-            thread.start()
-        for _ in jobs:
-            error = _next(results)
-            if error is not None:
-                raise error
-    except BaseException:
-        left.clear()
-        cancel()
-        for thread in threads:
-            if thread.ident is not None:  # it was started
-                thread.join(GRACE)
-        raise
-    for thread in threads:
-        thread.join()
-
-
-def _next(results: queue.SimpleQueue[BaseException | None]) -> BaseException | None:
-    """Wait for a result, and see a signal that came just before the wait began: no call does."""
-    while True:
-        try:
-            return results.get(timeout=0.5)
-        except queue.Empty:
-            pass
 
 
 def _platforms(index: models.Index) -> Iterator[str]:

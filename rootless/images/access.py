@@ -1,0 +1,36 @@
+"""How a registry is reached for one command: its options, the user's files, the system's."""
+
+from __future__ import annotations
+
+from rootless.oci import certificates, credentials
+from rootless.oci.registry import Repository
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.oci.reference import Reference
+
+
+class Access:
+    """The options that commands which speak to registries have in common."""
+
+    def __init__(
+        self, *, tls_verify: bool = True, creds: str = "", authfile: str = "", cert_dir: str = ""
+    ) -> None:
+        self.tls_verify = tls_verify
+        self.creds = creds
+        """USER[:PASSWORD]; empty for what the files say."""
+        self.authfile = authfile
+        self.cert_dir = cert_dir
+
+    def repository(self, name: Reference) -> Repository:
+        """Return the repository of `name`. Raises RegistryError for files that are damaged."""
+        if self.creds:
+            known: credentials.Credentials | None = credentials.parse(self.creds)
+        else:
+            known = credentials.find(name.domain, name.path, self.authfile)
+        return Repository(
+            name,
+            tls_verify=self.tls_verify,
+            credentials=known,
+            certificates=certificates.find(name.domain, self.cert_dir),
+        )

@@ -1,0 +1,65 @@
+"""Several transfers at once; the first error wins, and nobody is waited for in vain."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+from rootless.images.intake import PARALLEL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GRACE = 1.0
+"""Seconds that cancelled transfers get to end by themselves."""
+
+
+def in_parallel(jobs: list[Callable[[], None]], cancel: Callable[[], None]) -> None:
+    """Run `jobs` a few at a time; raise the first error, after the others were cancelled.
+
+    The threads are daemons and are not waited for in vain: one may be in a system call that only
+    the time limit of its connection ends, and neither Control-C nor an error shall wait for that.
+    """
+    left = list(reversed(jobs))
+    results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        while left:
+            try:
+                job = left.pop()
+            except IndexError:
+                return  # another thread was faster
+            try:
+                job()
+            except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+                results.put(error)
+                return
+            results.put(None)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in jobs[:PARALLEL]]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in jobs:
+            error = _next(results)
+            if error is not None:
+                raise error
+    except BaseException:
+        left.clear()
+        cancel()
+        for thread in threads:
+            if thread.ident is not None:  # it was started
+                thread.join(GRACE)
+        raise
+    for thread in threads:
+        thread.join()
+
+
+def _next(results: queue.SimpleQueue[BaseException | None]) -> BaseException | None:
+    """Wait for a result, and see a signal that came just before the wait began: no call does."""
+    while True:
+        try:
+            return results.get(timeout=0.5)
+        except queue.Empty:
+            pass
