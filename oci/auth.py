@@ -76,7 +76,9 @@ class Authority:
         if scheme != "https" and (tls or scheme != "http"):
             raise RegistryError(f"{self._host} gives its tokens at a place without TLS")
         query = [(key, fields[key]) for key in ("service",) if key in fields]
-        query += [("scope", scope) for scope in (scopes or fields.get("scope", "")).split()]
+        asked = scopes.split()
+        named = fields.get("scope", "").split() or asked[:1]  # it knows best how to name us
+        query += [("scope", scope) for scope in (*named, *asked[1:])]
         with self._ask(realm, query) as response:
             if response.status in (400, 401, 403):
                 raise Denied("it gives no token for that")

@@ -199,21 +199,28 @@ class Blob:
         self.path = path
         self.verified = not expected.startswith("sha512:")
         """Whether `digest` will be the sha256 of what followers read."""
-        self.size = 0
         self.digest = ""
-        self._expected = expected
+        self.expected = expected
+        """Its digest, as promised; empty for none."""
         self._promised = size
-        self._hasher = Hasher(expected.partition(":")[0] or "sha256")
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        self._reset()
+        self._fd = self._open(path)
         self._grown = threading.Condition()
         self._ended = self._failed = False
+
+    def _reset(self) -> None:
+        self.size = 0
+        self._hasher = Hasher(self.expected.partition(":")[0] or "sha256")
+
+    def _open(self, path: str) -> int:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
     def write(self, data: bytes | memoryview) -> None:
         """Append `data`."""
         if self._failed:
-            raise DigestError(f"blob {self._expected} was given up")
+            raise DigestError(f"blob {self.expected} was given up")
         if 0 <= self._promised < self.size + len(data):
-            raise DigestError(f"blob {self._expected} is larger than its {self._promised} bytes")
+            raise DigestError(f"blob {self.expected} is larger than its {self._promised} bytes")
         self._hasher.update(data)
         view = memoryview(data)
         while view:
@@ -230,9 +237,9 @@ class Blob:
         self.digest = self._hasher.digest
         problem = ""
         if 0 <= self._promised != self.size:
-            problem = f"blob {self._expected} has {self.size} bytes, not {self._promised}"
-        elif self._expected and self.digest != self._expected:
-            problem = f"blob {self._expected} has the digest {self.digest}"
+            problem = f"blob {self.expected} has {self.size} bytes, not {self._promised}"
+        elif self.expected and self.digest != self.expected:
+            problem = f"blob {self.expected} has the digest {self.digest}"
         self._end(failed=bool(problem))
         if problem:
             hint = "the file or the transfer is damaged; nothing of it was kept"
@@ -266,7 +273,7 @@ class Blob:
             while self.size <= offset and not (self._ended or self._failed):
                 self._grown.wait()
             if self._failed:
-                raise DigestError(f"blob {self._expected or self.path} is incomplete")
+                raise DigestError(f"blob {self.expected or self.path} is incomplete")
             return self.size - offset
 
     def follow(self) -> Follower:
@@ -293,7 +300,7 @@ class Stored(Blob):
             self.size = os.stat(path).st_size
         except OSError as error:
             raise ImageError(f"cannot read blob {digest}: {error.strerror}") from error
-        self.digest = self._expected = digest
+        self.digest = self.expected = digest
         self._grown = threading.Condition()
         self._ended, self._failed = True, False
 

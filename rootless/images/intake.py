@@ -19,6 +19,7 @@ from rootless.errors import StoreError
 from rootless.images import trust
 from rootless.images.entries import named
 from rootless.images.foreman import Foreman
+from rootless.images.partial import InUse, PartialBlob
 from rootless.oci.blobs import (
     Blob,
     Stored,
@@ -188,6 +189,11 @@ class Intake:
             if not layer.finished:
                 with contextlib.suppress(Exception):
                     layer.finish()
+        for blob in self._open:
+            if isinstance(blob, PartialBlob):
+                if blob.digest and self.layout.has(blob.digest):
+                    blob.discard()  # somebody else has brought it
+                blob.release()
 
     # -- bringing in -----------------------------------------------------------------------
 
@@ -195,6 +201,16 @@ class Intake:
         """Begin a blob. `take` must be called with it when it is finished."""
         with self._lock:
             blob = Blob(self._work.new(), expected=expected, size=size)
+            self._open.append(blob)
+        return blob
+
+    def partial(self, digest: str, size: int) -> Blob:
+        """Begin a blob that a later command may go on with, or go on with one."""
+        try:
+            blob = PartialBlob(self.paths.images, digest, size)
+        except InUse:  # by another pull at the same time
+            return self.blob(expected=digest, size=size)
+        with self._lock:
             self._open.append(blob)
         return blob
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from functools import partial
 
@@ -10,10 +11,10 @@ from rootless.images.collection import PULL_POLICIES, runs
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.images.parallel import in_parallel
+from rootless.images.partial import PartialBlob, sweep
 from rootless.images.progress import Silent
 from rootless.oci import models, platform, reference
-from rootless.oci.digest import CHUNK
-from rootless.oci.errors import ImageError, RegistryError
+from rootless.oci.errors import DigestError, ImageError, RegistryError
 from rootless.oci.http import Client, HttpError, Response
 from rootless.oci.layout import MAX_DEPTH, MAX_JSON
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rootless.images.collection import Images
     from rootless.images.image import Image
     from rootless.images.progress import Progress
+    from rootless.oci.blobs import Blob
     from rootless.oci.platform import Platform
     from rootless.oci.reference import Reference
     from rootless.oci.registry import Fetched, Repository
@@ -49,6 +51,7 @@ def pull(
         if local is not None and (policy == "never" or runs(local, wanted)):
             return local
     with Intake(images.paths, images) as intake:
+        sweep(images.paths.images)
         Pull(intake, repository, progress or Silent()).run(asked)
     return images.get(str(name))
 
@@ -78,6 +81,12 @@ def _local(images: Images, ref: str, repository: Repository, policy: str) -> Ima
     except RegistryError:
         return image  # as podman: what cannot be asked has nothing newer
     return image if newest in (*image.digests, image.manifest_digest) else None
+
+
+_PIECE = 1 << 17
+"""Bytes that are taken at once; a pull that is killed loses as much of each layer at most."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Pull:
@@ -170,41 +179,75 @@ class Pull:
             response.abort()
 
     def _fetch(self, descriptor: models.Descriptor, *, unpack: bool = True) -> None:
-        """Bring a blob in; a transfer that breaks off is begun again a few times."""
-        for attempt in range(1, Client.attempts + 1):
+        """Bring a blob in; a transfer that breaks off goes on, a few times without progress."""
+        digest, size = descriptor.digest, descriptor.size
+        tries, reached = 0, -1
+        while True:
+            if unpack:
+                blob = self._intake.partial(digest, size)
+            else:
+                blob = self._intake.blob(expected=digest, size=size)
             try:
-                self._fetch_once(descriptor, unpack)
+                self._fetch_into(blob, descriptor, unpack=unpack)
                 return
             except HttpError as error:
-                if attempt == Client.attempts or not error.temporary:
+                tries = 1 if blob.size > reached else tries + 1
+                reached = max(reached, blob.size)
+                if tries == Client.attempts or not error.temporary:
                     raise
-                time.sleep(Client.pause * 2 ** (attempt - 1))
+                time.sleep(Client.pause * 2 ** (tries - 1))
+            except DigestError:
+                if not (isinstance(blob, PartialBlob) and blob.start and blob.digest):
+                    raise
+                # It is complete, but what was there from an earlier time was bad.
 
-    def _fetch_once(self, descriptor: models.Descriptor, unpack: bool) -> None:
+    def _fetch_into(self, blob: Blob, descriptor: models.Descriptor, *, unpack: bool) -> None:
+        """Bring a blob in, or the rest of it. Raises HttpError, DigestError and others."""
         digest, size = descriptor.digest, descriptor.size
-        with self._repository.blob(digest) as response:
-            if response.length not in (-1, size):
-                raise RegistryError(
-                    f"blob {digest} has {response.length} bytes at the registry, not {size}"
-                )
-            blob = self._intake.blob(expected=digest, size=size)
-            layer = None
-            self._transfers.add(response)
-            self._progress.begin(digest, f"layer {digest[7:19]}", size)
-            try:
-                layer = self._intake.unpack(blob) if unpack else None
-                for data in iter(lambda: response.read(CHUNK), b""):
-                    blob.write(data)
-                    self._progress.advance(digest, len(data))
-                blob.finish()
-            except BaseException:
-                blob.abandon()
-                self._intake.forget(layer)
-                raise
-            finally:
-                self._transfers.discard(response)
-            self._progress.end(digest, "pulled")
+        layer = None
+        self._progress.begin(digest, f"layer {digest[7:19]}", size)
+        try:
+            response = self._rest(blob, descriptor) if blob.size < size else None
+            self._progress.advance(digest, blob.size)
+            layer = self._intake.unpack(blob) if unpack else None
+            if response is not None:
+                with response:
+                    self._receive(blob, response)
+            blob.finish()
+        except BaseException as error:
+            blob.abandon()
+            self._intake.forget(layer)
+            if isinstance(blob, PartialBlob):
+                full = isinstance(error, OSError) and error.errno in _FULL
+                blob.discard() if full else blob.release()
+            raise
+        self._progress.end(digest, "pulled")
         self._intake.take(blob, layer)
+
+    def _rest(self, blob: Blob, descriptor: models.Descriptor) -> Response:
+        """Ask for what is missing of a blob. Raises RegistryError, HttpError."""
+        digest, size = descriptor.digest, descriptor.size
+        response = self._repository.blob(digest, blob.size)
+        if isinstance(blob, PartialBlob) and response.status == 200:
+            blob.begin_anew()  # a registry that knows no ranges
+        said = response.headers.get("Content-Range", "")
+        if response.status == 206 and not said.startswith(f"bytes {blob.size}-"):
+            response.close()
+            raise RegistryError(f"blob {digest}: the registry sends another part than asked for")
+        if response.length not in (-1, size - blob.size):
+            response.close()
+            there = blob.size + response.length
+            raise RegistryError(f"blob {digest} has {there} bytes at the registry, not {size}")
+        return response
+
+    def _receive(self, blob: Blob, response: Response) -> None:
+        self._transfers.add(response)
+        try:
+            for data in iter(lambda: response.read(_PIECE), b""):
+                blob.write(data)
+                self._progress.advance(blob.expected, len(data))
+        finally:
+            self._transfers.discard(response)
 
 
 def _platforms(index: models.Index) -> Iterator[str]:
