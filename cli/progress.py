@@ -1,4 +1,4 @@
-"""Progress of transfers: on a terminal only, and to standard error only."""
+"""Progress of transfers, to standard error: bars on a terminal, a line for each piece in a pipe."""
 
 from __future__ import annotations
 
@@ -20,16 +20,34 @@ PAUSE = 0.1
 
 
 @contextmanager
-def shown(*, quiet: bool = False) -> Iterator[Progress | None]:
-    """Draw the progress of the body, if somebody is there to see it."""
+def shown(*, quiet: bool = False, lines: bool = False) -> Iterator[Progress | None]:
+    """Show the progress of the body; without a terminal only where `lines` are wanted."""
     if quiet or not sys.stderr.isatty():
-        yield None
+        yield Lines() if lines and not quiet else None
         return
     bars = Bars()
     try:
         yield bars
     finally:
         bars.close()
+
+
+class Lines:
+    """A line for each piece of work that is done."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def begin(self, key: str, what: str, total: int) -> None:
+        """Remember what it is."""
+        self._names[key] = what
+
+    def advance(self, key: str, count: int) -> None:
+        """Say nothing."""
+
+    def end(self, key: str, result: str) -> None:
+        """Say what came of it."""
+        print(f"{self._names[key]}: {result}", file=sys.stderr, flush=True)
 
 
 class Bars:
@@ -46,9 +64,12 @@ class Bars:
         self._drawn = 0.0
 
     def begin(self, key: str, what: str, total: int) -> None:
-        """Add a bar."""
+        """Add a bar, or begin one anew."""
         size = float(total) if total >= 0 else None
         with self._lock:
+            if key in self._tasks:
+                self._drawing().reset(self._tasks[key], total=size)
+                return
             self._tasks[key] = self._drawing().add_task(what, total=size, result="")
 
     def advance(self, key: str, count: int) -> None:
@@ -85,6 +106,7 @@ class Bars:
                 progress.TextColumn("{task.description}"),
                 progress.BarColumn(bar_width=30),
                 progress.DownloadColumn(),
+                progress.TransferSpeedColumn(),
                 progress.TextColumn("{task.fields[result]}"),
                 console=Console(stderr=True),
                 auto_refresh=False,

@@ -31,7 +31,7 @@ def login(
     tls_verify: opt.TlsVerify = True,
     verbose: opt.VerboseLogin = False,
 ) -> int:
-    """Keep a user name and a password for a registry, after trying them.
+    """Keep a name and a password for a registry, if it takes them.
 
     They are kept in ~/.config/containers/auth.json, for podman and skopeo as well, or by the
     credential helper that the file names. Those of ~/.docker/config.json are found, too.

@@ -41,7 +41,7 @@ def pull(
     store = engine.images
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     for name in images:
-        with shown(quiet=quiet) as progress:
+        with shown(quiet=quiet, lines=True) as progress:
             image = store.pull(
                 name, platform=platform, policy=policy, access=access, progress=progress
             )
@@ -77,7 +77,7 @@ def push(
     from rootless.images.access import Access
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    with shown(quiet=quiet) as progress:
+    with shown(quiet=quiet, lines=True) as progress:
         pushed = engine.images.push(
             image,
             destination.removeprefix("docker://"),

@@ -86,6 +86,9 @@ def _local(images: Images, ref: str, repository: Repository, policy: str) -> Ima
 _PIECE = 1 << 17
 """Bytes that are taken at once; a pull that is killed loses as much of each layer at most."""
 
+_MOST_CUTS = 100
+"""Interruptions of one blob that are taken, even if it gets on each time."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -182,7 +185,7 @@ class Pull:
         """Bring a blob in; a transfer that breaks off goes on, a few times without progress."""
         digest, size = descriptor.digest, descriptor.size
         tries, reached = 0, -1
-        while True:
+        for cut in range(1, _MOST_CUTS + 1):
             if unpack:
                 blob = self._intake.partial(digest, size)
             else:
@@ -193,7 +196,7 @@ class Pull:
             except HttpError as error:
                 tries = 1 if blob.size > reached else tries + 1
                 reached = max(reached, blob.size)
-                if tries == Client.attempts or not error.temporary:
+                if tries == Client.attempts or cut == _MOST_CUTS or not error.temporary:
                     raise
                 time.sleep(Client.pause * 2 ** (tries - 1))
             except DigestError:

@@ -7,10 +7,13 @@ compressed on the way, and then the manifest is another.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import partial
 
 from rootless.errors import UsageError
+from rootless.images.collection import grouped
+from rootless.images.image import Image
 from rootless.images.parallel import in_parallel
 from rootless.images.progress import Silent
 from rootless.oci import jsonio, layout, models, reference
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
 
     from rootless.images.access import Access
     from rootless.images.collection import Images
-    from rootless.images.image import Image
     from rootless.images.progress import Progress
     from rootless.oci.reference import Reference
     from rootless.oci.registry import Repository
@@ -224,12 +226,11 @@ def _read(path: str) -> bytes:
 def _origins(images: Images, name: Reference) -> dict[str, str]:
     """Return layer -> another repository of the registry that had it when we last heard of it."""
     found: dict[str, str] = {}
-    for image in images.list():
-        for known in image.names:
-            if not reference.is_valid(known):
-                continue
-            parsed = reference.parse(known)
-            if parsed.domain == name.domain and parsed.path != name.path:
-                digests = (str(layer["digest"]) for layer in image.manifest["layers"])
-                found |= dict.fromkeys(digests, parsed.path)
+    for names, entry in grouped(layout.Layout(images.paths.images).index()["manifests"]):
+        known = [reference.parse(one) for one in names if reference.is_valid(one)]
+        paths = [one.path for one in known if one.domain == name.domain and one.path != name.path]
+        if paths:
+            with contextlib.suppress(ImageError):  # a damaged neighbour does not matter here
+                for layer in Image(images.paths, entry, names).manifest["layers"]:
+                    found[str(layer["digest"])] = paths[0]
     return found
