@@ -59,7 +59,7 @@ def busybox() -> Path:
         with scratch() as directory:
             image = _image_of(busybox_tree(), directory)
             run("umoci", "config", "--image", image, "--config.cmd", "sh")
-            _docker_archive(f"oci:{image}", archive, "busybox:latest")
+            docker_archive(f"oci:{image}", archive, "busybox:latest")
     return archive
 
 
@@ -71,7 +71,7 @@ def many(count: int) -> list[Path]:
             image = _image_of(busybox_tree() / "etc", directory)
             for number, archive in enumerate(archives):
                 run("umoci", "config", "--image", image, "--config.label", f"number={number}")
-                _docker_archive(f"oci:{image}", archive, f"many-{number}:latest")
+                docker_archive(f"oci:{image}", archive, f"many-{number}:latest")
     return archives
 
 
@@ -85,7 +85,7 @@ def debian() -> Path:
             run("mmdebstrap", "--mode=unshare", "--variant=minbase", "bookworm", tree)
             image = _image_of(None, directory)
             run("umoci", "raw", "add-layer", "--image", image, tree)
-            _docker_archive(f"oci:{image}", archive, "debian:bench")
+            docker_archive(f"oci:{image}", archive, "debian:bench")
     return archive
 
 
@@ -100,7 +100,8 @@ def _image_of(tree: Path | None, directory: str) -> str:
     return f"{layout}:1"
 
 
-def _docker_archive(source: str, archive: Path, name: str) -> None:
+def docker_archive(source: str, archive: Path, name: str) -> None:
+    """Write an image of `source` to a docker archive."""
     new = f"{archive}.{os.getpid()}"
     run("skopeo", "copy", "-q", "--insecure-policy", source, f"docker-archive:{new}:{name}")
     os.rename(new, archive)

@@ -23,6 +23,7 @@ from pathlib import Path
 import images
 import network
 import peers
+import registry
 
 Work = Callable[[], object]
 Result = tuple[float, float, str]
@@ -234,6 +235,37 @@ class Bench:
         ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
         return ours, theirs, f"{os.path.getsize(archive) >> 20} MiB"
 
+    def pull(self, name: str) -> Result:
+        """Pull and unpack, into new stores; what is deleted comes after all (see load)."""
+        runtime = self.theirs.command[-2:]
+        fresh = [Bench(self.work / f"pull-{number}") for number in range(4)]
+        for bench in fresh:
+            bench.theirs.command += runtime
+        server = registry.Registry(self.work)
+        try:
+            return registry.pull([one.engines for one in fresh], f"{server.address}/{name}")
+        finally:
+            server.close()
+            for bench in fresh:
+                bench.close()
+
+    def push(self) -> Result:
+        """Push Debian, which is compressed for it, each time to another repository."""
+        server = registry.Registry(self.work)
+        count = iter(range(1000))
+
+        def work(engine: peers.Engine) -> Work:
+            line = ("push", "-q", "--tls-verify=false", "debian:bench")
+            return lambda: engine(*line, f"{server.address}/r{next(count)}/{engine.name[:4]}:1")
+
+        try:
+            for engine in self.engines:
+                engine("load", "--input", str(images.debian()))
+            ours, theirs = in_turn(3, *(work(engine) for engine in self.engines))
+            return ours, theirs, ""
+        finally:
+            server.close()
+
     def both(self, rounds: int, *words: str) -> Result:
         """Time the same words with both engines."""
         ours, theirs = in_turn(
@@ -270,6 +302,9 @@ ROWS: dict[str, tuple[Callable[[Bench], Result], str, float]] = {
     "running": (Bench.running, "ps with 300 running containers", 1.0),
     "logs": (Bench.logs, "400 MB to the log", 1.0),
     "load": (Bench.load, "load and unpack of Debian", 0.5),
+    "pull": (lambda bench: bench.pull("debian:bench"), "pull and unpack of Debian", 0.3),
+    "pull10": (lambda bench: bench.pull("ten:bench"), "the same in ten layers", 0.3),
+    "push": (Bench.push, "push of Debian", 0.5),
     "run-net": (Bench.run_networked, "run --rm busybox true, default network", 0.33),
     "uplink": (Bench.uplink, "idle networked supervisor, MB", 5.5),
     "out": (lambda bench: bench.network(network.out(1)), "TCP out, ms/GB, and slirp4netns", 0.5),
