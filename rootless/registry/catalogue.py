@@ -150,6 +150,14 @@ class Catalogue:
         repository = self.repositories.get(name)
         for entry in repository.entries if repository else ():
             yield from sources(entry)
+        yield from self._children(name)
+
+    def is_part(self, name: str, digest: str) -> bool:
+        """Whether a repository has a manifest behind an index."""
+        return digest in self._children(name)
+
+    def _children(self, name: str) -> Iterator[str]:
+        repository = self.repositories.get(name)
         for entry in repository.entries if repository else ():
             yield from self._below(str(entry["digest"]), MAX_DEPTH)
 

@@ -72,9 +72,9 @@ class Directory(Shelf):
         with locked(self.path):
             index = self.layout.index()
             gone = [e for e in index["manifests"] if e["digest"] == digest and _is_in(e, name)]
+            if self.catalogue().is_part(name, digest):
+                raise refusal.denied(f"an index needs {digest}: delete that first")
             if not gone:
-                if self.catalogue().has(name, digest):
-                    raise refusal.denied(f"an index needs {digest}: delete that first")
                 raise refusal.unknown_manifest(name, digest)
             rest = [entry for entry in index["manifests"] if entry not in gone]
             doomed, needed = self._needed(gone), self._needed(rest)

@@ -97,8 +97,10 @@ class Server:
 
     def _accept(self) -> None:
         """Take a connection, when there is a thread for it."""
-        while not self._free.acquire(timeout=0.2):
+        while not self._free.acquire(blocking=False):
             self._close_idlest()
+            if self._free.acquire(timeout=0.2):
+                break
             if self._ending:
                 return
         try:

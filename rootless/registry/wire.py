@@ -39,7 +39,7 @@ SLOWEST = 1 << 10
 """Bytes a second below which a body is given up, judged over IDLE_TIME."""
 
 PIECE = 256 << 10
-MAX_DRAINED = 1 << 20
+MAX_DRAINED = 8 << 20
 """Bytes of an unwanted body that are read so that the answer arrives; longer ones end it."""
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -92,6 +92,9 @@ class Stream:
     def head(self) -> bytes:
         """The head of a request, without the empty line. Raises Gone, Refusal for a long one."""
         deadline = time.monotonic() + HEAD_TIME
+        if self._buffer and not self._buffer[:1].isalpha():
+            # Clients try TLS first, and go on without it only when they are answered.
+            raise bad_request("this is no HTTP: TLS is not spoken here")
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
             if len(self._buffer) > MAX_HEAD:
                 raise Refusal(431, "UNSUPPORTED", "the head of the request is too long")
