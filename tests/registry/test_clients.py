@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -63,6 +64,7 @@ def test_podman_pushes_and_pulls(served: Registry, podman: Podman, busybox_archi
 
 @pytest.mark.needs("skopeo")
 def test_a_colleague_pulls_and_runs(busybox: Store, other: Store, own_busybox: Registry) -> None:
+    busybox.ok("tag", "busybox", "docker.io/library/busybox")
     for name in ("busybox", "library/busybox", "docker.io/library/busybox"):
         other.ok("pull", "-q", "--tls-verify=false", f"{own_busybox.address}/{name}")
     name = f"{own_busybox.address}/busybox"
@@ -130,7 +132,7 @@ def test_own_images_come_first_and_pushes_stay_below_localhost(
 
 def test_a_deleted_image_goes_with_its_layers(own: Registry) -> None:
     pushed = own.image("tools", "1")
-    assert own.store("run", "--rm", "--network", "none", "localhost/tools:1").returncode == 127
+    assert own.store("run", "--rm", "--network", "none", "localhost/tools:1").returncode == 126
     assert os.listdir(f"{own.store.root}/layers") != []
     assert own("DELETE", f"tools/manifests/{pushed}").status == 202
     assert own.store.ok("images", "-aq") == ""
@@ -280,7 +282,8 @@ def test_tls(
     assert "layers" in json.loads(inspected)
     registry.store.ok("pull", "-q", "--tls-verify=false", f"{registry.address}/x:1")
     # Who speaks no TLS, or nothing at all, is in nobody's way.
-    assert b"HTTP/1.1 200" not in registry.raw(b"GET /v2/ HTTP/1.1\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        assert b"HTTP/1.1 200" not in registry.raw(b"GET /v2/ HTTP/1.1\r\n\r\n")
     assert registry.stop() == 0
 
 

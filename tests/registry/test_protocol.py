@@ -461,7 +461,7 @@ def test_other_methods_and_paths(served: Registry) -> None:
         ("POST", f"x/blobs/{ABSENT}"),
         ("GET", "x/blobs/uploads/"),
         ("BREW", "x/manifests/1"),
-        ("__INIT__", "x/manifests/1"),
+        ("GET__X", "x/manifests/1"),
     ):
         reply = served(method, path, b"")
         assert (reply.status, reply.code) in ((405, "UNSUPPORTED"), (404, "NAME_UNKNOWN")), path
