@@ -63,11 +63,15 @@ class Server:
         self._listener = _listen(*address)
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
 
-    def run(self) -> None:
-        """Serve until SIGINT or SIGTERM; a second one ends the process as usual."""
+    def run(self, ready: Callable[[], None]) -> None:
+        """Serve until SIGINT or SIGTERM; a second one ends the process as usual.
+
+        `ready` is called when a signal would end it as it should.
+        """
         before = {n: signal.signal(n, self._stop) for n in (signal.SIGINT, signal.SIGTERM)}
         self._before = before
         try:
+            ready()
             self._accept_all()
         finally:
             self._listener.close()

@@ -58,8 +58,7 @@ def serve(
             scheme = "https" if options.tls else "http"
             shown = f"[{host}]" if ":" in host else host
             what = options.storage or f"the images of {paths.root}"
-            say(f"Serving {what} at {scheme}://{shown}:{port}")
-            server.run()
+            server.run(lambda: say(f"Serving {what} at {scheme}://{shown}:{port}"))
 
 
 def _shelf(paths: Paths, storage: str) -> Shelf:
