@@ -101,6 +101,10 @@ GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
         "Work with the networks of containers.",
         {"capture": Entry("capture", "network", "capture", CONTAINERS)},
     ),
+    "registry": (
+        "Be a registry.",
+        {"serve": Entry("serve", "registry", "serve", IMAGES)},
+    ),
     "system": (
         "Work with the store and the machine.",
         {

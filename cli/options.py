@@ -206,6 +206,23 @@ PullPlatform = Annotated[
     str, option("--platform", metavar="OS/ARCH", about="Of an image for many machines.")
 ]
 
+# ---- registry -------------------------------------------------------------------------------
+Listen = Annotated[
+    str, option("--listen", metavar="ADDR:PORT", about="Where to listen. (127.0.0.1:5000)")
+]
+TlsCert = Annotated[
+    str, option("--tls-cert", metavar="FILE", about="Speak TLS with this certificate.")
+]
+TlsKey = Annotated[
+    str, option("--tls-key", metavar="FILE", about="Its key, if it is in another file.")
+]
+HtpasswdFile = Annotated[
+    str, option("--htpasswd", metavar="FILE", about="Users and their bcrypt hashes: htpasswd -B.")
+]
+RegistryStorage = Annotated[
+    str, option("--storage", metavar="DIR", about="An image layout, instead of your images.")
+]
+
 # ---- start, kill, rm, exec, logs, inspect, ... ----------------------------------------------
 Attach = Annotated[
     bool, option("--attach", "-a", about="Show its output, wait, and end as it ends.")

@@ -42,6 +42,7 @@ _events: dict[str, Any] = {'--filter': ('filter', 2), '--format': ('format', 1),
 _doctor: dict[str, Any] = {'--json': ('json', 0)}
 _info: dict[str, Any] = {'--format': ('format', 1), '-f': ('format', 1)}
 _inspect_container: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0), '--size': ('size', 0), '-f': ('format', 1), '-l': ('latest', 0), '-s': ('size', 0)}
+_serve: dict[str, Any] = {'--htpasswd': ('htpasswd', 1), '--listen': ('listen', 1), '--storage': ('storage', 1), '--tls-cert': ('tls_cert', 1), '--tls-key': ('tls_key', 1)}
 _check: dict[str, Any] = {'--force': ('force', 0), '--quick': ('quick', 0), '--repair': ('repair', 0), '-f': ('force', 0), '-q': ('quick', 0), '-r': ('repair', 0)}
 _df: dict[str, Any] = {'--format': ('format', 1), '--verbose': ('verbose', 0), '-v': ('verbose', 0)}
 _reset: dict[str, Any] = {'--force': ('force', 0), '-f': ('force', 0)}
@@ -116,6 +117,9 @@ GROUPS: dict[str, Any] = {
     },
     'network': {
         'capture': ('rootless.cli.commands.network', 'capture', {}, (('container', 0), ('file', 0)), True),
+    },
+    'registry': {
+        'serve': ('rootless.cli.commands.registry', 'serve', _serve, (), True),
     },
     'system': {
         'check': ('rootless.cli.commands.system', 'check', _check, (), True),

@@ -79,6 +79,8 @@ COMMANDS: dict[str, Any] = {
     'healthcheck run': ('Run the health check of a container now', {}, ('CONTAINER',)),
     'network': ('Work with the networks of containers.', {}, ()),
     'network capture': ("Write what crosses a container's link to a pcap file", {}, ('CONTAINER', 'FILE')),
+    'registry': ('Be a registry.', {}, ()),
+    'registry serve': ('Be a private registry, for pulls and pushes', {'--listen': 'Where to listen. (127.0.0.1:5000)', '--tls-cert': 'Speak TLS with this certificate.', '--tls-key': 'Its key, if it is in another file.', '--htpasswd': 'Users and their bcrypt hashes: htpasswd -B.', '--storage': 'An image layout, instead of your images.'}, ()),
     'system': ('Work with the store and the machine.', {}, ()),
     'system check': ('Look whether the store is whole', {'--force': 'Mend all, even if an image or a container goes.', '-f': 'Mend all, even if an image or a container goes.', '--quick': 'Do not read the contents of blobs.', '-q': 'Do not read the contents of blobs.', '--repair': 'Mend what costs nothing.', '-r': 'Mend what costs nothing.'}, ()),
     'system df': ('Show how much images, containers and volumes take', {'--format': 'json, a Go template, or `table TEMPLATE`.', '--verbose': 'Each thing by itself.', '-v': 'Each thing by itself.'}, ()),

@@ -1,0 +1,238 @@
+"""The user's own store as a registry's storage: its images are served, and what is pushed is one.
+
+What is asked for is looked up as `names.places` says. A push of `tools:1` makes the image
+`localhost/tools:1`, and no push makes or moves a name of another domain: else whoever may push
+could put an image of his own in the place of docker.io's. For the same reason only names under
+localhost/ can be deleted. Only images are taken, because every entry of the store is one; layers
+are unpacked, and so checked against the configuration, when a container first needs them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from rootless.images.entries import entry_for, named, renamed, unnamed
+from rootless.oci import models, platform, reference
+from rootless.oci.blobs import locked, write_index
+from rootless.oci.digest import Digest
+from rootless.oci.errors import ImageError
+from rootless.oci.layout import MAX_JSON, chain_ids, name_of
+from rootless.registry import refusal
+from rootless.registry.catalogue import Manifest, sources
+from rootless.registry.names import LOCAL, places
+from rootless.registry.shelf import PINNED, REPOSITORY, Shelf, missing, repository_of
+from rootless.store import events
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.registry.catalogue import Catalogue
+    from rootless.store.paths import Paths
+
+    Document = dict[str, Any]
+
+MOST_HELD = 1000
+
+_REMOVE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from rootless import Engine
+Engine(sys.argv[2]).images.remove(sys.argv[3:])
+"""
+
+
+class Own(Shelf):
+    """The images of a store."""
+
+    def __init__(self, paths: Paths) -> None:
+        paths.prepare()
+        super().__init__(paths.images)
+        self._paths = paths
+        self._held: dict[tuple[str, str], float] = {}
+        """Repository and digest of manifests that are no images -> since when they wait for an
+        index that names them: attestations, images for other machines. The store has no entry
+        for such; with the index they stay, alone they are dropped with their pins."""
+
+    def _fill(self, fresh: Catalogue, entries: list[Document]) -> None:
+        found = []
+        for entry in entries:
+            if name_of(entry):
+                rank, names, tag = places(reference.full(name_of(entry)))
+                found += [(rank, name, tag, entry) for name in names]
+            elif repository_of(entry):
+                fresh.add(repository_of(entry), "", entry)
+        for _, name, tag, entry in sorted(found, key=lambda one: one[0]):
+            fresh.add(name, tag, entry)
+        for name, digest in list(self._held):
+            fresh.add(name, "", {"digest": digest})
+
+    def _version(self) -> object:
+        return tuple(self._held)
+
+    def expire(self) -> None:
+        """Let go what is held for nobody."""
+        super().expire()
+        for held, since in list(self._held.items()):
+            if since < time.monotonic() - PINNED:
+                self._held.pop(held, None)
+
+    # -- taking in ----------------------------------------------------------------------------
+
+    def _adopt(
+        self, data: bytes, manifest: Manifest, media_type: str
+    ) -> tuple[Document, list[bytes]]:
+        digest = Digest.of(data)
+        if manifest.is_index:
+            self._check_index(data, digest)
+            return {"mediaType": media_type, "digest": digest, "size": len(data)}, [data]
+        parsed = self._checked(data, digest)
+        if not parsed.is_docker:
+            return entry_for(digest, len(data)), [data]
+        converted = models.to_oci(parsed)
+        entry = entry_for(Digest.of(converted), len(converted), [digest])
+        return entry, [data, converted]
+
+    def _check_index(self, data: bytes, digest: str) -> None:
+        """See that an index has an image for this machine: the store could not show it else."""
+        index = models.decode(data, models.Index, f"index {digest}")
+        wanted = platform.host()
+        chosen = models.choose(index.manifests, wanted)
+        if chosen is None:
+            raise ImageError(
+                f"the index has no image for {wanted}, the platform of this store: "
+                "a registry with --storage takes it"
+            )
+        self._checked(self._read(chosen.digest), chosen.digest)
+
+    def _checked(self, data: bytes, digest: str) -> models.Manifest:
+        """The manifest of an image whose configuration fits it. Raises ImageError, Refusal."""
+        parsed = models.decode(data, models.Manifest, f"manifest {digest}")
+        try:
+            parsed.check()
+        except ImageError as error:
+            raise ImageError(f"{error.message}: a registry with --storage takes it") from error
+        config = models.decode(
+            self._read(parsed.config.digest), models.Config, f"configuration of {digest}"
+        )
+        if len(chain_ids(config.rootfs.diff_ids)) != len(parsed.layers):
+            raise ImageError(f"the configuration of {digest} has not one diff id for each layer")
+        return parsed
+
+    def _read(self, digest: str) -> bytes:
+        """A document that was pushed before what names it."""
+        if not self.find(digest):
+            raise missing(digest)
+        with open(self.open(digest), "rb") as file:
+            return file.read(MAX_JSON + 1)
+
+    def _entered(
+        self, entries: list[Document], name: str, tag: str, entry: Document, manifest: Manifest
+    ) -> list[Document]:
+        entry = dict(entry)
+        entry["annotations"] = {**entry.get("annotations", {}), REPOSITORY: name}
+        children = set(manifest.children)
+        # The manifests of an index come before it and without tags; now it names them.
+        rest = [
+            other
+            for other in entries
+            if name_of(other)
+            or repository_of(other) != name
+            or not children.intersection(sources(other))
+        ]
+        if tag:
+            return named(rest, [f"{LOCAL}/{name}:{tag}"], entry)
+        known = any(
+            repository_of(other) == name and other["digest"] == entry["digest"] for other in rest
+        )
+        return rest if known else [*rest, entry]
+
+    def put(self, name: str, tag: str, data: bytes, media_type: str) -> tuple[str, Manifest]:
+        """As Shelf.put, and tell it to who listens to events."""
+        try:
+            digest, manifest = super().put(name, tag, data, media_type)
+        except refusal.Refusal as refused:
+            if tag or refused.code != "MANIFEST_INVALID" or len(self._held) >= MOST_HELD:
+                raise
+            return self._hold(name, data)
+        if tag:
+            full = f"{LOCAL}/{name}:{tag}"
+            known = digest if manifest.is_index else manifest.config
+            events.record(self._paths.root, "image", "tag", known, full)
+        return digest, manifest
+
+    def _hold(self, name: str, data: bytes) -> tuple[str, Manifest]:
+        """Keep a manifest for the index that will name it."""
+        try:
+            manifest = Manifest(data)
+        except ImageError as error:
+            raise refusal.invalid_manifest(error.message) from error
+        self._check_parts([part for part in manifest.parts if part not in manifest.absent])
+        self._publish_bytes(data)
+        digest = Digest.of(data)
+        self._held[name, digest] = time.monotonic()
+        return digest, manifest
+
+    # -- removing -----------------------------------------------------------------------------
+
+    def delete_tag(self, name: str, tag: str) -> None:
+        """As Shelf.delete_tag; the image stays, without a name if it was the last."""
+        full = f"{LOCAL}/{name}:{tag}"
+        with locked(self.path):
+            index = self.layout.index()
+            if full not in {reference.full(name_of(entry)) for entry in index["manifests"]}:
+                raise self._not_deleted(name, tag, there=bool(self.catalogue().by_tag(name, tag)))
+            index["manifests"] = unnamed(index["manifests"], [full])
+            write_index(self.path, index)
+        events.record(self._paths.root, "image", "untag", full, full)
+
+    def delete_manifest(self, name: str, digest: str) -> None:
+        """As Shelf.delete_manifest; an image that has no other name is removed, as by rmi."""
+        with locked(self.path):
+            index = self.layout.index()
+            entries: list[Document] = index["manifests"]
+            gone = [e for e in entries if digest in sources(e) and _is_pushed(e, name)]
+            if not gone:
+                if self._held.pop((name, digest), None) is not None:
+                    return
+                raise self._not_deleted(name, digest, there=self.catalogue().has(name, digest))
+            rest = [entry for entry in entries if entry not in gone]
+            left = {entry["digest"] for entry in rest}
+            lost = [entry for entry in gone if entry["digest"] not in left]
+            # As an image without a name, of no repository, it is removed like any other: unless a
+            # container uses it, and with its layers, which takes the user namespace.
+            index["manifests"] = rest + [_bare(entry) for entry in lost[:1]]
+            write_index(self.path, index)
+        if lost:
+            self._remove(str(lost[0]["digest"]))
+
+    def _remove(self, digest: str) -> None:
+        """Remove an image in a process of its own: one with threads must not fork."""
+        package = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+        command = [sys.executable, "-c", _REMOVE, package, self._paths.root, digest]
+        # A container may use it; then it stays without a name, as with docker.
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+
+    def _not_deleted(self, name: str, what: str, *, there: bool) -> refusal.Refusal:
+        if not there:
+            return refusal.unknown_manifest(name, what)
+        return refusal.denied(f"{what} of {name} was not pushed here: rootless rmi removes it")
+
+
+def _bare(entry: Document) -> Document:
+    """An entry without name and repository."""
+    bare = renamed(entry, "")
+    annotations = {k: v for k, v in bare.get("annotations", {}).items() if k != REPOSITORY}
+    rest = {key: value for key, value in bare.items() if key != "annotations"}
+    return {**rest, "annotations": annotations} if annotations else rest
+
+
+def _is_pushed(entry: Document, name: str) -> bool:
+    """Whether an entry is of a repository under localhost/, where pushes go."""
+    full = reference.full(name_of(entry)) if name_of(entry) else ""
+    if full:
+        return full.startswith(f"{LOCAL}/{name}:")
+    return repository_of(entry) == name

@@ -1,0 +1,94 @@
+"""`registry serve`: the parts put together."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+
+from rootless.errors import UsageError
+from rootless.images.intake import store_errors
+from rootless.registry.api import Api
+from rootless.registry.auth import Everybody, Htpasswd
+from rootless.registry.directory import Directory
+from rootless.registry.own import Own
+from rootless.registry.server import Server, context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.registry.shelf import Shelf
+    from rootless.store.paths import Paths
+
+
+class Options:
+    """What the user asked for, checked. Raises UsageError."""
+
+    def __init__(
+        self,
+        listen: str,
+        tls_cert: str = "",
+        tls_key: str = "",
+        htpasswd: str = "",
+        storage: str = "",
+    ) -> None:
+        if tls_key and not tls_cert:
+            raise UsageError("--tls-key without --tls-cert", "name the certificate as well")
+        self.address = _address(listen)
+        self.tls = context(tls_cert, tls_key) if tls_cert else None
+        self.guard = Htpasswd(htpasswd) if htpasswd else Everybody()
+        self.storage = os.path.abspath(storage) if storage else ""
+
+
+def serve(
+    paths: Paths, options: Options, say: Callable[[str], None], log: Callable[[str], None]
+) -> None:
+    """Serve until a signal ends it. `say` is told where it listens, `log` gets the rest.
+
+    Raises UsageError for an address that cannot be had, StoreError for a store that cannot be
+    written.
+    """
+    with store_errors(paths):
+        shelf = _shelf(paths, options.storage)
+        with shelf:
+            server = Server(Api(shelf, options.guard), options.address, options.tls, log)
+            for warning in _warnings(options, server.address[0]):
+                log(f"Warning: {warning}")
+            host, port = server.address
+            scheme = "https" if options.tls else "http"
+            shown = f"[{host}]" if ":" in host else host
+            what = options.storage or f"the images of {paths.root}"
+            server.run(lambda: say(f"Serving {what} at {scheme}://{shown}:{port}"))
+
+
+def _shelf(paths: Paths, storage: str) -> Shelf:
+    if not storage:
+        return Own(paths)
+    if os.path.isdir(storage) and os.listdir(storage):
+        if not os.path.isfile(f"{storage}/oci-layout"):
+            raise UsageError(f"{storage} is no OCI image layout", "name an empty directory")
+        if os.path.realpath(storage) == os.path.realpath(paths.images):
+            raise UsageError(f"{storage} is the store itself", "leave --storage out")
+    return Directory(storage)
+
+
+def _warnings(options: Options, host: str) -> list[str]:
+    if ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        return []
+    if isinstance(options.guard, Everybody):
+        return ["whoever reaches this address may pull and push: --htpasswd asks for a password"]
+    if options.tls is None:
+        return ["passwords cross the network as they are: --tls-cert encrypts them"]
+    return []
+
+
+def _address(text: str) -> tuple[str, int]:
+    """ADDR:PORT, [ADDR]:PORT or :PORT, which is every address."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""
+    if not colon or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+        raise UsageError(f"malformed address {text!r}", "write ADDR:PORT, as in 127.0.0.1:5000")
+    return host, int(port)
