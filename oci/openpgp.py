@@ -166,12 +166,16 @@ class _Part:
 
 
 class KeyRing:
-    """The keys of one or several key files. Raises SignatureError for what is no public key."""
+    """The keys of one or several key files."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self) -> None:
         self.users: list[str] = []
         """The user ids, unproven: for listings."""
         self._keys: list[SigningKey] = []
+
+    def add(self, data: bytes) -> None:
+        """Take in the keys of a file. Raises SignatureError for what is no public key."""
+        before = len(self._keys)
         parts: list[_Part] = []
         for packet in packets.packets(packets.dearmour(data)):
             if packet.tag == packets.PUBLIC_KEY:
@@ -188,7 +192,7 @@ class KeyRing:
             else:
                 parts.append(_Part(packet))
         self._take(parts)
-        if not self._keys:
+        if len(self._keys) == before:
             raise SignatureError("this holds no OpenPGP public key")
 
     def _take(self, parts: list[_Part]) -> None:
@@ -207,20 +211,18 @@ class KeyRing:
                 subkey = _subkey(key, part, expiry, problem)
                 self._keys += [subkey] if subkey else []
 
-    def _key(self, signature: Signature) -> SigningKey:
-        for key in self._keys:
-            if key.public.fingerprint[-8:] == signature.key_id:
-                return key
-        raise SignatureError(f"made by key {signature.key_id.hex().upper()}, which is not trusted")
-
     def open(self, message: bytes) -> bytes:
         """Return what a signed message holds. Raises SignatureError unless a good key signed it."""
         content, signature = _signed(packets.packets(packets.dearmour(message)))
         if signature.type != BINARY:
             raise SignatureError(f"a signature of type {signature.type:#04x} is of no binary data")
-        key = self._key(signature)
-        signature.verify(key.public, content)
-        key.check()
+        keys = [key for key in self._keys if key.public.fingerprint[-8:] == signature.key_id]
+        if not keys:
+            name = signature.key_id.hex().upper() or "that it does not name"
+            raise SignatureError(f"the signature is by key {name}, which is not trusted")
+        for key in keys:  # a key that is in two files must be good in both: one may be older
+            signature.verify(key.public, content)
+            key.check()
         if time.time() >= signature.expiry:
             when = time.strftime("%Y-%m-%d", time.gmtime(signature.expiry))
             raise SignatureError(f"the signature expired on {when}")

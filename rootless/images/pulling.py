@@ -13,6 +13,7 @@ from rootless.images.entries import entry_for
 from rootless.images.intake import PARALLEL, Intake
 from rootless.images.progress import Silent
 from rootless.oci import models, platform, reference
+from rootless.oci import policy as trust_policy
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError, RegistryError
 from rootless.oci.http import Client, HttpError, Response
@@ -98,6 +99,7 @@ class Pull:
         name = self._repository.name
         top = self._repository.manifest(name.digest or name.tag)
         fetched = self._image_manifest(top, asked)
+        trust_policy.load().check(name, fetched.data, self._repository)
         manifest = models.decode(fetched.data, models.Manifest, f"manifest {fetched.digest}")
         manifest.check()
         config = self._config(manifest)
