@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from images_help import leavings, skopeo
+from servers import Server
 
 from rootless.oci.errors import SignatureError
 from rootless.oci.openpgp import KeyRing
@@ -240,6 +241,30 @@ def test_damaged_signatures_of_every_length(gpg: Gpg, seed: int) -> None:
                 assert ring.open(bytes(damaged)) == b"content"
             except SignatureError:
                 pass
+
+
+def test_a_lookaside_on_the_web(site: Site, gpg: Gpg) -> None:
+    gpg.key("alice")
+    site.policy(signed_by(gpg.export("alice")))
+    good = gpg("--sign", "-u", "alice@example.com", stdin=site.payload())
+    place = f"/sigs/team/app@{site.digest.replace(':', '=')}/signature-"
+    answers = {f"{place}1": (200, b"\xa3\x01nothing"), f"{place}2": (200, good)}
+
+    def answer(path: str, _: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        status, body = answers.get(path, (404, b""))
+        return status, {}, body
+
+    server = Server(answer)
+    try:
+        site.registries(f"default-docker: {{lookaside: 'http://{server.address}/sigs/'}}\n")
+        site.accepted()
+        assert [path for path, _ in server.seen] == [f"{place}1", f"{place}2"]
+        answers[f"{place}1"] = (403, b"")
+        site.refused("answers 403")
+        answers[f"{place}1"] = (200, b"x" * (5 << 20))
+        site.refused("longer than")
+    finally:
+        server.close()
 
 
 @pytest.mark.parametrize(
