@@ -4,7 +4,8 @@
     |-- InvalidReference        a name that is no image reference
     |-- DigestError             a digest that is none, or content that does not match its digest
     |-- ImageError              an image, manifest or archive that is damaged or not understood
-    |   `-- LayerError          an entry of a layer that is refused or cannot be written
+    |   |-- LayerError          an entry of a layer that is refused or cannot be written
+    |   `-- SignatureError      an image that the user's policy refuses, or a signature that is none
     |-- RegistryError           what a registry answered, or that it did not
     `-- rootless.errors         the engine's part of the tree continues there
 
@@ -47,6 +48,10 @@ class ImageError(Error):
 
 class LayerError(ImageError):
     """A layer entry that is refused or cannot be written; the message names the entry."""
+
+
+class SignatureError(ImageError):
+    """An image that containers-policy.json(5) refuses, or a signature that proves nothing."""
 
 
 class Exceeded(ValueError):

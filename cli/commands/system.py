@@ -8,6 +8,8 @@ from rootless.cli import exits, output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rootless.cli import options as opt
     from rootless.engine import Engine
     from rootless.system.usage import Row, Usage
@@ -91,32 +93,42 @@ def check(
 ) -> int:
     """Look whether the store is whole.
 
-    Ends with 0 where it is, or was mended. What only --force mends costs something: a damaged image
-    or the record of a container.
+    Ends with 0 where it is, or was mended. --repair fetches again what is damaged of an image that
+    was pulled, and nothing else. What only --force mends costs something: a damaged image or the
+    record of a container.
 
     Examples:
         rootless system check
         rootless system check --repair
     """
-    from rootless.errors import Error
     from rootless.system.check import Check
 
     left = 0
     for finding in Check(engine, quick=quick).findings():
-        allowed = force or (repair and not finding.costs)
-        if not allowed or finding.repair is None:
-            left += 1
-            cost = f" (--force removes {finding.costs})" if finding.costs else ""
-            print(f"damaged: {finding.text}{cost}", flush=True)
-            continue
-        try:
-            finding.repair()
-        except (Error, OSError) as error:
-            left += 1
-            print(f"damaged: {finding.text}; not repaired: {error}", flush=True)
-        else:
+        steps = [finding.mend] if finding.mend and (repair or force) else []
+        if finding.repair and (force or (repair and not finding.costs)):
+            steps.append(finding.repair)
+        reasons: list[str] = []
+        if any(_done(step, reasons) for step in steps):
             print(f"repaired: {finding.text}", flush=True)
+            continue
+        left += 1
+        cost = f" (--force removes {finding.costs})" if finding.costs and not force else ""
+        why = "".join(f"; not repaired: {reason}" for reason in reasons)
+        print(f"damaged: {finding.text}{why}{cost}", flush=True)
     return exits.FAILED if left else exits.OK
+
+
+def _done(step: Callable[[], None], reasons: list[str]) -> bool:
+    """Whether a step of a repair succeeds; else the reason is added to `reasons`."""
+    from rootless.errors import Error
+
+    try:
+        step()
+    except (Error, OSError) as error:
+        reasons.append(str(error))
+        return False
+    return True
 
 
 def reset(engine: Engine, *, force: opt.ForceReset = False) -> int:

@@ -65,6 +65,10 @@ class Foreman:
         """Begin to remove the tree `path`, whoever owns its files."""
         return Job(-1, self._send({"do": "remove", "directory": path}))
 
+    def compare(self, one: str, other: str) -> Job:
+        """Begin to look for the first difference between two trees; see oci.compare."""
+        return Job(-1, self._send({"do": "compare", "directory": one, "other": other}))
+
     def _send(self, order: Order, *fds: int) -> int:
         answer, theirs = os.pipe()
         try:
@@ -115,5 +119,9 @@ def _do(order: Order, fds: list[int]) -> Any:
 
         remove_tree(order["directory"])
         return None
+    if order["do"] == "compare":
+        from rootless.oci.compare import difference
+
+        return difference(order["directory"], order["other"])
     limits = Limits(**order["limits"])
     return extract_fd(fds[0], order["directory"], owners=order["owners"], limits=limits)

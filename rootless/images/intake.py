@@ -39,7 +39,7 @@ from rootless.runtime import identity
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
+    from typing import Any, Self
 
     from rootless.images.collection import Images
     from rootless.images.foreman import Job
@@ -150,7 +150,7 @@ class Intake:
             images.warnings, images.warned = [], 0
         self._owners = "record" if identity.detect().mode == "single" else "chown"
 
-    def __enter__(self) -> Intake:
+    def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             stack.enter_context(store_errors(self.paths))
             self._foreman = stack.enter_context(Foreman(self.paths))

@@ -10,7 +10,7 @@ from rootless.errors import UsageError
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.images.progress import Silent
-from rootless.oci import archive, models, reference
+from rootless.oci import archive, models, policy, reference
 from rootless.oci.compression import compression_of, decompress
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError
@@ -44,6 +44,8 @@ def load(images: Images, source: str, progress: Progress | None = None) -> list[
             found = archive.contents(
                 archive.read(Into(stream), receiver, intake.limits.archive), receiver
             )
+            kind = "oci-archive" if found[0].manifest else "docker-archive"
+            policy.load().check_local(kind, source)
             return keep(intake, receiver, found)
     finally:
         os.close(fd)
@@ -180,6 +182,7 @@ def _compose(intake: Intake, receiver: Receiver, image: Found) -> tuple[models.M
 
 def _load_directory(images: Images, source: str, progress: Progress) -> list[str]:
     """Load from an OCI layout directory: what is needed is known before anything is read."""
+    policy.load().check_local("oci", source)
     origin = Layout(source)
     with Intake(images.paths, images) as intake:
         receiver = DirectoryReceiver(intake, progress, origin)

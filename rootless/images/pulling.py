@@ -14,6 +14,7 @@ from rootless.images.parallel import in_parallel
 from rootless.images.partial import PartialBlob, sweep
 from rootless.images.progress import Silent
 from rootless.oci import models, platform, reference
+from rootless.oci import policy as trust_policy
 from rootless.oci.errors import DigestError, ImageError, RegistryError
 from rootless.oci.http import Client, HttpError, Response
 from rootless.oci.layout import MAX_DEPTH, MAX_JSON
@@ -106,6 +107,7 @@ class Pull:
         name = self._repository.name
         top = self._repository.manifest(name.digest or name.tag)
         fetched = self._image_manifest(top, asked)
+        trust_policy.load().check(name, fetched.data, self._repository)
         manifest = models.decode(fetched.data, models.Manifest, f"manifest {fetched.digest}")
         manifest.check()
         config = self._config(manifest)

@@ -111,6 +111,10 @@ def _entered(
     entry: userns.Entry, keep: set[int], function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> Any:
     """Call `function` as root of U, with no descriptor open but `keep`."""
+    import gc
+
+    # What the caller left to be collected may close descriptors that are closed here already.
+    gc.freeze()
     entry.enter()
     namespaces.unshare(namespaces.CLONE_NEWNS)
     close_others(keep)

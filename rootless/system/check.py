@@ -1,4 +1,7 @@
-"""Whether the store is whole, and mending what can be mended without a registry.
+"""Whether the store is whole, and mending what can be mended.
+
+A damaged blob is fetched again from the registry that its image came from, and nothing but it; a
+layer whose unpacked files are not those of its blob is unpacked again.
 
 Nothing of this is needed in daily life: half-made things are swept up by whoever meets them. It
 is for disks that lose or change bytes, and for people who have edited what they should not.
@@ -8,9 +11,11 @@ from __future__ import annotations
 
 import os
 
-from rootless.errors import Error, NotFound, StoreError
+from rootless.errors import Conflict, Error, NotFound, StoreError
 from rootless.images import trust
-from rootless.images.image import Image
+from rootless.images.image import Image, sources_of
+from rootless.images.mending import Mending
+from rootless.oci import reference
 from rootless.oci.digest import Digest, Verifier
 from rootless.oci.layout import Layout, name_of
 from rootless.runtime import removal
@@ -22,15 +27,23 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.engine import Engine
+    from rootless.oci.reference import Reference
 
 
 class Finding:
     """Something that is wrong."""
 
     def __init__(
-        self, text: str, repair: Callable[[], None] | None = None, *, costs: str = ""
+        self,
+        text: str,
+        repair: Callable[[], None] | None = None,
+        *,
+        costs: str = "",
+        mend: Callable[[], None] | None = None,
     ) -> None:
         self.text = text
+        self.mend = mend
+        """What may mend it for nothing, and is tried first; None where there is no such thing."""
         self.repair = repair
         """What mends it, None for nothing."""
         self.costs = costs
@@ -60,21 +73,55 @@ class Check:
         seen: set[str] = set()
         for entry in self._layout.index()["manifests"]:
             name = name_of(entry) or str(entry["digest"])
+            manifest = (str(entry["digest"]), int(entry.get("size", -1)))
+            sources = [(one, -1) for one in sources_of(entry)[-1:]]  # docker's own manifest
+            for digest, size in (manifest, *sources):
+                yield from self._once(seen, entry, digest, size, manifest=True)
             try:
-                digests = self._blobs(entry)
+                parts = self._blobs(entry)
             except Error as error:
-                digests = []
-                yield self._damaged_image(name, error.message)
-            for digest, size in digests:
-                if digest not in seen and (problem := self._blob(digest, size)):
-                    yield self._damaged_image(name, problem)
-                seen.add(digest)
+                if not self._blob(*manifest):  # else it was told of
+                    yield self._damaged_image(name, error.message)
+                continue
+            for digest, size in parts:
+                yield from self._once(seen, entry, digest, size, manifest=False)
+
+    def _once(
+        self, seen: set[str], entry: dict[str, Any], digest: str, size: int, *, manifest: bool
+    ) -> Iterator[Finding]:
+        """Look at a blob, unless that was done for another image."""
+        if digest in seen:
+            return
+        seen.add(digest)
+        if problem := self._blob(digest, size):
+            name = name_of(entry) or str(entry["digest"])
+            places = self._places(digest)
+
+            def fetch() -> None:
+                with Mending(self._paths) as mending:
+                    mending.fetch(digest, size, places, manifest=manifest)
+
+            yield self._damaged_image(name, problem, fetch if places else None)
+
+    def _places(self, digest: str) -> list[tuple[Reference, list[str]]]:
+        """The names and source digests of all pulled images that have a blob."""
+        places = []
+        for entry in self._layout.index()["manifests"]:
+            sources = sources_of(entry)
+            try:
+                whole = {str(entry["digest"]), *sources}
+                if digest not in whole:
+                    whole |= {one for one, _ in self._blobs(entry)}
+                if sources and digest in whole:
+                    places.append((reference.parse(name_of(entry)), sources))
+            except Error:
+                continue  # a damaged manifest, or a name that is none
+        return places
 
     def _blobs(self, entry: dict[str, Any]) -> list[tuple[str, int]]:
         manifest = Image(self._paths, entry, []).manifest
         parts = [manifest["config"], *manifest["layers"]]
-        found = [(str(part["digest"]), int(part.get("size", -1))) for part in parts]
-        return [(str(entry["digest"]), int(entry.get("size", -1))), *found]
+        return [(str(part["digest"]), int(part.get("size", -1))) for part in parts]
 
     def _blob(self, digest: str, size: int) -> str:
         """Return what is wrong with a blob, "" for nothing."""
@@ -96,14 +143,17 @@ class Check:
             return f"blob {digest[:19]}: {error}"
         return ""
 
-    def _damaged_image(self, name: str, problem: str) -> Finding:
+    def _damaged_image(
+        self, name: str, problem: str, mend: Callable[[], None] | None = None
+    ) -> Finding:
         def remove() -> None:
             try:
                 self._engine.images.remove([name], force=True)
             except NotFound:
                 pass  # with another of its names
 
-        return Finding(f"image {name}: {problem}", remove, costs="the image: pull or load it again")
+        costs = "the image: pull or load it again"
+        return Finding(f"image {name}: {problem}", remove, costs=costs, mend=mend)
 
     # -- layers
 
@@ -115,6 +165,52 @@ class Check:
                     f"layer {name[:12]} was not unpacked to its end",
                     lambda path=path: removal.discard(self._paths, path, _aside(path)),  # type: ignore[misc]
                 )
+
+        if not self._quick:
+            yield from self._contents()
+
+    def _contents(self) -> Iterator[Finding]:
+        """Compare unpacked layers with what their blobs unpack to."""
+        seen: set[str] = set()
+        for entry in self._layout.index()["manifests"]:
+            image = Image(self._paths, entry, [])
+            try:
+                diff_ids = image.config["rootfs"]["diff_ids"]
+                parts = list(zip(image.manifest["layers"], diff_ids, image.chains, strict=True))
+            except Error:
+                continue  # told of already
+            for descriptor, diff_id, chain in parts:
+                path = f"{self._paths.layers}/{chain}"
+                if chain in seen or not trust.is_trusted(path):
+                    continue
+                seen.add(chain)
+                yield from self._content(str(descriptor["digest"]), str(diff_id), chain)
+
+    def _content(self, digest: str, diff_id: str, chain: str) -> Iterator[Finding]:
+        try:
+            with Mending(self._paths) as mending:
+                problem = mending.damage(digest, chain)
+        except Error:
+            return  # the blob is damaged or gone, and was told of
+        if not problem:
+            return
+
+        def again() -> None:
+            if user := self._user_of(chain):
+                raise Conflict(f"container {user} runs on it", "stop it first")
+            with Mending(self._paths) as mending:
+                mending.unpack_again(digest, diff_id, chain)
+
+        yield Finding(f"layer {chain[:12]}: {problem} is not what the layer's blob holds", again)
+
+    def _user_of(self, chain: str) -> str:
+        """The name of a container that runs on a layer, "" for none."""
+        path = f"{self._paths.layers}/{chain}/fs"
+        for one in self._engine.containers.list():
+            idle = one.state().status in ("created", "exited")
+            if path in one.record["layers"] and not idle:
+                return str(one.name)
+        return ""
 
     # -- containers
 

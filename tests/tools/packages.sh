@@ -3,7 +3,7 @@
 set -eu
 wanted="
     acl attr bind9-dnsutils bubblewrap buildah busybox-static cron crun curl docker-registry fish
-    fuse-overlayfs git iperf3 iproute2 iputils-ping libcap2-bin libseccomp2 mmdebstrap ncat passt
+    fuse-overlayfs git gpg gpg-agent iperf3 iproute2 iputils-ping libcap2-bin libseccomp2 mmdebstrap ncat passt
     podman python3-venv runc skopeo slirp4netns strace tmux uidmap umoci xz-utils zsh zstd
 "
 

@@ -1,0 +1,99 @@
+"""Mending the store: blobs from the registry that they came from, layers from their blobs.
+
+Only what is damaged is fetched. What comes has to have the digest of what was there, so it does
+not matter whether the registry's tags have moved on, nor whom it belongs to by now. A mended blob
+takes the place of the damaged one by a rename: a kill leaves the one or the other.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless.images.intake import Intake
+from rootless.oci import models
+from rootless.oci.blobs import Stored, sync_directory
+from rootless.oci.digest import CHUNK
+from rootless.oci.errors import DigestError, Error, ImageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.oci.reference import Reference
+    from rootless.oci.registry import Repository
+
+    Document = dict[str, Any]
+
+
+class Mending(Intake):
+    """A repair under way; a context manager as Intake is."""
+
+    def fetch(
+        self, digest: str, size: int, places: list[tuple[Reference, list[str]]], *, manifest: bool
+    ) -> None:
+        """Fetch a blob again from the first of `places` that has it: (name, source digests).
+
+        `manifest`: it is the image's manifest, not its configuration or a layer.
+        Raises ImageError, which says why, where none has it.
+        """
+        from rootless.images.access import Access
+
+        reasons = []
+        for name, sources in places:
+            try:
+                repository = Access().repository(name)
+                if manifest:
+                    self.take_bytes(_manifest(repository, digest, sources), digest)
+                else:
+                    self._download(repository, digest, size)
+                self._blobs[digest].publish(self.layout)
+                sync_directory(os.path.dirname(self.layout.blob_path(digest)))
+            except Error as error:
+                reasons.append(error.message)
+            else:
+                return
+        raise ImageError("; ".join(reasons) or "no name says which registry it came from")
+
+    def _download(self, repository: Repository, digest: str, size: int) -> None:
+        blob = self.blob(expected=digest, size=size)
+        try:
+            with repository.blob(digest) as response:
+                for data in iter(lambda: response.read(CHUNK), b""):
+                    blob.write(data)
+            blob.finish()
+        except BaseException:
+            blob.abandon()
+            raise
+        self.take(blob)
+
+    def damage(self, digest: str, chain: str) -> str:
+        """The first path at which an unpacked layer is not what its blob holds, "" for none.
+
+        Raises LayerError and others where the blob itself is damaged.
+        """
+        layer = self.unpack(Stored(self.path(digest), digest))
+        layer.finish()
+        path = f"{self.paths.layers}/{chain}"
+        return str(self._foreman.compare(layer.directory, path).result())
+
+    def unpack_again(self, digest: str, diff_id: str, chain: str) -> None:
+        """Unpack a layer anew and put it in the place of the one that is there.
+
+        Raises DigestError where it is not `diff_id`, and what unpacking raises.
+        """
+        layer = self.unpack(Stored(self.path(digest), digest))
+        if (found := layer.finish()) != diff_id:
+            raise DigestError(f"layer {digest} unpacks to {found}, not to {diff_id}")
+        target = f"{self.paths.layers}/{chain}"
+        os.rename(target, self._trees.new())  # swept at the end
+        self._place(layer.directory, chain)
+
+
+def _manifest(repository: Repository, digest: str, sources: list[str]) -> bytes:
+    """A manifest as the registry has it, or made anew of docker's as when it was pulled."""
+    if digest in sources or not sources:
+        return repository.manifest(digest).data
+    fetched = repository.manifest(sources[-1])
+    manifest = models.decode(fetched.data, models.Manifest, f"manifest {fetched.digest}")
+    manifest.check()
+    return models.to_oci(manifest)

@@ -1,0 +1,9 @@
+"""The registry of the tests of images, for those of mending."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS / "images"), str(TESTS / "oci")]
