@@ -6,6 +6,7 @@
     |-- ImageError              an image, manifest or archive that is damaged or not understood
     |   `-- LayerError          an entry of a layer that is refused or cannot be written
     |-- RegistryError           what a registry answered, or that it did not
+    |-- SettingsError           a file of registries' settings that is not understood
     `-- rootless.errors         the engine's part of the tree continues there
 
 `message` says what failed and on what; `hint` says what to do and may be empty.
@@ -62,3 +63,7 @@ class Exceeded(ValueError):
 
 class RegistryError(Error):
     """A registry refused, answered nonsense or did not answer."""
+
+
+class SettingsError(Error):
+    """A file of settings for registries that is not understood; the message names it."""

@@ -130,6 +130,12 @@ def is_valid(text: str) -> bool:
     return True
 
 
+def is_short(text: str) -> bool:
+    """Whether a valid reference names no registry: where it is from is a matter of settings."""
+    first, slash, _ = text.partition("/")
+    return not text.startswith("docker://") and not (slash and _names_registry(first))
+
+
 def is_tag(text: str) -> bool:
     """Whether `text` is a tag: [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}."""
     return 0 < len(text) <= 128 and text[0] not in ".-" and _TAG.issuperset(text)
@@ -156,8 +162,7 @@ def _split_tag(text: str) -> tuple[str, str | None]:
 
 def _split_domain(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
-    is_domain = "." in first or ":" in first or first == "localhost" or first.lower() != first
-    if not slash or not is_domain:
+    if not slash or not _names_registry(first):
         first, rest = DEFAULT_DOMAIN, name
     elif first == "index.docker.io":
         first = DEFAULT_DOMAIN
@@ -166,8 +171,12 @@ def _split_domain(name: str) -> tuple[str, str]:
     return first, rest
 
 
+def _names_registry(first: str) -> bool:
+    return "." in first or ":" in first or first == "localhost" or first.lower() != first
+
+
 def _check_name(text: str, domain: str, path: str) -> None:
-    if not _is_domain(domain):
+    if not is_domain(domain):
         raise _invalid(text, f"{domain!r} is no host name")
     if path.lower() != path:
         raise _invalid(text, "the repository name must be lowercase")
@@ -177,7 +186,8 @@ def _check_name(text: str, domain: str, path: str) -> None:
         raise _invalid(text, "its name is malformed")
 
 
-def _is_domain(text: str) -> bool:
+def is_domain(text: str) -> bool:
+    """Whether `text` is a registry: a host name or an address, perhaps with a port."""
     host, port = text, "0"
     if text.startswith("["):  # an IPv6 address in brackets, port behind it
         address, bracket, tail = text[1:].partition("]")

@@ -17,11 +17,15 @@ from rootless.oci.reference import DEFAULT_DOMAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rootless.oci.reference import Reference
 
 DOCKER_HOST = "registry-1.docker.io"
 ACCEPT = ", ".join((*layout.MANIFESTS, *layout.INDEXES))
 MAX_TOKEN = 1 << 20
+MAX_TAGS = 1 << 20
+"""Tags of one repository that are listed, so that no registry goes on for ever."""
 
 
 class Fetched:
@@ -38,11 +42,16 @@ class Repository:
 
     Registries on this machine may speak plain HTTP, as for docker; others only without
     `tls_verify`, and then TLS without a valid certificate is tried first.
+
+    `place` is its name at a mirror (`registries`); `name` is what it is called here.
     """
 
-    def __init__(self, name: Reference, *, tls_verify: bool = True) -> None:
+    def __init__(
+        self, name: Reference, *, place: Reference | None = None, tls_verify: bool = True
+    ) -> None:
         self.name = name
-        host = DOCKER_HOST if name.domain == DEFAULT_DOMAIN else name.domain
+        self.place = place or name
+        host = DOCKER_HOST if self.place.domain == DEFAULT_DOMAIN else self.place.domain
         lenient = not tls_verify or is_loopback(host)
         self._client = Client(verify=not lenient)
         self._schemes = ["https", "http"] if lenient else ["https"]
@@ -77,6 +86,20 @@ class Repository:
         """Begin to fetch a blob; the caller verifies and closes it. Raises RegistryError."""
         return self._get(f"blobs/{digest}", {})
 
+    def tags(self) -> Iterator[str]:
+        """Yield all tags, page by page ("Listing Tags" in the spec). Raises RegistryError."""
+        path, left = "tags/list?n=1000", MAX_TAGS
+        while path:
+            with self._get(path, {}) as response:
+                data, link = response.body(layout.MAX_JSON), response.headers.get("Link", "")
+            try:
+                found = [tag for tag in jsonio.loads(data)["tags"] or () if isinstance(tag, str)]
+            except (ValueError, KeyError, TypeError) as error:
+                raise RegistryError(f"{self._host} answers with no list of tags") from error
+            yield from found
+            left -= len(found)
+            path = _next_page(link) if found and left > 0 else ""
+
     def _get(self, path: str, headers: dict[str, str], *, method: str = "GET") -> Response:
         """Send a request, with a token if one is wanted. Raises RegistryError unless status 200."""
         response = self._send(path, headers, method)
@@ -93,7 +116,7 @@ class Repository:
     def _send(self, path: str, headers: dict[str, str], method: str) -> Response:
         if self._token:
             headers = {**headers, "Authorization": f"Bearer {self._token}"}
-        url = f"{self._schemes[0]}://{self._host}/v2/{self.name.path}/{path}"
+        url = f"{self._schemes[0]}://{self._host}/v2/{self.place.path}/{path}"
         lenient = len(self._schemes) > 1
         try:
             response = self._client.request(url, headers, method=method)
@@ -111,7 +134,7 @@ class Repository:
         fields = _fields(rest)
         if kind.lower() != "bearer" or not fields.get("realm"):
             raise self._denied()
-        scope = fields.get("scope") or f"repository:{self.name.path}:pull"
+        scope = fields.get("scope") or f"repository:{self.place.path}:pull"
         realm = fields["realm"]
         if not realm.startswith("https://") and self._schemes[0] == "https":
             raise RegistryError(f"{self._host} gives its tokens at a place without TLS")
@@ -140,11 +163,21 @@ class Repository:
             reference = path.partition("/")[2]
             separator = "@" if ":" in reference else ":"
             return RegistryError(
-                f"no image {self.name.familiar_name}{separator}{reference} in {self.name.domain}"
+                f"no image {self.name.familiar_name}{separator}{reference} in {self.place.domain}"
             )
         said = _errors(response.body(MAX_ERROR))
         hint = "the registry limits pulls: wait a while" if status == 429 else ""
         return RegistryError(f"{shown(response.url)}: status {status}{said}", hint)
+
+
+def _next_page(link: str) -> str:
+    """Return what a Link header (RFC 8288) says of the next page, "" for none.
+
+    Only its query: pages come from where the first came from.
+    """
+    target, _, rest = link.partition(">")
+    query = target.partition("?")[2]
+    return f"tags/list?{query}" if query and 'rel="next"' in rest else ""
 
 
 def _fields(text: str) -> dict[str, str]:

@@ -12,12 +12,12 @@ from rootless.images.collection import PULL_POLICIES, runs
 from rootless.images.entries import entry_for
 from rootless.images.intake import PARALLEL, Intake
 from rootless.images.progress import Silent
+from rootless.images.sources import Sources
 from rootless.oci import models, platform, reference
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError, RegistryError
 from rootless.oci.http import Client, HttpError, Response
 from rootless.oci.layout import MAX_DEPTH, MAX_JSON
-from rootless.oci.registry import Fetched, Repository
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from rootless.images.collection import Images
     from rootless.images.image import Image
     from rootless.images.progress import Progress
+    from rootless.images.sources import Choose, Retry
     from rootless.oci.platform import Platform
-    from rootless.oci.reference import Reference
+    from rootless.oci.registry import Fetched, Repository
 
 
 def pull(
@@ -37,47 +38,53 @@ def pull(
     policy: str,
     tls_verify: bool,
     progress: Progress | None,
+    retry: Retry | None = None,
+    choose: Choose | None = None,
 ) -> Image:
     """Pull `ref`; see Images.pull."""
     if policy not in PULL_POLICIES:
         raise UsageError(f"unknown pull policy {policy!r}", "one of " + ", ".join(PULL_POLICIES))
-    name = _name(ref)
+    if ref == "host":
+        raise UsageError("the image host is this machine itself and is never pulled")
+    reference.parse(ref)
     asked = platform.parse(wanted) if wanted else None
-    repository = Repository(name, tls_verify=tls_verify)
-    if policy != "always":
-        local = _local(images, ref, repository, policy)
-        if local is not None and (policy == "never" or runs(local, wanted)):
-            return local
-    with Intake(images.paths, images) as intake:
-        Pull(intake, repository, progress or Silent()).run(asked)
+    local = None if policy == "always" else _local(images, ref, policy)
+    fits = local is not None and (policy == "never" or runs(local, wanted))
+    if local is not None and fits and policy != "newer":
+        return local
+    known = images.name_of(ref) if local is not None else ""
+    sources = Sources(known or ref, tls_verify=tls_verify, retry=retry, choose=choose)
+    if local is not None and fits and not _is_old(local, sources):
+        return local
+
+    def fetch(repository: Repository) -> None:
+        with Intake(images.paths, images) as intake:
+            Pull(intake, repository, progress or Silent()).run(asked)
+
+    name, _ = sources.first(fetch)
+    warning = sources.remember(name)
+    if warning:
+        images.warnings.append(warning)
     return images.get(str(name))
 
 
-def _name(ref: str) -> Reference:
-    """What is asked of the registry: of name:tag@digest the digest decides, as for docker."""
-    if ref == "host":
-        raise UsageError("the image host is this machine itself and is never pulled")
-    parsed = reference.parse(ref).tagged()
-    if parsed.digest:
-        return reference.Reference(parsed.domain, parsed.path, "", parsed.digest)
-    return parsed
-
-
-def _local(images: Images, ref: str, repository: Repository, policy: str) -> Image | None:
-    """The image in the store, where the policy is content with it."""
+def _local(images: Images, ref: str, policy: str) -> Image | None:
+    """The image in the store, if there is one."""
     try:
-        image = images.get(ref)
+        return images.get(ref)
     except NotFound:
         if policy == "never":
             raise
         return None
-    if policy != "newer":
-        return image
+
+
+def _is_old(image: Image, sources: Sources) -> bool:
+    """Whether a registry has another image of this name than we."""
     try:
-        newest = repository.digest(repository.name.digest or repository.name.tag)
+        _, newest = sources.first(lambda found: found.digest(found.name.digest or found.name.tag))
     except RegistryError:
-        return image  # as podman: what cannot be asked has nothing newer
-    return image if newest in (*image.digests, image.manifest_digest) else None
+        return False  # as podman: what cannot be asked has nothing newer
+    return newest not in (*image.digests, image.manifest_digest)
 
 
 GRACE = 1.0
