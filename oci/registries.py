@@ -366,7 +366,8 @@ def _moved(name: Reference, matched: int, location: str, path: str) -> Reference
     try:
         moved = parse(text)
     except InvalidReference as error:
-        raise SettingsError(f"{path}: location {location} makes {text} of {name}") from error
+        why = error.message.rpartition(": ")[2]
+        raise SettingsError(f"{path}: location {location!r} does not fit {name}: {why}") from error
     if moved.tag or moved.digest:
         return moved
     return Reference(moved.domain, moved.path, name.tag, name.digest)

@@ -267,6 +267,7 @@ def on_terminal(cli: Store, *words: str, typed: bytes) -> tuple[int, str]:
         os.close(ours)
 
 
+@pytest.mark.modes("mapped", "single")  # root's aliases are the system's
 @pytest.mark.parametrize("mode", ["permissive", "enforcing"])
 def test_on_a_terminal_the_user_is_asked_once(
     cli: Store, mirror: str, empty: Server, conf: Callable[[str], str], mode: str
@@ -277,11 +278,10 @@ def test_on_a_terminal_the_user_is_asked_once(
     assert f"1) {empty.address}/mirrored/bb:1" in shown
     assert empty.seen == []
     aliases = Path(cli.env["XDG_CACHE_HOME"], "containers/short-name-aliases.conf")
-    if os.geteuid():
-        assert aliases.read_text() == f'[aliases]\n  "mirrored/bb" = "{mirror}/mirrored/bb"\n'
-        code, shown = on_terminal(cli, "pull", "-q", "mirrored/bb:2", typed=b"1\n")
-        assert (code, "Number" in shown) == (0, False)
-        assert empty.seen == []
+    assert aliases.read_text() == f'[aliases]\n  "mirrored/bb" = "{mirror}/mirrored/bb"\n'
+    code, shown = on_terminal(cli, "pull", "-q", "mirrored/bb:2", typed=b"1\n")
+    assert (code, "Number" in shown) == (0, False)
+    assert empty.seen == []
 
 
 def test_an_answer_is_not_remembered_where_the_pull_fails(
