@@ -134,17 +134,21 @@ class Registries:
             return [Endpoint(name, insecure=False)]
         registry, path = found
         if registry.blocked:
-            raise RegistryError(
-                f"{name.familiar} is not pulled: {registry.prefix} is blocked in {path}"
-            )
+            raise _blocked(name, registry, path)
         pinned = bool(name.digest)
         places = [(m.location, m.insecure) for m in registry.mirror if m.serves(pinned=pinned)]
         places.append((registry.location, registry.insecure))
         matched = registry.matched(str(name))
-        return [
+        endpoints = [
             Endpoint(_moved(name, matched, location, path), insecure=insecure)
             for location, insecure in places
         ]
+        # No rewriting leads to where a block forbids to go.
+        there = [self._registry_of(str(endpoint.name)) for endpoint in endpoints]
+        free = [e for e, at in zip(endpoints, there, strict=True) if not (at and at[0].blocked)]
+        if not free and there[-1]:
+            raise _blocked(name, *there[-1])
+        return free
 
     def remember(self, written: str, name: Reference) -> None:
         """Make `name` the alias of a short name from now on, for podman as well.
@@ -371,6 +375,10 @@ def _moved(name: Reference, matched: int, location: str, path: str) -> Reference
     if moved.tag or moved.digest:
         return moved
     return Reference(moved.domain, moved.path, name.tag, name.digest)
+
+
+def _blocked(name: Reference, registry: Registry, path: str) -> RegistryError:
+    return RegistryError(f"{name.familiar} is not pulled: {registry.prefix} is blocked in {path}")
 
 
 def _length(prefix: str) -> tuple[bool, int]:

@@ -20,11 +20,14 @@ from rootless import Engine
 from rootless.errors import NotFound
 from rootless.images.sources import Retry
 from rootless.oci.errors import RegistryError
+from rootless.oci.reference import parse
+from rootless.oci.registries import Registries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conftest import Store
+    from images_help import Podman
 
     from rootless.images.collection import Images
 
@@ -305,6 +308,34 @@ def test_a_damaged_file_is_one_line(cli: Store, conf: Callable[[str], str]) -> N
     assert path in done.stderr
     assert "$.registry[0].blocked" in done.stderr
     assert cli.ok("images", "-q") == ""  # what needs no names goes on
+
+
+@pytest.mark.modes("mapped", "single")  # root's aliases are the system's
+@pytest.mark.needs("podman")
+def test_podman_reads_the_same_files_in_the_same_way(
+    cli: Store,
+    podman: Podman,
+    mirror: str,
+    dead: str,
+    conf: Callable[[str], str],
+) -> None:
+    insecure = 'insecure = true\nlocation = "'
+    conf(
+        f'[aliases]\ntool = "{NOWHERE}/a/bb"\n'
+        + table(f"{NOWHERE}/a", f"{dead}/x", (f'{insecure}{mirror}/mirrored"',))
+        + table("*.wild.invalid", f"{mirror}/other", more="insecure = true")
+        + table("bad.wild.invalid", "bad.wild.invalid", more="blocked = true")
+    )
+    Registries.load(cli.env).remember("asked:9", parse(f"{NOWHERE}/a/bb"))
+    for ref in ("tool:1", "asked:2", "x.y.wild.invalid/bb:1"):
+        assert podman("pull", "-q", ref).decode().split() == cli.ok("pull", "-q", ref).split()
+    theirs = podman("images", "--format", "{{.Repository}}:{{.Tag}}").decode().split()
+    ours = cli.ok("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+    assert sorted(theirs) == sorted(ours)
+    assert f"{NOWHERE}/a/bb:2" in ours
+    for pull in (cli.ok, podman):
+        with pytest.raises(AssertionError, match="blocked"):
+            pull("pull", "bad.wild.invalid/bb:1")
 
 
 # -- options of pull ----------------------------------------------------------------------------

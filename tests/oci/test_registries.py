@@ -15,6 +15,7 @@ from rootless.oci.reference import parse
 from rootless.oci.registries import MAX_FILE, Registries
 
 HEX = "a" * 64
+REGISTRY = "[[registry]]\n"
 
 
 @pytest.fixture
@@ -258,9 +259,25 @@ def test_what_is_blocked(tmp_path: Path, name: str) -> None:
     assert places(registries, "a.example/c:1") == ["a.example/c:1"]
 
 
+def test_no_rewriting_leads_to_what_is_blocked(tmp_path: Path) -> None:
+    text = f"""
+{REGISTRY}location = "bad.example"
+blocked = true
+{REGISTRY}prefix = "a.example"
+location = "good.example"
+[[registry.mirror]]
+location = "bad.example/mirror"
+{REGISTRY}prefix = "b.example"
+location = "bad.example/b"
+"""
+    registries = load(tmp_path, text)
+    assert places(registries, "a.example/i:1") == ["good.example/i:1"]
+    with pytest.raises(RegistryError, match=r"b\.example/i:1 .* bad\.example is blocked"):
+        registries.endpoints(parse("b.example/i:1"))
+
+
 # -- what is refused --------------------------------------------------------------------------
 
-REGISTRY = "[[registry]]\n"
 MIRROR = f'{REGISTRY}location="a.example"\n%s\n[[registry.mirror]]\n'
 
 
