@@ -139,7 +139,9 @@ def test_mirrors_for_digests_only_and_tags_only(
         conf(table(NOWHERE, f"{mirror}/mirrored", (f'location="{empty.address}"\n{key}',)))
         for ref, asked in ((":1", by_tag), (f"@{digest}", by_digest), (f":9@{digest}", by_digest)):
             empty.seen.clear()
-            assert images.pull(f"{NOWHERE}/bb{ref}").digest == digest
+            image = images.pull(f"{NOWHERE}/bb{ref}")
+            assert image.digest == digest
+            assert f"{NOWHERE}/bb:9@{digest}" not in image.names
             assert bool(empty.seen) == asked, (key, ref)
     more = "mirror-by-digest-only = true"
     conf(table(NOWHERE, f"{mirror}/mirrored", (f'location="{empty.address}"',), more))
@@ -227,6 +229,7 @@ def test_a_short_name_is_looked_for_in_all_registries(
     assert any(path == "/v2/mirrored/bb/manifests/1" for path, _ in empty.seen)
     empty.seen.clear()
     cli.ok("run", "--rm", "mirrored/bb:1", "true")
+    cli.ok("pull", "--policy", "newer", "mirrored/bb:1")
     assert empty.seen == [], "what is here was looked for elsewhere"
     done = cli("pull", "nobody/has/this")
     assert done.returncode == 125

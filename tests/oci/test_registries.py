@@ -214,6 +214,7 @@ location = "docker.io"
         ("tagged.example/x:10", ["tagged.example/x:10"]),
         (f"tagged.example/x:1@sha256:{HEX}", [f"one.example/y@sha256:{HEX}"]),
         ("busybox", ["hub.example/library/busybox:latest"]),
+        ("back.example:5000/busybox:1", ["back.example:5000/busybox:1"]),
         ("back.example/busybox:1", ["docker.io/library/busybox:1"]),
         (f"shop.example/i@sha256:{HEX}", [f"shop.example/i@sha256:{HEX}"]),
     ],
