@@ -202,6 +202,23 @@ PullWhen = Annotated[
     Literal["always", "missing", "never", "newer"],
     option("--policy", metavar="POLICY", about="always, missing, never, newer. (always)"),
 ]
+AllTags = Annotated[bool, option("--all-tags", "-a", about="All tags of each image.")]
+Retry = Annotated[
+    int,
+    option("--retry", metavar="N", about="How often more, where a registry does not answer. (0)"),
+]
+RetryDelay = Annotated[
+    str, option("--retry-delay", metavar="TIME", about="Before each: 5s, 1m. (2s, 4s, 8s, ...)")
+]
+DecryptionKey = Annotated[
+    list[str] | None,
+    option("--decryption-key", metavar="KEY", about="Refused: images cannot be encrypted here."),
+]
+PullArch = Annotated[str, option("--arch", metavar="ARCH", about="Instead of this machine's.")]
+PullOs = Annotated[str, option("--os", metavar="OS", about="Instead of linux.")]
+PullVariant = Annotated[
+    str, option("--variant", metavar="VARIANT", about="Of the architecture: v7, v8, ...")
+]
 PullPlatform = Annotated[
     str, option("--platform", metavar="OS/ARCH", about="Of an image for many machines.")
 ]

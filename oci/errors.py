@@ -7,6 +7,7 @@
     |   |-- LayerError          an entry of a layer that is refused or cannot be written
     |   `-- SignatureError      an image that the user's policy refuses, or a signature that is none
     |-- RegistryError           what a registry answered, or that it did not
+    |-- SettingsError           a file of registries' settings that is not understood
     `-- rootless.errors         the engine's part of the tree continues there
 
 `message` says what failed and on what; `hint` says what to do and may be empty.
@@ -67,3 +68,7 @@ class Exceeded(ValueError):
 
 class RegistryError(Error):
     """A registry refused, answered nonsense or did not answer."""
+
+
+class SettingsError(Error):
+    """A file of settings for registries that is not understood; the message names it."""

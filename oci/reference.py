@@ -130,6 +130,12 @@ def is_valid(text: str) -> bool:
     return True
 
 
+def is_short(text: str) -> bool:
+    """Whether a valid reference names no registry: where it is from is a matter of settings."""
+    first, slash, _ = text.partition("/")
+    return not text.startswith("docker://") and not (slash and _names_registry(first))
+
+
 def is_tag(text: str) -> bool:
     """Whether `text` is a tag: [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}."""
     return 0 < len(text) <= 128 and text[0] not in ".-" and _TAG.issuperset(text)
@@ -156,14 +162,17 @@ def _split_tag(text: str) -> tuple[str, str | None]:
 
 def _split_domain(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
-    is_domain = "." in first or ":" in first or first == "localhost" or first.lower() != first
-    if not slash or not is_domain:
+    if not slash or not _names_registry(first):
         first, rest = DEFAULT_DOMAIN, name
     elif first == "index.docker.io":
         first = DEFAULT_DOMAIN
     if first == DEFAULT_DOMAIN and "/" not in rest:
         rest = OFFICIAL + rest
     return first, rest
+
+
+def _names_registry(first: str) -> bool:
+    return "." in first or ":" in first or first == "localhost" or first.lower() != first
 
 
 def _check_name(text: str, domain: str, path: str) -> None:

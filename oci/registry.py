@@ -44,6 +44,7 @@ class Fetched:
 class Repository:
     """One repository. May be used by several threads at once.
 
+    `place` is its name at a mirror (`registries`); `name` is what it is called here.
     Registries on this machine may speak plain HTTP, as for docker; others only without
     `tls_verify`, and then TLS without a valid certificate is tried first.
     """
@@ -52,12 +53,14 @@ class Repository:
         self,
         name: Reference,
         *,
+        place: Reference | None = None,
         tls_verify: bool = True,
         credentials: Credentials | None = None,
         certificates: Certificates | None = None,
     ) -> None:
         self.name = name
-        host = DOCKER_HOST if name.domain == DEFAULT_DOMAIN else name.domain
+        self.place = place or name
+        host = DOCKER_HOST if self.place.domain == DEFAULT_DOMAIN else self.place.domain
         lenient = not tls_verify or (is_loopback(host) and certificates is None)
         self._client = Client(verify=not lenient, certificates=certificates)
         self._schemes = ["https", "http"] if lenient else ["https"]
@@ -108,7 +111,7 @@ class Repository:
                 found = jsonio.loads(data)["tags"] or []
                 yield from (tag for tag in found if isinstance(tag, str))
             except (ValueError, KeyError, TypeError) as error:
-                raise RegistryError(f"{self._host} answered with no list of tags") from error
+                raise RegistryError(f"{self._host} answers with no list of tags") from error
             count += len(found)
             path = _next_page(link) if found and count < MAX_TAGS else ""
 
@@ -175,7 +178,7 @@ class Repository:
         actions: str = _PULL,
         origin: str = "",
     ) -> Response:
-        return self._request(method, f"{self.name.path}/{path}", headers, body, actions, origin)
+        return self._request(method, f"{self.place.path}/{path}", headers, body, actions, origin)
 
     def _request(
         self, method: str, path: str, headers: dict[str, str], body: Body, actions: str, origin: str
@@ -197,7 +200,7 @@ class Repository:
         self, method: str, url: str, headers: dict[str, str], body: Body, actions: str, origin: str
     ) -> Response:
         """Send a request, and once more with what the registry asks for in between."""
-        scopes = f"repository:{self.name.path}:{actions}" if actions else ""
+        scopes = f"repository:{self.place.path}:{actions}" if actions else ""
         if origin:
             scopes += f" repository:{origin}:{_PULL}"
         known = self._authority.header(scopes)
@@ -222,7 +225,7 @@ class Repository:
         if not actions:
             return Denied(f"{self._host} does not accept these credentials")
         if credentials is None:
-            hint = f"rootless login {self.name.domain} first, if it exists"
+            hint = f"rootless login {self.place.domain} first, if it exists"
         else:
             hint = f"you are logged in as {credentials.user or 'somebody'}: does it exist?"
         kind = "push" if actions == _PUSH else "pull"
@@ -236,7 +239,7 @@ class Repository:
             reference = path.partition("/")[2]
             separator = "@" if ":" in reference else ":"
             return RegistryError(
-                f"no image {self.name.familiar_name}{separator}{reference} in {self.name.domain}"
+                f"no image {self.name.familiar_name}{separator}{reference} in {self.place.domain}"
             )
         said = _errors(response.body(MAX_ERROR))
         hint = "the registry limits pulls: wait a while" if status == 429 else ""
@@ -244,11 +247,13 @@ class Repository:
 
 
 def _next_page(link: str) -> str:
-    """Return the path of the next page that a Link header (RFC 8288) names, "" for none."""
+    """Return what a Link header (RFC 8288) says of the next page, "" for none.
+
+    Only its query: pages come from where the first came from.
+    """
     target, _, rest = link.partition(">")
-    if not target.startswith("<") or "next" not in rest:
-        return ""
-    return f"tags/list?{urlsplit(target[1:]).query}"
+    query = target.partition("?")[2]
+    return f"tags/list?{query}" if query and 'rel="next"' in rest else ""
 
 
 def _errors(data: bytes) -> str:

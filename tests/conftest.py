@@ -99,6 +99,9 @@ class Store:
         os.mkdir(self.runtime, 0o700)
         self.env = {**os.environ, "ROOTLESS_ROOT": self.root, "XDG_RUNTIME_DIR": self.runtime}
         self.env["XDG_CONFIG_HOME"] = f"{self.directory}/config"
+        self.env["XDG_CACHE_HOME"] = f"{self.directory}/cache"
+        # This machine's own registries.conf and aliases are none of a test's business.
+        self.env["CONTAINERS_REGISTRIES_CONF"] = os.devnull
         self.command = [sys.executable, os.path.dirname(sys.executable) + "/rootless"]
 
     def __call__(
@@ -159,7 +162,8 @@ def rootless_root(cli: Store, monkeypatch: pytest.MonkeyPatch) -> str:
     """The data directory of `cli`, set in the environment for the engine as a library."""
     monkeypatch.setenv("ROOTLESS_ROOT", cli.root)
     monkeypatch.setenv("XDG_RUNTIME_DIR", cli.runtime)
-    monkeypatch.setenv("XDG_CONFIG_HOME", cli.env["XDG_CONFIG_HOME"])
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "CONTAINERS_REGISTRIES_CONF"):
+        monkeypatch.setenv(name, cli.env[name])
     return cli.root
 
 

@@ -106,11 +106,19 @@ def _progress() -> AbstractContextManager[Progress | None]:
     return shown()
 
 
+def _choose(ref: str, names: list[str]) -> str:
+    """Ask which image is meant: loaded only now that there is a question."""
+    from rootless.cli.asking import choose
+
+    return choose(ref, names)
+
+
 def _create(
     containers: Containers, image: str, command: list[str], asked: ropt.Asked, *, detach: bool
 ) -> Container:
     """Make the container and write its id where --cidfile wants it (create checked the place)."""
     containers.progress = _progress
+    containers.choose = _choose
     container = containers.create(image, command, detach=detach, **asked)
     for text in containers.notes:
         warn_of(text)

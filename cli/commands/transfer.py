@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rootless.cli import options as opt
     from rootless.engine import Engine
     from rootless.images.collection import Images
+    from rootless.images.sources import Retry
 
 MOST_WARNINGS = 5
 """How many warnings are told; of the others only the number."""
@@ -20,34 +21,82 @@ def pull(
     engine: Engine,
     images: opt.ImageNames,
     *,
+    all_tags: opt.AllTags = False,
     platform: opt.PullPlatform = "",
+    arch: opt.PullArch = "",
+    os: opt.PullOs = "",
+    variant: opt.PullVariant = "",
     policy: opt.PullWhen = "always",
     quiet: opt.Silent = False,
     tls_verify: opt.TlsVerify = True,
     creds: opt.Creds = "",
     authfile: opt.AuthFile = "",
     cert_dir: opt.CertDir = "",
+    retry: opt.Retry = 0,
+    retry_delay: opt.RetryDelay = "",
+    decryption_key: opt.DecryptionKey = None,
 ) -> int:
     """Fetch images from their registries.
+
+    Where from is a matter of registries.conf, as for podman: short names, mirrors, what is blocked.
+    The last line is the id of the image.
 
     Examples:
         rootless pull debian:12
         rootless pull --platform linux/arm64 busybox
         rootless pull --tls-verify=false localhost:5000/tools
+        rootless pull -q --all-tags ghcr.io/me/tools
     """
+    from rootless.cli.asking import choose
     from rootless.cli.progress import shown
     from rootless.images.access import Access
 
+    if decryption_key:
+        raise UsageError("--decryption-key: encrypted images are not supported")
+    platform = _platform(platform, arch, os, variant)
+    patience = _patience(retry, retry_delay)
     store = engine.images
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     for name in images:
-        with shown(quiet=quiet, lines=True) as progress:
-            image = store.pull(
-                name, platform=platform, policy=policy, access=access, progress=progress
-            )
-        warn(store)
-        print(image.id, flush=True)
+        wanted = store.tags(name, access=access, choose=choose) if all_tags else [name]
+        for one in wanted:
+            with shown(quiet=quiet, lines=True) as progress:
+                image = store.pull(
+                    one,
+                    platform=platform,
+                    policy=policy,
+                    access=access,
+                    retry=patience,
+                    progress=progress,
+                    choose=choose,
+                )
+            warn(store)
+            print(image.id, flush=True)
     return 0
+
+
+def _platform(platform: str, arch: str, os: str, variant: str) -> str:
+    """Return what --platform, or its three parts, ask for. Raises UsageError for both."""
+    if not (arch or os or variant):
+        return platform
+    if platform:
+        raise UsageError("--platform goes with neither --arch nor --os nor --variant")
+    from rootless.oci.platform import host
+
+    parts = (os or "linux", arch or host().architecture, variant)
+    return "/".join(part for part in parts if part)
+
+
+def _patience(retry: int, delay: str) -> Retry:
+    """Return what --retry and --retry-delay ask for. Raises UsageError."""
+    from rootless import times
+    from rootless.images.sources import Retry
+
+    seconds = times.span(delay) if delay else 0.0
+    if retry < 0 or seconds is None:
+        what = f"--retry {retry}" if retry < 0 else f"--retry-delay {delay}"
+        raise UsageError(f"{what} makes no sense", "such as --retry 3 --retry-delay 5s")
+    return Retry(retry, seconds)
 
 
 def push(

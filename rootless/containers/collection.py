@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rootless.engine import Engine
     from rootless.images.collection import Images
     from rootless.images.progress import Shown
+    from rootless.images.sources import Choose
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -43,6 +44,8 @@ class Containers:
         """Why `list` left some out."""
         self.progress: Shown | None = None
         """How a pull that `create` begins tells of its progress."""
+        self.choose: Choose | None = None
+        """Asks the user which image is meant by a short name that several registries may have."""
         self.images: Images | None = None
         """The images that `create` took its own from; their `warnings` tell of the pull."""
         self.notes: list[str] = []
@@ -73,7 +76,9 @@ class Containers:
             pull, platform = asked.get("pull") or "missing", asked.get("platform", "")
             pull = {"true": "always", "false": "never"}.get(pull, pull)
             self.images = self._engine.images
-            found = self.images.resolve(image, pull=pull, platform=platform, progress=self.progress)
+            found = self.images.resolve(
+                image, pull=pull, platform=platform, progress=self.progress, choose=self.choose
+            )
         trace.mark("image found")
         while True:
             id = os.urandom(32).hex()  # noqa: A001 - the field's own word

@@ -22,15 +22,23 @@ class Access:
         self.authfile = authfile
         self.cert_dir = cert_dir
 
-    def repository(self, name: Reference) -> Repository:
-        """Return the repository of `name`. Raises RegistryError for files that are damaged."""
-        if self.creds:
+    def repository(
+        self, name: Reference, place: Reference | None = None, *, insecure: bool = False
+    ) -> Repository:
+        """Return the repository of `name`, at a mirror if there is a `place`.
+
+        Raises RegistryError for files that are damaged.
+        """
+        # Who we are is a matter of where we ask: a mirror never sees the registry's password.
+        where = place or name
+        if self.creds and where.domain == name.domain:
             known: credentials.Credentials | None = credentials.parse(self.creds)
         else:
-            known = credentials.find(name.domain, name.path, self.authfile)
+            known = credentials.find(where.domain, where.path, self.authfile)
         return Repository(
             name,
-            tls_verify=self.tls_verify,
+            place=where,
+            tls_verify=self.tls_verify and not insecure,
             credentials=known,
-            certificates=certificates.find(name.domain, self.cert_dir),
+            certificates=certificates.find(where.domain, self.cert_dir),
         )

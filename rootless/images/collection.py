@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rootless.images.access import Access
     from rootless.images.progress import Progress, Shown
     from rootless.images.pushing import Pushed
+    from rootless.images.sources import Choose, Retry
     from rootless.store.paths import Paths
 
     Document = dict[str, Any]
@@ -97,6 +98,7 @@ class Images:
         pull: str = "missing",
         platform: str = "",
         progress: Shown | None = None,
+        choose: Choose | None = None,
     ) -> Image:
         """Return the image for a new container: `get`, or pulled as the policy `pull` says.
 
@@ -117,9 +119,9 @@ class Images:
                 "it is to be had from no registry" if pull != "never" else "",
             )
         if progress is None:
-            return self.pull(ref, platform=platform, policy=pull)
+            return self.pull(ref, platform=platform, policy=pull, choose=choose)
         with progress() as told:
-            return self.pull(ref, platform=platform, policy=pull, progress=told)
+            return self.pull(ref, platform=platform, policy=pull, progress=told, choose=choose)
 
     # Below: everything that moves or changes images; each imports its module only when called.
 
@@ -180,16 +182,19 @@ class Images:
         platform: str = "",
         policy: str = "always",
         access: Access | None = None,
+        retry: Retry | None = None,
         progress: Progress | None = None,
+        choose: Choose | None = None,
     ) -> Image:
-        """Pull an image from its registry, and unpack it.
+        """Pull an image from its registry or a mirror of it, and unpack it.
 
-        Raises RegistryError, or what `get` raises.
+        `choose` is asked which registry is meant by a short name that several may have.
+        Raises RegistryError, SettingsError for a damaged registries.conf, or what `get` raises.
         """
         from rootless.images.access import Access
         from rootless.images.pulling import pull
 
-        image = pull(self, ref, platform, policy, access or Access(), progress)
+        image = pull(self, ref, platform, policy, access or Access(), progress, retry, choose)
         self._tell("pull", ref)
         return image
 
@@ -214,6 +219,18 @@ class Images:
         pushed = push(self, ref, target, access or Access(), format, compression, progress)
         self._tell("push", ref)
         return pushed
+
+    def tags(
+        self, ref: str, *, access: Access | None = None, choose: Choose | None = None
+    ) -> Names:
+        """Return the full names of all that the repository `ref` has, in order.
+
+        Raises UsageError for a name with a tag or digest, and what `pull` raises.
+        """
+        from rootless.images.access import Access
+        from rootless.images.sources import tagged
+
+        return tagged(ref, access or Access(), choose)
 
     def tag(self, source: str, target: str) -> None:
         """Give the image `source` the further name `target`, taken from whoever had it.
@@ -283,12 +300,18 @@ class Images:
 
     def find_entry(self, entries: Entries, ref: str) -> Document | None:
         """Return the entry that `ref` means, by name, digest or id; None for none."""
-        return _by_name(entries, ref) or self._by_id(entries, ref)
+        found = _by_name(entries, ref) or self._by_id(entries, ref)
+        if found is None:
+            for name in _configured(ref):
+                found = found or _by_name(entries, name)
+        return found
 
     def find_name(self, entries: Entries, ref: str) -> str:
         """Return the full name that `ref` means, "" where it is a digest or an id."""
         names = dict(_named(entries))
         known = [name for name in (*meanings(ref), reference.full(ref)) if name in names]
+        if not known and self._by_id(entries, ref) is None:
+            known = [name for name in _configured(ref) if name in names]
         return known[0] if known else ""
 
     def _by_id(self, entries: Entries, ref: str) -> Document | None:
@@ -324,6 +347,19 @@ def meanings(ref: str) -> list[str]:
         except InvalidReference:
             pass  # with an upper-case first component
     return names
+
+
+def _configured(ref: str) -> list[str]:
+    """Return the full names that registries.conf lets a short one stand for, [] for no short one.
+
+    Only for what is not here otherwise: reading the file takes as long as a whole start.
+    Raises SettingsError.
+    """
+    if not (reference.is_valid(ref) and reference.is_short(ref)):
+        return []
+    from rootless.oci.registries import Registries
+
+    return [str(name) for name in Registries.load().candidates(ref)]
 
 
 def _by_name(entries: list[Document], ref: str) -> Document | None:

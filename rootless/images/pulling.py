@@ -13,6 +13,7 @@ from rootless.images.intake import Intake
 from rootless.images.parallel import in_parallel
 from rootless.images.partial import PartialBlob, sweep
 from rootless.images.progress import Silent
+from rootless.images.sources import Sources
 from rootless.oci import models, platform, reference
 from rootless.oci import policy as trust_policy
 from rootless.oci.errors import DigestError, ImageError, RegistryError
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from rootless.images.collection import Images
     from rootless.images.image import Image
     from rootless.images.progress import Progress
+    from rootless.images.sources import Choose, Retry
     from rootless.oci.blobs import Blob
     from rootless.oci.platform import Platform
-    from rootless.oci.reference import Reference
     from rootless.oci.registry import Fetched, Repository
 
 
@@ -40,48 +41,54 @@ def pull(
     policy: str,
     access: Access,
     progress: Progress | None,
+    retry: Retry | None = None,
+    choose: Choose | None = None,
 ) -> Image:
     """Pull `ref`; see Images.pull."""
     if policy not in PULL_POLICIES:
         raise UsageError(f"unknown pull policy {policy!r}", "one of " + ", ".join(PULL_POLICIES))
-    name = _name(ref)
+    if ref == "host":
+        raise UsageError("the image host is this machine itself and is never pulled")
+    reference.parse(ref)
     asked = platform.parse(wanted) if wanted else None
-    repository = access.repository(name)
-    if policy != "always":
-        local = _local(images, ref, repository, policy)
-        if local is not None and (policy == "never" or runs(local, wanted)):
-            return local
-    with Intake(images.paths, images) as intake:
-        sweep(images.paths.images)
-        Pull(intake, repository, progress or Silent()).run(asked)
+    local = None if policy == "always" else _local(images, ref, policy)
+    fits = local is not None and (policy == "never" or runs(local, wanted))
+    if local is not None and fits and policy != "newer":
+        return local
+    known = images.name_of(ref) if local is not None else ""
+    sources = Sources(known or ref, access, retry=retry, choose=choose)
+    if local is not None and fits and not _is_old(local, sources):
+        return local
+
+    def fetch(repository: Repository) -> None:
+        with Intake(images.paths, images) as intake:
+            sweep(images.paths.images)
+            Pull(intake, repository, progress or Silent()).run(asked)
+
+    name, _ = sources.first(fetch)
+    warning = sources.remember(name)
+    if warning:
+        images.warnings.append(warning)
     return images.get(str(name))
 
 
-def _name(ref: str) -> Reference:
-    """What is asked of the registry: of name:tag@digest the digest decides, as for docker."""
-    if ref == "host":
-        raise UsageError("the image host is this machine itself and is never pulled")
-    parsed = reference.parse(ref).tagged()
-    if parsed.digest:
-        return reference.Reference(parsed.domain, parsed.path, "", parsed.digest)
-    return parsed
-
-
-def _local(images: Images, ref: str, repository: Repository, policy: str) -> Image | None:
-    """The image in the store, where the policy is content with it."""
+def _local(images: Images, ref: str, policy: str) -> Image | None:
+    """The image in the store, if there is one."""
     try:
-        image = images.get(ref)
+        return images.get(ref)
     except NotFound:
         if policy == "never":
             raise
         return None
-    if policy != "newer":
-        return image
+
+
+def _is_old(image: Image, sources: Sources) -> bool:
+    """Whether a registry has another image of this name than we."""
     try:
-        newest = repository.digest(repository.name.digest or repository.name.tag)
+        _, newest = sources.first(lambda found: found.digest(found.name.digest or found.name.tag))
     except RegistryError:
-        return image  # as podman: what cannot be asked has nothing newer
-    return image if newest in (*image.digests, image.manifest_digest) else None
+        return False  # as podman: what cannot be asked has nothing newer
+    return newest not in (*image.digests, image.manifest_digest)
 
 
 _PIECE = 1 << 17
