@@ -150,6 +150,11 @@ AllImages = Annotated[bool, option("--all", "-a", about="Also images without a n
 Digests = Annotated[bool, option("--digests", about="Show digests.")]
 ForceImage = Annotated[bool, option("--force", "-f", about="Also where a container uses it.")]
 EveryImage = Annotated[bool, option("--all", "-a", about="All images.")]
+NoImageHeading = Annotated[bool, option("--noheading", "-n", about="No line of headings.")]
+ImageSort = Annotated[
+    Literal["created", "id", "repository", "size", "tag"],
+    option("--sort", metavar="KEY", about="created, id, repository, size, tag. (created)"),
+]
 SaveFormat = Annotated[
     Literal["docker-archive", "oci-archive", "oci-dir"],
     option("--format", metavar="FORMAT", about="docker-archive, oci-archive, oci-dir. (the first)"),

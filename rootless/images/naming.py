@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 from rootless.errors import NotFound, UsageError
-from rootless.images.entries import named
+from rootless.images.entries import entry_for, named
 from rootless.images.intake import store_errors
 from rootless.oci import reference
 from rootless.oci.blobs import locked, write_index
+from rootless.oci.digest import CHUNK
 from rootless.oci.layout import Layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.images.collection import Images
+    from rootless.images.image import Image
+    from rootless.images.intake import Intake
 
 
 def tag(images: Images, source: str, target: str) -> None:
@@ -20,8 +25,11 @@ def tag(images: Images, source: str, target: str) -> None:
     if name.digest:
         raise UsageError(f"cannot tag {target}: a name to give cannot have a digest")
     paths = images.paths
-    images.get(source)  # says what is wrong before anything is locked
+    image = images.get(source)  # says what is wrong before anything is locked
     paths.prepare()
+    if image.readonly:
+        _bring(images, image, str(name.tagged()))
+        return
     with store_errors(paths), locked(paths.images):
         index = Layout(paths.images).index()
         descriptor = images.find_entry(index["manifests"], source)
@@ -29,3 +37,31 @@ def tag(images: Images, source: str, target: str) -> None:
             raise NotFound(f"no such image: {source}")
         index["manifests"] = named(index["manifests"], [str(name.tagged())], descriptor)
         write_index(paths.images, index)
+
+
+def _bring(images: Images, image: Image, name: str) -> None:
+    """Name an image of a shared store by copying its blobs.
+
+    An entry that only referred to the other store would leave a layout that no other program can
+    read, and an image that is gone when that store is.
+    """
+    from rootless.images.intake import Intake
+
+    parts = [image.manifest["config"], *image.manifest["layers"]]
+    digests = [*(str(part["digest"]) for part in parts), image.manifest_digest]
+    with Intake(images.paths, source=image.layout) as intake:
+        for digest in digests:
+            if not intake.has(digest):
+                _copy(intake, digest)
+        size = os.path.getsize(intake.path(image.manifest_digest))
+        entry = entry_for(image.manifest_digest, size, image.digests)
+        intake.commit([([name], entry)], digests)
+
+
+def _copy(intake: Intake, digest: str) -> None:
+    """Take a blob in. Raises DigestError where its content is another."""
+    blob = intake.blob(expected=digest)
+    with open(intake.path(digest), "rb") as file:
+        while data := file.read(CHUNK):
+            blob.write(data)
+    intake.take(blob.finish())
