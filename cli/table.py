@@ -34,7 +34,8 @@ _pull: dict[str, Any] = {'--platform': ('platform', 1), '--policy': ('policy', (
 _load: dict[str, Any] = {'--input': ('input', 1), '--quiet': ('quiet', 0), '-i': ('input', 1), '-q': ('quiet', 0)}
 _save: dict[str, Any] = {'--format': ('format', ('docker-archive', 'oci-archive', 'oci-dir')), '--output': ('output', 1), '--quiet': ('quiet', 0), '-o': ('output', 1), '-q': ('quiet', 0)}
 _import_: dict[str, Any] = {'--change': ('change', 2), '--message': ('message', 1), '--platform': ('platform', 1), '--quiet': ('quiet', 0), '-c': ('change', 2), '-m': ('message', 1), '-q': ('quiet', 0)}
-_rmi: dict[str, Any] = {'--all': ('all', 0), '--force': ('force', 0), '--ignore': ('ignore', 0), '-a': ('all', 0), '-f': ('force', 0), '-i': ('ignore', 0)}
+_rmi: dict[str, Any] = {'--all': ('all', 0), '--force': ('force', 0), '--ignore': ('ignore', 0), '--no-prune': ('no_prune', 0), '-a': ('all', 0), '-f': ('force', 0), '-i': ('ignore', 0)}
+_history: dict[str, Any] = {'--format': ('format', 1), '--human': ('human', 0), '--no-trunc': ('no_trunc', 0), '--quiet': ('quiet', 0), '-H': ('human', 0), '-q': ('quiet', 0)}
 _events: dict[str, Any] = {'--filter': ('filter', 2), '--format': ('format', 1), '--no-trunc': ('no_trunc', 0), '--since': ('since', 1), '--stream': ('stream', 0), '--until': ('until', 1), '-f': ('filter', 2)}
 _doctor: dict[str, Any] = {'--json': ('json', 0)}
 _info: dict[str, Any] = {'--format': ('format', 1), '-f': ('format', 1)}
@@ -42,6 +43,7 @@ _inspect_container: dict[str, Any] = {'--format': ('format', 1), '--latest': ('l
 _check: dict[str, Any] = {'--force': ('force', 0), '--quick': ('quick', 0), '--repair': ('repair', 0), '-f': ('force', 0), '-q': ('quick', 0), '-r': ('repair', 0)}
 _df: dict[str, Any] = {'--format': ('format', 1), '--verbose': ('verbose', 0), '-v': ('verbose', 0)}
 _reset: dict[str, Any] = {'--force': ('force', 0), '-f': ('force', 0)}
+_image_prune: dict[str, Any] = {'--all': ('all', 0), '--filter': ('filter', 2), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}
 GLOBAL: dict[str, Any] = _global
 COMMANDS: dict[str, Any] = {
     'run': ('rootless.cli.commands.run', 'run', _run, (('image', 0), ('command', 3)), False),
@@ -70,7 +72,9 @@ COMMANDS: dict[str, Any] = {
     'save': ('rootless.cli.commands.transfer', 'save', _save, (('images', 2),), True),
     'import': ('rootless.cli.commands.transfer', 'import_', _import_, (('file', 0), ('name', 1)), True),
     'tag': ('rootless.cli.commands.images', 'tag', {}, (('image', 0), ('targets', 2)), True),
+    'untag': ('rootless.cli.commands.images', 'untag', {}, (('image', 0), ('names', 3)), True),
     'rmi': ('rootless.cli.commands.images', 'rmi', _rmi, (('images', 3),), True),
+    'history': ('rootless.cli.commands.history', 'history', _history, (('image', 0),), True),
     'events': ('rootless.cli.commands.events', 'events', _events, (), True),
     'boot': ('rootless.cli.commands.boot', 'boot', {}, (('action', ('enable', 'disable', 'status')),), True),
     'doctor': ('rootless.cli.commands.doctor', 'doctor', _doctor, (), True),
@@ -128,8 +132,11 @@ GROUPS: dict[str, Any] = {
         'save': ('rootless.cli.commands.transfer', 'save', _save, (('images', 2),), True),
         'import': ('rootless.cli.commands.transfer', 'import_', _import_, (('file', 0), ('name', 1)), True),
         'tag': ('rootless.cli.commands.images', 'tag', {}, (('image', 0), ('targets', 2)), True),
+        'untag': ('rootless.cli.commands.images', 'untag', {}, (('image', 0), ('names', 3)), True),
         'rmi': ('rootless.cli.commands.images', 'rmi', _rmi, (('images', 3),), True),
+        'history': ('rootless.cli.commands.history', 'history', _history, (('image', 0),), True),
         'inspect': ('rootless.cli.commands.inspect', 'inspect_image', _info, (('images', 2),), True),
         'exists': ('rootless.cli.commands.inspect', 'image_exists', {}, (('image', 0),), True),
+        'prune': ('rootless.cli.commands.prune', 'image_prune', _image_prune, (), True),
     },
 }

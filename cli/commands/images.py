@@ -1,4 +1,4 @@
-"""images, tag, untag, rmi, image prune."""
+"""images, tag, untag and rmi."""
 
 from __future__ import annotations
 
@@ -143,6 +143,19 @@ def tag(engine: Engine, image: opt.ImageName, targets: opt.NewNames) -> int:
     return 0
 
 
+def untag(engine: Engine, image: opt.ImageName, names: opt.OldNames = None) -> int:
+    """Take names from an image.
+
+    It stays, as one without a name where it has no other.
+
+    Examples:
+        rootless untag busybox
+        rootless untag busybox localhost/tools:1
+    """
+    engine.images.untag(image, names or [])
+    return 0
+
+
 def rmi(
     engine: Engine,
     images: opt.SomeImages = None,
@@ -150,21 +163,22 @@ def rmi(
     all: opt.EveryImage = False,  # noqa: A002 - the option's name
     force: opt.ForceImage = False,
     ignore: opt.Ignore = False,
+    no_prune: opt.NoPrune = False,
 ) -> int:
     """Remove images.
 
-    An image that loses its last name goes.
+    An image that loses its last name goes, but with --no-prune.
 
     Examples:
         rootless rmi busybox:1.35
     """
     if all == bool(images):
         raise UsageError("which image?" if not all else "--all and names contradict each other")
-    names = [one.id for one in engine.images.list()] if all else images or []
+    names = [one.id for one in engine.images.list() if not one.readonly] if all else images or []
     code = 0
     for name in names:
         try:
-            lines = engine.images.remove([name], force=force or all)
+            lines = engine.images.remove([name], force=force or all, prune=not no_prune)
         except NotFound as error:
             if not ignore:
                 complain(error)

@@ -205,15 +205,27 @@ class Images:
         tag(self, source, target)
         self._tell("tag", target)
 
-    def remove(self, refs: Iterable[str], *, force: bool = False) -> Names:
+    def untag(self, ref: str, names: Iterable[str] = ()) -> None:
+        """Take `names` from the image `ref`, all it has where none is said; the image stays.
+
+        Raises NotFound, also for a name that the image does not have.
+        """
+        from rootless.images.naming import untag
+
+        for name in untag(self, ref, list(names)):
+            self._tell("untag", name)
+
+    def remove(self, refs: Iterable[str], *, force: bool = False, prune: bool = True) -> Names:
         """Remove names, and images that lose their last; return docker's lines about it.
+
+        Without `prune` an image asked for by its last name stays, without one.
 
         Raises NotFound, and Conflict for an image that a container uses or that has several names
         and is removed by id, unless `force`. What was done before the error stays done.
         """
         from rootless.images.removing import remove
 
-        lines = remove(self, list(refs), force)
+        lines = remove(self, list(refs), force, prune=prune)
         for line in lines:
             word, _, what = line.partition(": ")
             self._tell(_REMOVED[word], what)

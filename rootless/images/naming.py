@@ -1,16 +1,16 @@
-"""`tag`: one more name for an image."""
+"""`tag` and `untag`: a name more or less for an image."""
 
 from __future__ import annotations
 
 import os
 
 from rootless.errors import NotFound, UsageError
-from rootless.images.entries import entry_for, named
+from rootless.images.entries import entry_for, named, unnamed
 from rootless.images.intake import store_errors
 from rootless.oci import reference
 from rootless.oci.blobs import locked, write_index
 from rootless.oci.digest import CHUNK
-from rootless.oci.layout import Layout
+from rootless.oci.layout import Layout, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,27 @@ def tag(images: Images, source: str, target: str) -> None:
             raise NotFound(f"no such image: {source}")
         index["manifests"] = named(index["manifests"], [str(name.tagged())], descriptor)
         write_index(paths.images, index)
+
+
+def untag(images: Images, ref: str, names: list[str]) -> list[str]:
+    """Take names from an image; return the full names that went. Raises NotFound, Conflict."""
+    images.get_entry(ref)
+    paths = images.paths
+    with store_errors(paths), locked(paths.images):
+        index = Layout(paths.images).index()
+        descriptor = images.find_entry(index["manifests"], ref)
+        if descriptor is None:
+            raise NotFound(f"no such image: {ref}")
+        same = [each for each in index["manifests"] if each["digest"] == descriptor["digest"]]
+        has = [reference.full(name_of(each)) for each in same if name_of(each)]
+        found = {name: images.find_name(same, name) for name in names}
+        for name, full in found.items():
+            if not full:
+                raise NotFound(f"image {ref} has no name {name}", f"it has {', '.join(has)}")
+        gone = list(found.values()) if names else has
+        index["manifests"] = unnamed(index["manifests"], gone)
+        write_index(paths.images, index)
+    return gone
 
 
 def _bring(images: Images, image: Image, name: str) -> None:
