@@ -113,3 +113,10 @@ def test_sorting_and_headings(busybox: Store) -> None:
 )
 def test_further_filters(shared: Store, given: str, found: int) -> None:
     assert len(shared.ok("images", "-q", "--filter", given).split()) == found
+
+
+def test_inspect_has_podmans_fields_beside_dockers(shared: Store) -> None:
+    (document,) = json.loads(shared.ok("image", "inspect", "busybox"))
+    assert document["Annotations"] == {}
+    assert document["User"] == document["Config"]["User"]
+    assert document["HealthCheck"] is None
