@@ -71,7 +71,9 @@ COMMANDS = (
     Entry("save", "transfer", "save", IMAGES),
     Entry("import", "transfer", "import_", IMAGES),
     Entry("tag", "images", "tag", IMAGES),
+    Entry("untag", "images", "untag", IMAGES),
     Entry("rmi", "images", "rmi", IMAGES),
+    Entry("history", "history", "history", IMAGES),
     Entry("events", "events", "events", HOST),
     Entry("boot", "boot", "boot", HOST),
     Entry("doctor", "doctor", "doctor", HOST),
@@ -124,6 +126,7 @@ GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
             **{e.name: e.name for e in COMMANDS if e.panel == IMAGES and "log" not in e.name},
             "inspect": Entry("inspect", "inspect", "inspect_image", IMAGES),
             "exists": Entry("exists", "inspect", "image_exists", IMAGES),
+            "prune": Entry("prune", "prune", "image_prune", IMAGES),
         },
     ),
 }

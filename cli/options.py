@@ -150,6 +150,18 @@ AllImages = Annotated[bool, option("--all", "-a", about="Also images without a n
 Digests = Annotated[bool, option("--digests", about="Show digests.")]
 ForceImage = Annotated[bool, option("--force", "-f", about="Also where a container uses it.")]
 EveryImage = Annotated[bool, option("--all", "-a", about="All images.")]
+NoImageHeading = Annotated[bool, option("--noheading", "-n", about="No line of headings.")]
+ImageSort = Annotated[
+    Literal["created", "id", "repository", "size", "tag"],
+    option("--sort", metavar="KEY", about="created, id, repository, size, tag. (created)"),
+]
+Human = Annotated[
+    bool, option("--human", "-H", about="Round sizes, and ages instead of dates. (default: true)")
+]
+NoPrune = Annotated[bool, option("--no-prune", about="Keep the image when its last name goes.")]
+PruneAll = Annotated[bool, option("--all", "-a", about="All that no container uses.")]
+NoQuestion = Annotated[bool, option("--force", "-f", about="Do not ask.")]
+OldNames = Annotated[list[str] | None, argument("[NAME]...", "Names to take; all by default.")]
 SaveFormat = Annotated[
     Literal["docker-archive", "oci-archive", "oci-dir"],
     option("--format", metavar="FORMAT", about="docker-archive, oci-archive, oci-dir. (the first)"),

@@ -29,7 +29,7 @@ _update: dict[str, Any] = {'--publish-add': ('publish_add', 2), '--publish-rm': 
 _stats: dict[str, Any] = {'--all': ('all', 0), '--format': ('format', 1), '--no-stream': ('no_stream', 0), '--no-trunc': ('no_trunc', 0), '-a': ('all', 0)}
 _logs: dict[str, Any] = {'--color': ('color', 0), '--follow': ('follow', 0), '--latest': ('latest', 0), '--names': ('names', 0), '--since': ('since', 1), '--tail': ('tail', 1), '--timestamps': ('timestamps', 0), '--until': ('until', 1), '-f': ('follow', 0), '-l': ('latest', 0), '-n': ('tail', 1), '-t': ('timestamps', 0)}
 _inspect: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0), '--size': ('size', 0), '--type': ('type', ('container', 'image', 'all')), '-f': ('format', 1), '-l': ('latest', 0), '-s': ('size', 0)}
-_images: dict[str, Any] = {'--all': ('all', 0), '--digests': ('digests', 0), '--filter': ('filter', 2), '--format': ('format', 1), '--no-trunc': ('no_trunc', 0), '--quiet': ('quiet', 0), '-a': ('all', 0), '-f': ('filter', 2), '-q': ('quiet', 0)}
+_images: dict[str, Any] = {'--all': ('all', 0), '--digests': ('digests', 0), '--filter': ('filter', 2), '--format': ('format', 1), '--no-trunc': ('no_trunc', 0), '--noheading': ('noheading', 0), '--quiet': ('quiet', 0), '--sort': ('sort', ('created', 'id', 'repository', 'size', 'tag')), '-a': ('all', 0), '-f': ('filter', 2), '-n': ('noheading', 0), '-q': ('quiet', 0)}
 _pull: dict[str, Any] = {'--all-tags': ('all_tags', 0), '--arch': ('arch', 1), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--decryption-key': ('decryption_key', 2), '--os': ('os', 1), '--platform': ('platform', 1), '--policy': ('policy', ('always', 'missing', 'never', 'newer')), '--quiet': ('quiet', 0), '--retry': ('retry', 3), '--retry-delay': ('retry_delay', 1), '--tls-verify': ('tls_verify', 0), '--variant': ('variant', 1), '-a': ('all_tags', 0), '-q': ('quiet', 0)}
 _push: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compression-format': ('compression_format', ('', 'gzip', 'zstd')), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--format': ('format', ('', 'oci', 'v2s2', 'docker')), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--tls-verify': ('tls_verify', 0), '-f': ('format', ('', 'oci', 'v2s2', 'docker')), '-q': ('quiet', 0)}
 _login: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compat-auth-file': ('compat_auth_file', 1), '--get-login': ('get_login', 0), '--password': ('password', 1), '--password-stdin': ('password_stdin', 0), '--tls-verify': ('tls_verify', 0), '--username': ('username', 1), '--verbose': ('verbose', 0), '-p': ('password', 1), '-u': ('username', 1), '-v': ('verbose', 0)}
@@ -37,7 +37,8 @@ _logout: dict[str, Any] = {'--all': ('all', 0), '--authfile': ('authfile', 1), '
 _load: dict[str, Any] = {'--input': ('input', 1), '--quiet': ('quiet', 0), '-i': ('input', 1), '-q': ('quiet', 0)}
 _save: dict[str, Any] = {'--format': ('format', ('docker-archive', 'oci-archive', 'oci-dir')), '--output': ('output', 1), '--quiet': ('quiet', 0), '-o': ('output', 1), '-q': ('quiet', 0)}
 _import_: dict[str, Any] = {'--change': ('change', 2), '--message': ('message', 1), '--platform': ('platform', 1), '--quiet': ('quiet', 0), '-c': ('change', 2), '-m': ('message', 1), '-q': ('quiet', 0)}
-_rmi: dict[str, Any] = {'--all': ('all', 0), '--force': ('force', 0), '--ignore': ('ignore', 0), '-a': ('all', 0), '-f': ('force', 0), '-i': ('ignore', 0)}
+_rmi: dict[str, Any] = {'--all': ('all', 0), '--force': ('force', 0), '--ignore': ('ignore', 0), '--no-prune': ('no_prune', 0), '-a': ('all', 0), '-f': ('force', 0), '-i': ('ignore', 0)}
+_history: dict[str, Any] = {'--format': ('format', 1), '--human': ('human', 0), '--no-trunc': ('no_trunc', 0), '--quiet': ('quiet', 0), '-H': ('human', 0), '-q': ('quiet', 0)}
 _events: dict[str, Any] = {'--filter': ('filter', 2), '--format': ('format', 1), '--no-trunc': ('no_trunc', 0), '--since': ('since', 1), '--stream': ('stream', 0), '--until': ('until', 1), '-f': ('filter', 2)}
 _doctor: dict[str, Any] = {'--json': ('json', 0)}
 _info: dict[str, Any] = {'--format': ('format', 1), '-f': ('format', 1)}
@@ -46,6 +47,7 @@ _serve: dict[str, Any] = {'--htpasswd': ('htpasswd', 1), '--listen': ('listen', 
 _check: dict[str, Any] = {'--force': ('force', 0), '--quick': ('quick', 0), '--repair': ('repair', 0), '-f': ('force', 0), '-q': ('quick', 0), '-r': ('repair', 0)}
 _df: dict[str, Any] = {'--format': ('format', 1), '--verbose': ('verbose', 0), '-v': ('verbose', 0)}
 _reset: dict[str, Any] = {'--force': ('force', 0), '-f': ('force', 0)}
+_image_prune: dict[str, Any] = {'--all': ('all', 0), '--filter': ('filter', 2), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}
 GLOBAL: dict[str, Any] = _global
 COMMANDS: dict[str, Any] = {
     'run': ('rootless.cli.commands.run', 'run', _run, (('image', 0), ('command', 3)), False),
@@ -77,7 +79,9 @@ COMMANDS: dict[str, Any] = {
     'save': ('rootless.cli.commands.transfer', 'save', _save, (('images', 2),), True),
     'import': ('rootless.cli.commands.transfer', 'import_', _import_, (('file', 0), ('name', 1)), True),
     'tag': ('rootless.cli.commands.images', 'tag', {}, (('image', 0), ('targets', 2)), True),
+    'untag': ('rootless.cli.commands.images', 'untag', {}, (('image', 0), ('names', 3)), True),
     'rmi': ('rootless.cli.commands.images', 'rmi', _rmi, (('images', 3),), True),
+    'history': ('rootless.cli.commands.history', 'history', _history, (('image', 0),), True),
     'events': ('rootless.cli.commands.events', 'events', _events, (), True),
     'boot': ('rootless.cli.commands.boot', 'boot', {}, (('action', ('enable', 'disable', 'status')),), True),
     'doctor': ('rootless.cli.commands.doctor', 'doctor', _doctor, (), True),
@@ -139,8 +143,11 @@ GROUPS: dict[str, Any] = {
         'save': ('rootless.cli.commands.transfer', 'save', _save, (('images', 2),), True),
         'import': ('rootless.cli.commands.transfer', 'import_', _import_, (('file', 0), ('name', 1)), True),
         'tag': ('rootless.cli.commands.images', 'tag', {}, (('image', 0), ('targets', 2)), True),
+        'untag': ('rootless.cli.commands.images', 'untag', {}, (('image', 0), ('names', 3)), True),
         'rmi': ('rootless.cli.commands.images', 'rmi', _rmi, (('images', 3),), True),
+        'history': ('rootless.cli.commands.history', 'history', _history, (('image', 0),), True),
         'inspect': ('rootless.cli.commands.inspect', 'inspect_image', _info, (('images', 2),), True),
         'exists': ('rootless.cli.commands.inspect', 'image_exists', {}, (('image', 0),), True),
+        'prune': ('rootless.cli.commands.prune', 'image_prune', _image_prune, (), True),
     },
 }

@@ -128,12 +128,13 @@ def chain_ids(diff_ids: list[str]) -> list[str]:
     for diff_id in diff_ids:
         if not isinstance(diff_id, str) or not is_digest(diff_id):
             raise ImageError(f"malformed diff id {str(diff_id)[:80]!r}")
-        chain = "sha256:" + _sha256(f"{chain} {diff_id}".encode()) if chain else diff_id
+        chain = "sha256:" + sha256(f"{chain} {diff_id}".encode()) if chain else diff_id
         result.append(chain.partition(":")[2])
     return result
 
 
-def _sha256(data: bytes) -> str:
+def sha256(data: bytes) -> str:
+    """Return the hexadecimal SHA-256 of a small text."""
     # hashlib costs some 3 ms to import for its OpenSSL; the interpreter has its own as well.
     try:
         from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]

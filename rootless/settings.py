@@ -1,20 +1,20 @@
 """What the user may set once and for all: $XDG_CONFIG_HOME/rootless/config.toml.
 
+    additional_stores = ["/srv/project/rootless"]   # see images/shared.py
+
     [limits]
     layer-bytes = "256GiB"      # one layer, uncompressed
     layer-entries = 8000000     # files, directories, links, ... of one layer
 
-Read only when something is loaded, pulled, imported or unpacked: containers start without it.
+The limits are read only when something is loaded, pulled, imported or unpacked.
 """
 
 from __future__ import annotations
 
-import os
-
 from rootless.errors import UsageError
 from rootless.oci import archive
 from rootless.oci.tar import Limits
-from rootless.store.paths import home
+from rootless.store.paths import config_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,10 +48,18 @@ class Settings:
 
 def path() -> str:
     """Where the settings are, or would be."""
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    if not base.startswith("/"):
-        base = f"{home()}/.config"
-    return f"{base}/rootless/config.toml"
+    return config_file()
+
+
+def additional_stores() -> list[str]:
+    """Return the directories of the shared stores. Raises UsageError for anything but paths."""
+    value = _document(path()).get("additional_stores", [])
+    if not isinstance(value, list):
+        raise _refused("additional_stores", "it is a list", 'write ["/path", ...]')
+    for each in value:
+        if not isinstance(each, str) or not each.startswith("/"):
+            raise _refused("additional_stores", f"{each!r} is no absolute path", "begin it with /")
+    return value
 
 
 def read() -> Settings:
@@ -60,9 +68,11 @@ def read() -> Settings:
     Raises UsageError, which names the file and the key, for what is not understood.
     """
     document = _document(path())
-    unknown = sorted(document.keys() - {"limits"})
+    unknown = sorted(document.keys() - {"additional_stores", "limits"})
     if unknown:
-        raise _refused(unknown[0], "there is no such setting", "[limits] is the only table")
+        raise _refused(
+            unknown[0], "there is no such setting", "there are additional_stores and [limits]"
+        )
     table = document.get("limits", {})
     if not isinstance(table, dict):
         raise _refused("limits", "it is a table", "write [limits] on a line of its own")

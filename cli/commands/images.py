@@ -1,4 +1,4 @@
-"""images, tag and rmi."""
+"""images, tag, untag and rmi."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ HEADINGS = {
     "CreatedSince": "CREATED",
     "Digest": "DIGEST",
     "ID": "IMAGE ID",
+    "ReadOnly": "R/O",
     "Repository": "REPOSITORY",
     "Size": "SIZE",
     "Tag": "TAG",
@@ -44,21 +45,27 @@ def images(
     filter: opt.Filter = None,  # noqa: A002 - the option's name
     format: opt.Format = "",  # noqa: A002 - the option's name
     no_trunc: opt.NoTrunc = False,
+    noheading: opt.NoImageHeading = False,
     quiet: opt.Quiet = False,
+    sort: opt.ImageSort = "created",
 ) -> int:
     """List images.
 
-    Filters: `reference=PATTERN`, `dangling=true|false`, `label=KEY[=VALUE]`, `before=IMAGE`,
-    `since=IMAGE`.
+    Filters: `reference=PATTERN`, `dangling=true|false`, `label=KEY[=VALUE]`, `label!=KEY`,
+    `before=IMAGE`, `since=IMAGE`, `until=TIME`, `id=ID`, `containers=true|false`,
+    `readonly=true|false`. Those in a shared store are read-only.
 
     Examples:
         rootless images
         rootless images --format '{{.Repository}}:{{.Tag}} {{.Size}}'
     """
     store = engine.images
-    found = _filtered(
-        engine, store.list(), [*(filter or []), *([f"reference={name}"] if name else [])]
-    )
+    found = [(image, image.names) for image in store.list()]
+    wanted = [*(filter or []), *([f"reference={name}"] if name else [])]
+    if wanted:
+        from rootless.cli.commands.image_filters import filtered
+
+        found = filtered(engine, [image for image, _ in found], wanted)
     for problem in store.problems:
         complain(problem)
     if quiet and not format:
@@ -66,10 +73,28 @@ def images(
         sys.stdout.write("".join(f"{id_}\n" for id_ in dict.fromkeys(ids)))
         return 0
     rows = [row for one, names in found for row in _rows(one, names, full=no_trunc)]
+    if sort != "created":
+        rows.sort(key=_sort_key(sort))
     middle = ("Digest",) if digests else ()
-    columns = ("Repository", "Tag", *middle, "ID", "CreatedSince", "Size")
-    output.show(rows, format, HEADINGS, columns)
+    last = ("ReadOnly",) if any(one.readonly for one, _ in found) else ()
+    columns = ("Repository", "Tag", *middle, "ID", "CreatedSince", "Size", *last)
+    output.show(rows, format, HEADINGS, columns, bare=noheading)
     return 0
+
+
+def _sort_key(sort: str) -> Any:
+    """Return what to sort rows by; sizes as numbers, the largest last, as podman has them."""
+    if sort == "size":
+        return lambda row: row.bytes
+    column = {"id": "ID", "repository": "Repository", "tag": "Tag"}[sort]
+    return lambda row: row[column]
+
+
+class ImageRow(output.Row):
+    """One line of `images`."""
+
+    bytes = 0
+    """Its size as a number, to sort by."""
 
 
 def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
@@ -80,20 +105,23 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
         "CreatedAt": output.when(image.created) if image.created else "N/A",
         "CreatedSince": output.ago(image.created),
         "ID": f"sha256:{image.id}" if full else image.id[:12],
+        "ReadOnly": "true" if image.readonly else "false",
         "SharedSize": "N/A",
         "Size": size,
         "UniqueSize": "N/A",
         "VirtualSize": size,
     }
-    rows = []
+    rows: list[output.Row] = []
     for name in names or [""]:
-        repository, tag = _split(name)
+        repository, tag = split(name)
         digest = (image.digests_of(name) or [NONE])[0]
-        rows.append(output.Row({**common, "Digest": digest, "Repository": repository, "Tag": tag}))
+        row = ImageRow({**common, "Digest": digest, "Repository": repository, "Tag": tag})
+        row.bytes = image.size
+        rows.append(row)
     return rows
 
 
-def _split(name: str) -> tuple[str, str]:
+def split(name: str) -> tuple[str, str]:
     """Return repository and tag as docker shows them."""
     if not name:
         return NONE, NONE
@@ -102,72 +130,6 @@ def _split(name: str) -> tuple[str, str]:
     except Error:  # written by another program into the layout
         return name, NONE
     return parsed.familiar_name, parsed.tag or NONE
-
-
-def _filtered(
-    engine: Engine, found: list[Image], filters: list[str]
-) -> list[tuple[Image, list[str]]]:
-    """Return images with those of their names that fit."""
-    kept = [(image, image.names) for image in found]
-    patterns = []
-    for text in filters:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"invalid filter {text!r}", "write it as KEY=VALUE")
-        if key == "reference":
-            patterns.append(value)
-        else:
-            test = _test(engine, key, value)
-            kept = [(image, names) for image, names in kept if test(image)]
-    if patterns:
-        kept = [(i, [n for n in names if any(_fits(n, p) for p in patterns)]) for i, names in kept]
-        kept = [(image, names) for image, names in kept if names]
-    return kept
-
-
-def _test(engine: Engine, key: str, value: str) -> Any:
-    if key == "dangling":
-        if value not in ("true", "false", "1", "0"):
-            raise UsageError(f"invalid filter dangling={value}", "true or false")
-        return lambda image: (not image.names) == (value in ("true", "1"))
-    if key == "label":
-        name, equals, text = value.partition("=")
-        return lambda image: (
-            _label(image, name) == text if equals else _label(image, name) is not None
-        )
-    if key in ("before", "since", "after"):
-        limit = engine.images.get(value).created
-        if key == "before":
-            return lambda image: image.created < limit
-        return lambda image: image.created > limit
-    known = "before, dangling, label, reference, since"
-    raise UsageError(f"invalid filter {key!r}", f"one of {known}")
-
-
-def _label(image: Image, name: str) -> str | None:
-    labels = image.config.get("config", {}).get("Labels") or {}
-    value = labels.get(name)
-    return None if value is None else str(value)
-
-
-def _fits(name: str, pattern: str) -> bool:
-    """Whether a full name fits docker's pattern: familiar or full, with or without a tag."""
-    repository, tag = _split(name)
-    bare = repository.removeprefix("localhost/")  # podman's name for what no registry has
-    forms = [
-        repository,
-        f"{repository}:{tag}",
-        name,
-        name.rpartition(":")[0],
-        bare,
-        f"{bare}:{tag}",
-    ]
-    if not set("*?[") & set(pattern):
-        return pattern in forms or pattern.removeprefix("docker.io/") in forms
-    from fnmatch import fnmatchcase
-
-    slashes = pattern.count("/")
-    return any(fnmatchcase(form, pattern) for form in forms if form.count("/") == slashes)
 
 
 def tag(engine: Engine, image: opt.ImageName, targets: opt.NewNames) -> int:
@@ -181,6 +143,19 @@ def tag(engine: Engine, image: opt.ImageName, targets: opt.NewNames) -> int:
     return 0
 
 
+def untag(engine: Engine, image: opt.ImageName, names: opt.OldNames = None) -> int:
+    """Take names from an image.
+
+    It stays, as one without a name where it has no other.
+
+    Examples:
+        rootless untag busybox
+        rootless untag busybox localhost/tools:1
+    """
+    engine.images.untag(image, names or [])
+    return 0
+
+
 def rmi(
     engine: Engine,
     images: opt.SomeImages = None,
@@ -188,21 +163,22 @@ def rmi(
     all: opt.EveryImage = False,  # noqa: A002 - the option's name
     force: opt.ForceImage = False,
     ignore: opt.Ignore = False,
+    no_prune: opt.NoPrune = False,
 ) -> int:
     """Remove images.
 
-    An image that loses its last name goes.
+    An image that loses its last name goes, but with --no-prune.
 
     Examples:
         rootless rmi busybox:1.35
     """
     if all == bool(images):
         raise UsageError("which image?" if not all else "--all and names contradict each other")
-    names = [one.id for one in engine.images.list()] if all else images or []
+    names = [one.id for one in engine.images.list() if not one.readonly] if all else images or []
     code = 0
     for name in names:
         try:
-            lines = engine.images.remove([name], force=force or all)
+            lines = engine.images.remove([name], force=force or all, prune=not no_prune)
         except NotFound as error:
             if not ignore:
                 complain(error)

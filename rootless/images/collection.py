@@ -7,8 +7,8 @@ entry without one. Other programs may have written entries too, so a name need n
 
 from __future__ import annotations
 
-from rootless.errors import Ambiguous, NotFound, UsageError
-from rootless.images.image import HostImage, Image, sources_of
+from rootless.errors import Ambiguous, Conflict, NotFound, UsageError
+from rootless.images.image import HostImage, Image, layout_of, sources_of
 from rootless.oci import reference
 from rootless.oci.errors import Error, ImageError, InvalidReference
 from rootless.oci.layout import Layout, name_of
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Names = list[str]
     Problems = list[Error]
     Entries = list[Document]
+    Stores = list[Paths]
 
 HOST = "host"
 """The built-in image reference that needs no pull."""
@@ -58,14 +59,14 @@ class Images:
         """Return all images that can be read, newest first; `problems` says why others cannot."""
         self.problems = []
         images: dict[str, Image] = {}
-        for names, descriptor in grouped(self._entries()):
-            image = Image(self._paths, descriptor, names)
+        for image in self._all():
+            names = image.names
             try:
                 known = images.setdefault(image.id, image)
                 _ = image.created, image.size
             except ImageError as error:
                 images = {key: kept for key, kept in images.items() if kept is not image}
-                label = names[0] if names else str(descriptor["digest"])
+                label = names[0] if names else image.stored_digest
                 problem = f"cannot read image {label}: {error.message}"
                 self.problems.append(ImageError(problem, "load or pull it again, or rmi it"))
                 continue
@@ -74,8 +75,9 @@ class Images:
         return sorted(images.values(), key=_age)
 
     def names(self) -> Names:
-        """Return the full names of all images: index.json alone is read, for completion."""
-        return sorted({name for name, _ in _named(self._entries())})
+        """Return the full names of all images: each index.json alone is read, for completion."""
+        entries = [entry for _, each in self._stores() for entry in each]
+        return sorted({name for name, _ in _named(entries)})
 
     def get(self, ref: str) -> Image:
         """Return the image that `ref` means: a name, a name with a digest, an id or its beginning.
@@ -242,15 +244,27 @@ class Images:
         tag(self, source, target)
         self._tell("tag", target)
 
-    def remove(self, refs: Iterable[str], *, force: bool = False) -> Names:
+    def untag(self, ref: str, names: Iterable[str] = ()) -> None:
+        """Take `names` from the image `ref`, all it has where none is said; the image stays.
+
+        Raises NotFound, also for a name that the image does not have.
+        """
+        from rootless.images.naming import untag
+
+        for name in untag(self, ref, list(names)):
+            self._tell("untag", name)
+
+    def remove(self, refs: Iterable[str], *, force: bool = False, prune: bool = True) -> Names:
         """Remove names, and images that lose their last; return docker's lines about it.
+
+        Without `prune` an image asked for by its last name stays, without one.
 
         Raises NotFound, and Conflict for an image that a container uses or that has several names
         and is removed by id, unless `force`. What was done before the error stays done.
         """
         from rootless.images.removing import remove
 
-        lines = remove(self, list(refs), force)
+        lines = remove(self, list(refs), force, prune=prune)
         for line in lines:
             word, _, what = line.partition(": ")
             self._tell(_REMOVED[word], what)
@@ -276,31 +290,63 @@ class Images:
     def _find(self, ref: str) -> Image | None:
         if ref == HOST:
             return HostImage(self._paths)
-        entries = self._entries()
-        descriptor = self.find_entry(entries, ref)
-        if descriptor is None:
-            return None
-        digest = descriptor["digest"]
-        names = [name for name, entry in _named(entries) if entry["digest"] == digest]
-        return Image(self._paths, descriptor, names)
+        for shared, entries in self._stores():
+            descriptor = self.find_entry(entries, ref, shared)
+            if descriptor is not None:
+                digest = descriptor["digest"]
+                names = [name for name, entry in _named(entries) if entry["digest"] == digest]
+                return Image(self._paths, descriptor, names, shared)
+        return None
+
+    def _stores(self) -> Iterable[tuple[Paths | None, Entries]]:
+        """The index entries of the user's store (None), then of each shared one."""
+        yield None, self._entries()
+        for shared in self._shared():
+            try:
+                yield shared, list(layout_of(self._paths, shared).index()["manifests"])
+            except ImageError as error:
+                self.problems.append(error)
+
+    def _shared(self) -> Stores:
+        from rootless.images.shared import stores
+
+        return stores(self._paths)
+
+    def _all(self) -> Iterable[Image]:
+        """One image for each manifest of each store; a name is that of the first store with it."""
+        taken: set[str] = set()
+        for shared, entries in self._stores():
+            groups = grouped(entries)
+            for names, descriptor in groups:
+                mine = [name for name in names if name not in taken]
+                if mine or not names:
+                    yield Image(self._paths, descriptor, mine, shared)
+            taken.update(name for names, _ in groups for name in names)
 
     def get_entry(self, ref: str) -> Document:
-        """Return the index entry that `ref` means; the image behind it may be damaged.
+        """Return the index entry of the user's own store; the image behind it may be damaged.
 
-        Raises NotFound, Ambiguous.
+        Raises NotFound, Ambiguous, and Conflict for an image of a shared store.
         """
         descriptor = self.find_entry(self._entries(), ref)
-        if descriptor is None:
-            raise NotFound(f"no such image: {ref}", "rootless images lists what there is")
-        return descriptor
+        if descriptor is not None:
+            return descriptor
+        if self._find(ref) is not None:
+            raise Conflict(
+                f"image {ref} is in a shared store, which is read-only", "its owner can remove it"
+            )
+        raise NotFound(f"no such image: {ref}", "rootless images lists what there is")
 
     def name_of(self, ref: str) -> str:
         """Return the full name that `ref` stands for here, "" where it is an id or a digest."""
-        return self.find_name(self._entries(), ref)
+        found = (self.find_name(entries, ref) for _, entries in self._stores())
+        return next(filter(None, found), "")
 
-    def find_entry(self, entries: Entries, ref: str) -> Document | None:
+    def find_entry(
+        self, entries: Entries, ref: str, shared: Paths | None = None
+    ) -> Document | None:
         """Return the entry that `ref` means, by name, digest or id; None for none."""
-        found = _by_name(entries, ref) or self._by_id(entries, ref)
+        found = _by_name(entries, ref) or self._by_id(entries, ref, shared)
         if found is None:
             for name in _configured(ref):
                 found = found or _by_name(entries, name)
@@ -310,11 +356,11 @@ class Images:
         """Return the full name that `ref` means, "" where it is a digest or an id."""
         names = dict(_named(entries))
         known = [name for name in (*meanings(ref), reference.full(ref)) if name in names]
-        if not known and self._by_id(entries, ref) is None:
+        if not known and self._by_id(entries, ref, None) is None:
             known = [name for name in _configured(ref) if name in names]
         return known[0] if known else ""
 
-    def _by_id(self, entries: Entries, ref: str) -> Document | None:
+    def _by_id(self, entries: Entries, ref: str, shared: Paths | None) -> Document | None:
         """Find an image by its id or the beginning of it, which need not be long."""
         start = ref.removeprefix("sha256:")
         if not reference.is_hex(start):
@@ -322,7 +368,7 @@ class Images:
         found: dict[str, Document] = {}
         for names, descriptor in grouped(entries):
             try:
-                image_id = Image(self._paths, descriptor, names).id
+                image_id = Image(self._paths, descriptor, names, shared).id
             except ImageError:
                 continue  # a damaged image is found by its name only
             if image_id.startswith(start):

@@ -33,15 +33,24 @@ class Image:
     host = False
     """Whether this is the built-in reference `host`, this machine's own file system."""
 
-    def __init__(self, paths: Paths, descriptor: Document, names: list[str]) -> None:
+    def __init__(
+        self, paths: Paths, descriptor: Document, names: list[str], shared: Paths | None = None
+    ) -> None:
+        """`paths` is the user's store, `shared` the one that has the image, if another."""
         self._paths = paths
-        self._layout = Layout(paths.images)
+        self._shared = shared
+        self.layout = layout_of(paths, shared)
         self._descriptor = descriptor
         self._manifest: Document | None = None
         self._config: Document | None = None
         self._size = -1
         self.names = names
         self._sources = dict.fromkeys(names, self.digests)
+
+    @property
+    def readonly(self) -> bool:
+        """Whether the image lies in a shared store."""
+        return self._shared is not None
 
     def merge(self, other: Image) -> None:
         """Take on the names of another entry with the same configuration, for a listing."""
@@ -56,14 +65,14 @@ class Image:
     def manifest(self) -> Document:
         """The image manifest."""
         if self._manifest is None:
-            self._descriptor, self._manifest = self._layout.manifest(self._descriptor)
+            self._descriptor, self._manifest = self.layout.manifest(self._descriptor)
         return self._manifest
 
     @property
     def config(self) -> Document:
         """The image configuration, the whole document (image-spec, config.md)."""
         if self._config is None:
-            config = self._layout.document(self.manifest["config"]["digest"])
+            config = self.layout.document(self.manifest["config"]["digest"])
             if not isinstance(config.get("rootfs"), dict):
                 raise ImageError(f"{self.manifest['config']['digest']} is not an image's config")
             self._config = config
@@ -84,6 +93,11 @@ class Image:
     def digests(self) -> list[str]:
         """The digests by which a registry knows the image, the index's first; [] for local ones."""
         return sources_of(self._descriptor)
+
+    @property
+    def stored_digest(self) -> str:
+        """The digest of the index entry, which needs no blob."""
+        return str(self._descriptor["digest"])
 
     @property
     def manifest_digest(self) -> str:
@@ -120,7 +134,7 @@ class Image:
             return _stored_size(descriptor)
         try:
             # Written once with the layer: no tree is walked for a listing.
-            with open(f"{self._paths.layers}/{chain}/layer.json", "rb") as file:
+            with open(f"{(self._shared or self._paths).layers}/{chain}/layer.json", "rb") as file:
                 return int(jsonio.loads(file.read())["bytes"])
         except (OSError, ValueError, TypeError, KeyError):
             return -1
@@ -138,12 +152,31 @@ class Image:
 
         Raises ImageError or LayerError where a layer is damaged.
         """
-        directories = [f"{self._paths.layers}/{chain}" for chain in self.chains]
+        directories = list(map(self._unpacked, self.chains))
         if not all(map(trust.is_trusted, directories)):
             from rootless.images.unpacking import unpack
 
             unpack(self._paths, self)
+            directories = [f"{self._paths.layers}/{chain}" for chain in self.chains]
         return [f"{directory}/fs" for directory in directories]
+
+    def _unpacked(self, chain: str) -> str:
+        """Return the directory of a layer: in the user's store, or where it may be used shared."""
+        own = f"{self._paths.layers}/{chain}"
+        if self._shared is None or trust.is_trusted(own):
+            return own
+        from rootless.images.shared import fits
+
+        return f"{self._shared.layers}/{chain}" if fits(self._shared, chain) else own
+
+
+def layout_of(paths: Paths, shared: Paths | None) -> Layout:
+    """Return the layout of a shared store, which is not trusted, or else of the user's own."""
+    if shared is None:
+        return Layout(paths.images)
+    from rootless.images.shared import SharedLayout
+
+    return SharedLayout(shared.images)
 
 
 class HostImage(Image):

@@ -125,10 +125,13 @@ class _Joined:
 class Intake:
     """One load, pull or import under way. A context manager; leaving it drops what is not kept.
 
-    `images` is told of warnings, if given. Raises UsageError for settings that make no sense.
+    `images` is told of warnings, if given; `source` is a further layout to find blobs in.
+    Raises UsageError for settings that make no sense.
     """
 
-    def __init__(self, paths: Paths, images: Images | None = None) -> None:
+    def __init__(
+        self, paths: Paths, images: Images | None = None, *, source: Layout | None = None
+    ) -> None:
         self.limits = settings.read()
         paths.prepare()
         with store_errors(paths):
@@ -136,6 +139,7 @@ class Intake:
             reserve(paths.images)
         self.paths = paths
         self.layout = Layout(paths.images)
+        self._source = source or self.layout
         self._blobs: dict[str, Blob] = {}
         self._open: list[Blob] = []
         self._layers: dict[str, Layer] = {}
@@ -261,9 +265,10 @@ class Intake:
         blob = self._blobs.get(digest)
         if blob is not None:
             return blob.path
-        if not self.layout.has(digest):
-            raise ImageError(f"blob {digest} is missing")
-        return self.layout.blob_path(digest)
+        for layout in (self.layout, self._source):
+            if layout.has(digest):
+                return layout.blob_path(digest)
+        raise ImageError(f"blob {digest} is missing")
 
     # -- keeping ---------------------------------------------------------------------------
 

@@ -1,17 +1,22 @@
-"""`tag`: one more name for an image."""
+"""`tag` and `untag`: a name more or less for an image."""
 
 from __future__ import annotations
 
+import os
+
 from rootless.errors import NotFound, UsageError
-from rootless.images.entries import named
+from rootless.images.entries import entry_for, named, unnamed
 from rootless.images.intake import store_errors
 from rootless.oci import reference
 from rootless.oci.blobs import locked, write_index
-from rootless.oci.layout import Layout
+from rootless.oci.digest import CHUNK
+from rootless.oci.layout import Layout, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.images.collection import Images
+    from rootless.images.image import Image
+    from rootless.images.intake import Intake
 
 
 def tag(images: Images, source: str, target: str) -> None:
@@ -20,8 +25,11 @@ def tag(images: Images, source: str, target: str) -> None:
     if name.digest:
         raise UsageError(f"cannot tag {target}: a name to give cannot have a digest")
     paths = images.paths
-    images.get(source)  # says what is wrong before anything is locked
+    image = images.get(source)  # says what is wrong before anything is locked
     paths.prepare()
+    if image.readonly:
+        _bring(images, image, str(name.tagged()))
+        return
     with store_errors(paths), locked(paths.images):
         index = Layout(paths.images).index()
         descriptor = images.find_entry(index["manifests"], source)
@@ -29,3 +37,52 @@ def tag(images: Images, source: str, target: str) -> None:
             raise NotFound(f"no such image: {source}")
         index["manifests"] = named(index["manifests"], [str(name.tagged())], descriptor)
         write_index(paths.images, index)
+
+
+def untag(images: Images, ref: str, names: list[str]) -> list[str]:
+    """Take names from an image; return the full names that went. Raises NotFound, Conflict."""
+    images.get_entry(ref)
+    paths = images.paths
+    with store_errors(paths), locked(paths.images):
+        index = Layout(paths.images).index()
+        descriptor = images.find_entry(index["manifests"], ref)
+        if descriptor is None:
+            raise NotFound(f"no such image: {ref}")
+        same = [each for each in index["manifests"] if each["digest"] == descriptor["digest"]]
+        has = [reference.full(name_of(each)) for each in same if name_of(each)]
+        found = {name: images.find_name(same, name) for name in names}
+        for name, full in found.items():
+            if not full:
+                raise NotFound(f"image {ref} has no name {name}", f"it has {', '.join(has)}")
+        gone = list(found.values()) if names else has
+        index["manifests"] = unnamed(index["manifests"], gone)
+        write_index(paths.images, index)
+    return gone
+
+
+def _bring(images: Images, image: Image, name: str) -> None:
+    """Name an image of a shared store by copying its blobs.
+
+    An entry that only referred to the other store would leave a layout that no other program can
+    read, and an image that is gone when that store is.
+    """
+    from rootless.images.intake import Intake
+
+    parts = [image.manifest["config"], *image.manifest["layers"]]
+    digests = [*(str(part["digest"]) for part in parts), image.manifest_digest]
+    with Intake(images.paths, source=image.layout) as intake:
+        for digest in digests:
+            if not intake.has(digest):
+                _copy(intake, digest)
+        size = os.path.getsize(intake.path(image.manifest_digest))
+        entry = entry_for(image.manifest_digest, size, image.digests)
+        intake.commit([([name], entry)], digests)
+
+
+def _copy(intake: Intake, digest: str) -> None:
+    """Take a blob in. Raises DigestError where its content is another."""
+    blob = intake.blob(expected=digest)
+    with open(intake.path(digest), "rb") as file:
+        while data := file.read(CHUNK):
+            blob.write(data)
+    intake.take(blob.finish())

@@ -108,7 +108,7 @@ class Push:
         self._images = images
         self._image = image
         self._repository = repository
-        self._layout = layout.Layout(images.paths.images)
+        self._layout = image.layout
         self._work = work
         self._progress = progress
         self._paths: dict[str, str] = {}

@@ -38,25 +38,26 @@ ORPHAN_AGE = 24 * 3600
 """Seconds after which a blob that nothing names is taken for a leaving."""
 
 
-def remove(images: Images, refs: list[str], force: bool) -> list[str]:
+def remove(images: Images, refs: list[str], force: bool, *, prune: bool = True) -> list[str]:
     """Remove each of `refs`; see Images.remove."""
     lines: list[str] = []
     for ref in refs:
         images.get_entry(ref)  # a name that is not there needs no store and no lock
         with store_errors(images.paths):
-            lines += Removal(images, ref, force).run()
+            lines += Removal(images, ref, force, prune=prune).run()
     return lines
 
 
 class Removal:
     """The removal of one reference."""
 
-    def __init__(self, images: Images, ref: str, force: bool) -> None:
+    def __init__(self, images: Images, ref: str, force: bool, *, prune: bool = True) -> None:
         self._images = images
         self._paths = images.paths
         self._layout = Layout(images.paths.images)
         self._ref = ref
         self._force = force
+        self._prune = prune
         self._dead: list[str] = []
         """Trees that were renamed away and are to be deleted."""
 
@@ -84,9 +85,9 @@ class Removal:
         same = [other for other in entries if self._is_same(other, entry)]
         names = [reference.full(name_of(other)) for other in same if name_of(other)]
         named = self._images.find_name(entries, self._ref)
-        if named and len(names) > 1:
+        if named and (len(names) > 1 or not self._prune):
             rest = unnamed(entries, [named])
-            return [named], _without_bare(rest, entry)
+            return [named], _without_bare(rest, entry) if len(names) > 1 else rest
         if len(names) > 1 and not self._force:
             raise Conflict(
                 f"cannot remove image {self._ref}: it has several names ({', '.join(names)})",
@@ -110,10 +111,10 @@ class Removal:
         image_id = self._id(entry)
         for container in containers(self._paths):
             if container.get("image_id") == image_id and not self._force:
-                short = str(container.get("id"))[:12]
+                name = container.get("name") or str(container.get("id"))[:12]
                 raise Conflict(
-                    f"cannot remove image {self._ref}: container {short} uses it",
-                    f"rootless rm {short} first, or force it: the container keeps its layers",
+                    f"cannot remove image {self._ref}: container {name} uses it",
+                    f"rootless rm {name} first, or force it: the container keeps its layers",
                 )
 
     def _carry_out(self, index: Document, gone: list[Document], rest: list[Document]) -> None:

@@ -48,19 +48,18 @@ def save(
     if format_ not in FORMATS:
         raise UsageError(f"unknown format {format_!r}", "one of " + ", ".join(FORMATS))
     chosen = _choose(images, refs)
-    layout = Layout(images.paths.images)
     teller = progress or Silent()
     if format_ == "oci-dir":
         if output == "-":
             raise UsageError("an OCI directory cannot go to standard output", "name one with -o")
-        _save_directory(layout, chosen, output, teller)
+        _save_directory(chosen, output, teller)
         return
     with _opened(output) as fd:
         bundle = Bundle(fd)
         if format_ == "oci-archive":
-            _oci(bundle, layout, chosen, teller)
+            _oci(bundle, chosen, teller)
         else:
-            _docker(bundle, layout, chosen, teller)
+            _docker(bundle, chosen, teller)
         bundle.close()
 
 
@@ -114,7 +113,7 @@ def _opened(output: str) -> Iterator[int]:
 # -- docker archive ----------------------------------------------------------------------------
 
 
-def _docker(bundle: Bundle, layout: Layout, chosen: list[Chosen], progress: Progress) -> None:
+def _docker(bundle: Bundle, chosen: list[Chosen], progress: Progress) -> None:
     """Write <diff id>.tar for each layer, <id>.json for each configuration, manifest.json."""
     table = []
     for one in chosen:
@@ -126,11 +125,11 @@ def _docker(bundle: Bundle, layout: Layout, chosen: list[Chosen], progress: Prog
             member = diff_id.partition(":")[2] + ".tar"
             layers.append(member)
             if not bundle.has(member):
-                _docker_layer(bundle, layout, part, (member, diff_id, size), progress)
+                _docker_layer(bundle, image.layout, part, (member, diff_id, size), progress)
         config = image.manifest["config"]["digest"]
         member = config.partition(":")[2] + ".json"
         if not bundle.has(member):
-            _member(bundle, layout, member, config, Silent())
+            _member(bundle, image.layout, member, config, Silent())
         table.append({"Config": member, "RepoTags": one.names or None, "Layers": layers})
     bundle.data("manifest.json", jsonio.dump_bytes(table))
 
@@ -165,22 +164,22 @@ def _docker_layer(
 # -- OCI ---------------------------------------------------------------------------------------
 
 
-def _oci(bundle: Bundle, layout: Layout, chosen: list[Chosen], progress: Progress) -> None:
+def _oci(bundle: Bundle, chosen: list[Chosen], progress: Progress) -> None:
     """Write the layout as an archive."""
     bundle.data("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-    entries = [entry for one in chosen for entry in _entries(layout, one)]
+    entries = [entry for one in chosen for entry in _entries(one)]
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
     bundle.data("index.json", jsonio.dump_bytes(index))
     bundle.directory("blobs/")
     bundle.directory("blobs/sha256/")
-    for digest in _all_blobs(chosen):
+    for digest, layout in _all_blobs(chosen).items():
         member = f"blobs/{digest.replace(':', '/')}"
         _member(bundle, layout, member, digest, progress)
 
 
-def _entries(layout: Layout, one: Chosen) -> list[Document]:
+def _entries(one: Chosen) -> list[Document]:
     digest = one.image.manifest_digest
-    size = os.path.getsize(layout.blob_path(digest))
+    size = os.path.getsize(one.image.layout.blob_path(digest))
     bare: Document = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
     entries = []
     for name in one.names:
@@ -190,17 +189,19 @@ def _entries(layout: Layout, one: Chosen) -> list[Document]:
     return entries or [bare]
 
 
-def _all_blobs(chosen: list[Chosen]) -> list[str]:
-    """Every blob of the images once: layers, configurations, manifests."""
-    digests = []
+def _all_blobs(chosen: list[Chosen]) -> dict[str, Layout]:
+    """Every blob of the images, layers, configurations, manifests, and where it lies."""
+    found: dict[str, Layout] = {}
     for one in chosen:
         manifest = one.image.manifest
-        digests += [str(layer["digest"]) for layer in manifest["layers"]]
+        digests = [str(layer["digest"]) for layer in manifest["layers"]]
         digests += [str(manifest["config"]["digest"]), one.image.manifest_digest]
-    return list(dict.fromkeys(digests))
+        for digest in digests:
+            found.setdefault(digest, one.image.layout)
+    return found
 
 
-def _save_directory(layout: Layout, chosen: list[Chosen], output: str, progress: Progress) -> None:
+def _save_directory(chosen: list[Chosen], output: str, progress: Progress) -> None:
     """Write into a new OCI layout, or add to one that is there."""
     if os.path.exists(output) and not os.path.exists(f"{output}/oci-layout"):
         _check_empty(output)
@@ -208,14 +209,14 @@ def _save_directory(layout: Layout, chosen: list[Chosen], output: str, progress:
     try:
         initialise(output)
         with Workspace(output, output) as work:
-            for digest in _all_blobs(chosen):
+            for digest, layout in _all_blobs(chosen).items():
                 if not target.has(digest):
                     _copy(layout, target, work.new(), digest, progress)
         sync_directory(f"{output}/blobs/sha256")
         with locked(output):
             index = target.index()
             for one in chosen:
-                for entry in _entries(layout, one):
+                for entry in _entries(one):
                     name = one.names[:0] if "annotations" not in entry else [_name(entry)]
                     index["manifests"] = named(index["manifests"], name, entry)
             write_index(output, index)

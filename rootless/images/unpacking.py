@@ -15,5 +15,5 @@ def unpack(paths: Paths, image: Image) -> None:
 
     Raises DigestError or LayerError for a damaged layer.
     """
-    with Intake(paths) as intake:
+    with Intake(paths, source=image.layout) as intake:
         intake.keep_layers(image.manifest["layers"], image.config["rootfs"]["diff_ids"])

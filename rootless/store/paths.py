@@ -111,6 +111,14 @@ def default_root() -> str:
     return f"{data}/rootless"
 
 
+def config_file() -> str:
+    """Where the user's settings are, or would be: $XDG_CONFIG_HOME/rootless/config.toml."""
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    if not base.startswith("/"):
+        base = f"{home()}/.config"
+    return f"{base}/rootless/config.toml"
+
+
 def home() -> str:
     """The user's home: $HOME, else what the user database says (Slurm unsets HOME)."""
     path = os.environ.get("HOME", "")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from rootless.oci import jsonio
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.container import Container
@@ -17,11 +19,15 @@ def container_size(container: Container) -> tuple[int, int]:
 
 
 def layer_size(layer: str) -> int:
-    """Return the bytes of an unpacked layer, noted when it was unpacked; `layer` is its `fs`."""
+    """Return the bytes of a layer's tar, noted when it was unpacked; `layer` is its `fs`.
+
+    0 for one that is not unpacked: no tree is walked for a sum.
+    """
     try:
-        return int(os.readlink(f"{os.path.dirname(layer)}/size"))
-    except (OSError, ValueError):
-        return tree_size(layer)
+        with open(f"{os.path.dirname(layer)}/layer.json", "rb") as file:
+            return int(jsonio.loads(file.read())["bytes"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return 0
 
 
 def tree_size(directory: str) -> int:

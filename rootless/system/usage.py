@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rootless.containers.container import Container
     from rootless.engine import Engine
     from rootless.images.image import Image
+    from rootless.store.paths import Paths
 
 
 class Row:
@@ -27,7 +28,7 @@ class Usage:
 
     def __init__(self, engine: Engine) -> None:
         self._paths = engine.paths
-        self.images: list[Image] = engine.images.list()
+        self.images: list[Image] = [one for one in engine.images.list() if not one.readonly]
         self.containers: list[Container] = engine.containers.list()
         self.running = {one.id for one in self.containers if _runs(one)}
         directories = [f"{one.directory}/upper" for one in self.containers]
@@ -43,12 +44,12 @@ class Usage:
     def rows(self) -> list[Row]:
         """Return one row for each kind of thing, in docker's order."""
         used = [image for image in self.images if self.containers_of(image)]
-        size = self._image_bytes(self.images)
+        size = images_size(self._paths, self.images)
         stopped = sum(self.container_sizes[one.id] for one in self.containers if not self.runs(one))
         linked = {name for name in self.volumes if self.links(name)}
         idle = sum(self.volume_sizes[name] for name in self.volumes if name not in linked)
         return [
-            Row("Images", len(self.images), len(used), size, size - self._image_bytes(used)),
+            Row("Images", len(self.images), len(used), size, size - images_size(self._paths, used)),
             Row(
                 "Containers",
                 len(self.containers),
@@ -82,19 +83,11 @@ class Usage:
     def shared_size(self, image: Image) -> int:
         """Return the bytes of layers that other images have, too."""
         others = {chain for other in self.images if other is not image for chain in _chains(other)}
-        return sum(self._layer(chain) for chain in _chains(image) if chain in others)
+        return sum(_layer(self._paths, chain) for chain in _chains(image) if chain in others)
 
     def image_size(self, image: Image) -> int:
         """Return the bytes of an image, unpacked and packed."""
-        return self._image_bytes([image])
-
-    def _image_bytes(self, images: list[Image]) -> int:
-        chains = {chain for image in images for chain in _chains(image)}
-        blobs = {digest: size for image in images for digest, size in _blobs(image).items()}
-        return sum(map(self._layer, chains)) + sum(blobs.values())
-
-    def _layer(self, chain: str) -> int:
-        return layer_size(f"{self._paths.layers}/{chain}/fs")
+        return images_size(self._paths, [image])
 
     def _volume_names(self) -> list[str]:
         try:
@@ -102,6 +95,17 @@ class Usage:
         except FileNotFoundError:
             return []
         return sorted(name for name in names if not name.startswith("."))
+
+
+def images_size(paths: Paths, images: list[Image]) -> int:
+    """Return the bytes of images together, unpacked and packed, each layer and blob once."""
+    chains = {chain for image in images for chain in _chains(image)}
+    blobs = {digest: size for image in images for digest, size in _blobs(image).items()}
+    return sum(_layer(paths, chain) for chain in chains) + sum(blobs.values())
+
+
+def _layer(paths: Paths, chain: str) -> int:
+    return layer_size(f"{paths.layers}/{chain}/fs")
 
 
 def _runs(container: Container) -> bool:

@@ -1,0 +1,168 @@
+"""Shared stores: listed, found and run in place, never written to, and not trusted."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from archives import docker, layer
+
+from rootless import Engine, settings
+from rootless.errors import Conflict, NotFound, UsageError
+from rootless.images import shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Store
+
+    from rootless.images.collection import Images
+
+BASE = layer({"base": b"1"})
+
+
+@pytest.fixture
+def theirs(images: Images, as_file: Callable[[bytes], str]) -> Images:
+    """A further store with the image `tools`, of two layers."""
+    engine = Engine(f"{images.paths.root}-theirs").images
+    engine.load(as_file(docker([BASE, layer({"tool": b"1"})], names=["tools:1"])))
+    return engine
+
+
+@pytest.fixture
+def both(images: Images, theirs: Images, monkeypatch: pytest.MonkeyPatch) -> Images:
+    """An empty store that has `theirs` as a shared one."""
+    monkeypatch.setenv(shared.VARIABLE, f"/nowhere:{theirs.paths.root}")
+    return images
+
+
+def state(directory: str) -> list[tuple[str, int]]:
+    """All there is below a directory, and when it changed last."""
+    return sorted(
+        (str(path), path.lstat().st_ctime_ns)
+        for path in Path(directory).rglob("*")
+        if path.name != "boot"  # taken away when the layers are on the disk
+        and not os.path.lexists(path / "boot")
+        and not os.path.exists(path / "layer.json")
+    )
+
+
+def test_images_are_found_and_used_where_they_lie(both: Images, theirs: Images) -> None:
+    before = state(theirs.paths.root)
+    image = both.get("tools:1")
+    assert image.readonly
+    assert [one.id for one in both.list()] == [image.id]
+    assert both.names() == ["docker.io/library/tools:1"]
+    assert image.lowers() == theirs.get("tools:1").lowers()
+    assert state(theirs.paths.root) == before
+    assert not os.path.exists(both.paths.root), "nothing had to be written"
+
+
+@pytest.mark.parametrize("damage", ["writable", "link", "mode", "missing"])
+def test_layers_that_do_not_fit_are_unpacked_into_the_own_store(
+    both: Images, theirs: Images, damage: str
+) -> None:
+    directory = os.path.dirname(theirs.get("tools:1").lowers()[0])
+    if damage == "writable":  # another user may put anything there
+        os.chmod(theirs.paths.layers, 0o777)
+    elif damage == "link":  # to what only the user may see
+        os.rename(directory, f"{directory}.real")
+        os.symlink(f"{directory}.real", directory)
+    elif damage == "mode":
+        record = json.loads(Path(directory, "layer.json").read_text())
+        record["owners"] = {"record": "chown", "chown": "record"}[record["owners"]]
+        Path(directory, "layer.json").write_text(json.dumps(record))
+    else:
+        shutil.rmtree(directory)
+    lowers = both.get("tools:1").lowers()
+    assert all(path.startswith(both.paths.layers) for path in lowers)
+    assert Path(lowers[0], "base").read_bytes() == b"1"
+    assert Path(lowers[1], "tool").read_bytes() == b"1"
+
+
+def test_removal_is_refused_and_a_tag_brings_the_blobs(both: Images, theirs: Images) -> None:
+    with pytest.raises(Conflict, match="tools:1 is in a shared store, which is read-only"):
+        both.remove(["tools:1"])
+    both.tag("tools:1", "mine:2")
+    assert not both.get("mine:2").readonly
+    assert both.get("mine:2").id == theirs.get("tools:1").id
+    with pytest.raises(Conflict, match="shared store"):
+        both.remove(["tools:1"])
+    shutil.rmtree(theirs.paths.images)
+    assert Path(both.get("mine:2").lowers()[0], "base").exists()
+    both.remove(["mine:2"])
+    assert both.list() == []
+
+
+def test_own_names_go_before_shared_ones(both: Images, as_file: Callable[[bytes], str]) -> None:
+    both.load(as_file(docker([BASE], names=["tools:1"])))
+    assert not both.get("tools:1").readonly
+    assert [(one.names, one.readonly) for one in both.list()] == [
+        (["docker.io/library/tools:1"], False)
+    ]
+
+
+def test_saved_from_a_shared_store(both: Images, tmp_path: Path) -> None:
+    both.save(["tools:1"], str(tmp_path / "out"), format="oci-dir")
+    copy = Engine(str(tmp_path / "store")).images
+    assert copy.load(str(tmp_path / "out")) == ["docker.io/library/tools:1"]
+    assert copy.get("tools:1").id == both.get("tools:1").id
+
+
+@pytest.mark.parametrize("kind", ["content", "pipe"])
+def test_forged_documents_are_told(both: Images, theirs: Images, kind: str) -> None:
+    image = theirs.get("tools:1")
+    path = theirs.get("tools:1").layout.blob_path(f"sha256:{image.id}")
+    config = json.loads(Path(path).read_text())
+    os.unlink(path)
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        config["config"] = {"Env": ["LD_PRELOAD=/evil"]}
+        Path(path).write_text(json.dumps(config))
+    assert both.list() == []
+    (problem,) = both.problems
+    assert "another digest" in problem.message or "is no file" in problem.message
+
+
+def test_a_damaged_shared_store_is_told_and_does_not_hide_others(
+    both: Images, theirs: Images, as_file: Callable[[bytes], str]
+) -> None:
+    both.load(as_file(docker([BASE], names=["mine"])))
+    Path(theirs.paths.images, "index.json").write_text("{")
+    assert [one.names for one in both.list()] == [["docker.io/library/mine:latest"]]
+    assert "index.json" in both.problems[0].message
+    with pytest.raises(NotFound):
+        both.get("tools:1")
+
+
+def test_the_setting(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Path(settings.path())
+    place.parent.mkdir(parents=True)
+    place.write_text('additional_stores = ["/a", "/b/../a", "/c"]\n[limits]\nlayer-depth = 9\n')
+    assert [paths.root for paths in shared.stores(images.paths)] == ["/a", "/c"]
+    assert settings.read().layer.depth == 9
+    monkeypatch.setenv(shared.VARIABLE, f"/x:{images.paths.root}")
+    assert [paths.root for paths in shared.stores(images.paths)] == ["/x"]
+    monkeypatch.delenv(shared.VARIABLE)
+    for text in ('additional_stores = "/a"', 'additional_stores = ["a"]'):
+        place.write_text(text)
+        with pytest.raises(UsageError, match="additional_stores"):
+            shared.stores(images.paths)
+
+
+def test_a_container_runs_from_a_shared_store(busybox: Store) -> None:
+    env = {"ROOTLESS_ROOT": f"{busybox.directory}/own", shared.VARIABLE: busybox.root}
+    assert busybox.ok("run", "--rm", "busybox", "echo", "hello", env=env) == "hello"
+    line = busybox.ok("images", "--format", "{{.Repository}} {{.ReadOnly}}", env=env)
+    assert line == "localhost/busybox true"
+    assert "R/O" in busybox.ok("images", env=env).splitlines()[0]
+    assert busybox.ok("images", "-q", "--filter", "readonly=false", env=env) == ""
+    assert busybox.ok("run", "--rm", "busybox", "sh", "-c", "echo x >/bin/new", env=env) == ""
+    assert not os.path.exists(f"{busybox.directory}/own/layers") or not os.listdir(
+        f"{busybox.directory}/own/layers"
+    )
