@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import random
@@ -60,7 +61,10 @@ class Gpg:
 def gpg(cli: Any) -> Iterator[Gpg]:
     made = Gpg(Path(cli.directory, "gpg"))
     yield made
-    subprocess.run(["gpgconf", "--kill", "all"], env=made.env, check=True, timeout=20)
+    for step in (["--kill", "all"], ["--remove-socketdir"]):
+        subprocess.run(["gpgconf", *step], env=made.env, check=True, timeout=20)
+    with contextlib.suppress(OSError):  # another test's sockets are in it
+        os.rmdir(f"/run/user/{os.getuid()}/gnupg")
 
 
 class Site:
