@@ -214,8 +214,9 @@ class Containers:
         # a claim that somebody made meanwhile without our seeing it.
         if held >= 0:
             os.close(held)
-            if os.path.isdir(f"{base}/{id}"):
-                return id
+        if os.path.isdir(f"{base}/{id}"):
+            return id  # it was finished between the two looks
+        if held >= 0:
             removal.empty(self._paths, f"{base}/.new-{id}")
         self._free(name, id)
         return None
