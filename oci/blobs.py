@@ -14,6 +14,7 @@ import fcntl
 import os
 import shutil
 import threading
+import time
 
 from rootless.oci import jsonio
 from rootless.oci.digest import CHUNK, Hasher
@@ -34,6 +35,9 @@ LOCK = "lock"
 """In a workspace: the file that its maker holds locked."""
 
 WORK = ".work-"
+ORPHAN_AGE = 24 * 3600
+"""Seconds after which a blob that nothing names is taken for a leaving."""
+
 _MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 
 
@@ -105,11 +109,30 @@ def reserve(path: str) -> None:
             os.posix_fallocate(file.fileno(), 0, RESERVED)
 
 
-def replace(path: str, data: bytes) -> None:
-    """Put a file with `data` in the place of `path`, whole or not at all, durably."""
+def unlink_orphans(path: str, needed: set[str]) -> None:
+    """Remove old blobs of the layout `path` that are not `needed`: leavings of what was killed.
+
+    Young ones may belong to a program that is about to name them in the index.
+    """
+    directory = f"{path}/blobs/sha256"
+    for name in os.listdir(directory):
+        if f"sha256:{name}" not in needed:
+            with contextlib.suppress(OSError):
+                blob = f"{directory}/{name}"
+                if os.stat(blob).st_mtime < time.time() - ORPHAN_AGE:
+                    os.unlink(blob)
+
+
+def replace(path: str, data: bytes, *, private: bool = False) -> None:
+    """Put a file with `data` in the place of `path`, whole or not at all, durably.
+
+    A `private` one is for nobody else to read.
+    """
     temporary = f"{path}.{os.getpid()}.{threading.get_native_id()}"
     try:
         with open(temporary, "wb") as file:
+            if private:
+                os.fchmod(file.fileno(), 0o600)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

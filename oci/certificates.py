@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from rootless.oci.errors import RegistryError
+from rootless.oci.scopes import user_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def find(host: str, directory: str = "") -> Certificates | None:
     """
     if directory:
         return Certificates(host, directory)
-    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    base = user_directory()
     for place in (f"{base}/containers/certs.d", f"{base}/docker/certs.d", *PLACES):
         if os.path.isdir(f"{place}/{host}"):
             return Certificates(host, f"{place}/{host}")

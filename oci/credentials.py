@@ -16,8 +16,10 @@ import fcntl
 import os
 
 from rootless.oci import jsonio
+from rootless.oci.blobs import replace
 from rootless.oci.errors import RegistryError
 from rootless.oci.reference import DEFAULT_DOMAIN
+from rootless.oci.scopes import user_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,19 +155,11 @@ class AuthFile:
             os.close(lock)
 
     def _write(self, document: Document) -> None:
-        # A link, as some keep their dotfiles, stays one: what it points to is replaced.
-        path = os.path.realpath(self.path)
-        temporary = f"{path}.{os.getpid()}"
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            with open(os.open(temporary, flags, 0o600), "wb") as file:
-                file.write(jsonio.dumps(document, indent=4).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(temporary, path)
+            # A link, as some keep their dotfiles, stays one: what it points to is replaced.
+            path = os.path.realpath(self.path)
+            replace(path, jsonio.dumps(document, indent=4).encode() + b"\n", private=True)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
             raise RegistryError(f"cannot write {self.path}: {error.strerror}") from error
 
 
@@ -173,8 +167,7 @@ def default_path() -> str:
     """Return the file that `login` writes: it outlives the session, and podman reads it, too."""
     if given := os.environ.get("REGISTRY_AUTH_FILE"):
         return given
-    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return f"{base}/containers/auth.json"
+    return f"{user_directory()}/containers/auth.json"
 
 
 def files(given: str = "") -> list[AuthFile]:
@@ -183,9 +176,8 @@ def files(given: str = "") -> list[AuthFile]:
     if given:
         return [AuthFile(given)]
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     docker = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
-    paths = [f"{runtime}/containers/auth.json", f"{base}/containers/auth.json"]
+    paths = [f"{runtime}/containers/auth.json", f"{user_directory()}/containers/auth.json"]
     return [AuthFile(path) for path in (*paths, f"{docker}/config.json")]
 
 

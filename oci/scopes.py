@@ -11,12 +11,15 @@ if TYPE_CHECKING:
 SYSTEM = "/etc/containers"
 
 
+def user_directory() -> str:
+    """The directory of the user's settings (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    return base if base.startswith("/") else os.path.expanduser("~/.config")
+
+
 def configuration(name: str) -> str:
     """The path of the user's file `name` where there is one, else of the machine's."""
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    if not base.startswith("/"):
-        base = os.path.expanduser("~/.config")
-    own = f"{base}/containers/{name}"
+    own = f"{user_directory()}/containers/{name}"
     return own if os.path.lexists(own) else f"{SYSTEM}/{name}"
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 from rootless.errors import NotFound, UsageError
-from rootless.oci import certificates, credentials, reference
+from rootless.oci import credentials, reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def login(
         rootless login ghcr.io
         pass show registry | rootless login -u me --password-stdin registry.example.com
     """
-    from rootless.oci.registry import Repository
+    from rootless.images.access import Access
 
     name = _registry(registry)
     if get_login:
@@ -51,13 +51,9 @@ def login(
             file=sys.stderr,
         )
     user, secret = _ask(name, username, password, stdin=password_stdin)
-    given = credentials.Credentials(user, secret)
-    Repository(
-        name,
-        tls_verify=tls_verify,
-        credentials=given,
-        certificates=certificates.find(name.domain, cert_dir),
-    ).check()
+    creds = f"{user}:{secret}"
+    Access(tls_verify=tls_verify, creds=creds, cert_dir=cert_dir).repository(name).check()
+    given = credentials.parse(creds)
     path = authfile or compat_auth_file or credentials.default_path()
     credentials.AuthFile(path).store(_key(name, compat=bool(compat_auth_file)), given)
     if verbose:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import time
 
 from rootless.errors import Conflict, NotFound
 from rootless.images.collection import grouped
@@ -19,7 +18,7 @@ from rootless.images.entries import unnamed
 from rootless.images.image import Image, sources_of
 from rootless.images.intake import store_errors
 from rootless.oci import jsonio, reference
-from rootless.oci.blobs import WORK, locked, reserve, write_index
+from rootless.oci.blobs import WORK, locked, reserve, unlink_orphans, write_index
 from rootless.oci.errors import ImageError
 from rootless.oci.layout import Layout, name_of
 
@@ -32,10 +31,6 @@ if TYPE_CHECKING:
     from rootless.store.paths import Paths
 
     Document = dict[str, Any]
-
-
-ORPHAN_AGE = 24 * 3600
-"""Seconds after which a blob that nothing names is taken for a leaving."""
 
 
 def remove(images: Images, refs: list[str], force: bool, *, prune: bool = True) -> list[str]:
@@ -166,7 +161,7 @@ class Removal:
             needed = {digest for entry in rest for digest in self._blobs(entry)}
         except ImageError:
             return  # what a damaged image needs is not known, so nothing is thrown away
-        self._unlink_orphans(needed)
+        unlink_orphans(self._paths.images, needed)
         for entry in gone:
             try:
                 doomed = self._blobs(entry)
@@ -175,19 +170,6 @@ class Removal:
             for digest in set(doomed) - needed:
                 with contextlib.suppress(FileNotFoundError, ImageError):
                     os.unlink(self._layout.blob_path(digest))
-
-    def _unlink_orphans(self, needed: set[str]) -> None:
-        """Remove old blobs that no image needs: leavings of a load that was killed at its end.
-
-        Young ones may belong to a program that is about to name them in the index.
-        """
-        directory = f"{self._paths.images}/blobs/sha256"
-        for name in os.listdir(directory):
-            if f"sha256:{name}" not in needed:
-                with contextlib.suppress(OSError):
-                    path = f"{directory}/{name}"
-                    if os.stat(path).st_mtime < time.time() - ORPHAN_AGE:
-                        os.unlink(path)
 
     def _blobs(self, entry: Document) -> list[str]:
         """All blobs behind an index entry. Raises ImageError where they cannot be known."""

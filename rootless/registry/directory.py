@@ -7,12 +7,8 @@ needs any more is deleted with the manifest that needed it.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
-
 from rootless.images.entries import renamed
-from rootless.oci.blobs import locked, write_index
+from rootless.oci.blobs import locked, unlink_orphans, write_index
 from rootless.oci.digest import Digest
 from rootless.oci.layout import name_of
 from rootless.registry import refusal
@@ -26,9 +22,6 @@ if TYPE_CHECKING:
     from rootless.registry.catalogue import Catalogue, Manifest
 
     Document = dict[str, Any]
-
-ORPHAN_AGE = 24 * 3600
-"""Seconds after which a blob for which no manifest came is taken for a leaving."""
 
 
 class Directory(Shelf):
@@ -82,16 +75,7 @@ class Directory(Shelf):
             write_index(self.path, index)
             for blob in doomed - needed:
                 self._unlink(blob)
-            self._unlink_orphans(needed)
-
-    def _unlink_orphans(self, needed: set[str]) -> None:
-        directory = f"{self.path}/blobs/sha256"
-        for name in os.listdir(directory):
-            if f"sha256:{name}" not in needed:
-                with contextlib.suppress(OSError):
-                    path = f"{directory}/{name}"
-                    if os.stat(path).st_mtime < time.time() - ORPHAN_AGE:
-                        os.unlink(path)
+            unlink_orphans(self.path, needed)
 
 
 def _is_in(entry: Document, name: str) -> bool:

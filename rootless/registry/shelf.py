@@ -15,6 +15,7 @@ import contextlib
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 
 from rootless.oci.blobs import (
     Blob,
@@ -106,7 +107,7 @@ class Pins:
                 self._drop(digest)
 
 
-class Shelf:
+class Shelf(ABC):
     """A layout as a registry's storage. A context manager; may be used by several threads.
 
     What belongs to which repository is decided by the subclasses.
@@ -149,9 +150,9 @@ class Shelf:
         """Changes with whatever else than the index the catalogue depends on."""
         return None
 
+    @abstractmethod
     def _fill(self, fresh: Catalogue, entries: list[Document]) -> None:
         """Add each entry to the repositories that it belongs to."""
-        raise NotImplementedError
 
     def open(self, digest: str) -> int:
         """Return a descriptor of a blob, which its owner closes. Raises Refusal 404."""
@@ -205,6 +206,7 @@ class Shelf:
             self._enter(name, tag, entry, digest, manifest)
         return digest, manifest
 
+    @abstractmethod
     def _adopt(
         self, data: bytes, manifest: Manifest, media_type: str
     ) -> tuple[Document, list[bytes]]:
@@ -212,7 +214,6 @@ class Shelf:
 
         Raises ImageError for one that is not taken.
         """
-        raise NotImplementedError
 
     def _check_parts(self, needed: list[str]) -> None:
         for part in needed:
@@ -243,21 +244,21 @@ class Shelf:
         index["manifests"] = self._entered(index["manifests"], name, tag, entry, manifest)
         write_index(self.path, index)
 
+    @abstractmethod
     def _entered(
         self, entries: list[Document], name: str, tag: str, entry: Document, manifest: Manifest
     ) -> list[Document]:
         """Return entries in which a tag means `entry`."""
-        raise NotImplementedError
 
     # -- removing -----------------------------------------------------------------------------
 
+    @abstractmethod
     def delete_tag(self, name: str, tag: str) -> None:
         """Take a tag away; its manifest stays. Raises Refusal."""
-        raise NotImplementedError
 
+    @abstractmethod
     def delete_manifest(self, name: str, digest: str) -> None:
         """Take a manifest out of a repository, with all its tags. Raises Refusal."""
-        raise NotImplementedError
 
     def delete_blob(self, digest: str) -> None:
         """Delete a blob. Raises Refusal for one that is not here, or that an image needs."""
