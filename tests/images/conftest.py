@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ sys.path[:0] = [
     str(Path(__file__).resolve().parent.parent / "oci"),
 ]
 
-from images_help import Podman  # noqa: E402 - found through the path set above
+from images_help import Podman, docker_registry  # noqa: E402 - found through the path set above
 
 REGISTRY = """
 version: 0.1
@@ -61,21 +60,8 @@ def registry(tmp_path: Path, rootless_root: str) -> Iterator[str]:
     """
     settings = tmp_path / "registry.yml"
     settings.write_text(REGISTRY % (tmp_path / "registry"))
-    server = subprocess.Popen(
-        ["docker-registry", "serve", str(settings)], stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert server.stderr is not None
-        for line in server.stderr:
-            if "listening on 127.0.0.1:" in line:
-                port = line.partition("listening on 127.0.0.1:")[2]
-                yield f"127.0.0.1:{int(port.partition(chr(34))[0].split(',')[0])}"
-                break
-        else:
-            pytest.fail("docker-registry did not start")
-    finally:
-        server.kill()
-        server.communicate()
+    with docker_registry(settings) as port:
+        yield f"127.0.0.1:{port}"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from conftest import Store
 
 
@@ -29,6 +33,26 @@ class Podman:
         done = subprocess.run(command, env=self._env, capture_output=True, timeout=60)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
+
+
+@contextlib.contextmanager
+def docker_registry(settings: Path) -> Iterator[int]:
+    """Run docker-registry with a file of settings; its port on 127.0.0.1."""
+    server = subprocess.Popen(
+        ["docker-registry", "serve", str(settings)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stderr is not None
+        for line in server.stderr:
+            if "listening on 127.0.0.1:" in line:
+                port = line.partition("listening on 127.0.0.1:")[2]
+                yield int(port.partition(chr(34))[0].split(",")[0])
+                break
+        else:
+            pytest.fail("docker-registry did not start")
+    finally:
+        server.kill()
+        server.communicate()
 
 
 def skopeo(*arguments: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import archives
 import pytest
-from images_help import leavings, skopeo
+from images_help import docker_registry, leavings, skopeo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,23 +129,8 @@ def secure(tmp_path: Path, cli: Store) -> Iterator[str]:
     (tmp_path / "users").write_text(USERS)
     values = {"data": tmp_path / "data", "users": tmp_path / "users", "directory": tmp_path}
     (tmp_path / "secure.yml").write_text(SECURE % {**values, "port": 0})
-    server = subprocess.Popen(
-        ["docker-registry", "serve", str(tmp_path / "secure.yml")],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert server.stderr is not None
-        for line_ in server.stderr:
-            if "listening on 127.0.0.1:" in line_:
-                port = line_.partition("listening on 127.0.0.1:")[2]
-                yield f"localhost:{int(port.partition(chr(34))[0].split(',')[0])}"
-                break
-        else:
-            pytest.fail("docker-registry did not start")
-    finally:
-        server.kill()
-        server.communicate()
+    with docker_registry(tmp_path / "secure.yml") as port:
+        yield f"localhost:{port}"
 
 
 def test_login(busybox: Store, secure: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -92,7 +93,8 @@ class Registry:
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as sock:
             sock.sendall(data)
             if wait:
-                sock.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):  # ENOTCONN: the server has closed already
+                    sock.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: sock.recv(65536), b""))
 
     def blob(self, name: str, data: bytes) -> str:
