@@ -30,15 +30,10 @@ def members(init: int, command: int) -> list[int]:
     return sorted(_with_descendants(inside, parents), key=lambda pid: (_depth(pid, parents), pid))
 
 
-def space_of(pid: int) -> str:
-    """Return what names the mount namespace of a process, "" where it is gone."""
-    return _space(pid, "mnt")
-
-
-def left_in(space: str) -> list[int]:
-    """Return the pids of processes in the mount namespace `space` (see `space_of`)."""
+def left_in(space: int) -> list[int]:
+    """Return the pids of processes in the mount namespace with the inode number `space`."""
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    return [pid for pid in pids if space_of(pid) == space]
+    return [pid for pid in pids if _space(pid, "mnt") == f"mnt:[{space}]"]
 
 
 def _with_descendants(inside: set[int], parents: dict[int, int]) -> Iterable[int]:

@@ -14,7 +14,7 @@ import time
 from rootless.errors import Error, LaunchError
 from rootless.linux import process
 from rootless.linux.boot import boot_id
-from rootless.runtime import cgroup, clients, members, streams
+from rootless.runtime import cgroup, clients, streams
 from rootless.runtime.logfile import open_log
 from rootless.runtime.report import Phase, Report
 from rootless.runtime.supervisor import Supervisor, call_hook, reap_all, set_name, tell, write_state
@@ -185,7 +185,6 @@ class Startup:
             "boot": boot_id(),
             "degraded": ready["degraded"],
             "cgroup": self._cgroup,
-            "space": _shared_space(ready["sender"]),
             "restart_count": before.get("restart_count", 0),
             "ports": self._wishes.forwarded + [{**port, "fd": -1} for port in self._wishes.ports],
         }
@@ -224,6 +223,7 @@ class Startup:
             "log": open_log(wishes.log),
             "alive": self._alive,
             "userns": self._userns,
+            "space": _shared_space(state["command_pid"]),
             "restart": wishes.restart,
             "delay": 0.0,
             "health": wishes.health,
@@ -360,16 +360,17 @@ def _await_report(report: Report, launcher: int) -> None:
         os.close(opened)
 
 
-def _shared_space(command: int) -> str:
-    """Name the mount namespace of a container without a pid namespace of its own, else "".
+def _shared_space(command: int) -> int:
+    """Open the mount namespace of a container without a pid namespace of its own; else -1.
 
     Where there is one, the kernel ends all processes with the first. Here that is for us to do.
     """
     try:
-        shared = os.readlink(f"/proc/{command}/ns/pid") == os.readlink("/proc/self/ns/pid")
+        if os.readlink(f"/proc/{command}/ns/pid") != os.readlink("/proc/self/ns/pid"):
+            return -1
+        return os.open(f"/proc/{command}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return ""  # it has ended already, or may not be looked at
-    return members.space_of(command) if shared else ""
+        return -1  # it has ended already, or may not be looked at
 
 
 def interrupt(*_: object) -> NoReturn:

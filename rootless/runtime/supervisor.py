@@ -83,6 +83,8 @@ if TYPE_CHECKING:
         """The life lock."""
         userns: int
         """The user namespace, only kept open."""
+        space: int
+        """The mount namespace of a container without a pid namespace of its own, else -1."""
         restart: str
         """Restart policy."""
         delay: float
@@ -297,8 +299,8 @@ class Supervisor:
         settle(self._charge, again=self._starts_again)
         _forget(f"{self._charge['directory']}/paused")
         reap_all()
-        if state["space"]:
-            end_space(state["space"])
+        if self._charge["space"] >= 0:
+            end_space(self._charge["space"])
         if state["cgroup"]:
             from rootless.runtime import cgroup
 
@@ -352,7 +354,7 @@ def _forget(path: str) -> None:
 
 
 def _descriptors(charge: Charge) -> list[int]:
-    names = ("init", "stdin", "terminal", "link", "listener", "alive", "userns")
+    names = ("init", "stdin", "terminal", "link", "listener", "alive", "userns", "space")
     found = [int(charge[name]) for name in names]  # type: ignore[literal-required]
     found.append(charge["log"]["fd"])
     if charge["notice"] is not None:
@@ -435,17 +437,23 @@ def reap_all() -> None:
             return
 
 
-def end_space(space: str) -> None:
-    """Kill what `exec` has started in a container that has no pid namespace of its own."""
+def end_space(space: int) -> None:
+    """Kill what `exec` has started in a container that has no pid namespace of its own.
+
+    `space` is its mount namespace; it is closed. Open it kept its number for itself: the kernel
+    gives that of a namespace which has gone to the next one, and strangers would be killed.
+    """
     from rootless.runtime.members import left_in
 
-    while pids := left_in(space):
+    number = os.fstat(space).st_ino
+    while pids := left_in(number):
         for pid in pids:
             try:
                 os.kill(pid, _signal.SIGKILL)
             except ProcessLookupError:
                 pass  # it has just ended
         time.sleep(0.01)  # they are not our children: nothing tells of their end
+    os.close(space)
 
 
 def _children() -> list[int]:

@@ -209,6 +209,35 @@ def test_killed_command(busybox: Store) -> None:
     assert_nothing_left(busybox)
 
 
+def test_strangers_outlive_a_container_without_a_pid_namespace(busybox: Store) -> None:
+    """The kernel gives a namespace's number to the next one, which is nobody's to kill."""
+    busybox.ok("run", "-d", "--name", "one", "--pid", "host", "busybox", "sleep", "1000")
+    pid = supervisor(busybox)
+    init = int(busybox.ok("inspect", "-f", "{{.State.Pid}}", "one"))
+    space = os.readlink(f"/proc/{init}/ns/mnt")
+    strangers: list[subprocess.Popen[bytes]] = []
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        os.kill(init, signal.SIGKILL)
+        held = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+        assert space in held
+        for _ in range(50):
+            command = ["unshare", "-Urm", "sh", "-c", "echo; exec sleep 1000"]
+            strangers.append(subprocess.Popen(command, stdout=subprocess.PIPE))
+            assert strangers[-1].stdout
+            assert strangers[-1].stdout.readline() == b"\n"
+        os.kill(pid, signal.SIGCONT)
+        assert busybox.ok("wait", "one") == "137"
+        spaces = [os.readlink(f"/proc/{stranger.pid}/ns/mnt") for stranger in strangers]
+        assert space not in spaces
+        assert {stranger.poll() for stranger in strangers} == {None}
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        for stranger in strangers:
+            stranger.kill()
+            stranger.communicate()
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.005, 0.02])
 def test_killed_while_it_starts(busybox: Store, seconds: float) -> None:
     """The command that starts is killed, its supervisor goes on; a second start waits for that."""
