@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from rootless.oci import jsonio
 from rootless.oci.errors import RegistryError
 from rootless.oci.http import shown
+from rootless.oci.refusals import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class Authority:
             if response.status in (400, 401, 403):
                 raise Denied("it gives no token for that")
             if response.status != 200:
-                raise RegistryError(f"{shown(realm)}: status {response.status}")
+                known = self.credentials is not None
+                raise refusal(response, shown(realm), self._host, known=known)
             return _token(response.body(MAX_TOKEN), realm)
 
     def _ask(self, realm: str, query: list[tuple[str, str]]) -> Response:

@@ -12,8 +12,9 @@ from rootless.oci import jsonio, layout
 from rootless.oci.auth import Authority, Denied
 from rootless.oci.digest import Digest
 from rootless.oci.errors import DigestError, RegistryError
-from rootless.oci.http import MAX_ERROR, Client, HttpError, Response, is_loopback, shown
+from rootless.oci.http import Client, HttpError, Response, is_loopback, shown
 from rootless.oci.reference import DEFAULT_DOMAIN
+from rootless.oci.refusals import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Repository:
         self._client = Client(verify=not lenient, certificates=certificates)
         self._schemes = ["https", "http"] if lenient else ["https"]
         self._host = host
-        self._authority = Authority(self._client, host, credentials)
+        self._authority = Authority(self._client, self.place.domain, credentials)
 
     # -- reading
 
@@ -117,12 +118,12 @@ class Repository:
 
     # -- writing
 
-    def has(self, digest: str) -> bool:
-        """Whether a blob is there. Raises RegistryError."""
+    def has(self, digest: str, size: int = -1) -> bool:
+        """Whether a blob is there, of this size if one is given. Raises RegistryError."""
         with self._ask(f"blobs/{digest}", {}, method="HEAD", actions=_PUSH) as response:
             if response.status not in (200, 404):
                 raise self._refused(response, f"blobs/{digest}")
-            return response.status == 200
+            return response.status == 200 and (size < 0 or response.length in (-1, size))
 
     def begin_upload(self, digest: str = "", origin: str = "") -> str:
         """Begin to upload a blob; return where to. Raises RegistryError.
@@ -135,9 +136,10 @@ class Repository:
         with self._ask(path, {}, method="POST", actions=_PUSH, origin=origin) as response:
             if response.status == 201 and origin:
                 return ""
-            if response.status != 202 or not response.headers.get("Location"):
+            location = response.headers.get("Location", "")
+            if response.status != 202 or not location:
                 raise self._refused(response, path)
-            return urljoin(response.url, response.headers["Location"])
+            return urljoin(response.url, location)
 
     def send(self, method: str, url: str, headers: dict[str, str], body: Body = b"") -> Response:
         """Send a request to a place that `begin_upload` named. Raises RegistryError."""
@@ -184,8 +186,10 @@ class Repository:
         self, method: str, path: str, headers: dict[str, str], body: Body, actions: str, origin: str
     ) -> Response:
         """Send a request below /v2/, by TLS if there is any."""
-        url = f"{self._schemes[0]}://{self._host}/v2/{path}"
         lenient = len(self._schemes) > 1
+        if lenient and self._client.is_without_tls(self._host):
+            self._schemes, lenient = ["http"], False
+        url = f"{self._schemes[0]}://{self._host}/v2/{path}"
         try:
             response = self._authorised(method, url, headers, body, actions, origin)
         except HttpError as error:
@@ -241,9 +245,12 @@ class Repository:
             return RegistryError(
                 f"no image {self.name.familiar_name}{separator}{reference} in {self.place.domain}"
             )
-        said = _errors(response.body(MAX_ERROR))
-        hint = "the registry limits pulls: wait a while" if status == 429 else ""
-        return RegistryError(f"{shown(response.url)}: status {status}{said}", hint)
+        return self.refusal(response, shown(response.url))
+
+    def refusal(self, response: Response, subject: str) -> HttpError:
+        """Return the error for an answer that nobody expected; its body is read."""
+        known = self._authority.credentials is not None
+        return refusal(response, subject, self.place.domain, known=known)
 
 
 def _next_page(link: str) -> str:
@@ -254,14 +261,3 @@ def _next_page(link: str) -> str:
     target, _, rest = link.partition(">")
     query = target.partition("?")[2]
     return f"tags/list?{query}" if query and 'rel="next"' in rest else ""
-
-
-def _errors(data: bytes) -> str:
-    """What the registry says of an error (distribution-spec, "Error Codes"), printable."""
-    try:
-        found = jsonio.loads(data)["errors"]
-        words = [f"{error.get('code', '')}: {error.get('message', '')}" for error in found[:3]]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return ""
-    text = "; ".join(words)[:300]
-    return ": " + "".join(c if c.isprintable() else "?" for c in text)

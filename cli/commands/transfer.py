@@ -10,7 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli import options as opt
     from rootless.engine import Engine
+    from rootless.images.access import Access
     from rootless.images.collection import Images
+    from rootless.images.pushing import Pushed, Wish
     from rootless.images.sources import Retry
 
 MOST_WARNINGS = 5
@@ -111,38 +113,61 @@ def push(
     cert_dir: opt.CertDir = "",
     format: opt.PushFormat = "",  # noqa: A002 - the option's name
     compression_format: opt.CompressionFormat = "",
+    compression_level: opt.CompressionLevel = 0,
     digestfile: opt.DigestFile = "",
     remove_signatures: opt.RemoveSignatures = False,
+    disable_content_trust: opt.DisableContentTrust = False,
+    all_tags: opt.AllTagsHere = False,
+    retry: opt.Retry = 0,
+    retry_delay: opt.RetryDelay = "",
 ) -> int:
     """Send an image to a registry.
 
     What was pulled is pushed as it came, with the same digest. The last line says the digest.
+    Where a registry lies, and whether it may be used, is a matter of registries.conf.
 
     Examples:
         rootless push ghcr.io/me/tools:1
         rootless push --tls-verify=false busybox localhost:5000/busybox
+        rootless push --all-tags ghcr.io/me/tools
     """
-    from rootless.cli.progress import shown
     from rootless.images.access import Access
+    from rootless.images.pushing import Wish
 
+    if all_tags and (destination or digestfile):
+        other = "a destination" if destination else "--digestfile"
+        raise UsageError(f"--all-tags does not go with {other}")
+    store = engine.images
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    with shown(quiet=quiet, lines=True) as progress:
-        pushed = engine.images.push(
-            image,
-            destination.removeprefix("docker://"),
-            access=access,
-            format="v2s2" if format == "docker" else format,
-            compression=compression_format,
-            progress=progress,
-        )
-    if digestfile:
-        _write_digest(digestfile, pushed.digest)
-    if quiet:
-        print(pushed.name)
-    else:
+    wish = Wish(format, compression_format, compression_level)
+    patience = _patience(retry, retry_delay) if retry or retry_delay else None
+    for name in store.tags_here(image) if all_tags else [image]:
+        pushed = _push(store, name, destination, access, wish, patience, quiet=quiet)
+        if digestfile:
+            _write_digest(digestfile, pushed.digest)
         tag = pushed.name.rpartition("/")[2].partition(":")[2]
-        print(f"{tag}: digest: {pushed.digest} size: {pushed.size}")
+        told = pushed.name if quiet else f"{tag}: digest: {pushed.digest} size: {pushed.size}"
+        print(told, flush=True)
     return 0
+
+
+def _push(
+    images: Images,
+    name: str,
+    destination: str,
+    access: Access,
+    wish: Wish,
+    retry: Retry | None,
+    *,
+    quiet: bool,
+) -> Pushed:
+    target = destination.removeprefix("docker://")
+    if quiet:
+        return images.push(name, target, access=access, wish=wish, retry=retry)
+    from rootless.cli.progress import shown
+
+    with shown(lines=True) as progress:
+        return images.push(name, target, access=access, wish=wish, retry=retry, progress=progress)
 
 
 def _write_digest(path: str, digest: str) -> None:

@@ -8,7 +8,7 @@ entry without one. Other programs may have written entries too, so a name need n
 from __future__ import annotations
 
 from rootless.errors import Ambiguous, Conflict, NotFound, UsageError
-from rootless.images.image import HostImage, Image, layout_of, sources_of
+from rootless.images.image import HostImage, Image, layout_of, pushed_of, sources_of
 from rootless.oci import reference
 from rootless.oci.errors import Error, ImageError, InvalidReference
 from rootless.oci.layout import Layout, name_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rootless.engine import Engine
     from rootless.images.access import Access
     from rootless.images.progress import Progress, Shown
-    from rootless.images.pushing import Pushed
+    from rootless.images.pushing import Pushed, Wish
     from rootless.images.sources import Choose, Retry
     from rootless.store.paths import Paths
 
@@ -206,21 +206,30 @@ class Images:
         target: str = "",
         *,
         access: Access | None = None,
-        format: str = "",  # noqa: A002 - the option's name
-        compression: str = "",
+        wish: Wish | None = None,
+        retry: Retry | None = None,
         progress: Progress | None = None,
     ) -> Pushed:
         """Push an image to the registry of its name, or of `target`.
 
-        `format` is oci or v2s2, `compression` gzip or zstd; by default all stays as it is, but
-        that layers without compression get gzip. Raises RegistryError, or what `get` raises.
+        By default all stays as it is, but that layers without compression get gzip. Raises
+        RegistryError, or what `get` raises.
         """
         from rootless.images.access import Access
-        from rootless.images.pushing import push
+        from rootless.images.pushing import Wish, push
 
-        pushed = push(self, ref, target, access or Access(), format, compression, progress)
+        pushed = push(self, ref, target, access or Access(), wish or Wish(), progress, retry)
         self._tell("push", ref)
         return pushed
+
+    def tags_here(self, ref: str) -> Names:
+        """Return the full names of all tags of the repository `ref` that the store has, in order.
+
+        Raises UsageError for a name with a tag or digest, NotFound for none.
+        """
+        from rootless.images.pushing import tags_here
+
+        return tags_here(self, ref)
 
     def tags(
         self, ref: str, *, access: Access | None = None, choose: Choose | None = None
@@ -433,7 +442,7 @@ def _by_digest(entries: list[Document], ref: str) -> Document | None:
     local = f"localhost/{parsed.familiar_name}"
     for name, entry in _named(entries):
         repository = reference.parse(name).name if reference.is_valid(name) else name
-        digests = [entry["digest"], *sources_of(entry)]
+        digests = [entry["digest"], *pushed_of(entry), *sources_of(entry)]
         if parsed.digest in digests and repository in (parsed.name, local):
             return entry
     return None

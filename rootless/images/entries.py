@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.images.image import SOURCES
+from rootless.images.image import PUSHED, SOURCES, pushed_of
 from rootless.oci import reference
 from rootless.oci.layout import OCI_MANIFEST, REF_NAME, name_of
 
@@ -21,6 +21,17 @@ def entry_for(digest: str, size: int, sources: Iterable[str] = ()) -> Document:
     if known:
         entry["annotations"] = {SOURCES: known}
     return entry
+
+
+MOST_PUSHED = 8
+"""How many digests of pushes are kept for a name."""
+
+
+def pushed_as(entry: Document, digest: str) -> Document:
+    """Return a copy of an entry which says that a registry knows the image by this digest, too."""
+    known = [digest, *(one for one in pushed_of(entry) if one != digest)][:MOST_PUSHED]
+    annotations = {**(entry.get("annotations") or {}), PUSHED: " ".join(known)}
+    return {**entry, "annotations": annotations}
 
 
 def named(entries: list[Document], names: list[str], descriptor: Document) -> list[Document]:

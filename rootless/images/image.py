@@ -23,6 +23,11 @@ SOURCES = "rootless.source-digests"
 They differ from the entry's own where the registry served an index of several platforms, or a
 docker manifest that became an OCI one here."""
 
+PUSHED = "rootless.pushed-digests"
+"""The same, for digests under which the image was pushed in another form; the latest first.
+
+Manifests of these are nowhere here: what they are made of was compressed on the way."""
+
 
 class Image:
     """An image as one index entry (and those of its other names) describe it; read when asked.
@@ -91,7 +96,15 @@ class Image:
 
     @property
     def digests(self) -> list[str]:
-        """The digests by which a registry knows the image, the index's first; [] for local ones."""
+        """The digests by which a registry knows the image; [] for local ones.
+
+        Those under which it was pushed come first, then that of the index it was pulled by.
+        """
+        return list(dict.fromkeys([*pushed_of(self._descriptor), *self.sources]))
+
+    @property
+    def sources(self) -> list[str]:
+        """The digests by which the image was pulled, the index's first."""
         return sources_of(self._descriptor)
 
     @property
@@ -205,9 +218,18 @@ def _stored_size(descriptor: Document) -> int:
 
 
 def sources_of(descriptor: Document) -> list[str]:
-    """The digests by which a registry knows the image of an index entry."""
+    """The digests by which the image of an index entry was pulled."""
+    return _digests(descriptor, SOURCES)
+
+
+def pushed_of(descriptor: Document) -> list[str]:
+    """The digests under which the image of an index entry was pushed."""
+    return _digests(descriptor, PUSHED)
+
+
+def _digests(descriptor: Document, annotation: str) -> list[str]:
     annotations = descriptor.get("annotations")
-    text = annotations.get(SOURCES) if isinstance(annotations, dict) else None
+    text = annotations.get(annotation) if isinstance(annotations, dict) else None
     return text.split() if isinstance(text, str) else []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.errors import NotFound, UsageError
-from rootless.images.entries import entry_for, named, unnamed
+from rootless.images.entries import entry_for, named, pushed_as, unnamed
 from rootless.images.intake import store_errors
 from rootless.oci import reference
 from rootless.oci.blobs import locked, write_index
@@ -60,6 +60,22 @@ def untag(images: Images, ref: str, names: list[str]) -> list[str]:
     return gone
 
 
+def note_push(images: Images, manifest: str, repository: str, digest: str) -> None:
+    """Keep the digest by which `repository` knows the image with a manifest from now on.
+
+    With all names that the image has in that repository, as docker does.
+    """
+    paths = images.paths
+    with store_errors(paths), locked(paths.images):
+        index = Layout(paths.images).index()
+        for number, entry in enumerate(index["manifests"]):
+            name = name_of(entry)
+            ours = entry["digest"] == manifest and reference.is_valid(name)
+            if ours and reference.parse(name).name == repository:
+                index["manifests"][number] = pushed_as(entry, digest)
+        write_index(paths.images, index)
+
+
 def _bring(images: Images, image: Image, name: str) -> None:
     """Name an image of a shared store by copying its blobs.
 
@@ -75,7 +91,7 @@ def _bring(images: Images, image: Image, name: str) -> None:
             if not intake.has(digest):
                 _copy(intake, digest)
         size = os.path.getsize(intake.path(image.manifest_digest))
-        entry = entry_for(image.manifest_digest, size, image.digests)
+        entry = entry_for(image.manifest_digest, size, image.sources)
         intake.commit([([name], entry)], digests)
 
 

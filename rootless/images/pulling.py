@@ -10,6 +10,7 @@ from rootless.errors import NotFound, UsageError
 from rootless.images.collection import PULL_POLICIES, runs
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
+from rootless.images.known import Form, Known
 from rootless.images.parallel import in_parallel
 from rootless.images.partial import PartialBlob, sweep
 from rootless.images.progress import Silent
@@ -129,6 +130,18 @@ class Pull:
         blobs.append(self._intake.take_bytes(data))
         entry = entry_for(blobs[-1], len(data), [top.digest, fetched.digest])
         self._intake.commit([([str(name)], entry)], blobs)
+        self._note(manifest)
+
+    def _note(self, manifest: models.Manifest) -> None:
+        """Remember for pushes where the blobs came from, and what the layers are unpacked."""
+        known = Known(self._intake.paths.images)
+        place = self._repository.place.name
+        parts = {part.digest: part for part in (manifest.config, *manifest.layers)}
+        named = [(digest, digest) for digest in parts]
+        for key, digest in (*named, *self._intake.proven):
+            part = parts[digest]
+            kind = models.LAYER_TYPES.get(part.media_type, "").removeprefix("+")
+            known.note(key, Form(kind, 0, digest, part.size), place)
 
     def _image_manifest(self, fetched: Fetched, asked: Platform | None) -> Fetched:
         """Follow indexes to the manifest for the platform. Raises ImageError."""
