@@ -10,7 +10,6 @@ own, and the next 401 brings a new one.
 from __future__ import annotations
 
 import threading
-from urllib.parse import urlencode, urlsplit
 
 from rootless.oci import jsonio
 from rootless.oci.errors import RegistryError
@@ -69,6 +68,8 @@ class Authority:
                 raise Denied("it asks for an unknown kind of authentication")
 
     def _token(self, fields: dict[str, str], scopes: str, *, tls: bool) -> str:
+        from urllib.parse import urlsplit
+
         realm = fields["realm"]
         try:
             scheme = urlsplit(realm).scheme
@@ -89,6 +90,8 @@ class Authority:
             return _token(response.body(MAX_TOKEN), realm)
 
     def _ask(self, realm: str, query: list[tuple[str, str]]) -> Response:
+        from urllib.parse import urlencode
+
         credentials = self.credentials
         if credentials is not None and credentials.token:
             words = dict(query) | {"scope": " ".join(v for k, v in query if k == "scope")}

@@ -13,11 +13,6 @@ import _socket
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from typing import TypeAlias
-    from urllib.parse import SplitResult
-
-    Place: TypeAlias = tuple[str, str, int]
-    """Scheme, host, port: what a connection is to."""
 
 CONNECT = 15
 ANSWER = 60
@@ -87,11 +82,50 @@ class Fields:
         return self._fields.get(name.lower(), default)
 
 
+class Target:
+    """What a request is for: a URL without anything unusual in it."""
+
+    __slots__ = ("host", "netloc", "path", "port", "scheme")
+
+    def __init__(self, scheme: str, netloc: str, path: str) -> None:
+        self.scheme = scheme
+        self.netloc = netloc
+        self.path = path
+        """With the query."""
+        self.host, port = split_host(netloc)
+        self.port = int(port or (443 if scheme == "https" else 80))
+
+
+def target_of(url: str) -> Target | None:
+    """Return what a URL is for, None where `urllib.parse` has to look at it.
+
+    That is imported for odd ones only: it takes 5 ms, with re.
+    """
+    scheme, _, rest = url.partition("://")
+    netloc, slash, path = rest.partition("/")
+    usual = scheme in ("http", "https") and slash and netloc and not set(netloc) & set("@?#\\")
+    if not usual or not url.isascii() or not url.isprintable() or set(url) & set(' #"<>\\^`{|}'):
+        return None
+    port = split_host(netloc)[1]
+    if port and not (port.isdecimal() and len(port) < 6 and int(port) < 65536):
+        return None
+    return Target(scheme, netloc, f"/{path}")
+
+
+def split_host(netloc: str) -> tuple[str, str]:
+    """Return host and port ("" without one) of HOST[:PORT]; an IPv6 address is in brackets."""
+    if netloc.startswith("["):
+        host, _, rest = netloc[1:].partition("]")
+        return host, rest.removeprefix(":")
+    host, _, port = netloc.partition(":")
+    return host, port
+
+
 class Connections:
     """Connections that are kept for the next exchange. May be used by several threads at once."""
 
     def __init__(self) -> None:
-        self._idle: dict[Place, list[_socket.socket | ssl.SSLSocket]] = {}
+        self._idle: dict[tuple[str, str], list[_socket.socket | ssl.SSLSocket]] = {}
 
     def __del__(self) -> None:
         for idle in self._idle.values():
@@ -101,31 +135,34 @@ class Connections:
     def exchange(
         self,
         method: str,
-        url: SplitResult,
+        target: Target,
         headers: dict[str, str],
         body: bytes,
         context: ssl.SSLContext | None,
     ) -> Answer:
         """Send a request and return the answer. Raises OSError, of which ssl.SSLError is one.
 
-        `context` is what TLS is set up with, for an https URL. See `is_plain` for what may be sent.
+        `context` is what TLS is set up with, for an https URL.
         """
-        place = (url.scheme, url.hostname or "", url.port or (443 if context else 80))
-        request = _request(method, url, headers, body)
-        idle = self._idle.setdefault(place, [])
+        request = _request(method, target, headers, body)
+        idle = self._idle.setdefault((target.scheme, target.netloc), [])
         while idle:
             try:
                 connection = idle.pop()
             except IndexError:
                 break  # another thread was faster
             try:
-                return self._over(connection, place, method, request)
+                return self._over(connection, idle, method, request)
             except (Unanswered, ConnectionError):
                 continue  # it was ended by the other side while it was not used
-        return self._over(_connect(place, context), place, method, request)
+        return self._over(_connect(target, context), idle, method, request)
 
+    @staticmethod
     def _over(
-        self, connection: _socket.socket | ssl.SSLSocket, place: Place, method: str, request: bytes
+        connection: _socket.socket | ssl.SSLSocket,
+        idle: list[_socket.socket | ssl.SSLSocket],
+        method: str,
+        request: bytes,
     ) -> Answer:
         try:
             connection.sendall(request)
@@ -134,23 +171,10 @@ class Connections:
             connection.close()
             raise
         if reusable:
-            self._idle[place].append(connection)
+            idle.append(connection)
         else:
             connection.close()
         return answer
-
-
-def is_plain(url: SplitResult, headers: dict[str, str]) -> bool:
-    """Whether a request to this URL can be sent from here: nothing to be quoted, no user in it."""
-    try:
-        _ = url.port
-    except ValueError:
-        return False
-    words = (url.netloc, url.path, url.query, *headers.values())
-    if "@" in url.netloc or not url.hostname or url.scheme not in ("http", "https"):
-        return False
-    whole = "".join(words)
-    return whole.isascii() and whole.isprintable() and " " not in url.netloc + url.path + url.query
 
 
 def speaks_tls(host: str, port: int) -> bool | None:
@@ -175,19 +199,18 @@ def speaks_tls(host: str, port: int) -> bool | None:
     return False if data == b"HTTP/" else None
 
 
-def _request(method: str, url: SplitResult, headers: dict[str, str], body: bytes) -> bytes:
-    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    fields = {"Host": url.netloc, "User-Agent": "rootless", "Accept-Encoding": "identity"}
+def _request(method: str, target: Target, headers: dict[str, str], body: bytes) -> bytes:
+    fields = {"Host": target.netloc, "User-Agent": "rootless", "Accept-Encoding": "identity"}
     fields |= headers
-    if body or method not in ("GET", "HEAD"):
+    if body or method != "HEAD":
         fields["Content-Length"] = str(len(body))
-    lines = [f"{method} {target} HTTP/1.1", *(f"{key}: {value}" for key, value in fields.items())]
-    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+    lines = [f"{key}: {value}" for key, value in fields.items()]
+    head = "\r\n".join([f"{method} {target.path} HTTP/1.1", *lines, "", ""])
+    return head.encode("ascii") + body
 
 
-def _connect(place: Place, context: ssl.SSLContext | None) -> _socket.socket | ssl.SSLSocket:
-    _, host, port = place
-    connection = _open(host, port)
+def _connect(target: Target, context: ssl.SSLContext | None) -> _socket.socket | ssl.SSLSocket:
+    connection = _open(target.host, target.port)
     connection.settimeout(ANSWER)
     if context is None:
         return connection
@@ -196,7 +219,7 @@ def _connect(place: Place, context: ssl.SSLContext | None) -> _socket.socket | s
     whole = socket.socket(fileno=connection.detach())
     whole.settimeout(ANSWER)
     try:
-        return context.wrap_socket(whole, server_hostname=host)
+        return context.wrap_socket(whole, server_hostname=target.host)
     except BaseException:
         whole.close()
         raise

@@ -12,7 +12,6 @@ import contextlib
 import os
 import threading
 import time
-from urllib.parse import urljoin, urlsplit
 
 from rootless.oci import brief
 from rootless.oci.errors import RegistryError
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any, TypeAlias
-    from urllib.parse import SplitResult
 
     import urllib3
 
@@ -186,6 +184,8 @@ class Client:
             if response.status < 307 and method not in ("GET", "HEAD"):
                 return response  # RFC 9110, 15.4: these may ask for another method
             response.close()
+            from urllib.parse import urljoin, urlsplit
+
             try:
                 target = urljoin(url, target)
                 old, new = urlsplit(url), urlsplit(target)
@@ -202,10 +202,10 @@ class Client:
         raise HttpError(f"{shown(url)}: more than {MAX_REDIRECTS} redirects")
 
     def _once(self, method: str, url: str, headers: Headers, body: Body) -> Response:
-        parts = urlsplit(url)
-        short = method != "GET" and brief.is_plain(parts, headers)
-        if short and not callable(body) and not _proxy(url):
-            return self._briefly(method, parts, headers, body)
+        if method != "GET" and not callable(body) and not _proxy(url):
+            target = brief.target_of(url)
+            if target is not None and all(map(_is_plain, headers.values())):
+                return self._briefly(method, target, headers, body)
         import urllib3
 
         errors = urllib3.exceptions
@@ -235,21 +235,24 @@ class Client:
             ) from error
         return Response(raw, url)
 
-    def _briefly(self, method: str, url: SplitResult, headers: Headers, body: bytes) -> Response:
+    def _briefly(
+        self, method: str, target: brief.Target, headers: Headers, body: bytes
+    ) -> Response:
         """Do without urllib3 what needs neither a stream nor a proxy."""
-        where = shown(url.geturl())
+        url = f"{target.scheme}://{target.netloc}{target.path}"
         try:
-            context = self._context(url.netloc) if url.scheme == "https" else None
-            answer = self._brief.exchange(method, url, headers, body, context)
+            context = self._context(target.netloc) if target.scheme == "https" else None
+            answer = self._brief.exchange(method, target, headers, body, context)
         except brief.Unreachable as error:
             hint = "rootless images lists what is here already"
-            raise HttpError(f"cannot reach {where}: {error}", hint, no_tls=True) from error
+            raise HttpError(f"cannot reach {shown(url)}: {error}", hint, no_tls=True) from error
         except OSError as error:
+            message = f"{shown(url)}: {_cause(error)}"
             if type(error).__module__ == "ssl":  # SSLError and those that are made of it
                 hint = "--tls-verify=false goes without a valid certificate"
-                raise HttpError(f"{where}: {_cause(error)}", hint, no_tls=True) from error
-            raise HttpError(f"{where}: {_cause(error)}", temporary=True, no_tls=True) from error
-        return Response(answer, url.geturl())
+                raise HttpError(message, hint, no_tls=True) from error
+            raise HttpError(message, temporary=True, no_tls=True) from error
+        return Response(answer, url)
 
     def _context(self, host: str) -> ssl.SSLContext:
         """Return what TLS to a host is set up with."""
@@ -264,12 +267,14 @@ class Client:
 
     def is_without_tls(self, host: str) -> bool:
         """Whether a registry was seen to speak plain HTTP, so that TLS need not be tried."""
-        parts = urlsplit(f"https://{host}/")
-        if not brief.is_plain(parts, {}) or _proxy(f"https://{host}/"):
+        target = brief.target_of(f"https://{host}/")
+        if target is None or _proxy(f"https://{host}/"):
             return False
-        return brief.speaks_tls(parts.hostname or "", parts.port or 443) is False
+        return brief.speaks_tls(target.host, target.port) is False
 
     def _pool(self, url: str) -> urllib3.PoolManager:
+        from urllib.parse import urlsplit
+
         proxy = _proxy(url)
         own = self._certificates is not None and urlsplit(url).netloc == self._certificates.host
         with self._lock:
@@ -315,8 +320,22 @@ def retry_after(response: Response) -> float:
         return -1
 
 
+def joined(base: str, location: str) -> str:
+    """Return the URL that a Location header means (RFC 9110, 10.2.2). Raises HttpError for none."""
+    if brief.target_of(location) is not None:
+        return location
+    from urllib.parse import urljoin
+
+    try:
+        return urljoin(base, location)
+    except ValueError as error:
+        raise HttpError(f"{shown(base)} names no URL to go on with: {error}") from error
+
+
 def shown(url: str) -> str:
     """A URL fit for messages: user, password and query, where secrets are, left out."""
+    from urllib.parse import urlsplit
+
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
@@ -324,20 +343,26 @@ def shown(url: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether a host, perhaps with a port, is this machine: docker lets those speak plain HTTP."""
-    name = urlsplit(f"//{host}").hostname or ""
+    name = brief.split_host(host)[0].lower()
     return name in ("localhost", "::1") or name.startswith("127.")
 
 
 def _proxy(url: str) -> str:
     """The proxy that the environment asks for, never for this machine itself, as in Go."""
-    parts = urlsplit(url)
-    if is_loopback(parts.netloc) or not any(key.lower().endswith("_proxy") for key in os.environ):
+    if not any(key.lower().endswith("_proxy") for key in os.environ):
         return ""
+    from urllib.parse import urlsplit
     from urllib.request import getproxies, proxy_bypass
 
-    if proxy_bypass(parts.hostname or ""):
+    parts = urlsplit(url)
+    if is_loopback(parts.netloc) or proxy_bypass(parts.hostname or ""):
         return ""
     return getproxies().get(parts.scheme, "")
+
+
+def _is_plain(value: str) -> bool:
+    """Whether the value of a header can be sent as it is."""
+    return value.isascii() and value.isprintable()
 
 
 def _cause(error: BaseException) -> str:

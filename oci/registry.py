@@ -6,13 +6,11 @@ are verified by whoever reads them.
 
 from __future__ import annotations
 
-from urllib.parse import urljoin, urlsplit
-
 from rootless.oci import jsonio, layout
 from rootless.oci.auth import Authority, Denied
 from rootless.oci.digest import Digest
 from rootless.oci.errors import DigestError, RegistryError
-from rootless.oci.http import Client, HttpError, Response, is_loopback, shown
+from rootless.oci.http import Client, HttpError, Response, is_loopback, joined, shown
 from rootless.oci.reference import DEFAULT_DOMAIN
 from rootless.oci.refusals import refusal
 
@@ -139,11 +137,11 @@ class Repository:
             location = response.headers.get("Location", "")
             if response.status != 202 or not location:
                 raise self._refused(response, path)
-            return urljoin(response.url, location)
+            return joined(response.url, location)
 
     def send(self, method: str, url: str, headers: dict[str, str], body: Body = b"") -> Response:
         """Send a request to a place that `begin_upload` named. Raises RegistryError."""
-        if urlsplit(url).netloc == self._host:
+        if url.partition("://")[2].partition("/")[0] == self._host:
             return self._authorised(method, url, headers, body, _PUSH, "")
         return self._client.request(url, headers, method=method, body=body)
 

@@ -8,9 +8,7 @@ PUT LOCATION?digest=     201: the registry has checked it; a small blob comes wi
 
 from __future__ import annotations
 
-from urllib.parse import urljoin
-
-from rootless.oci.http import TEMPORARY, Client, HttpError, shown
+from rootless.oci.http import TEMPORARY, Client, HttpError, joined, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,4 +110,4 @@ class Upload:
 
 
 def _next(response: Response, location: str) -> str:
-    return urljoin(location, response.headers.get("Location", location))
+    return joined(location, response.headers.get("Location", location))

@@ -322,9 +322,11 @@ class Push:
 
         And the place of an upload that it has begun instead, "" for none.
         """
-        if self._repository.has(form.digest, form.size):
-            return "exists", ""
         location = ""
+        # Where it is known to be elsewhere and not here, a mount saves to ask first.
+        likely = not form.places or self._place in form.places
+        if likely and self._repository.has(form.digest, form.size):
+            return "exists", ""
         for origin in self._origins(form)[:MOUNTS]:
             try:
                 location = self._repository.begin_upload(form.digest, origin)
@@ -332,6 +334,8 @@ class Push:
                 continue  # such as for a repository that we may not read any more
             if not location:
                 return "mounted", ""
+        if not likely and self._repository.has(form.digest, form.size):
+            return "exists", ""
         return "", location
 
     def _origins(self, form: Form) -> list[str]:
