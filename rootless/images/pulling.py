@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import errno
-import time
 from functools import partial
 
 from rootless.errors import NotFound, UsageError
 from rootless.images.collection import PULL_POLICIES, runs
+from rootless.images.downloading import Download
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.images.known import Form, Known
 from rootless.images.parallel import in_parallel
-from rootless.images.partial import PartialBlob, sweep
+from rootless.images.partial import sweep
 from rootless.images.progress import Silent
 from rootless.images.sources import Sources
 from rootless.oci import models, platform, reference
 from rootless.oci import policy as trust_policy
-from rootless.oci.errors import DigestError, ImageError, RegistryError
-from rootless.oci.http import Client, HttpError, Response
+from rootless.oci.errors import ImageError, RegistryError
 from rootless.oci.layout import MAX_DEPTH, MAX_JSON
 
 TYPE_CHECKING = False
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from rootless.images.image import Image
     from rootless.images.progress import Progress
     from rootless.images.sources import Choose, Retry
-    from rootless.oci.blobs import Blob
     from rootless.oci.platform import Platform
     from rootless.oci.registry import Fetched, Repository
 
@@ -92,15 +89,6 @@ def _is_old(image: Image, sources: Sources) -> bool:
     return newest not in (*image.digests, image.manifest_digest)
 
 
-_PIECE = 1 << 17
-"""Bytes that are taken at once; a pull that is killed loses as much of each layer at most."""
-
-_MOST_CUTS = 100
-"""Interruptions of one blob that are taken, even if it gets on each time."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
 class Pull:
     """One pull under way."""
 
@@ -108,7 +96,7 @@ class Pull:
         self._intake = intake
         self._repository = repository
         self._progress = progress
-        self._transfers: set[Response] = set()
+        self._download = Download(intake, repository, progress)
 
     def run(self, asked: Platform | None) -> None:
         """Fetch everything, then name the image."""
@@ -169,7 +157,7 @@ class Pull:
         if descriptor.size > MAX_JSON:
             raise ImageError(f"image configuration {descriptor.digest} is larger than 4 MiB")
         if not self._intake.has(descriptor.digest):
-            self._fetch(descriptor, unpack=False)
+            self._download.fetch(descriptor.digest, descriptor.size, unpack=False)
         data = self._intake.text(descriptor.digest)
         return models.decode(data, models.Config, f"image configuration {descriptor.digest}")
 
@@ -195,84 +183,8 @@ class Pull:
                 missing.append(layer)
         if not missing:
             return
-        in_parallel([partial(self._fetch, layer) for layer in missing], self._cancel)
-
-    def _cancel(self) -> None:
-        """End the transfers of other threads: none of them shall keep Control-C waiting."""
-        self._intake.cancel()
-        for response in list(self._transfers):
-            response.abort()
-
-    def _fetch(self, descriptor: models.Descriptor, *, unpack: bool = True) -> None:
-        """Bring a blob in; a transfer that breaks off goes on, a few times without progress."""
-        digest, size = descriptor.digest, descriptor.size
-        tries, reached = 0, -1
-        for cut in range(1, _MOST_CUTS + 1):
-            if unpack:
-                blob = self._intake.partial(digest, size)
-            else:
-                blob = self._intake.blob(expected=digest, size=size)
-            try:
-                self._fetch_into(blob, descriptor, unpack=unpack)
-                return
-            except HttpError as error:
-                tries = 1 if blob.size > reached else tries + 1
-                reached = max(reached, blob.size)
-                if tries == Client.attempts or cut == _MOST_CUTS or not error.temporary:
-                    raise
-                time.sleep(Client.pause * 2 ** (tries - 1))
-            except DigestError:
-                if not (isinstance(blob, PartialBlob) and blob.start and blob.digest):
-                    raise
-                # It is complete, but what was there from an earlier time was bad.
-
-    def _fetch_into(self, blob: Blob, descriptor: models.Descriptor, *, unpack: bool) -> None:
-        """Bring a blob in, or the rest of it. Raises HttpError, DigestError and others."""
-        digest, size = descriptor.digest, descriptor.size
-        layer = None
-        self._progress.begin(digest, f"layer {digest[7:19]}", size)
-        try:
-            response = self._rest(blob, descriptor) if blob.size < size else None
-            self._progress.advance(digest, blob.size)
-            layer = self._intake.unpack(blob) if unpack else None
-            if response is not None:
-                with response:
-                    self._receive(blob, response)
-            blob.finish()
-        except BaseException as error:
-            blob.abandon()
-            self._intake.forget(layer)
-            if isinstance(blob, PartialBlob):
-                full = isinstance(error, OSError) and error.errno in _FULL
-                blob.discard() if full else blob.release()
-            raise
-        self._progress.end(digest, "pulled")
-        self._intake.take(blob, layer)
-
-    def _rest(self, blob: Blob, descriptor: models.Descriptor) -> Response:
-        """Ask for what is missing of a blob. Raises RegistryError, HttpError."""
-        digest, size = descriptor.digest, descriptor.size
-        response = self._repository.blob(digest, blob.size)
-        if isinstance(blob, PartialBlob) and response.status == 200:
-            blob.begin_anew()  # a registry that knows no ranges
-        said = response.headers.get("Content-Range", "")
-        if response.status == 206 and not said.startswith(f"bytes {blob.size}-"):
-            response.close()
-            raise RegistryError(f"blob {digest}: the registry sends another part than asked for")
-        if response.length not in (-1, size - blob.size):
-            response.close()
-            there = blob.size + response.length
-            raise RegistryError(f"blob {digest} has {there} bytes at the registry, not {size}")
-        return response
-
-    def _receive(self, blob: Blob, response: Response) -> None:
-        self._transfers.add(response)
-        try:
-            for data in iter(lambda: response.read(_PIECE), b""):
-                blob.write(data)
-                self._progress.advance(blob.expected, len(data))
-        finally:
-            self._transfers.discard(response)
+        fetch = partial(self._download.fetch, unpack=True)
+        in_parallel([partial(fetch, x.digest, x.size) for x in missing], self._download.cancel)
 
 
 def _platforms(index: models.Index) -> Iterator[str]:
