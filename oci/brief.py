@@ -106,7 +106,9 @@ def target_of(url: str) -> Target | None:
     usual = scheme in ("http", "https") and slash and netloc and not set(netloc) & set("@?#\\")
     if not usual or not url.isascii() or not url.isprintable() or set(url) & set(' #"<>\\^`{|}'):
         return None
-    port = split_host(netloc)[1]
+    host, port = split_host(netloc)
+    if not host or netloc.startswith("[") != ("]" in netloc):
+        return None
     if port and not (port.isdecimal() and len(port) < 6 and int(port) < 65536):
         return None
     return Target(scheme, netloc, f"/{path}")

@@ -121,7 +121,8 @@ class Repository:
         with self._ask(f"blobs/{digest}", {}, method="HEAD", actions=_PUSH) as response:
             if response.status not in (200, 404):
                 raise self._refused(response, f"blobs/{digest}")
-            return response.status == 200 and (size < 0 or response.length in (-1, size))
+            # 0 is what servers in between make of a length that they do not know.
+            return response.status == 200 and (size < 0 or response.length in (-1, 0, size))
 
     def begin_upload(self, digest: str = "", origin: str = "") -> str:
         """Begin to upload a blob; return where to. Raises RegistryError.

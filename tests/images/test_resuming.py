@@ -91,13 +91,14 @@ def test_a_repair_goes_on(cli: Store, line: Line) -> None:
     cli.ok("pull", "-q", f"{line.address}/big:1")
     blobs = Path(cli.root, "images/blobs/sha256")
     layer = max(blobs.iterdir(), key=lambda path: path.stat().st_size)
+    left: list[str] = []
+    line.fault = lambda path: left.pop() if "/blobs/" in path and left else ""
     for fault in ("cut", "busy"):
         whole = layer.read_bytes()
         layer.chmod(0o644)
         layer.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
         line.sent = 0
-        left = [fault]
-        line.fault = lambda path: left.pop() if "/blobs/" in path and left else ""
+        left.append(fault)
         assert cli.ok("system", "check", "--repair").startswith("repaired: ")
         assert layer.read_bytes() == whole
         assert line.sent < SIZE * 1.1
