@@ -33,7 +33,7 @@ def has_registries(environ: Mapping[str, str] = os.environ) -> bool:
 
 def _may_be_registry(line: bytes) -> bool:
     key, _, value = line.partition(b"=")
-    key = key.lstrip(b" \t[")
+    key = key.lstrip(b"\xef\xbb\xbf \t[")  # the first line may begin with a byte order mark
     if value.lstrip()[:1] in (b'"', b"'"):
         return False  # a string: an alias
     return key.lstrip(b"\"'").startswith(b"registr") or (key[:1] == b'"' and b"\\" in key)

@@ -442,7 +442,9 @@ def _by_digest(entries: list[Document], ref: str) -> Document | None:
     local = f"localhost/{parsed.familiar_name}"
     for name, entry in _named(entries):
         repository = reference.parse(name).name if reference.is_valid(name) else name
-        digests = [entry["digest"], *pushed_of(entry), *sources_of(entry)]
+        digests = [entry["digest"], *sources_of(entry)]
+        if f"{repository}@{parsed.digest}" in pushed_of(entry):
+            digests.append(parsed.digest)
         if parsed.digest in digests and repository in (parsed.name, local):
             return entry
     return None

@@ -24,12 +24,12 @@ def entry_for(digest: str, size: int, sources: Iterable[str] = ()) -> Document:
 
 
 MOST_PUSHED = 8
-"""How many digests of pushes are kept for a name."""
+"""How many pushes are kept of an image."""
 
 
-def pushed_as(entry: Document, digest: str) -> Document:
-    """Return a copy of an entry which says that a registry knows the image by this digest, too."""
-    known = [digest, *(one for one in pushed_of(entry) if one != digest)][:MOST_PUSHED]
+def pushed_as(entry: Document, name: str) -> Document:
+    """Return a copy of an entry whose image was pushed under `name`, REPOSITORY@DIGEST."""
+    known = [name, *(one for one in pushed_of(entry) if one != name)][:MOST_PUSHED]
     annotations = {**(entry.get("annotations") or {}), PUSHED: " ".join(known)}
     return {**entry, "annotations": annotations}
 

@@ -24,9 +24,9 @@ They differ from the entry's own where the registry served an index of several p
 docker manifest that became an OCI one here."""
 
 PUSHED = "rootless.pushed-digests"
-"""The same, for digests under which the image was pushed in another form; the latest first.
+"""Annotation of an index entry: REPOSITORY@DIGEST under which the image was pushed, latest first.
 
-Manifests of these are nowhere here: what they are made of was compressed on the way."""
+Manifests of these may be nowhere here: what they are made of was compressed on the way."""
 
 
 class Image:
@@ -50,7 +50,7 @@ class Image:
         self._config: Document | None = None
         self._size = -1
         self.names = names
-        self._sources = dict.fromkeys(names, self.digests)
+        self._sources = {name: self._known_as(name) for name in names}
 
     @property
     def readonly(self) -> bool:
@@ -63,8 +63,18 @@ class Image:
         self._sources.update(other._sources)
 
     def digests_of(self, name: str) -> list[str]:
-        """As `digests`, of one of the names that the image has in a listing."""
+        """The digests by which the repository of a name knows the image, the latest first."""
         return self._sources.get(name, [])
+
+    def _known_as(self, name: str) -> list[str]:
+        pulled, pushed = self.digests, self.pushed
+        if not pushed:
+            return pulled
+        from rootless.oci import reference
+
+        start = f"{reference.parse(name).name}@" if reference.is_valid(name) else f"{name}@"
+        found = [one[len(start) :] for one in pushed if one.startswith(start)]
+        return list(dict.fromkeys(found + pulled))
 
     @property
     def manifest(self) -> Document:
@@ -96,16 +106,13 @@ class Image:
 
     @property
     def digests(self) -> list[str]:
-        """The digests by which a registry knows the image; [] for local ones.
-
-        Those under which it was pushed come first, then that of the index it was pulled by.
-        """
-        return list(dict.fromkeys([*pushed_of(self._descriptor), *self.sources]))
+        """The digests by which the image was pulled, the index's first; [] for local ones."""
+        return sources_of(self._descriptor)
 
     @property
-    def sources(self) -> list[str]:
-        """The digests by which the image was pulled, the index's first."""
-        return sources_of(self._descriptor)
+    def pushed(self) -> list[str]:
+        """REPOSITORY@DIGEST under which the image was pushed, the latest first."""
+        return pushed_of(self._descriptor)
 
     @property
     def stored_digest(self) -> str:
@@ -219,15 +226,15 @@ def _stored_size(descriptor: Document) -> int:
 
 def sources_of(descriptor: Document) -> list[str]:
     """The digests by which the image of an index entry was pulled."""
-    return _digests(descriptor, SOURCES)
+    return _words(descriptor, SOURCES)
 
 
 def pushed_of(descriptor: Document) -> list[str]:
-    """The digests under which the image of an index entry was pushed."""
-    return _digests(descriptor, PUSHED)
+    """REPOSITORY@DIGEST under which the image of an index entry was pushed."""
+    return _words(descriptor, PUSHED)
 
 
-def _digests(descriptor: Document, annotation: str) -> list[str]:
+def _words(descriptor: Document, annotation: str) -> list[str]:
     annotations = descriptor.get("annotations")
     text = annotations.get(annotation) if isinstance(annotations, dict) else None
     return text.split() if isinstance(text, str) else []

@@ -60,19 +60,15 @@ def untag(images: Images, ref: str, names: list[str]) -> list[str]:
     return gone
 
 
-def note_push(images: Images, manifest: str, repository: str, digest: str) -> None:
-    """Keep the digest by which `repository` knows the image with a manifest from now on.
-
-    With all names that the image has in that repository, as docker does.
-    """
+def note_push(images: Images, manifest: str, name: str) -> None:
+    """Keep that the image with a manifest was pushed under `name`, REPOSITORY@DIGEST."""
     paths = images.paths
     with store_errors(paths), locked(paths.images):
         index = Layout(paths.images).index()
-        for number, entry in enumerate(index["manifests"]):
-            name = name_of(entry)
-            ours = entry["digest"] == manifest and reference.is_valid(name)
-            if ours and reference.parse(name).name == repository:
-                index["manifests"][number] = pushed_as(entry, digest)
+        index["manifests"] = [
+            pushed_as(entry, name) if entry["digest"] == manifest else entry
+            for entry in index["manifests"]
+        ]
         write_index(paths.images, index)
 
 
@@ -91,7 +87,7 @@ def _bring(images: Images, image: Image, name: str) -> None:
             if not intake.has(digest):
                 _copy(intake, digest)
         size = os.path.getsize(intake.path(image.manifest_digest))
-        entry = entry_for(image.manifest_digest, size, image.sources)
+        entry = entry_for(image.manifest_digest, size, image.digests)
         intake.commit([([name], entry)], digests)
 
 

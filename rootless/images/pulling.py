@@ -86,7 +86,8 @@ def _is_old(image: Image, sources: Sources) -> bool:
         _, newest = sources.first(lambda found: found.digest(found.name.digest or found.name.tag))
     except RegistryError:
         return False  # as podman: what cannot be asked has nothing newer
-    return newest not in (*image.digests, image.manifest_digest)
+    pushed = [one.rpartition("@")[2] for one in image.pushed]
+    return newest not in (*image.digests, *pushed, image.manifest_digest)
 
 
 class Pull:

@@ -113,10 +113,11 @@ def push(
             one.close()
 
     pushed = retry.run(once) if retry else once()
-    if pushed.digest not in image.digests and _is_here(image, name):
+    known_as = f"{name.name}@{pushed.digest}"
+    if known_as not in image.pushed[:1] and _is_here(image, name):
         from rootless.images.naming import note_push
 
-        note_push(images, image.stored_digest, name.name, pushed.digest)
+        note_push(images, image.stored_digest, known_as)
     return pushed
 
 
@@ -216,7 +217,7 @@ class Push:
             if not isinstance(part.get("size"), int):
                 raise ImageError(f"manifest {self._image.manifest_digest} is damaged")
         parts = [part["digest"] for part in (config, *layers)]
-        for digest in (*self._image.sources, self._image.manifest_digest):
+        for digest in (*self._image.digests, self._image.manifest_digest):
             if self._layout.has(digest):
                 data = _read(self._layout.blob_path(digest))
                 if _parts(data) == parts:

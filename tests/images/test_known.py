@@ -146,6 +146,19 @@ def test_the_second_push_sends_nothing(loaded: Store, line: Line) -> None:
 
 
 @needs
+def test_a_push_that_sends_nothing_loads_little(loaded: Store, registry: str) -> None:
+    """Each of these takes about as long to import as all else that it does."""
+    loaded.ok("push", "-q", "big:1", f"{registry}/one:1")
+    env = {"PYTHONPROFILEIMPORTTIME": "1"}
+    done = loaded("push", "-q", "big:1", f"{registry}/two:1", env=env)
+    assert done.returncode == 0
+    names = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "rootless.oci.brief" in names
+    heavy = {"email", "http.client", "json", "msgspec", "re", "ssl", "typing", "urllib.parse"}
+    assert names & (heavy | {"rich", "shutil", "subprocess", "tomllib", "urllib3"}) == set()
+
+
+@needs
 def test_what_was_pulled_is_mounted_and_known_when_loaded_again(cli: Store, line: Line) -> None:
     """Both forms of a layer: the one that was pulled, and that of an archive."""
     layer = archives.layer({"big": os.urandom(SIZE)})
