@@ -261,7 +261,7 @@ class Bench:
         try:
             for engine in self.engines:
                 engine("load", "--input", str(images.debian()))
-            ours, theirs = in_turn(3, *(work(engine) for engine in self.engines))
+            ours, theirs = in_turn(9, *(work(engine) for engine in self.engines))
             return ours, theirs, ""
         finally:
             server.close()

@@ -1,7 +1,7 @@
 """Short HTTP exchanges over plain sockets: a HEAD, a POST, a PUT of a document, and its answer.
 
 A push that finds all its blobs in the registry consists of a few of them, and takes less time than
-urllib3 and http.client take to be imported (66 ms). What is more than that, transfers, proxies and
+urllib3 and http.client take to be imported. What is more than that, transfers, proxies and
 unusual URLs, is urllib3's (`http`); so is every decision: this module sends one request to one
 host and returns one answer, whole.
 """

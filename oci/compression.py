@@ -25,6 +25,9 @@ CHUNK = 1 << 18
 _ZSTD_WINDOW = 1 << 27
 # 128 MiB, what `zstd --long` makes and reads by default: a frame header may ask for much more.
 
+LEVELS = {"gzip": 9, "zstd": 22}
+"""What layers are compressed with, and the highest level of each."""
+
 _ISAL_MOST = 3
 """The highest level of igzip; those above are zlib's, smaller and slow."""
 

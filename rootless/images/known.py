@@ -44,7 +44,7 @@ class Form:
         self, compression: str, level: int, digest: str, size: int, places: Iterable[str] = ()
     ) -> None:
         self.compression = compression
-        """gzip, zstd, or "" for none."""
+        """gzip, zstd, or "" for the blob as it is here."""
         self.level = level
         """Which was asked for, 0 for none."""
         self.digest = digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 
 from rootless.errors import NotFound, UsageError
@@ -16,6 +17,7 @@ from rootless.images.progress import Silent
 from rootless.images.sources import Sources
 from rootless.oci import models, platform, reference
 from rootless.oci import policy as trust_policy
+from rootless.oci.compression import LEVELS, compression_of
 from rootless.oci.errors import ImageError, RegistryError
 from rootless.oci.layout import MAX_DEPTH, MAX_JSON
 
@@ -125,12 +127,15 @@ class Pull:
         """Remember for pushes where the blobs came from, and what the layers are unpacked."""
         known = Known(self._intake.paths.images)
         place = self._repository.place.name
-        parts = {part.digest: part for part in (manifest.config, *manifest.layers)}
-        named = [(digest, digest) for digest in parts]
-        for key, digest in (*named, *self._intake.proven):
-            part = parts[digest]
-            kind = models.LAYER_TYPES.get(part.media_type, "").removeprefix("+")
-            known.note(key, Form(kind, 0, digest, part.size), place)
+        parts = {part.digest: part.size for part in (manifest.config, *manifest.layers)}
+        for digest, size in parts.items():
+            known.note(digest, Form("", 0, digest, size), place)
+        for diff_id, digest in self._intake.proven:
+            with contextlib.suppress(OSError):  # removed meanwhile
+                with open(self._intake.path(digest), "rb") as file:
+                    kind = compression_of(file.read(6))  # its media type may lie
+                if kind in LEVELS:
+                    known.note(diff_id, Form(kind, 0, digest, parts[digest]), place)
 
     def _image_manifest(self, fetched: Fetched, asked: Platform | None) -> Fetched:
         """Follow indexes to the manifest for the platform. Raises ImageError."""

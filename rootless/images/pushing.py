@@ -20,6 +20,7 @@ from rootless.images.known import Form, Known
 from rootless.images.parallel import in_parallel
 from rootless.images.progress import Silent
 from rootless.oci import jsonio, layout, manifests, reference
+from rootless.oci.compression import LEVELS
 from rootless.oci.errors import ImageError, InvalidReference, RegistryError
 
 TYPE_CHECKING = False
@@ -46,9 +47,6 @@ FORMATS = {
     "v2s2": layout.DOCKER_MANIFEST,
     "docker": layout.DOCKER_MANIFEST,
 }
-LEVELS = {"gzip": 9, "zstd": 22}
-"""Ways to compress, and the highest level that each has for other programs."""
-
 MOUNTS = 2
 """Repositories that are asked for a blob; each that lacks it leaves an upload begun in ours."""
 
@@ -190,7 +188,7 @@ class Push:
         self._check(wanted, layers)
         unique = {str(layer["digest"]): layer for layer in layers}
         jobs: list[Callable[[], None]] = [partial(self._layer, one) for one in unique.values()]
-        jobs.append(partial(self._as_it_is, config, ""))
+        jobs.append(partial(self._as_it_is, config))
         in_parallel(jobs, self._cancel)
         sent = [self._sent[str(layer["digest"])] for layer in layers]
         if wanted != kind or sent != layers:
@@ -253,7 +251,7 @@ class Push:
         digest = str(layer["digest"])
         wanted = self._wish.of(layer)
         if not wanted:
-            self._as_it_is(layer, _compression_of(layer))
+            self._as_it_is(layer)
             self._sent[digest] = layer
             return
         self._progress.begin(digest, f"layer {digest[7:19]}", int(layer["size"]))
@@ -300,12 +298,12 @@ class Push:
 
     # -- blobs
 
-    def _as_it_is(self, blob: Document, compression: str) -> None:
+    def _as_it_is(self, blob: Document) -> None:
         """See that the registry has a blob of the store."""
         digest, size = str(blob["digest"]), int(blob["size"])
         self._progress.begin(digest, f"blob {digest[7:19]}", size)
         known = [form for form in self._known.forms(digest) if form.digest == digest]
-        form = known[0] if known else Form(compression, 0, digest, size)
+        form = known[0] if known else Form("", 0, digest, size)
         word, location = self._found(form)
         if not word:
             from rootless.images.packing import Kept
@@ -315,7 +313,7 @@ class Push:
                 Kept(path, digest, size, partial(self._progress.advance, digest)), location
             )
             word = "pushed"
-        self._known.note(digest, Form(compression, 0, digest, size), self._place)
+        self._known.note(digest, Form("", 0, digest, size), self._place)
         self._progress.end(digest, word)
 
     def _found(self, form: Form) -> tuple[str, str]:

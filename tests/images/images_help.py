@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,18 +42,24 @@ def docker_registry(settings: Path) -> Iterator[int]:
     server = subprocess.Popen(
         ["docker-registry", "serve", str(settings)], stderr=subprocess.PIPE, text=True
     )
+    assert server.stderr is not None
+    # What it writes is read to the end: a full pipe would stop it in the middle of a test.
+    drain = threading.Thread(target=server.stderr.read)
     try:
-        assert server.stderr is not None
         for line in server.stderr:
             if "listening on 127.0.0.1:" in line:
                 port = line.partition("listening on 127.0.0.1:")[2]
+                drain.start()
                 yield int(port.partition(chr(34))[0].split(",")[0])
                 break
         else:
             pytest.fail("docker-registry did not start")
     finally:
         server.kill()
-        server.communicate()
+        server.wait()
+        if drain.ident is not None:
+            drain.join()
+        server.stderr.close()
 
 
 def skopeo(*arguments: str) -> str:

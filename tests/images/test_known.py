@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import random
 import shutil
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -240,6 +243,35 @@ def test_a_damaged_layer_is_not_pushed(loaded: Store, registry: str) -> None:
     assert done.returncode == 125
     assert f"content of sha256:{layer.name} has digest" in done.stderr
     assert leavings(loaded.root) == []
+
+
+@needs
+@pytest.mark.parametrize("lie", ["another", "plain"])
+def test_a_manifest_that_lies_gets_nothing_into_other_images(
+    cli: Store, registry: str, lie: str
+) -> None:
+    """It claims that its layer is that of another image, or that a plain layer is compressed."""
+    good = archives.layer({"good": os.urandom(10_000)})
+    bad = gzip.compress(archives.layer({"bad": os.urandom(10_000)}))
+    archive = Path(cli.directory, "x.tar")
+    archive.write_bytes(archives.docker([good], names=["good:1"]))
+    cli.ok("load", "-q", "-i", str(archive))
+    oci = archives.Oci()
+    kind = "application/vnd.oci.image.layer.v1.tar+gzip"
+    layer = bad if lie == "another" else good
+    oci.name(oci.manifest([layer], archives.config(good), kind=kind), "liar")
+    liar = Path(cli.directory, "liar")
+    with tarfile.open(fileobj=io.BytesIO(oci.archive())) as tar:
+        tar.extractall(liar)
+    copy = ("copy", "-q", "--preserve-digests", "--dest-tls-verify=false", f"oci:{liar}:liar")
+    skopeo(*copy, f"docker://{registry}/liar:1")
+    cli.ok("pull", "-q", f"{registry}/liar:1")
+    cli.ok("push", "-q", "good:1", f"{registry}/good:1")
+    there = f"{cli.directory}/there"
+    skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{registry}/good:1", f"dir:{there}")
+    (sent,) = json.loads(raw(f"{registry}/good:1"))["layers"]
+    found = Path(there, sent["digest"].partition(":")[2]).read_bytes()
+    assert gzip.decompress(found) == good
 
 
 def faults(store: Store, line: Line, count: int, source: random.Random) -> None:
