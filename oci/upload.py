@@ -34,7 +34,7 @@ if TYPE_CHECKING:
             """Wait until it is there as a whole."""
 
 
-SMALL = 1 << 20
+SMALL = 1 << 18
 """Bytes that are sent with the PUT: configurations, and layers of a few files."""
 
 
