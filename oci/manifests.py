@@ -1,4 +1,4 @@
-"""Manifests that are made here, as plain dictionaries: msgspec takes longer to import than they do."""
+"""Manifests that are made here, as plain dictionaries: to import msgspec takes too long for that."""
 
 from __future__ import annotations
 
