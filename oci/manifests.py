@@ -1,4 +1,4 @@
-"""Manifests that are made here, as plain dictionaries: to import msgspec takes too long for that."""
+"""Manifests that are made here, as plain dictionaries: msgspec would take too long to import."""
 
 from __future__ import annotations
 
