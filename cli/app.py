@@ -99,6 +99,19 @@ GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
         "Work with the health checks of containers.",
         {"run": Entry("run", "lifecycle", "healthcheck_run", CONTAINERS)},
     ),
+    "manifest": (
+        "Work with manifest lists: one name for an image on many platforms.",
+        {
+            "create": Entry("create", "manifest", "manifest_create", IMAGES),
+            "add": Entry("add", "manifest", "manifest_add", IMAGES),
+            "annotate": Entry("annotate", "manifest", "manifest_annotate", IMAGES),
+            "exists": Entry("exists", "manifest", "manifest_exists", IMAGES),
+            "inspect": Entry("inspect", "manifest", "manifest_inspect", IMAGES),
+            "push": Entry("push", "manifest", "manifest_push", IMAGES),
+            "remove": Entry("remove", "manifest", "manifest_remove", IMAGES),
+            "rm": Entry("rm", "manifest", "manifest_rm", IMAGES),
+        },
+    ),
     "network": (
         "Work with the networks of containers.",
         {"capture": Entry("capture", "network", "capture", CONTAINERS)},

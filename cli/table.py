@@ -43,6 +43,11 @@ _events: dict[str, Any] = {'--filter': ('filter', 2), '--format': ('format', 1),
 _doctor: dict[str, Any] = {'--json': ('json', 0)}
 _info: dict[str, Any] = {'--format': ('format', 1), '-f': ('format', 1)}
 _inspect_container: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0), '--size': ('size', 0), '-f': ('format', 1), '-l': ('latest', 0), '-s': ('size', 0)}
+_manifest_create: dict[str, Any] = {'--all': ('all', 0), '--amend': ('amend', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--tls-verify': ('tls_verify', 0), '-a': ('amend', 0)}
+_manifest_add: dict[str, Any] = {'--all': ('all', 0), '--annotation': ('annotation', 2), '--arch': ('arch', 1), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--features': ('features', 2), '--os': ('os', 1), '--os-features': ('os_features', 2), '--os-version': ('os_version', 1), '--tls-verify': ('tls_verify', 0), '--variant': ('variant', 1)}
+_manifest_annotate: dict[str, Any] = {'--annotation': ('annotation', 2), '--arch': ('arch', 1), '--features': ('features', 2), '--os': ('os', 1), '--os-features': ('os_features', 2), '--os-version': ('os_version', 1), '--variant': ('variant', 1)}
+_manifest_inspect: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--tls-verify': ('tls_verify', 0)}
+_manifest_push: dict[str, Any] = {'--all': ('all', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--format': ('format', ('', 'oci', 'v2s2', 'docker')), '--purge': ('rm', 0), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--rm': ('rm', 0), '--tls-verify': ('tls_verify', 0), '-f': ('format', ('', 'oci', 'v2s2', 'docker')), '-p': ('rm', 0), '-q': ('quiet', 0)}
 _serve: dict[str, Any] = {'--htpasswd': ('htpasswd', 1), '--listen': ('listen', 1), '--storage': ('storage', 1), '--tls-cert': ('tls_cert', 1), '--tls-key': ('tls_key', 1)}
 _check: dict[str, Any] = {'--force': ('force', 0), '--quick': ('quick', 0), '--repair': ('repair', 0), '-f': ('force', 0), '-q': ('quick', 0), '-r': ('repair', 0)}
 _df: dict[str, Any] = {'--format': ('format', 1), '--verbose': ('verbose', 0), '-v': ('verbose', 0)}
@@ -118,6 +123,16 @@ GROUPS: dict[str, Any] = {
     },
     'healthcheck': {
         'run': ('rootless.cli.commands.lifecycle', 'healthcheck_run', {}, (('container', 0),), True),
+    },
+    'manifest': {
+        'create': ('rootless.cli.commands.manifest', 'manifest_create', _manifest_create, (('list', 0), ('images', 3)), True),
+        'add': ('rootless.cli.commands.manifest', 'manifest_add', _manifest_add, (('list', 0), ('images', 2)), True),
+        'annotate': ('rootless.cli.commands.manifest', 'manifest_annotate', _manifest_annotate, (('list', 0), ('image', 0)), True),
+        'exists': ('rootless.cli.commands.manifest', 'manifest_exists', {}, (('list', 0),), True),
+        'inspect': ('rootless.cli.commands.manifest', 'manifest_inspect', _manifest_inspect, (('name', 0),), True),
+        'push': ('rootless.cli.commands.manifest', 'manifest_push', _manifest_push, (('list', 0), ('destination', 1)), True),
+        'remove': ('rootless.cli.commands.manifest', 'manifest_remove', {}, (('list', 0), ('image', 0)), True),
+        'rm': ('rootless.cli.commands.manifest', 'manifest_rm', {}, (('lists', 2),), True),
     },
     'network': {
         'capture': ('rootless.cli.commands.network', 'capture', {}, (('container', 0), ('file', 0)), True),

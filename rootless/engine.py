@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.collection import Containers
     from rootless.images.collection import Images
+    from rootless.images.manifests import Manifests
 
 
 class Engine:
@@ -33,3 +34,10 @@ class Engine:
         from rootless.images.collection import Images
 
         return Images(self)
+
+    @property
+    def manifests(self) -> Manifests:
+        """The manifest lists of this store."""
+        from rootless.images.manifests import Manifests
+
+        return Manifests(self)

@@ -136,7 +136,7 @@ def push(
             progress=progress,
         )
     if digestfile:
-        _write_digest(digestfile, pushed.digest)
+        write_digest(digestfile, pushed.digest)
     if quiet:
         print(pushed.name)
     else:
@@ -145,7 +145,8 @@ def push(
     return 0
 
 
-def _write_digest(path: str, digest: str) -> None:
+def write_digest(path: str, digest: str) -> None:
+    """Do what --digestfile asks for."""
     try:
         with open(path, "w", encoding="ascii") as file:
             file.write(digest)
