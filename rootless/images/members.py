@@ -185,9 +185,9 @@ class Remote:
             raise ImageError(
                 f"manifest {fetched.digest} of {name.familiar} is an index in an index"
             )
-        kept = ("mediaType", "digest", "platform", "annotations", "artifactType")
-        descriptor = {key: entry[key] for key in kept if entry.get(key)}
-        descriptor["size"] = len(fetched.data)
+        kept = ("mediaType", "digest", "size", "platform", "annotations", "artifactType")
+        descriptor = {key: value for key, value in entry.items() if key in kept}
+        descriptor["size"] = len(fetched.data)  # what was fetched has the digest that was said
         if not descriptor.get("platform"):
             descriptor.update(self._said(fetched))
         return self._member(descriptor, fetched, name)

@@ -180,7 +180,8 @@ def _oci(bundle: Bundle, chosen: list[Chosen], progress: Progress) -> None:
 def _entries(one: Chosen) -> list[Document]:
     digest = one.image.manifest_digest
     size = os.path.getsize(one.image.layout.blob_path(digest))
-    bare: Document = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
+    kind = one.image.manifest.get("mediaType") or OCI_MANIFEST  # docker's, in a manifest list
+    bare: Document = {"mediaType": kind, "digest": digest, "size": size}
     entries = []
     for name in one.names:
         entry = renamed(bare, name)
