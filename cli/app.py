@@ -65,6 +65,7 @@ COMMANDS = (
     Entry("images", "images", "images", IMAGES),
     Entry("pull", "transfer", "pull", IMAGES),
     Entry("push", "transfer", "push", IMAGES),
+    Entry("copy", "copy", "copy", IMAGES),
     Entry("login", "login", "login", IMAGES),
     Entry("logout", "login", "logout", IMAGES),
     Entry("load", "transfer", "load", IMAGES),

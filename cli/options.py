@@ -268,6 +268,63 @@ RemoveList = Annotated[
     bool, option("--rm", "--purge", "-p", about="Remove the list here once it is pushed.")
 ]
 
+# ---- copy, inspect --remote, search ----------------------------------------------------------
+CopySource = Annotated[str, argument("SOURCE", "docker://NAME, oci:DIR:TAG, or a name here; ...")]
+CopyTarget = Annotated[str, argument("DESTINATION", "The same.")]
+CopyAll = Annotated[bool, option("--all", "-a", about="All platforms, with the index as it is.")]
+CopyFormat = Annotated[
+    Literal["", "oci", "v2s2"],
+    option("--format", "-f", metavar="FORMAT", about="oci or v2s2. (as the image is)"),
+]
+CopyCompression = Annotated[
+    Literal["", "gzip", "zstd"],
+    option(
+        "--compression-format",
+        "--dest-compress-format",
+        metavar="FORMAT",
+        about="gzip or zstd. (as the layers are)",
+    ),
+]
+CompressionLevel = Annotated[
+    int,
+    option(
+        "--compression-level",
+        "--dest-compress-level",
+        metavar="N",
+        about="1 to 9 for gzip, 1 to 22 for zstd.",
+    ),
+]
+CopySignatures = Annotated[
+    bool, option("--remove-signatures", about="Accepted: images are copied without them.")
+]
+CopyRetry = Annotated[
+    int,
+    option(
+        "--retry",
+        "--retry-times",
+        metavar="N",
+        about="How often more, where a registry does not answer. (0)",
+    ),
+]
+SrcCreds = Annotated[
+    str, option("--src-creds", metavar="USER[:PASSWORD]", about="For the source alone.")
+]
+DestCreds = Annotated[
+    str, option("--dest-creds", metavar="USER[:PASSWORD]", about="For the destination alone.")
+]
+SrcTlsVerify = Annotated[bool, option("--src-tls-verify", about="For the source alone.")]
+DestTlsVerify = Annotated[bool, option("--dest-tls-verify", about="For the destination alone.")]
+SrcAuthFile = Annotated[
+    str, option("--src-authfile", metavar="FILE", about="For the source alone.")
+]
+DestAuthFile = Annotated[
+    str, option("--dest-authfile", metavar="FILE", about="For the destination alone.")
+]
+SrcCertDir = Annotated[str, option("--src-cert-dir", metavar="DIR", about="For the source alone.")]
+DestCertDir = Annotated[
+    str, option("--dest-cert-dir", metavar="DIR", about="For the destination alone.")
+]
+
 # ---- registry -------------------------------------------------------------------------------
 Listen = Annotated[
     str, option("--listen", metavar="ADDR:PORT", about="Where to listen. (127.0.0.1:5000)")

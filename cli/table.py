@@ -32,6 +32,7 @@ _inspect: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0)
 _images: dict[str, Any] = {'--all': ('all', 0), '--digests': ('digests', 0), '--filter': ('filter', 2), '--format': ('format', 1), '--no-trunc': ('no_trunc', 0), '--noheading': ('noheading', 0), '--quiet': ('quiet', 0), '--sort': ('sort', ('created', 'id', 'repository', 'size', 'tag')), '-a': ('all', 0), '-f': ('filter', 2), '-n': ('noheading', 0), '-q': ('quiet', 0)}
 _pull: dict[str, Any] = {'--all-tags': ('all_tags', 0), '--arch': ('arch', 1), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--decryption-key': ('decryption_key', 2), '--os': ('os', 1), '--platform': ('platform', 1), '--policy': ('policy', ('always', 'missing', 'never', 'newer')), '--quiet': ('quiet', 0), '--retry': ('retry', 3), '--retry-delay': ('retry_delay', 1), '--tls-verify': ('tls_verify', 0), '--variant': ('variant', 1), '-a': ('all_tags', 0), '-q': ('quiet', 0)}
 _push: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compression-format': ('compression_format', ('', 'gzip', 'zstd')), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--format': ('format', ('', 'oci', 'v2s2', 'docker')), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--tls-verify': ('tls_verify', 0), '-f': ('format', ('', 'oci', 'v2s2', 'docker')), '-q': ('quiet', 0)}
+_copy: dict[str, Any] = {'--all': ('all', 0), '--arch': ('arch', 1), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compression-format': ('compression_format', ('', 'gzip', 'zstd')), '--compression-level': ('compression_level', 3), '--creds': ('creds', 1), '--dest-authfile': ('dest_authfile', 1), '--dest-cert-dir': ('dest_cert_dir', 1), '--dest-compress-format': ('compression_format', ('', 'gzip', 'zstd')), '--dest-compress-level': ('compression_level', 3), '--dest-creds': ('dest_creds', 1), '--dest-tls-verify': ('dest_tls_verify', 0), '--digestfile': ('digestfile', 1), '--format': ('format', ('', 'oci', 'v2s2')), '--os': ('os', 1), '--platform': ('platform', 1), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--retry': ('retry', 3), '--retry-delay': ('retry_delay', 1), '--retry-times': ('retry', 3), '--src-authfile': ('src_authfile', 1), '--src-cert-dir': ('src_cert_dir', 1), '--src-creds': ('src_creds', 1), '--src-tls-verify': ('src_tls_verify', 0), '--tls-verify': ('tls_verify', 0), '--variant': ('variant', 1), '-a': ('all', 0), '-f': ('format', ('', 'oci', 'v2s2')), '-q': ('quiet', 0)}
 _login: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compat-auth-file': ('compat_auth_file', 1), '--get-login': ('get_login', 0), '--password': ('password', 1), '--password-stdin': ('password_stdin', 0), '--tls-verify': ('tls_verify', 0), '--username': ('username', 1), '--verbose': ('verbose', 0), '-p': ('password', 1), '-u': ('username', 1), '-v': ('verbose', 0)}
 _logout: dict[str, Any] = {'--all': ('all', 0), '--authfile': ('authfile', 1), '--compat-auth-file': ('compat_auth_file', 1), '-a': ('all', 0)}
 _load: dict[str, Any] = {'--input': ('input', 1), '--quiet': ('quiet', 0), '-i': ('input', 1), '-q': ('quiet', 0)}
@@ -78,6 +79,7 @@ COMMANDS: dict[str, Any] = {
     'images': ('rootless.cli.commands.images', 'images', _images, (('name', 1),), True),
     'pull': ('rootless.cli.commands.transfer', 'pull', _pull, (('images', 2),), True),
     'push': ('rootless.cli.commands.transfer', 'push', _push, (('image', 0), ('destination', 1)), True),
+    'copy': ('rootless.cli.commands.copy', 'copy', _copy, (('source', 0), ('destination', 0)), True),
     'login': ('rootless.cli.commands.login', 'login', _login, (('registry', 1),), True),
     'logout': ('rootless.cli.commands.login', 'logout', _logout, (('registry', 1),), True),
     'load': ('rootless.cli.commands.transfer', 'load', _load, (), True),
@@ -154,6 +156,7 @@ GROUPS: dict[str, Any] = {
         'images': ('rootless.cli.commands.images', 'images', _images, (('name', 1),), True),
         'pull': ('rootless.cli.commands.transfer', 'pull', _pull, (('images', 2),), True),
         'push': ('rootless.cli.commands.transfer', 'push', _push, (('image', 0), ('destination', 1)), True),
+        'copy': ('rootless.cli.commands.copy', 'copy', _copy, (('source', 0), ('destination', 0)), True),
         'load': ('rootless.cli.commands.transfer', 'load', _load, (), True),
         'save': ('rootless.cli.commands.transfer', 'save', _save, (('images', 2),), True),
         'import': ('rootless.cli.commands.transfer', 'import_', _import_, (('file', 0), ('name', 1)), True),

@@ -14,6 +14,7 @@ from rootless.oci.digest import Digest
 from rootless.oci.errors import DigestError, RegistryError
 from rootless.oci.http import MAX_ERROR, Client, HttpError, Response, is_loopback, shown
 from rootless.oci.reference import DEFAULT_DOMAIN
+from rootless.oci.transports import Fetched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,15 +31,6 @@ MAX_TAGS = 1 << 20
 """Tags of one repository that are listed, so that no registry goes on for ever."""
 
 _PULL, _PUSH = "pull", "pull,push"
-
-
-class Fetched:
-    """A manifest or index as it came: its bytes are what the digest is of."""
-
-    def __init__(self, data: bytes, media_type: str, digest: str) -> None:
-        self.data = data
-        self.media_type = media_type
-        self.digest = digest
 
 
 class Repository:

@@ -180,7 +180,7 @@ def manifest_push(
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     with shown(quiet=quiet, lines=True) as progress:
-        pushed = engine.manifests.push(
+        digest = engine.manifests.push(
             list,
             destination,
             access=access,
@@ -189,10 +189,10 @@ def manifest_push(
             progress=progress,
         )
     if digestfile:
-        write_digest(digestfile, pushed.digest)
+        write_digest(digestfile, digest)
     if rm:
         engine.manifests.rm([list])
-    print(pushed.digest)
+    print(digest)
     return exits.OK
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rootless.engine import Engine
     from rootless.images.access import Access
+    from rootless.images.copying import Wish
     from rootless.images.progress import Progress, Shown
     from rootless.images.pushing import Pushed
     from rootless.images.sources import Choose, Retry
@@ -236,6 +237,37 @@ class Images:
         pushed = push(self, ref, target, access or Access(), format, compression, progress)
         self._tell("push", ref)
         return pushed
+
+    def copy(
+        self,
+        source: str,
+        target: str,
+        wish: Wish | None = None,
+        *,
+        access: tuple[Access, Access] | None = None,
+        retry: Retry | None = None,
+        progress: Progress | None = None,
+        choose: Choose | None = None,
+    ) -> str:
+        """Copy an image between any two places of `oci.transports`; return its digest there.
+
+        `access` is how the registries of source and target are reached. Raises what reading and
+        writing such places raise.
+        """
+        from rootless.images.access import Access
+        from rootless.images.copying import Wish, copy
+
+        both = access or (Access(), Access())
+        return copy(
+            self,
+            source,
+            target,
+            wish or Wish(),
+            both,
+            retry=retry,
+            progress=progress,
+            choose=choose,
+        )
 
     def tags(
         self, ref: str, *, access: Access | None = None, choose: Choose | None = None

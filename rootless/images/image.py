@@ -134,6 +134,18 @@ class Image:
         _ = self.manifest  # an index is followed first
         return str(self._descriptor["digest"])
 
+    def original(self) -> tuple[str, bytes]:
+        """Return digest and bytes of the manifest as a registry had it, else as it is here.
+
+        Raises ImageError where neither is.
+        """
+        for digest in (*self.digests, self.manifest_digest):
+            # The first of several may be an index, which is not kept.
+            if self.layout.has(digest) and "layers" in self.layout.document(digest):
+                with open(self.layout.blob_path(digest), "rb") as file:
+                    return digest, file.read()
+        raise ImageError(f"blob {self.manifest_digest} is missing", "pull it again")
+
     @property
     def created(self) -> float:
         """When the image was made, in seconds since the epoch; 0 where it does not say."""

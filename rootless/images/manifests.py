@@ -12,15 +12,19 @@ import time
 
 from rootless.errors import Conflict, NotFound, UsageError
 from rootless.images import members as sources
+from rootless.images.access import Access
+from rootless.images.copying import Wish
 from rootless.images.entries import named, renamed
 from rootless.images.image import LIST, list_of
 from rootless.images.intake import store_errors
 from rootless.images.lists import ORIGINS, ListImage, origins_of
 from rootless.images.members import Changes
-from rootless.oci import models, reference
+from rootless.images.places import open_source, open_target
+from rootless.oci import models, reference, transports
 from rootless.oci.blobs import Blob, Workspace, initialise, locked, sync_directory, write_index
 from rootless.oci.errors import ImageError, InvalidReference
 from rootless.oci.layout import MAX_JSON, OCI_INDEX, Layout, name_of
+from rootless.oci.transports import Location
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,10 +32,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.engine import Engine
-    from rootless.images.access import Access
     from rootless.images.members import Member
     from rootless.images.progress import Progress
-    from rootless.images.pushing import Pushed
 
     Document = dict[str, Any]
     Edit = Callable[[ListImage, list[Document], dict[str, str]], None]
@@ -138,12 +140,13 @@ class Manifests:
         """Return a list of the store, else the manifest or index that a registry has."""
         with contextlib.suppress(NotFound):
             return self.get(ref).manifest
-        from rootless.images.sources import Sources
-
-        _, found = Sources(ref, access).first(
-            lambda one: one.manifest(one.name.digest or one.name.tag)
-        )
-        models.kind_of(found.data, "", f"manifest {found.digest}")
+        place = transports.parse(ref)
+        if place.transport == "containers-storage":
+            place = Location("docker", place.path)
+        source = open_source(self._images, place, access)
+        with contextlib.closing(source):
+            found = source.manifest()
+        models.kind_of(found.data, found.media_type, f"manifest {found.digest}")
         return models.decode(found.data, dict[str, object], f"manifest {found.digest}")
 
     def rm(self, refs: Iterable[str]) -> list[str]:
@@ -157,17 +160,36 @@ class Manifests:
     def push(
         self,
         ref: str,
-        target: str,
+        target: str = "",
         *,
         access: Access,
         everything: bool = True,
         format: str = "",  # noqa: A002 - the option's name
         progress: Progress | None = None,
-    ) -> Pushed:
-        """Push a list to a registry, `everything`: with its members; see `list_push`."""
-        from rootless.images.list_push import push
+    ) -> str:
+        """Push a list, `everything`: with its members; return its digest there.
 
-        return push(self._images, self.get(ref), target, access, format, progress, everything)
+        `target` is a name in a registry, by default that of the list, or another place of
+        `oci.transports`. Raises what `Images.copy` raises.
+        """
+        image = self.get(ref)
+        name = target or (image.names or [""])[0]
+        place = transports.parse(name)
+        if place.transport == "containers-storage":
+            place = Location("docker", place.path)
+        if place.path.startswith("localhost/"):
+            raise UsageError(f"{name} is a name of this machine alone", "push LIST REGISTRY/NAME")
+        here = Location("containers-storage", image.id)
+        if everything:
+            wish = Wish(everything=True, format=format)
+            both = (_for_members(image, place, access), access)
+            return self._images.copy(str(here), str(place), wish, access=both, progress=progress)
+        if format:
+            raise UsageError("--format changes the images of a list: it goes with --all")
+        source = open_source(self._images, here, access)
+        with contextlib.closing(open_target(place, access, source)) as there:
+            there.finish(source.manifest())
+        return image.stored_digest
 
     # -- changing ------------------------------------------------------------------------------
 
@@ -295,6 +317,14 @@ def _full(name: str) -> str:
     if parsed.digest:
         raise UsageError(f"cannot make {name}: a name to give cannot have a digest")
     return reference.full(name)
+
+
+def _for_members(image: ListImage, place: Location, access: Access) -> Access:
+    """How members are reached: credentials for where they go to are for no other registry."""
+    domains = {reference.parse(name).domain for name in image.origins.values()}
+    if place.transport == "docker" and domains <= {reference.parse(place.path).domain}:
+        return access
+    return Access(tls_verify=access.tls_verify, authfile=access.authfile)
 
 
 def _names(ref: str) -> list[str]:

@@ -6,14 +6,14 @@ Of the latter only the manifest is fetched, and its configuration read, which sa
 from __future__ import annotations
 
 from rootless.errors import Conflict, NotFound, UsageError
+from rootless.images.copying import read_document
 from rootless.images.lists import ListImage
-from rootless.images.pushing import original_of
-from rootless.images.sources import Sources
-from rootless.oci import jsonio, models, platform
-from rootless.oci import policy as trust_policy
+from rootless.images.places import registry_source
+from rootless.oci import jsonio, models, platform, transports
 from rootless.oci.digest import Digest
 from rootless.oci.errors import ImageError
-from rootless.oci.layout import INDEXES, MANIFESTS, MAX_JSON, OCI_MANIFEST, Layout
+from rootless.oci.reading import document, open_file
+from rootless.oci.transports import Location, media_type_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,14 +23,10 @@ if TYPE_CHECKING:
     from rootless.images.collection import Images
     from rootless.images.image import Image
     from rootless.oci.platform import Platform
-    from rootless.oci.reference import Reference
-    from rootless.oci.registry import Fetched, Repository
+    from rootless.oci.remote import RegistrySource
+    from rootless.oci.transports import Fetched
 
     Document = dict[str, Any]
-
-LOCAL = "containers-storage:"
-REMOTE = "docker://"
-OTHERS = ("oci:", "oci-archive:", "docker-archive:", "dir:", "docker-daemon:")
 
 _PLATFORM = ("os", "architecture", "variant", "os.version", "os.features")
 
@@ -99,54 +95,42 @@ def find(
     Of an index that for the platform of `changes`, or all of it. Raises NotFound, RegistryError,
     ImageError, SignatureError.
     """
-    other = next((prefix for prefix in OTHERS if name.startswith(prefix)), "")
-    if other:
-        raise UsageError(f"{name}: a list has members of the store or of registries", "load it")
-    plain = name.removeprefix(LOCAL)
-    if not name.startswith(REMOTE) and (name != plain or images.exists(plain)):
-        image = images.look(plain)
-        if image.host:
-            raise UsageError("the image host is this machine and can be in no list")
-        if image.readonly:
-            hint = f"rootless tag {plain} NAME brings it into your own"
-            raise Conflict(f"image {plain} is in a shared store", hint)
-        return _local(image, changes, everything=everything)
-
-    def fetch(repository: Repository) -> list[Member]:
-        return Remote(repository, changes).members(everything=everything)
-
-    _, found = Sources(name, access).first(fetch)
-    return found
+    place = transports.parse(name)
+    if place.transport not in ("docker", "containers-storage"):
+        raise UsageError(f"{name} is no image of the store or a registry", f"rootless pull {name}")
+    explicit = transports.has_transport(name)
+    if place.transport == "docker" or not (explicit or images.exists(place.path)):
+        source = registry_source(Location("docker", place.path), access)
+        return Remote(source, changes).members(everything=everything)
+    image = images.look(place.path)
+    if image.host:
+        raise UsageError("the image host is this machine and can be in no list")
+    if image.readonly:
+        hint = f"rootless tag {place.path} NAME brings it into your own"
+        raise Conflict(f"image {place.path} is in a shared store", hint)
+    return _local(image, changes, everything=everything)
 
 
 def _local(image: Image, changes: Changes, *, everything: bool) -> list[Member]:
     if not isinstance(image, ListImage):
-        data, kind = original_of(image)
-        descriptor = {"mediaType": kind, "digest": Digest.of(data), "size": len(data)}
+        digest, data = image.original()
+        kind = media_type_of(data, "", f"manifest {digest}")
+        descriptor = {"mediaType": kind, "digest": digest, "size": len(data)}
         return [Member({**descriptor, **_platform(image.config)}, data)]
-    members = image.members
-    if not everything:
-        chosen = platform.choose(members, changes.wanted)
-        if chosen is None:
-            raise NotFound(f"{image.names or image.id} has no image for {changes.wanted}")
-        members = [chosen]
-    return [
-        Member(
-            dict(one),
-            read(image.layout, str(one["digest"])),
-            image.origins.get(str(one["digest"]), ""),
-        )
-        for one in members
-    ]
+    members = image.members if everything else [_chosen(image.members, changes, image.names)]
+    found = []
+    for member in members:
+        digest = str(member["digest"])
+        data = document(open_file(image.layout.blob_path(digest), f"blob {digest}"), digest)
+        found.append(Member(dict(member), data, image.origins.get(digest, "")))
+    return found
 
 
-def read(layout: Layout, digest: str) -> bytes:
-    """The manifest `digest` as it lies in a layout. Raises ImageError."""
-    try:
-        with open(layout.blob_path(digest), "rb") as file:
-            return file.read(MAX_JSON + 1)
-    except OSError as error:
-        raise ImageError(f"cannot read blob {digest}: {error.strerror}") from error
+def _chosen(members: list[Document], changes: Changes, names: list[str]) -> Document:
+    chosen = platform.choose(members, changes.wanted)
+    if chosen is None:
+        raise NotFound(f"no image for {changes.wanted} in {', '.join(names) or 'the list'}")
+    return chosen
 
 
 def _platform(config: Document) -> Document:
@@ -159,70 +143,45 @@ def _platform(config: Document) -> Document:
 class Remote:
     """Members in one repository of a registry."""
 
-    def __init__(self, repository: Repository, changes: Changes) -> None:
-        self._repository = repository
+    def __init__(self, source: RegistrySource, changes: Changes) -> None:
+        self._source = source
         self._changes = changes
 
     def members(self, *, everything: bool) -> list[Member]:
         """Return the image that the repository's name means, or all of an index."""
-        name = self._repository.name
-        top = self._repository.manifest(name.digest or name.tag or "latest")
-        if self._kind(top, "") == "manifest":
-            return [self._single(top, name)]
-        index = jsonio.loads(top.data)
+        top = self._source.manifest()
+        if self._kind(top, top.media_type) == "manifest":
+            return [self._member({}, top)]
         models.decode(top.data, models.Index, f"manifest {top.digest}")
-        entries: list[Document] = index["manifests"]
+        entries: list[Document] = jsonio.loads(top.data)["manifests"]
         if not everything:
-            chosen = platform.choose(entries, self._changes.wanted)
-            if chosen is None:
-                raise ImageError(f"no image for {self._changes.wanted} in {name.familiar}")
-            entries = [chosen]
-        return [self._of_index(entry, name) for entry in entries]
+            entries = [_chosen(entries, self._changes, [self._source.name])]
+        return [self._of_index(entry) for entry in entries]
 
-    def _of_index(self, entry: Document, name: Reference) -> Member:
-        fetched = self._repository.manifest(Digest.parse(str(entry["digest"])))
+    def _of_index(self, entry: Document) -> Member:
+        fetched = self._source.manifest(Digest.parse(str(entry["digest"])))
         if self._kind(fetched, str(entry["mediaType"])) == "index":
-            raise ImageError(
-                f"manifest {fetched.digest} of {name.familiar} is an index in an index"
-            )
+            raise ImageError(f"manifest {fetched.digest} is an index in an index")
         kept = ("mediaType", "digest", "size", "platform", "annotations", "artifactType")
-        descriptor = {key: value for key, value in entry.items() if key in kept}
-        descriptor["size"] = len(fetched.data)  # what was fetched has the digest that was said
-        if not descriptor.get("platform"):
-            descriptor.update(self._said(fetched))
-        return self._member(descriptor, fetched, name)
-
-    def _single(self, fetched: Fetched, name: Reference) -> Member:
-        descriptor = {
-            "mediaType": fetched.media_type if fetched.media_type in MANIFESTS else OCI_MANIFEST,
-            "digest": fetched.digest,
-            "size": len(fetched.data),
-            **self._said(fetched),
-        }
-        return self._member(descriptor, fetched, name)
-
-    def _member(self, descriptor: Document, fetched: Fetched, name: Reference) -> Member:
-        trust_policy.load().check(name, fetched.data, self._repository)
-        return Member(descriptor, fetched.data, str(name))
+        return self._member({key: entry[key] for key in entry if key in kept}, fetched)
 
     def _kind(self, fetched: Fetched, declared: str) -> str:
-        """index or manifest, whatever is said of it. Raises ImageError where that contradicts."""
-        subject = f"manifest {fetched.digest}"
-        for media_type in (declared, fetched.media_type):
-            if media_type in (*INDEXES, *MANIFESTS):
-                models.kind_of(fetched.data, media_type, subject)
-        return models.kind_of(fetched.data, "", subject)
+        return models.kind_of(fetched.data, declared, f"manifest {fetched.digest}")
 
-    def _said(self, fetched: Fetched) -> Document:
-        """The platform of an image, by its configuration."""
-        manifest = models.decode(fetched.data, models.Manifest, f"manifest {fetched.digest}")
-        config = manifest.config
-        config.check()
-        if config.size > MAX_JSON:
-            raise ImageError(f"image configuration {config.digest} is larger than 4 MiB")
-        with self._repository.blob(config.digest) as response:
-            data = response.body(MAX_JSON)
-        if Digest.of(data) != config.digest:
-            raise ImageError(f"blob {config.digest} has the digest {Digest.of(data)}")
-        said = models.decode(data, dict[str, object], f"image configuration {config.digest}")
-        return _platform(said)
+    def _member(self, said: Document, fetched: Fetched) -> Member:
+        """Return a member with its descriptor: what an index says of it, else what it says."""
+        subject = f"manifest {fetched.digest}"
+        self._source.admit(fetched.data)
+        descriptor = {
+            "mediaType": media_type_of(fetched.data, fetched.media_type, subject),
+            "digest": fetched.digest,
+            **said,
+            "size": len(fetched.data),
+        }
+        if not descriptor.get("platform"):
+            manifest = models.decode(fetched.data, models.Manifest, subject)
+            manifest.config.check()
+            data = read_document(self._source, manifest.config)
+            subject = f"image configuration {manifest.config.digest}"
+            descriptor.update(_platform(models.decode(data, dict[str, object], subject)))
+        return Member(descriptor, fetched.data, str(self._source.repository.name))

@@ -8,7 +8,6 @@ compressed on the way, and then the manifest is another.
 from __future__ import annotations
 
 import contextlib
-import os
 from functools import partial
 
 from rootless.errors import UsageError
@@ -16,11 +15,12 @@ from rootless.images.collection import grouped
 from rootless.images.image import Image
 from rootless.images.parallel import in_parallel
 from rootless.images.progress import Silent
-from rootless.images.sending import content_of, send
 from rootless.oci import jsonio, layout, models, reference
 from rootless.oci.blobs import Blob, Workspace
 from rootless.oci.compression import compress
+from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError, InvalidReference
+from rootless.oci.upload import bring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,25 +116,20 @@ class Push:
 
     def run(self, media_type: str, compression: str) -> Pushed:
         """Upload all that is missing there, then the manifest."""
-        data, kind = self.upload(media_type, compression)
-        name = self._repository.name
-        digest = self._repository.put_manifest(name.tag or name.digest, data, kind)
-        return Pushed(str(name), digest, len(data))
-
-    def upload(self, media_type: str, compression: str) -> tuple[bytes, str]:
-        """Upload all blobs that are missing there; return the manifest, and its media type."""
         data, kind = self._manifest(media_type, compression)
         manifest = models.decode(data, models.Manifest, "the manifest to push")
         self._origins = _origins(self._images, self._repository.name)
         blobs = {blob.digest: blob for blob in (*manifest.layers, manifest.config)}
         in_parallel([partial(self._upload, blob) for blob in blobs.values()], lambda: None)
-        return data, kind
+        name = self._repository.name
+        digest = self._repository.put_manifest(name.tag or name.digest, data, kind)
+        return Pushed(str(name), digest, len(data))
 
     # -- what is pushed
 
     def _manifest(self, media_type: str, compression: str) -> tuple[bytes, str]:
         """Return the manifest to push, and its media type."""
-        original, kind = original_of(self._image)
+        original, kind = self._original()
         plain = [one for one in self._image.manifest["layers"] if _compression_of(one) == ""]
         wanted = media_type or kind
         if not plain and not compression and wanted == kind:
@@ -149,6 +144,11 @@ class Push:
             }
             return models.make_manifest(config, layers, **extras), wanted
         return models.to_docker(config, layers), wanted
+
+    def _original(self) -> tuple[bytes, str]:
+        """Return the manifest as the registry had it, or as it is here; and its media type."""
+        _, data = self._image.original()
+        return data, str(jsonio.loads(data).get("mediaType") or layout.OCI_MANIFEST)
 
     def _layer(self, descriptor: Document, compression: str) -> Document:
         """Return the layer as it is pushed: compressed, and otherwise where that is wanted."""
@@ -181,35 +181,25 @@ class Push:
     # -- its blobs
 
     def _upload(self, blob: models.Descriptor) -> None:
-        content = partial(self._content, blob.digest)
-        origin = self._origins.get(blob.digest, "")
-        send(self._repository, blob.digest, blob.size, content, self._progress, origin)
+        digest, size = blob.digest, blob.size
+        self._progress.begin(digest, f"blob {digest[7:19]}", size)
+        origin, content = self._origins.get(digest, ""), partial(self._content, digest)
+        self._progress.end(digest, bring(self._repository, digest, size, origin, content))
 
     def _content(self, digest: str, start: int) -> Iterator[bytes]:
-        return content_of(self._paths.get(digest) or self._layout.blob_path(digest), digest, start)
-
-
-def original_of(image: Image) -> tuple[bytes, str]:
-    """Return the manifest of an image as the registry had it, or as it is here; its media type."""
-    for digest in (*image.digests, image.manifest_digest):
-        if image.layout.has(digest):
-            data = _read(image.layout.blob_path(digest))
-            document = jsonio.loads(data)
-            if isinstance(document, dict) and "layers" in document:
-                return data, str(document.get("mediaType") or layout.OCI_MANIFEST)
-    raise ImageError(f"blob {image.manifest_digest} is missing", "pull it again")
+        path = self._paths.get(digest) or self._layout.blob_path(digest)
+        try:
+            with open(path, "rb", buffering=0) as file:
+                file.seek(start)
+                while data := file.read(CHUNK):
+                    yield data
+                    self._progress.advance(digest, len(data))
+        except OSError as error:
+            raise ImageError(f"cannot read blob {digest}: {error.strerror}") from error
 
 
 def _compression_of(layer: Document) -> str:
     return models.LAYER_TYPES.get(str(layer.get("mediaType")), "")
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(layout.MAX_JSON)
-    except OSError as error:
-        raise ImageError(f"cannot read {os.path.basename(path)}: {error.strerror}") from error
 
 
 def _origins(images: Images, name: Reference) -> dict[str, str]:
