@@ -96,6 +96,19 @@ GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
             "exists": Entry("exists", "inspect", "container_exists", CONTAINERS),
         },
     ),
+    "artifact": (
+        "Work with artifacts: files in registries.",
+        {
+            "add": Entry("add", "artifact", "artifact_add", IMAGES),
+            "extract": Entry("extract", "artifact", "artifact_extract", IMAGES),
+            "inspect": Entry("inspect", "artifact", "artifact_inspect", IMAGES),
+            "list": Entry("list", "artifact", "artifact_ls", IMAGES),
+            "ls": Entry("ls", "artifact", "artifact_ls", IMAGES),
+            "pull": Entry("pull", "artifact", "artifact_pull", IMAGES),
+            "push": Entry("push", "artifact", "artifact_push", IMAGES),
+            "rm": Entry("rm", "artifact", "artifact_rm", IMAGES),
+        },
+    ),
     "healthcheck": (
         "Work with the health checks of containers.",
         {"run": Entry("run", "lifecycle", "healthcheck_run", CONTAINERS)},

@@ -44,6 +44,12 @@ _events: dict[str, Any] = {'--filter': ('filter', 2), '--format': ('format', 1),
 _doctor: dict[str, Any] = {'--json': ('json', 0)}
 _info: dict[str, Any] = {'--format': ('format', 1), '-f': ('format', 1)}
 _inspect_container: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0), '--size': ('size', 0), '-f': ('format', 1), '-l': ('latest', 0), '-s': ('size', 0)}
+_artifact_add: dict[str, Any] = {'--annotation': ('annotation', 2), '--append': ('append', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--file-type': ('file_type', 1), '--quiet': ('quiet', 0), '--replace': ('replace', 0), '--subject': ('subject', 1), '--tls-verify': ('tls_verify', 0), '--type': ('type', 1), '-a': ('append', 0), '-q': ('quiet', 0)}
+_artifact_extract: dict[str, Any] = {'--digest': ('digest', 1), '--title': ('title', 1)}
+_artifact_ls: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--format': ('format', 1), '--no-trunc': ('no_trunc', 0), '--noheading': ('noheading', 0), '--quiet': ('quiet', 0), '--remote': ('remote', 1), '--tls-verify': ('tls_verify', 0), '--type': ('type', 1), '-n': ('noheading', 0), '-q': ('quiet', 0)}
+_artifact_pull: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--quiet': ('quiet', 0), '--retry': ('retry', 3), '--retry-delay': ('retry_delay', 1), '--tls-verify': ('tls_verify', 0), '-q': ('quiet', 0)}
+_artifact_push: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--quiet': ('quiet', 0), '--tls-verify': ('tls_verify', 0), '-q': ('quiet', 0)}
+_artifact_rm: dict[str, Any] = {'--all': ('all', 0), '--ignore': ('ignore', 0), '-a': ('all', 0), '-i': ('ignore', 0)}
 _manifest_create: dict[str, Any] = {'--all': ('all', 0), '--amend': ('amend', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--tls-verify': ('tls_verify', 0), '-a': ('amend', 0)}
 _manifest_add: dict[str, Any] = {'--all': ('all', 0), '--annotation': ('annotation', 2), '--arch': ('arch', 1), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--features': ('features', 2), '--os': ('os', 1), '--os-features': ('os_features', 2), '--os-version': ('os_version', 1), '--tls-verify': ('tls_verify', 0), '--variant': ('variant', 1)}
 _manifest_annotate: dict[str, Any] = {'--annotation': ('annotation', 2), '--arch': ('arch', 1), '--features': ('features', 2), '--os': ('os', 1), '--os-features': ('os_features', 2), '--os-version': ('os_version', 1), '--variant': ('variant', 1)}
@@ -122,6 +128,16 @@ GROUPS: dict[str, Any] = {
         'logs': ('rootless.cli.commands.logs', 'logs', _logs, (('containers', 3),), True),
         'inspect': ('rootless.cli.commands.inspect', 'inspect_container', _inspect_container, (('containers', 3),), True),
         'exists': ('rootless.cli.commands.inspect', 'container_exists', {}, (('container', 0),), True),
+    },
+    'artifact': {
+        'add': ('rootless.cli.commands.artifact', 'artifact_add', _artifact_add, (('artifact', 0), ('files', 2)), True),
+        'extract': ('rootless.cli.commands.artifact', 'artifact_extract', _artifact_extract, (('artifact', 0), ('path', 0)), True),
+        'inspect': ('rootless.cli.commands.artifact', 'artifact_inspect', _info, (('artifact', 0),), True),
+        'list': ('rootless.cli.commands.artifact', 'artifact_ls', _artifact_ls, (), True),
+        'ls': ('rootless.cli.commands.artifact', 'artifact_ls', _artifact_ls, (), True),
+        'pull': ('rootless.cli.commands.artifact', 'artifact_pull', _artifact_pull, (('artifact', 0),), True),
+        'push': ('rootless.cli.commands.artifact', 'artifact_push', _artifact_push, (('artifact', 0), ('destination', 1)), True),
+        'rm': ('rootless.cli.commands.artifact', 'artifact_rm', _artifact_rm, (('artifacts', 3),), True),
     },
     'healthcheck': {
         'run': ('rootless.cli.commands.lifecycle', 'healthcheck_run', {}, (('container', 0),), True),

@@ -6,6 +6,7 @@ from rootless.store.paths import Paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.artifacts.collection import Artifacts
     from rootless.containers.collection import Containers
     from rootless.images.collection import Images
     from rootless.images.manifests import Manifests
@@ -41,3 +42,10 @@ class Engine:
         from rootless.images.manifests import Manifests
 
         return Manifests(self)
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The artifacts of this store: files of registries."""
+        from rootless.artifacts.collection import Artifacts
+
+        return Artifacts(self)

@@ -41,6 +41,17 @@ class Member:
         """The name by which a registry has it; empty where the store has all of it."""
 
 
+def annotations_of(texts: list[str]) -> dict[str, str]:
+    """Return the annotations that --annotation asks for. Raises UsageError."""
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise UsageError(f"invalid annotation {text!r}", "write it as KEY=VALUE")
+        found[key] = value
+    return found
+
+
 class Changes:
     """What the user says of members, instead of what they say of themselves; empty for nothing."""
 
@@ -65,12 +76,7 @@ class Changes:
             "features": features,
         }
         self.platform = {key: value for key, value in said.items() if value}
-        self._annotations = {}
-        for text in annotations or []:
-            key, equals, value = text.partition("=")
-            if not (key and equals):
-                raise UsageError(f"invalid annotation {text!r}", "write it as KEY=VALUE")
-            self._annotations[key] = value
+        self._annotations = annotations_of(annotations or [])
 
     def apply(self, descriptor: Document) -> None:
         """Change a descriptor."""
