@@ -299,19 +299,24 @@ def test_a_password_for_one_registry_is_not_shown_to_another(busybox: Store) -> 
     served = {f"/v2/x/manifests/{name}": data for name in ("1", digest(data))}
     served |= {f"/v2/x/blobs/{digest(blob)}": blob for blob in (conf, one)}
 
+    basic = {"WWW-Authenticate": 'Basic realm="x"'}
+    armed: list[bool] = []
+
     def answer(path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        if armed and "authorization" not in headers:
+            return 401, basic, b""
         return (200, {}, served[path]) if path in served else (404, {}, b"")
 
     def asks(_: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
-        basic = {"WWW-Authenticate": 'Basic realm="x"'}
         return (404, {}, b"") if "authorization" in headers else (401, basic, b"")
 
     source, target = Server(answer), Server(asks)
     try:
         busybox.ok("manifest", "create", "multi", f"{source.address}/x:1")
+        armed.append(True)
         line = ["--creds", "me:secret", "multi", f"{target.address}/y:1"]
-        assert busybox("manifest", "push", "-q", *line).returncode == 125
-        assert any("authorization" in headers for _, headers in target.seen)
+        assert "access denied" in busybox("manifest", "push", "-q", *line).stderr
+        assert len(source.seen) > 2
         assert not any("authorization" in headers for _, headers in source.seen)
     finally:
         source.close()
