@@ -248,6 +248,7 @@ class Blob:
             self._grown.notify_all()
 
     def _put(self, data: bytes | memoryview) -> None:
+        """Write all of it; a subclass may leave holes."""
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
