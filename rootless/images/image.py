@@ -38,7 +38,7 @@ class Image:
     ) -> None:
         """`paths` is the user's store, `shared` the one that has the image, if another."""
         self._paths = paths
-        self._shared = shared
+        self.shared = shared
         self.layout = layout_of(paths, shared)
         self._descriptor = descriptor
         self._manifest: Document | None = None
@@ -50,7 +50,7 @@ class Image:
     @property
     def readonly(self) -> bool:
         """Whether the image lies in a shared store."""
-        return self._shared is not None
+        return self.shared is not None
 
     def merge(self, other: Image) -> None:
         """Take on the names of another entry with the same configuration, for a listing."""
@@ -134,7 +134,7 @@ class Image:
             return _stored_size(descriptor)
         try:
             # Written once with the layer: no tree is walked for a listing.
-            with open(f"{(self._shared or self._paths).layers}/{chain}/layer.json", "rb") as file:
+            with open(f"{(self.shared or self._paths).layers}/{chain}/layer.json", "rb") as file:
                 return int(jsonio.loads(file.read())["bytes"])
         except (OSError, ValueError, TypeError, KeyError):
             return -1
@@ -163,11 +163,11 @@ class Image:
     def _unpacked(self, chain: str) -> str:
         """Return the directory of a layer: in the user's store, or where it may be used shared."""
         own = f"{self._paths.layers}/{chain}"
-        if self._shared is None or trust.is_trusted(own):
+        if self.shared is None or trust.is_trusted(own):
             return own
         from rootless.images.shared import fits
 
-        return f"{self._shared.layers}/{chain}" if fits(self._shared, chain) else own
+        return f"{self.shared.layers}/{chain}" if fits(self.shared, chain) else own
 
 
 def layout_of(paths: Paths, shared: Paths | None) -> Layout:

@@ -109,6 +109,13 @@ def layered(
     # Who was copied once has his changes in the copy, whatever the driver is now.
     driver = "copy" if holds_files(merged) else choose_driver(paths)
     changed = holds_files(upper)
+    behind = _data_layers(lowers)
+    if behind and driver != "overlay":
+        raise HostError(
+            f"the image's files are in the shared store {os.path.dirname(behind[0])}, "
+            f"where {driver} does not find them",
+            "use the driver overlay, or pull the image into your own store",
+        )
     if driver == "copy":
         from rootless.runtime.copying import merge_once
 
@@ -118,8 +125,19 @@ def layered(
         # The root's own mode is the upper directory's: it must be the image's.
         os.chmod(upper, stat.S_IMODE(os.stat(lowers[0]).st_mode))
     if driver == "overlay":
-        return OverlayRoot(lowers, upper, work, volatile=volatile)
+        return OverlayRoot(lowers, behind, upper, work, volatile=volatile)
     return FuseRoot(lowers, upper, work)
+
+
+def _data_layers(lowers: list[str]) -> list[str]:
+    """Return the directories in which files of the layers have their content (oci.datalayer)."""
+    found: dict[str, None] = {}
+    for lower in lowers:
+        try:
+            found[os.readlink(f"{os.path.dirname(lower)}/data")] = None
+        except OSError:
+            pass  # nearly all layers have it themselves
+    return list(found)
 
 
 def holds_files(directory: str) -> bool:
@@ -131,10 +149,16 @@ def holds_files(directory: str) -> bool:
 
 
 class OverlayRoot:
-    """Layers, topmost first, below a writable directory, merged by the kernel."""
+    """Layers, topmost first, below a writable directory, merged by the kernel.
 
-    def __init__(self, lowers: list[str], upper: str, work: str, *, volatile: bool) -> None:
+    `data` are directories in which files of the layers have their content.
+    """
+
+    def __init__(
+        self, lowers: list[str], data: list[str], upper: str, work: str, *, volatile: bool
+    ) -> None:
         self.lowers = lowers
+        self.data = data
         self.upper = upper
         self.work = work
         self.volatile = volatile
@@ -151,12 +175,13 @@ class OverlayRoot:
         extra = ",volatile" if self.volatile else ""
         _remove_volatile_mark(self.work)
         data = f"upperdir={_escape(self.upper)},workdir={_escape(self.work)},userxattr{extra}"
-        lowers = ":".join(_escape(path) for path in self.lowers)
+        lowers = _lowerdir(list(map(_escape, self.lowers)), list(map(_escape, self.data)))
         held: list[int] = []
         if len(lowers) + len(data) > _MAX_DATA:
             flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-            held = [os.open(path, flags) for path in self.lowers]
-            lowers = ":".join(f"/proc/self/fd/{fd}" for fd in held)
+            held = [os.open(path, flags) for path in (*self.lowers, *self.data)]
+            names = [f"/proc/self/fd/{fd}" for fd in held]
+            lowers = _lowerdir(names[: len(self.lowers)], names[len(self.lowers) :])
         try:
             m.mount("overlay", target, "overlay", 0, f"lowerdir={lowers},{data}")
         except OSError as error:
@@ -167,6 +192,11 @@ class OverlayRoot:
         for fd in held:
             os.close(fd)
         tree.enter(target)
+
+
+def _lowerdir(lowers: list[str], data: list[str]) -> str:
+    """The value of overlay's option `lowerdir`: data-only layers come last, after two colons."""
+    return "::".join([":".join(lowers), *data])
 
 
 def _mount_point(upper: str) -> str:
