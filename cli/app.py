@@ -65,6 +65,7 @@ COMMANDS = (
     Entry("images", "images", "images", IMAGES),
     Entry("pull", "transfer", "pull", IMAGES),
     Entry("push", "transfer", "push", IMAGES),
+    Entry("copy", "copy", "copy", IMAGES),
     Entry("login", "login", "login", IMAGES),
     Entry("logout", "login", "logout", IMAGES),
     Entry("load", "transfer", "load", IMAGES),
@@ -95,9 +96,35 @@ GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
             "exists": Entry("exists", "inspect", "container_exists", CONTAINERS),
         },
     ),
+    "artifact": (
+        "Work with artifacts: files in registries.",
+        {
+            "add": Entry("add", "artifact", "artifact_add", IMAGES),
+            "extract": Entry("extract", "artifact", "artifact_extract", IMAGES),
+            "inspect": Entry("inspect", "artifact", "artifact_inspect", IMAGES),
+            "list": Entry("list", "artifact", "artifact_ls", IMAGES),
+            "ls": Entry("ls", "artifact", "artifact_ls", IMAGES),
+            "pull": Entry("pull", "artifact", "artifact_pull", IMAGES),
+            "push": Entry("push", "artifact", "artifact_push", IMAGES),
+            "rm": Entry("rm", "artifact", "artifact_rm", IMAGES),
+        },
+    ),
     "healthcheck": (
         "Work with the health checks of containers.",
         {"run": Entry("run", "lifecycle", "healthcheck_run", CONTAINERS)},
+    ),
+    "manifest": (
+        "Work with manifest lists: one name for an image on many platforms.",
+        {
+            "create": Entry("create", "manifest", "manifest_create", IMAGES),
+            "add": Entry("add", "manifest", "manifest_add", IMAGES),
+            "annotate": Entry("annotate", "manifest", "manifest_annotate", IMAGES),
+            "exists": Entry("exists", "manifest", "manifest_exists", IMAGES),
+            "inspect": Entry("inspect", "manifest", "manifest_inspect", IMAGES),
+            "push": Entry("push", "manifest", "manifest_push", IMAGES),
+            "remove": Entry("remove", "manifest", "manifest_remove", IMAGES),
+            "rm": Entry("rm", "manifest", "manifest_rm", IMAGES),
+        },
     ),
     "network": (
         "Work with the networks of containers.",

@@ -40,7 +40,16 @@ VALUES = {
 """Values of options that are words of ours."""
 
 CONTAINERS = ("CONTAINER", "CONTAINER...", "[CONTAINER]...", "[CONTAINER]", "[NAME]...")
-IMAGES = ("IMAGE", "IMAGE...", "[IMAGE]...", "[REPOSITORY[:TAG]]", "[NAME]...", "TARGET...")
+IMAGES = (
+    "IMAGE",
+    "LIST",
+    "LIST...",
+    "IMAGE...",
+    "[IMAGE]...",
+    "[REPOSITORY[:TAG]]",
+    "[NAME]...",
+    "TARGET...",
+)
 PATHS = ("volume", "env_file", "label_file", "cidfile", "input", "output", "root", "workdir")
 
 

@@ -32,6 +32,7 @@ _inspect: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0)
 _images: dict[str, Any] = {'--all': ('all', 0), '--digests': ('digests', 0), '--filter': ('filter', 2), '--format': ('format', 1), '--no-trunc': ('no_trunc', 0), '--noheading': ('noheading', 0), '--quiet': ('quiet', 0), '--sort': ('sort', ('created', 'id', 'repository', 'size', 'tag')), '-a': ('all', 0), '-f': ('filter', 2), '-n': ('noheading', 0), '-q': ('quiet', 0)}
 _pull: dict[str, Any] = {'--all-tags': ('all_tags', 0), '--arch': ('arch', 1), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--decryption-key': ('decryption_key', 2), '--os': ('os', 1), '--platform': ('platform', 1), '--policy': ('policy', ('always', 'missing', 'never', 'newer')), '--quiet': ('quiet', 0), '--retry': ('retry', 3), '--retry-delay': ('retry_delay', 1), '--tls-verify': ('tls_verify', 0), '--variant': ('variant', 1), '-a': ('all_tags', 0), '-q': ('quiet', 0)}
 _push: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compression-format': ('compression_format', ('', 'gzip', 'zstd')), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--format': ('format', ('', 'oci', 'v2s2', 'docker')), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--tls-verify': ('tls_verify', 0), '-f': ('format', ('', 'oci', 'v2s2', 'docker')), '-q': ('quiet', 0)}
+_copy: dict[str, Any] = {'--all': ('all', 0), '--arch': ('arch', 1), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compression-format': ('compression_format', ('', 'gzip', 'zstd')), '--compression-level': ('compression_level', 3), '--creds': ('creds', 1), '--dest-authfile': ('dest_authfile', 1), '--dest-cert-dir': ('dest_cert_dir', 1), '--dest-compress-format': ('compression_format', ('', 'gzip', 'zstd')), '--dest-compress-level': ('compression_level', 3), '--dest-creds': ('dest_creds', 1), '--dest-tls-verify': ('dest_tls_verify', 0), '--digestfile': ('digestfile', 1), '--format': ('format', ('', 'oci', 'v2s2')), '--os': ('os', 1), '--platform': ('platform', 1), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--retry': ('retry', 3), '--retry-delay': ('retry_delay', 1), '--retry-times': ('retry', 3), '--src-authfile': ('src_authfile', 1), '--src-cert-dir': ('src_cert_dir', 1), '--src-creds': ('src_creds', 1), '--src-tls-verify': ('src_tls_verify', 0), '--tls-verify': ('tls_verify', 0), '--variant': ('variant', 1), '-a': ('all', 0), '-f': ('format', ('', 'oci', 'v2s2')), '-q': ('quiet', 0)}
 _login: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compat-auth-file': ('compat_auth_file', 1), '--get-login': ('get_login', 0), '--password': ('password', 1), '--password-stdin': ('password_stdin', 0), '--tls-verify': ('tls_verify', 0), '--username': ('username', 1), '--verbose': ('verbose', 0), '-p': ('password', 1), '-u': ('username', 1), '-v': ('verbose', 0)}
 _logout: dict[str, Any] = {'--all': ('all', 0), '--authfile': ('authfile', 1), '--compat-auth-file': ('compat_auth_file', 1), '-a': ('all', 0)}
 _load: dict[str, Any] = {'--input': ('input', 1), '--quiet': ('quiet', 0), '-i': ('input', 1), '-q': ('quiet', 0)}
@@ -43,6 +44,17 @@ _events: dict[str, Any] = {'--filter': ('filter', 2), '--format': ('format', 1),
 _doctor: dict[str, Any] = {'--json': ('json', 0)}
 _info: dict[str, Any] = {'--format': ('format', 1), '-f': ('format', 1)}
 _inspect_container: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0), '--size': ('size', 0), '-f': ('format', 1), '-l': ('latest', 0), '-s': ('size', 0)}
+_artifact_add: dict[str, Any] = {'--annotation': ('annotation', 2), '--append': ('append', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--file-type': ('file_type', 1), '--quiet': ('quiet', 0), '--replace': ('replace', 0), '--subject': ('subject', 1), '--tls-verify': ('tls_verify', 0), '--type': ('type', 1), '-a': ('append', 0), '-q': ('quiet', 0)}
+_artifact_extract: dict[str, Any] = {'--digest': ('digest', 1), '--title': ('title', 1)}
+_artifact_ls: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--format': ('format', 1), '--no-trunc': ('no_trunc', 0), '--noheading': ('noheading', 0), '--quiet': ('quiet', 0), '--remote': ('remote', 1), '--tls-verify': ('tls_verify', 0), '--type': ('type', 1), '-n': ('noheading', 0), '-q': ('quiet', 0)}
+_artifact_pull: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--quiet': ('quiet', 0), '--retry': ('retry', 3), '--retry-delay': ('retry_delay', 1), '--tls-verify': ('tls_verify', 0), '-q': ('quiet', 0)}
+_artifact_push: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--quiet': ('quiet', 0), '--tls-verify': ('tls_verify', 0), '-q': ('quiet', 0)}
+_artifact_rm: dict[str, Any] = {'--all': ('all', 0), '--ignore': ('ignore', 0), '-a': ('all', 0), '-i': ('ignore', 0)}
+_manifest_create: dict[str, Any] = {'--all': ('all', 0), '--amend': ('amend', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--tls-verify': ('tls_verify', 0), '-a': ('amend', 0)}
+_manifest_add: dict[str, Any] = {'--all': ('all', 0), '--annotation': ('annotation', 2), '--arch': ('arch', 1), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--features': ('features', 2), '--os': ('os', 1), '--os-features': ('os_features', 2), '--os-version': ('os_version', 1), '--tls-verify': ('tls_verify', 0), '--variant': ('variant', 1)}
+_manifest_annotate: dict[str, Any] = {'--annotation': ('annotation', 2), '--arch': ('arch', 1), '--features': ('features', 2), '--os': ('os', 1), '--os-features': ('os_features', 2), '--os-version': ('os_version', 1), '--variant': ('variant', 1)}
+_manifest_inspect: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--tls-verify': ('tls_verify', 0)}
+_manifest_push: dict[str, Any] = {'--all': ('all', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--format': ('format', ('', 'oci', 'v2s2', 'docker')), '--purge': ('rm', 0), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--rm': ('rm', 0), '--tls-verify': ('tls_verify', 0), '-f': ('format', ('', 'oci', 'v2s2', 'docker')), '-p': ('rm', 0), '-q': ('quiet', 0)}
 _serve: dict[str, Any] = {'--htpasswd': ('htpasswd', 1), '--listen': ('listen', 1), '--storage': ('storage', 1), '--tls-cert': ('tls_cert', 1), '--tls-key': ('tls_key', 1)}
 _check: dict[str, Any] = {'--force': ('force', 0), '--quick': ('quick', 0), '--repair': ('repair', 0), '-f': ('force', 0), '-q': ('quick', 0), '-r': ('repair', 0)}
 _df: dict[str, Any] = {'--format': ('format', 1), '--verbose': ('verbose', 0), '-v': ('verbose', 0)}
@@ -73,6 +85,7 @@ COMMANDS: dict[str, Any] = {
     'images': ('rootless.cli.commands.images', 'images', _images, (('name', 1),), True),
     'pull': ('rootless.cli.commands.transfer', 'pull', _pull, (('images', 2),), True),
     'push': ('rootless.cli.commands.transfer', 'push', _push, (('image', 0), ('destination', 1)), True),
+    'copy': ('rootless.cli.commands.copy', 'copy', _copy, (('source', 0), ('destination', 0)), True),
     'login': ('rootless.cli.commands.login', 'login', _login, (('registry', 1),), True),
     'logout': ('rootless.cli.commands.login', 'logout', _logout, (('registry', 1),), True),
     'load': ('rootless.cli.commands.transfer', 'load', _load, (), True),
@@ -116,8 +129,28 @@ GROUPS: dict[str, Any] = {
         'inspect': ('rootless.cli.commands.inspect', 'inspect_container', _inspect_container, (('containers', 3),), True),
         'exists': ('rootless.cli.commands.inspect', 'container_exists', {}, (('container', 0),), True),
     },
+    'artifact': {
+        'add': ('rootless.cli.commands.artifact', 'artifact_add', _artifact_add, (('artifact', 0), ('files', 2)), True),
+        'extract': ('rootless.cli.commands.artifact', 'artifact_extract', _artifact_extract, (('artifact', 0), ('path', 0)), True),
+        'inspect': ('rootless.cli.commands.artifact', 'artifact_inspect', _info, (('artifact', 0),), True),
+        'list': ('rootless.cli.commands.artifact', 'artifact_ls', _artifact_ls, (), True),
+        'ls': ('rootless.cli.commands.artifact', 'artifact_ls', _artifact_ls, (), True),
+        'pull': ('rootless.cli.commands.artifact', 'artifact_pull', _artifact_pull, (('artifact', 0),), True),
+        'push': ('rootless.cli.commands.artifact', 'artifact_push', _artifact_push, (('artifact', 0), ('destination', 1)), True),
+        'rm': ('rootless.cli.commands.artifact', 'artifact_rm', _artifact_rm, (('artifacts', 3),), True),
+    },
     'healthcheck': {
         'run': ('rootless.cli.commands.lifecycle', 'healthcheck_run', {}, (('container', 0),), True),
+    },
+    'manifest': {
+        'create': ('rootless.cli.commands.manifest', 'manifest_create', _manifest_create, (('list', 0), ('images', 3)), True),
+        'add': ('rootless.cli.commands.manifest', 'manifest_add', _manifest_add, (('list', 0), ('images', 2)), True),
+        'annotate': ('rootless.cli.commands.manifest', 'manifest_annotate', _manifest_annotate, (('list', 0), ('image', 0)), True),
+        'exists': ('rootless.cli.commands.manifest', 'manifest_exists', {}, (('list', 0),), True),
+        'inspect': ('rootless.cli.commands.manifest', 'manifest_inspect', _manifest_inspect, (('name', 0),), True),
+        'push': ('rootless.cli.commands.manifest', 'manifest_push', _manifest_push, (('list', 0), ('destination', 1)), True),
+        'remove': ('rootless.cli.commands.manifest', 'manifest_remove', {}, (('list', 0), ('image', 0)), True),
+        'rm': ('rootless.cli.commands.manifest', 'manifest_rm', {}, (('lists', 2),), True),
     },
     'network': {
         'capture': ('rootless.cli.commands.network', 'capture', {}, (('container', 0), ('file', 0)), True),
@@ -139,6 +172,7 @@ GROUPS: dict[str, Any] = {
         'images': ('rootless.cli.commands.images', 'images', _images, (('name', 1),), True),
         'pull': ('rootless.cli.commands.transfer', 'pull', _pull, (('images', 2),), True),
         'push': ('rootless.cli.commands.transfer', 'push', _push, (('image', 0), ('destination', 1)), True),
+        'copy': ('rootless.cli.commands.copy', 'copy', _copy, (('source', 0), ('destination', 0)), True),
         'load': ('rootless.cli.commands.transfer', 'load', _load, (), True),
         'save': ('rootless.cli.commands.transfer', 'save', _save, (('images', 2),), True),
         'import': ('rootless.cli.commands.transfer', 'import_', _import_, (('file', 0), ('name', 1)), True),

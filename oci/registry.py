@@ -14,6 +14,7 @@ from rootless.oci.digest import Digest
 from rootless.oci.errors import DigestError, RegistryError
 from rootless.oci.http import MAX_ERROR, Client, HttpError, Response, is_loopback, shown
 from rootless.oci.reference import DEFAULT_DOMAIN
+from rootless.oci.transports import Fetched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,16 +30,10 @@ ACCEPT = ", ".join((*layout.MANIFESTS, *layout.INDEXES))
 MAX_TAGS = 1 << 20
 """Tags of one repository that are listed, so that no registry goes on for ever."""
 
+MAX_PAGES = 1000
+"""Pages of a list of referrers that are read, for the same reason."""
+
 _PULL, _PUSH = "pull", "pull,push"
-
-
-class Fetched:
-    """A manifest or index as it came: its bytes are what the digest is of."""
-
-    def __init__(self, data: bytes, media_type: str, digest: str) -> None:
-        self.data = data
-        self.media_type = media_type
-        self.digest = digest
 
 
 class Repository:
@@ -75,9 +70,22 @@ class Repository:
         Raises DigestError where the content is not what the digest says.
         """
         with self._get(f"manifests/{reference}", {"Accept": ACCEPT}) as response:
-            data = response.body(layout.MAX_JSON)
-            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-            claimed = response.headers.get("Docker-Content-Digest", "")
+            return self._fetched(reference, response)
+
+    def find(self, reference: str) -> Fetched | None:
+        """As `manifest`, but None where there is none of this name."""
+        path = f"manifests/{reference}"
+        with self._ask(path, {"Accept": ACCEPT}) as response:
+            if response.status == 404:
+                return None
+            if response.status != 200:
+                raise self._refused(response, path)
+            return self._fetched(reference, response)
+
+    def _fetched(self, reference: str, response: Response) -> Fetched:
+        data = response.body(layout.MAX_JSON)
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        claimed = response.headers.get("Docker-Content-Digest", "")
         digest = Digest.of(data)
         expected = reference if ":" in reference else claimed
         if expected.startswith("sha256:") and expected != digest:
@@ -113,7 +121,24 @@ class Repository:
             except (ValueError, KeyError, TypeError) as error:
                 raise RegistryError(f"{self._host} answers with no list of tags") from error
             count += len(found)
-            path = _next_page(link) if found and count < MAX_TAGS else ""
+            path = _next_page(link, "tags/list") if found and count < MAX_TAGS else ""
+
+    def referrers(self, subject: str) -> list[bytes] | None:
+        """Return the pages of the list of what refers to a manifest ("Listing Referrers").
+
+        None where the registry does not know such lists. Raises RegistryError.
+        """
+        path = f"referrers/{subject}"
+        pages: list[bytes] = []
+        while path and len(pages) < MAX_PAGES:
+            with self._ask(path, {"Accept": layout.OCI_INDEX}) as response:
+                if response.status == 404 and not pages:
+                    return None
+                if response.status != 200:
+                    raise self._refused(response, path)
+                pages.append(response.body(layout.MAX_JSON))
+                path = _next_page(response.headers.get("Link", ""), f"referrers/{subject}")
+        return pages
 
     # -- writing
 
@@ -147,12 +172,20 @@ class Repository:
 
     def put_manifest(self, reference: str, data: bytes, media_type: str) -> str:
         """Give a manifest a tag, or none (a digest); return its digest. Raises RegistryError."""
+        self.put_listed(reference, data, media_type)
+        return Digest.of(data)
+
+    def put_listed(self, reference: str, data: bytes, media_type: str) -> bool:
+        """As `put_manifest`; whether the registry lists it with those that refer to its subject.
+
+        ("Pushing Manifests with Subject": else the client has to.)
+        """
         path = f"manifests/{reference}"
         headers = {"Content-Type": media_type}
         with self._ask(path, headers, method="PUT", body=data, actions=_PUSH) as response:
             if response.status not in (200, 201, 202):
                 raise self._refused(response, path)
-        return Digest.of(data)
+            return bool(response.headers.get("OCI-Subject"))
 
     def check(self) -> None:
         """See whether the registry accepts us (`login`). Raises Denied, RegistryError."""
@@ -246,14 +279,14 @@ class Repository:
         return RegistryError(f"{shown(response.url)}: status {status}{said}", hint)
 
 
-def _next_page(link: str) -> str:
-    """Return what a Link header (RFC 8288) says of the next page, "" for none.
+def _next_page(link: str, path: str) -> str:
+    """Return what a Link header (RFC 8288) says of the next page of `path`, "" for none.
 
     Only its query: pages come from where the first came from.
     """
     target, _, rest = link.partition(">")
     query = target.partition("?")[2]
-    return f"tags/list?{query}" if query and 'rel="next"' in rest else ""
+    return f"{path}?{query}" if query and 'rel="next"' in rest else ""
 
 
 def _errors(data: bytes) -> str:

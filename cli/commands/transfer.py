@@ -53,8 +53,8 @@ def pull(
 
     if decryption_key:
         raise UsageError("--decryption-key: encrypted images are not supported")
-    platform = _platform(platform, arch, os, variant)
-    patience = _patience(retry, retry_delay)
+    wanted_platform = platform_of(platform, arch, os, variant)
+    patience = patience_of(retry, retry_delay)
     store = engine.images
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     for name in images:
@@ -63,7 +63,7 @@ def pull(
             with shown(quiet=quiet, lines=True) as progress:
                 image = store.pull(
                     one,
-                    platform=platform,
+                    platform=wanted_platform,
                     policy=policy,
                     access=access,
                     retry=patience,
@@ -75,7 +75,7 @@ def pull(
     return 0
 
 
-def _platform(platform: str, arch: str, os: str, variant: str) -> str:
+def platform_of(platform: str, arch: str, os: str, variant: str) -> str:
     """Return what --platform, or its three parts, ask for. Raises UsageError for both."""
     if not (arch or os or variant):
         return platform
@@ -87,7 +87,7 @@ def _platform(platform: str, arch: str, os: str, variant: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def _patience(retry: int, delay: str) -> Retry:
+def patience_of(retry: int, delay: str) -> Retry:
     """Return what --retry and --retry-delay ask for. Raises UsageError."""
     from rootless import times
     from rootless.images.sources import Retry
@@ -136,7 +136,7 @@ def push(
             progress=progress,
         )
     if digestfile:
-        _write_digest(digestfile, pushed.digest)
+        write_digest(digestfile, pushed.digest)
     if quiet:
         print(pushed.name)
     else:
@@ -145,7 +145,8 @@ def push(
     return 0
 
 
-def _write_digest(path: str, digest: str) -> None:
+def write_digest(path: str, digest: str) -> None:
+    """Write the digest of a manifest to a file. Raises UsageError where that cannot be done."""
     try:
         with open(path, "w", encoding="ascii") as file:
             file.write(digest)
