@@ -253,7 +253,9 @@ class Bench:
         """Copy Debian from a registry into new layouts; theirs is skopeo."""
         server = registry.Registry(self.work)
         try:
-            return registry.transfer(self.ours, self.work, f"docker://{server.address}/debian:bench")
+            return registry.transfer(
+                self.ours, self.work, f"docker://{server.address}/debian:bench"
+            )
         finally:
             server.close()
 
