@@ -249,6 +249,16 @@ class Bench:
             for bench in fresh:
                 bench.close()
 
+    def transfer(self) -> Result:
+        """Copy Debian from a registry into new layouts; theirs is skopeo."""
+        server = registry.Registry(self.work)
+        try:
+            return registry.transfer(
+                self.ours, self.work, f"docker://{server.address}/debian:bench"
+            )
+        finally:
+            server.close()
+
     def push(self) -> Result:
         """Push Debian, which is compressed for it, each time to another repository."""
         server = registry.Registry(self.work)
@@ -304,6 +314,7 @@ ROWS: dict[str, tuple[Callable[[Bench], Result], str, float]] = {
     "load": (Bench.load, "load and unpack of Debian", 0.5),
     "pull": (lambda bench: bench.pull("debian:bench"), "pull and unpack of Debian", 0.3),
     "pull10": (lambda bench: bench.pull("ten:bench"), "the same in ten layers", 0.3),
+    "transfer": (Bench.transfer, "copy of Debian to a layout, and skopeo", 1.2),
     "push": (Bench.push, "push of Debian", 0.5),
     "run-net": (Bench.run_networked, "run --rm busybox true, default network", 0.33),
     "uplink": (Bench.uplink, "idle networked supervisor, MB", 5.5),

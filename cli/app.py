@@ -66,6 +66,7 @@ COMMANDS = (
     Entry("pull", "transfer", "pull", IMAGES),
     Entry("push", "transfer", "push", IMAGES),
     Entry("copy", "copy", "copy", IMAGES),
+    Entry("search", "search", "search", IMAGES),
     Entry("login", "login", "login", IMAGES),
     Entry("logout", "login", "logout", IMAGES),
     Entry("load", "transfer", "load", IMAGES),

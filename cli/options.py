@@ -9,7 +9,7 @@ Those of `run` and `create`, of which there are as many again, are in `run_optio
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import typer
 
@@ -163,8 +163,12 @@ PruneAll = Annotated[bool, option("--all", "-a", about="All that no container us
 NoQuestion = Annotated[bool, option("--force", "-f", about="Do not ask.")]
 OldNames = Annotated[list[str] | None, argument("[NAME]...", "Names to take; all by default.")]
 SaveFormat = Annotated[
-    Literal["docker-archive", "oci-archive", "oci-dir"],
-    option("--format", metavar="FORMAT", about="docker-archive, oci-archive, oci-dir. (the first)"),
+    Literal["docker-archive", "oci-archive", "oci-dir", "docker-dir"],
+    option(
+        "--format",
+        metavar="FORMAT",
+        about="docker-archive, oci-archive, oci-dir, docker-dir. (the first)",
+    ),
 ]
 Change = Annotated[
     list[str] | None,
@@ -306,6 +310,34 @@ CopyRetry = Annotated[
         about="How often more, where a registry does not answer. (0)",
     ),
 ]
+Remote = Annotated[
+    bool, option("--remote", about="Of images elsewhere: a registry, an archive, a directory.")
+]
+RawManifest = Annotated[
+    bool, option("--raw", about="With --remote: the manifest, or with --config that, as it is.")
+]
+ConfigOnly = Annotated[bool, option("--config", about="With --remote: the configuration.")]
+NoTags = Annotated[bool, option("--no-tags", "-n", about="With --remote: do not list the tags.")]
+
+
+class Elsewhere(TypedDict, total=False):
+    """What `inspect --remote` is asked for."""
+
+    remote: Remote
+    raw: RawManifest
+    config: ConfigOnly
+    no_tags: NoTags
+    platform: PullPlatform
+    tls_verify: TlsVerify
+    creds: Creds
+    authfile: AuthFile
+    cert_dir: CertDir
+    retry: CopyRetry
+
+
+Term = Annotated[str, argument("TERM", "A part of a name, a registry before it or not.")]
+Limit = Annotated[int, option("--limit", metavar="N", about="Results of each registry. (25)")]
+ListTags = Annotated[bool, option("--list-tags", about="The tags of the repository TERM.")]
 SrcCreds = Annotated[
     str, option("--src-creds", metavar="USER[:PASSWORD]", about="For the source alone.")
 ]
