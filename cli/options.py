@@ -235,6 +235,25 @@ PullPlatform = Annotated[
     str, option("--platform", metavar="OS/ARCH", about="Of an image for many machines.")
 ]
 
+# ---- commit, diff, export -------------------------------------------------------------------
+CommitName = Annotated[str, argument("[IMAGE[:TAG]]", "A name for the new image.")]
+Author = Annotated[str, option("--author", "-a", metavar="NAME", about="Who has made it.")]
+CommitPause = Annotated[
+    bool, option("--pause", "-p", about="Let it stand still meanwhile. (default: true)")
+]
+Squash = Annotated[bool, option("--squash", "-s", about="Make one layer of all.")]
+CommitFormat = Annotated[
+    Literal["oci", "docker"],
+    option("--format", "-f", metavar="FORMAT", about="Accepted: both are kept alike. (oci)"),
+]
+Compared = Annotated[
+    list[str] | None,
+    argument("NAME [NAME]", "A container or image, and another one to compare it with."),
+]
+DiffFormat = Annotated[
+    Literal["", "json"], option("--format", metavar="FORMAT", about="json, as podman has it.")
+]
+
 # ---- registry -------------------------------------------------------------------------------
 Listen = Annotated[
     str, option("--listen", metavar="ADDR:PORT", about="Where to listen. (127.0.0.1:5000)")
