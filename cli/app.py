@@ -132,6 +132,11 @@ GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
             "diff": Entry("diff", "commit", "diff_image", IMAGES),
             "exists": Entry("exists", "inspect", "image_exists", IMAGES),
             "prune": Entry("prune", "prune", "image_prune", IMAGES),
+            "tree": Entry("tree", "image_tree", "image_tree", IMAGES),
+            "mount": Entry("mount", "image_tree", "image_mount", IMAGES),
+            "unmount": Entry("unmount", "image_tree", "image_unmount", IMAGES),
+            "umount": Entry("umount", "image_tree", "image_unmount", IMAGES),
+            "trust": Entry("trust", "image_trust", "image_trust", IMAGES),
         },
     ),
 }

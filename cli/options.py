@@ -162,6 +162,24 @@ NoPrune = Annotated[bool, option("--no-prune", about="Keep the image when its la
 PruneAll = Annotated[bool, option("--all", "-a", about="All that no container uses.")]
 NoQuestion = Annotated[bool, option("--force", "-f", about="Do not ask.")]
 OldNames = Annotated[list[str] | None, argument("[NAME]...", "Names to take; all by default.")]
+WhatRequires = Annotated[bool, option("--whatrequires", about="Show what is made upon it.")]
+MountFormat = Annotated[Literal["", "json"], option("--format", metavar="FORMAT", about="json.")]
+UnmountAll = Annotated[bool, option("--all", "-a", about="All that are mounted here.")]
+ForceUnmount = Annotated[bool, option("--force", "-f", about="Also what is in use.")]
+TrustAction = Annotated[Literal["show", "set"], argument("ACTION", "show or set.")]
+TrustScope = Annotated[
+    str, argument("[REGISTRY]", "A registry, or registry and repository; `default` for all others.")
+]
+TrustType = Annotated[
+    Literal["signedBy", "sigstoreSigned", "accept", "reject"],
+    option("--type", "-t", metavar="TYPE", about="signedBy, sigstoreSigned, accept, reject."),
+]
+PubKeysFile = Annotated[
+    list[str] | None,
+    option("--pubkeysfile", "-f", metavar="FILE", about="A key that has to have signed it."),
+]
+Raw = Annotated[bool, option("--raw", about="The file as it is.")]
+TrustJson = Annotated[bool, option("--json", "-j", about="As JSON.")]
 SaveFormat = Annotated[
     Literal["docker-archive", "oci-archive", "oci-dir"],
     option("--format", metavar="FORMAT", about="docker-archive, oci-archive, oci-dir. (the first)"),

@@ -52,6 +52,10 @@ _check: dict[str, Any] = {'--force': ('force', 0), '--quick': ('quick', 0), '--r
 _df: dict[str, Any] = {'--format': ('format', 1), '--verbose': ('verbose', 0), '-v': ('verbose', 0)}
 _reset: dict[str, Any] = {'--force': ('force', 0), '-f': ('force', 0)}
 _image_prune: dict[str, Any] = {'--all': ('all', 0), '--filter': ('filter', 2), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}
+_image_tree: dict[str, Any] = {'--whatrequires': ('whatrequires', 0)}
+_image_mount: dict[str, Any] = {'--all': ('all', 0), '--format': ('format', ('', 'json')), '-a': ('all', 0)}
+_image_unmount: dict[str, Any] = {'--all': ('all', 0), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}
+_image_trust: dict[str, Any] = {'--json': ('json', 0), '--noheading': ('noheading', 0), '--pubkeysfile': ('pubkeysfile', 2), '--raw': ('raw', 0), '--type': ('type', ('signedBy', 'sigstoreSigned', 'accept', 'reject')), '-f': ('pubkeysfile', 2), '-j': ('json', 0), '-n': ('noheading', 0), '-t': ('type', ('signedBy', 'sigstoreSigned', 'accept', 'reject'))}
 GLOBAL: dict[str, Any] = _global
 COMMANDS: dict[str, Any] = {
     'run': ('rootless.cli.commands.run', 'run', _run, (('image', 0), ('command', 3)), False),
@@ -160,5 +164,10 @@ GROUPS: dict[str, Any] = {
         'diff': ('rootless.cli.commands.commit', 'diff_image', _diff_container, (('names', 3),), True),
         'exists': ('rootless.cli.commands.inspect', 'image_exists', {}, (('image', 0),), True),
         'prune': ('rootless.cli.commands.prune', 'image_prune', _image_prune, (), True),
+        'tree': ('rootless.cli.commands.image_tree', 'image_tree', _image_tree, (('image', 0),), True),
+        'mount': ('rootless.cli.commands.image_tree', 'image_mount', _image_mount, (('images', 3),), True),
+        'unmount': ('rootless.cli.commands.image_tree', 'image_unmount', _image_unmount, (('images', 3),), True),
+        'umount': ('rootless.cli.commands.image_tree', 'image_unmount', _image_unmount, (('images', 3),), True),
+        'trust': ('rootless.cli.commands.image_trust', 'image_trust', _image_trust, (('action', ('show', 'set')), ('registry', 1)), True),
     },
 }

@@ -113,4 +113,9 @@ COMMANDS: dict[str, Any] = {
     'image diff': ('Show which files the last layer of an image adds (A), changes (C) and deletes (D)', {'--format': 'json, as podman has it.'}, ('NAME [NAME]',)),
     'image exists': ('End with 0 if there is such an image, else with 1', {}, ('IMAGE',)),
     'image prune': ('Remove images without a name, that no container uses', {'--all': 'All that no container uses.', '-a': 'All that no container uses.', '--filter': 'Only what fits (see below).', '-f': 'Do not ask.', '--force': 'Do not ask.'}, ()),
+    'image tree': ('Show the layers of an image, or the images that are made upon it', {'--whatrequires': 'Show what is made upon it.'}, ('IMAGE',)),
+    'image mount': ('Mount images, read-only, and print where; without a name list what is mounted', {'--all': 'All images.', '-a': 'All images.', '--format': 'json.'}, ('[IMAGE]...',)),
+    'image unmount': ('Unmount images', {'--all': 'All that are mounted here.', '-a': 'All that are mounted here.', '--force': 'Also what is in use.', '-f': 'Also what is in use.'}, ('[IMAGE]...',)),
+    'image umount': ('Unmount images', {'--all': 'All that are mounted here.', '-a': 'All that are mounted here.', '--force': 'Also what is in use.', '-f': 'Also what is in use.'}, ('[IMAGE]...',)),
+    'image trust': ('Show or set which images may be pulled', {'--json': 'As JSON.', '-j': 'As JSON.', '--noheading': 'No line of headings.', '-n': 'No line of headings.', '--pubkeysfile': 'A key that has to have signed it.', '-f': 'A key that has to have signed it.', '--raw': 'The file as it is.', '--type': 'signedBy, sigstoreSigned, accept, reject.', '-t': 'signedBy, sigstoreSigned, accept, reject.'}, ('ACTION', '[REGISTRY]')),
 }

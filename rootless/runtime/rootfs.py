@@ -150,23 +150,28 @@ class OverlayRoot:
         # on. Its mark forbids a second mount; who mounts again has decided that the files count.
         extra = ",volatile" if self.volatile else ""
         _remove_volatile_mark(self.work)
-        data = f"upperdir={_escape(self.upper)},workdir={_escape(self.work)},userxattr{extra}"
-        lowers = ":".join(_escape(path) for path in self.lowers)
-        held: list[int] = []
-        if len(lowers) + len(data) > _MAX_DATA:
-            flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-            held = [os.open(path, flags) for path in self.lowers]
-            lowers = ":".join(f"/proc/self/fd/{fd}" for fd in held)
+        data = f"upperdir={_escape(self.upper)},workdir={_escape(self.work)},userxattr"
         try:
-            m.mount("overlay", target, "overlay", 0, f"lowerdir={lowers},{data}")
+            mount_overlay(self.lowers, target, data + extra)
         except OSError as error:
             if error.errno != errno.EINVAL or not self.volatile:
                 raise
-            data = data.removesuffix(extra)
-            m.mount("overlay", target, "overlay", 0, f"lowerdir={lowers},{data}")
+            mount_overlay(self.lowers, target, data)
+        tree.enter(target)
+
+
+def mount_overlay(lowers: list[str], target: str, data: str, flags: int = 0) -> None:
+    """Mount `lowers`, topmost first, merged, with the further options `data`. Raises OSError."""
+    below = ":".join(_escape(path) for path in lowers)
+    held: list[int] = []
+    if len(below) + len(data) > _MAX_DATA:
+        held = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in lowers]
+        below = ":".join(f"/proc/self/fd/{fd}" for fd in held)
+    try:
+        m.mount("overlay", target, "overlay", flags, f"lowerdir={below},{data}")
+    finally:
         for fd in held:
             os.close(fd)
-        tree.enter(target)
 
 
 def _mount_point(upper: str) -> str:
@@ -215,13 +220,15 @@ class FuseRoot:
 def mount_fuse(lowers: list[str], upper: str, work: str, target: str) -> None:
     """Mount by fuse-overlayfs, which stays behind as a child of our subreaper.
 
-    Raises OSError where it is not installed, HostError with its own words where it fails.
+    Without `upper` it is read-only. Raises OSError where the program is not installed, HostError
+    with its own words where it fails.
     """
     program = find_program("fuse-overlayfs")
     if not program:
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), "fuse-overlayfs")
     below = ":".join(_escape(path) for path in lowers)
-    data = f"lowerdir={below},upperdir={_escape(upper)},workdir={_escape(work)}"
+    data = f"lowerdir={below}"
+    data += f",upperdir={_escape(upper)},workdir={_escape(work)}" if upper else ",ro"
     words, theirs = os.pipe()
     # It goes to the background by itself, closing its standard error, when the mount is there.
     pid = os.posix_spawn(
