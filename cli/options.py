@@ -160,6 +160,9 @@ Human = Annotated[
 ]
 NoPrune = Annotated[bool, option("--no-prune", about="Keep the image when its last name goes.")]
 PruneAll = Annotated[bool, option("--all", "-a", about="All that no container uses.")]
+PruneVolumes = Annotated[
+    bool, option("--volumes", about="Also anonymous volumes that no container uses.")
+]
 NoQuestion = Annotated[bool, option("--force", "-f", about="Do not ask.")]
 OldNames = Annotated[list[str] | None, argument("[NAME]...", "Names to take; all by default.")]
 WhatRequires = Annotated[bool, option("--whatrequires", about="Show what is made upon it.")]

@@ -47,9 +47,11 @@ _doctor: dict[str, Any] = {'--json': ('json', 0)}
 _info: dict[str, Any] = {'--format': ('format', 1), '-f': ('format', 1)}
 _inspect_container: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0), '--size': ('size', 0), '-f': ('format', 1), '-l': ('latest', 0), '-s': ('size', 0)}
 _diff_container: dict[str, Any] = {'--format': ('format', ('', 'json'))}
+_container_prune: dict[str, Any] = {'--filter': ('filter', 2), '--force': ('force', 0), '-f': ('force', 0)}
 _serve: dict[str, Any] = {'--htpasswd': ('htpasswd', 1), '--listen': ('listen', 1), '--storage': ('storage', 1), '--tls-cert': ('tls_cert', 1), '--tls-key': ('tls_key', 1)}
 _check: dict[str, Any] = {'--force': ('force', 0), '--quick': ('quick', 0), '--repair': ('repair', 0), '-f': ('force', 0), '-q': ('quick', 0), '-r': ('repair', 0)}
 _df: dict[str, Any] = {'--format': ('format', 1), '--verbose': ('verbose', 0), '-v': ('verbose', 0)}
+_system_prune: dict[str, Any] = {'--all': ('all', 0), '--filter': ('filter', 2), '--force': ('force', 0), '--volumes': ('volumes', 0), '-a': ('all', 0), '-f': ('force', 0)}
 _reset: dict[str, Any] = {'--force': ('force', 0), '-f': ('force', 0)}
 _image_prune: dict[str, Any] = {'--all': ('all', 0), '--filter': ('filter', 2), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}
 _image_tree: dict[str, Any] = {'--whatrequires': ('whatrequires', 0)}
@@ -128,6 +130,7 @@ GROUPS: dict[str, Any] = {
         'commit': ('rootless.cli.commands.commit', 'commit', _commit, (('container', 0), ('image', 1)), True),
         'diff': ('rootless.cli.commands.commit', 'diff_container', _diff_container, (('names', 3),), True),
         'export': ('rootless.cli.commands.commit', 'export', _export, (('container', 0),), True),
+        'prune': ('rootless.cli.commands.prune', 'container_prune', _container_prune, (), True),
         'exists': ('rootless.cli.commands.inspect', 'container_exists', {}, (('container', 0),), True),
     },
     'healthcheck': {
@@ -144,6 +147,7 @@ GROUPS: dict[str, Any] = {
         'df': ('rootless.cli.commands.system', 'df', _df, (), True),
         'events': ('rootless.cli.commands.events', 'events', _events, (), True),
         'info': ('rootless.cli.commands.info', 'info', _info, (), True),
+        'prune': ('rootless.cli.commands.prune', 'system_prune', _system_prune, (), True),
         'reset': ('rootless.cli.commands.system', 'reset', _reset, (), True),
     },
     'image': {

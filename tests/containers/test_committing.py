@@ -29,7 +29,8 @@ rm /etc/group; rm -r /deep/old; mkdir /deep/old; echo new > /deep/old/new
 rm -r /deep/file; mkdir /deep/file; rm -r /deep/dir; echo was a directory > /deep/dir
 echo x > /root/x; ln /root/x /root/y; chmod 4711 /root/x; chmod 750 /deep/same
 truncate -s 200M /root/sparse; echo end >> /root/sparse; mkfifo /root/fifo; ln -s /a/b /root/link
-touch /tmp/gone; rm /tmp/gone; touch -d '2001-02-03' /tmp; mkdir -p /a/b; touch -d '2001-02-03' /a/b/old; chmod 1770 /
+touch /tmp/gone; rm /tmp/gone; touch -d '2001-02-03' /tmp; chmod 1770 /
+mkdir -p /a/b; touch -d '2001-02-03' /a/b/old
 """
 
 DIFFERENCES = """

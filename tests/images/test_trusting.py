@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.images.test_policy import gpg  # noqa: F401 - a fixture
+from tests.images import test_policy
 
 if TYPE_CHECKING:
     from conftest import Store
 
     from tests.images.test_policy import Gpg
+
+gpg = test_policy.gpg  # the fixture
 
 
 def policy(store: Store) -> Path:
