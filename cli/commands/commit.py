@@ -59,9 +59,9 @@ def diff(
     format: opt.DiffFormat = "",  # noqa: A002 - the option's name
     latest: opt.TheLatest = False,
 ) -> int:
-    """Show which files a container has added (A), changed (C) and deleted (D).
+    """Show which files a container has changed.
 
-    Of an image, what its last layer has.
+    A for what was added, C for changed, D for deleted; of an image, what its last layer has.
 
     Examples:
         rootless diff web
@@ -80,7 +80,7 @@ def diff_container(
     *,
     format: opt.DiffFormat = "",  # noqa: A002 - the option's name
 ) -> int:
-    """Show which files a container has added (A), changed (C) and deleted (D)."""
+    """Show which files a container has changed."""
     return _diff(engine, names, format, "container")
 
 
@@ -90,7 +90,7 @@ def diff_image(
     *,
     format: opt.DiffFormat = "",  # noqa: A002 - the option's name
 ) -> int:
-    """Show which files the last layer of an image adds (A), changes (C) and deletes (D)."""
+    """Show which files the last layer of an image changes."""
     return _diff(engine, names, format, "image")
 
 
