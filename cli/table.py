@@ -32,6 +32,8 @@ _inspect: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0)
 _commit: dict[str, Any] = {'--author': ('author', 1), '--change': ('change', 2), '--format': ('format', ('oci', 'docker')), '--message': ('message', 1), '--pause': ('pause', 0), '--quiet': ('quiet', 0), '--squash': ('squash', 0), '-a': ('author', 1), '-c': ('change', 2), '-f': ('format', ('oci', 'docker')), '-m': ('message', 1), '-p': ('pause', 0), '-q': ('quiet', 0), '-s': ('squash', 0)}
 _diff: dict[str, Any] = {'--format': ('format', ('', 'json')), '--latest': ('latest', 0), '-l': ('latest', 0)}
 _export: dict[str, Any] = {'--output': ('output', 1), '-o': ('output', 1)}
+_mount: dict[str, Any] = {'--all': ('all', 0), '--format': ('format', ('', 'json')), '-a': ('all', 0)}
+_unmount: dict[str, Any] = {'--all': ('all', 0), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}
 _images: dict[str, Any] = {'--all': ('all', 0), '--digests': ('digests', 0), '--filter': ('filter', 2), '--format': ('format', 1), '--no-trunc': ('no_trunc', 0), '--noheading': ('noheading', 0), '--quiet': ('quiet', 0), '--sort': ('sort', ('created', 'id', 'repository', 'size', 'tag')), '-a': ('all', 0), '-f': ('filter', 2), '-n': ('noheading', 0), '-q': ('quiet', 0)}
 _pull: dict[str, Any] = {'--all-tags': ('all_tags', 0), '--arch': ('arch', 1), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--decryption-key': ('decryption_key', 2), '--os': ('os', 1), '--platform': ('platform', 1), '--policy': ('policy', ('always', 'missing', 'never', 'newer')), '--quiet': ('quiet', 0), '--retry': ('retry', 3), '--retry-delay': ('retry_delay', 1), '--tls-verify': ('tls_verify', 0), '--variant': ('variant', 1), '-a': ('all_tags', 0), '-q': ('quiet', 0)}
 _push: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compression-format': ('compression_format', ('', 'gzip', 'zstd')), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--format': ('format', ('', 'oci', 'v2s2', 'docker')), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--tls-verify': ('tls_verify', 0), '-f': ('format', ('', 'oci', 'v2s2', 'docker')), '-q': ('quiet', 0)}
@@ -55,8 +57,6 @@ _system_prune: dict[str, Any] = {'--all': ('all', 0), '--filter': ('filter', 2),
 _reset: dict[str, Any] = {'--force': ('force', 0), '-f': ('force', 0)}
 _image_prune: dict[str, Any] = {'--all': ('all', 0), '--filter': ('filter', 2), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}
 _image_tree: dict[str, Any] = {'--whatrequires': ('whatrequires', 0)}
-_image_mount: dict[str, Any] = {'--all': ('all', 0), '--format': ('format', ('', 'json')), '-a': ('all', 0)}
-_image_unmount: dict[str, Any] = {'--all': ('all', 0), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}
 _image_trust: dict[str, Any] = {'--json': ('json', 0), '--noheading': ('noheading', 0), '--pubkeysfile': ('pubkeysfile', 2), '--raw': ('raw', 0), '--type': ('type', ('signedBy', 'sigstoreSigned', 'accept', 'reject')), '-f': ('pubkeysfile', 2), '-j': ('json', 0), '-n': ('noheading', 0), '-t': ('type', ('signedBy', 'sigstoreSigned', 'accept', 'reject'))}
 GLOBAL: dict[str, Any] = _global
 COMMANDS: dict[str, Any] = {
@@ -83,6 +83,8 @@ COMMANDS: dict[str, Any] = {
     'commit': ('rootless.cli.commands.commit', 'commit', _commit, (('container', 0), ('image', 1)), True),
     'diff': ('rootless.cli.commands.commit', 'diff', _diff, (('names', 3),), True),
     'export': ('rootless.cli.commands.commit', 'export', _export, (('container', 0),), True),
+    'mount': ('rootless.cli.commands.mount', 'mount', _mount, (('containers', 3),), True),
+    'unmount': ('rootless.cli.commands.mount', 'unmount', _unmount, (('containers', 3),), True),
     'images': ('rootless.cli.commands.images', 'images', _images, (('name', 1),), True),
     'pull': ('rootless.cli.commands.transfer', 'pull', _pull, (('images', 2),), True),
     'push': ('rootless.cli.commands.transfer', 'push', _push, (('image', 0), ('destination', 1)), True),
@@ -130,6 +132,9 @@ GROUPS: dict[str, Any] = {
         'commit': ('rootless.cli.commands.commit', 'commit', _commit, (('container', 0), ('image', 1)), True),
         'diff': ('rootless.cli.commands.commit', 'diff_container', _diff_container, (('names', 3),), True),
         'export': ('rootless.cli.commands.commit', 'export', _export, (('container', 0),), True),
+        'mount': ('rootless.cli.commands.mount', 'mount', _mount, (('containers', 3),), True),
+        'unmount': ('rootless.cli.commands.mount', 'unmount', _unmount, (('containers', 3),), True),
+        'umount': ('rootless.cli.commands.mount', 'unmount', _unmount, (('containers', 3),), True),
         'prune': ('rootless.cli.commands.prune', 'container_prune', _container_prune, (), True),
         'exists': ('rootless.cli.commands.inspect', 'container_exists', {}, (('container', 0),), True),
     },
@@ -169,9 +174,9 @@ GROUPS: dict[str, Any] = {
         'exists': ('rootless.cli.commands.inspect', 'image_exists', {}, (('image', 0),), True),
         'prune': ('rootless.cli.commands.prune', 'image_prune', _image_prune, (), True),
         'tree': ('rootless.cli.commands.image_tree', 'image_tree', _image_tree, (('image', 0),), True),
-        'mount': ('rootless.cli.commands.image_tree', 'image_mount', _image_mount, (('images', 3),), True),
-        'unmount': ('rootless.cli.commands.image_tree', 'image_unmount', _image_unmount, (('images', 3),), True),
-        'umount': ('rootless.cli.commands.image_tree', 'image_unmount', _image_unmount, (('images', 3),), True),
+        'mount': ('rootless.cli.commands.mount', 'image_mount', _mount, (('images', 3),), True),
+        'unmount': ('rootless.cli.commands.mount', 'image_unmount', _unmount, (('images', 3),), True),
+        'umount': ('rootless.cli.commands.mount', 'image_unmount', _unmount, (('images', 3),), True),
         'trust': ('rootless.cli.commands.image_trust', 'image_trust', _image_trust, (('action', ('show', 'set')), ('registry', 1)), True),
     },
 }

@@ -1,18 +1,16 @@
-"""image tree, mount and unmount: an image from inside."""
+"""image tree: the layers of an image, and what is upon them."""
 
 from __future__ import annotations
 
 import sys
 
 from rootless.cli import output
-from rootless.errors import UsageError
 from rootless.oci import reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli import options as opt
     from rootless.engine import Engine
-    from rootless.images.image import Image
     from rootless.images.tree import Node
 
 
@@ -57,68 +55,3 @@ def _branches(nodes: list[Node], before: str) -> list[str]:
 
 def _familiar(name: str) -> str:
     return reference.parse(name).familiar if reference.is_valid(name) else name
-
-
-def image_mount(
-    engine: Engine,
-    images: opt.SomeImages = None,
-    *,
-    all: opt.EveryImage = False,  # noqa: A002 - the option's name
-    format: opt.MountFormat = "",  # noqa: A002 - the option's name
-) -> int:
-    """Mount images, read-only, and print where; without a name list what is mounted.
-
-    Inside `rootless unshare`, whose end unmounts them.
-
-    Examples:
-        rootless unshare sh -c 'ls $(rootless image mount busybox)'
-    """
-    from rootless.images.mounting import mount, mounted
-
-    if all and images:
-        raise UsageError("--all and names contradict each other")
-    store = engine.images
-    if images or all:
-        wanted = [store.get(name) for name in images or []] if not all else store.list()
-        places = {image.id: (image, mount(engine.paths, image)) for image in wanted}
-    else:
-        there = mounted(engine.paths)
-        places = {one.id: (one, there[one.id]) for one in store.list() if one.id in there}
-    if format == "json":
-        print(output.pretty([_row(image, path) for image, path in places.values()]))
-    elif images and len(images) == 1:
-        print(places.popitem()[1][1])
-    else:
-        rows = [[(one.names or [one.id[:12]])[0], path] for one, path in places.values()]
-        sys.stdout.write(output.table(rows))
-    return 0
-
-
-def _row(image: Image, path: str) -> dict[str, object]:
-    """Return what podman says of a mounted image."""
-    return {"id": image.id, "Repositories": image.names, "mountpoint": path}
-
-
-def image_unmount(
-    engine: Engine,
-    images: opt.SomeImages = None,
-    *,
-    all: opt.UnmountAll = False,  # noqa: A002 - the option's name
-    force: opt.ForceUnmount = False,
-) -> int:
-    """Unmount images.
-
-    Examples:
-        rootless image unmount busybox
-    """
-    from rootless.images.mounting import mounted, unmount
-
-    if all == bool(images):
-        raise UsageError("which image?" if not all else "--all and names contradict each other")
-    names = list(mounted(engine.paths)) if all else images or []
-
-    def one(name: str) -> None:
-        image_id = name if all else engine.images.get(name).id
-        unmount(engine.paths, image_id, force=force)
-
-    return output.each(names, one)

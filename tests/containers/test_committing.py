@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.containers.test_restarts import until
-from tests.images.images_help import skopeo
+from tests.images.images_help import Podman, skopeo
 
 if TYPE_CHECKING:
     from conftest import Store
@@ -279,3 +279,42 @@ def test_an_image_that_is_gone_is_told(busybox: Store) -> None:
     assert done.returncode != 0
     assert "was removed" in done.stderr
     assert busybox.ok("diff", "one") == "A /file"
+
+
+@pytest.mark.needs("podman")
+@pytest.mark.modes("mapped")
+@pytest.mark.parametrize("changed", ["overlay"], indirect=True)
+def test_podman_sees_the_same_files(changed: Store) -> None:
+    podman = Podman(changed)
+    archive = f"{changed.directory}/new.tar"
+    changed.ok("commit", "one", "localhost/new")
+    changed.ok("save", "-o", archive, "localhost/new")
+    podman("load", "-q", "-i", archive)
+    theirs = podman("export", podman("create", "localhost/new").decode().strip())
+    ours = changed("export", "one", text=False).stdout
+    assert listing(ours) == listing(theirs)
+    differences = podman("image", "diff", "localhost/new").decode().splitlines()
+    # podman tells of directories only where they are others themselves.
+    assert set(differences) <= set(DIFFERENCES.strip().splitlines())
+
+
+def listing(archive: bytes) -> dict[str, tuple[object, ...]]:
+    """What is in an archive, but for mount points, which every engine makes for itself."""
+    made = ("proc", "sys", "dev", "run", "etc/hosts", "etc/hostname", "etc/resolv.conf", ".")
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for member in tar:
+            name = member.name.removeprefix("./")
+            if name not in made and not name.startswith("run/"):
+                # Which of two names comes first is each writer's own affair.
+                kind = b"0" if member.islnk() or member.issparse() else member.type
+                size = 0 if member.islnk() or name in ("root/x", "root/y") else member.size
+                found[name] = (
+                    kind,
+                    member.mode & 0o7777,
+                    member.uid,
+                    member.gid,
+                    size,
+                    member.mtime,
+                )
+    return found
