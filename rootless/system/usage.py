@@ -31,6 +31,11 @@ class Usage:
     def __init__(self, engine: Engine) -> None:
         self._paths = engine.paths
         self.images: list[Image] = [one for one in engine.images.list() if not one.readonly]
+        self._known = {one.stored_digest: _pieces(self._paths, one) for one in self.images}
+        self._owners: dict[str, int] = {}
+        """How many images have a layer or blob."""
+        for key in (key for pieces in self._known.values() for key in pieces):
+            self._owners[key] = self._owners.get(key, 0) + 1
         self.containers: list[Container] = engine.containers.list()
         self.running = {one.id for one in self.containers if _runs(one)}
         written = written_sizes(self._paths, self.containers)
@@ -80,13 +85,15 @@ class Usage:
         )
 
     def shared_size(self, image: Image) -> int:
-        """Return the bytes of layers that other images have, too."""
-        others = {chain for other in self.images if other is not image for chain in _chains(other)}
-        return sum(_layer(self._paths, chain) for chain in _chains(image) if chain in others)
+        """Return the bytes of layers and blobs that other images have, too."""
+        return sum(size for key, size in self._pieces(image).items() if self._owners[key] > 1)
 
     def image_size(self, image: Image) -> int:
         """Return the bytes of an image, unpacked and packed."""
-        return images_size(self._paths, [image])
+        return sum(self._pieces(image).values())
+
+    def _pieces(self, image: Image) -> dict[str, int]:
+        return self._known[image.stored_digest]
 
 
 def volume_names(paths: Paths) -> list[str]:
@@ -122,13 +129,16 @@ def _is_anonymous(name: str) -> bool:
 
 def images_size(paths: Paths, images: list[Image]) -> int:
     """Return the bytes of images together, unpacked and packed, each layer and blob once."""
-    chains = {chain for image in images for chain in _chains(image)}
-    blobs = {digest: size for image in images for digest, size in _blobs(image).items()}
-    return sum(_layer(paths, chain) for chain in chains) + sum(blobs.values())
+    known: dict[str, int] = {}
+    for image in images:
+        known.update(_pieces(paths, image))
+    return sum(known.values())
 
 
-def _layer(paths: Paths, chain: str) -> int:
-    return layer_size(f"{paths.layers}/{chain}/fs")
+def _pieces(paths: Paths, image: Image) -> dict[str, int]:
+    """Return the bytes of an image's unpacked layers, by chain id, and of its blobs, by digest."""
+    layers = {chain: layer_size(f"{paths.layers}/{chain}/fs") for chain in _chains(image)}
+    return {**layers, **_blobs(image)}
 
 
 def _runs(container: Container) -> bool:
