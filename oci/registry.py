@@ -315,8 +315,8 @@ class Repository:
         return RegistryError(f"{shown(response.url)}: status {status}{said}", hint)
 
 
-def _next_page(link: str, path: str) -> str:
-    """Return what a Link header (RFC 8288) says of the next page of `path`, "" for none.
+def _next_page(link: str) -> str:
+    """Return what a Link header (RFC 8288) says of the next page, "" for none.
 
     Only its query: pages come from where the first came from.
     """

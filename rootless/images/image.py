@@ -147,6 +147,13 @@ class Image:
         raise ImageError(f"blob {self.manifest_digest} is missing", "pull it again")
 
     @property
+    def descriptor(self) -> Document:
+        """What points at the manifest here: its media type, digest and size."""
+        _ = self.manifest  # an index is followed first
+        known = ("mediaType", "digest", "size")
+        return {key: self._descriptor[key] for key in known if key in self._descriptor}
+
+    @property
     def created(self) -> float:
         """When the image was made, in seconds since the epoch; 0 where it does not say."""
         return timestamp(self.config.get("created"))
@@ -200,6 +207,11 @@ class Image:
             unpack(self._paths, self)
             directories = [f"{self._paths.layers}/{chain}" for chain in self.chains]
         return [f"{directory}/fs" for directory in directories]
+
+    @property
+    def directories(self) -> list[str]:
+        """The directories of the unpacked layers, lowest first, whether they are there or not."""
+        return [f"{self._unpacked(chain)}/fs" for chain in self.chains]
 
     def _unpacked(self, chain: str) -> str:
         """Return the directory of a layer: in the user's store, or where it may be used shared."""

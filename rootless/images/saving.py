@@ -62,7 +62,7 @@ def save(
     if format_ == "oci-dir":
         _save_directory(chosen, output, teller)
         return
-    with _opened(output) as fd:
+    with opened(output) as fd:
         bundle = Bundle(fd)
         if format_ == "oci-archive":
             _oci(bundle, chosen, teller)
@@ -88,11 +88,11 @@ def _choose(images: Images, refs: list[str]) -> list[Chosen]:
 
 
 @contextlib.contextmanager
-def _opened(output: str) -> Iterator[int]:
-    """A descriptor to write the archive to: under a temporary name where it is a regular file."""
+def opened(output: str) -> Iterator[int]:
+    """A descriptor to write an archive to: under a temporary name where it is a regular file."""
     if output == "-":
         if os.isatty(1):
-            raise UsageError("cannot save to a terminal", "name a file with -o, or redirect")
+            raise UsageError("cannot write an archive to a terminal", "use -o FILE, or redirect")
         sys.stdout.flush()
         yield 1
         return
