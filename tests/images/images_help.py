@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,10 +42,13 @@ def docker_registry(settings: Path) -> Iterator[int]:
     server = subprocess.Popen(
         ["docker-registry", "serve", str(settings)], stderr=subprocess.PIPE, text=True
     )
+    assert server.stderr is not None
+    # It tells each request: a pipe that nobody reads would be full after a hundred, and it wait.
+    reader = threading.Thread(target=server.stderr.read)
     try:
-        assert server.stderr is not None
         for line in server.stderr:
             if "listening on 127.0.0.1:" in line:
+                reader.start()
                 port = line.partition("listening on 127.0.0.1:")[2]
                 yield int(port.partition(chr(34))[0].split(",")[0])
                 break
@@ -52,7 +56,10 @@ def docker_registry(settings: Path) -> Iterator[int]:
             pytest.fail("docker-registry did not start")
     finally:
         server.kill()
-        server.communicate()
+        server.wait()
+        if reader.ident is not None:
+            reader.join()
+        server.stderr.close()
 
 
 def skopeo(*arguments: str) -> str:
