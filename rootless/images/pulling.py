@@ -13,7 +13,7 @@ from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.images.parallel import in_parallel
 from rootless.images.partial import PartialBlob, sweep
-from rootless.images.places import image_manifest, open_source
+from rootless.images.places import check_platform, image_manifest, open_source
 from rootless.images.progress import Silent
 from rootless.images.sources import Sources
 from rootless.oci import models, platform, reference, transports
