@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootless.images.copying import read_document
-from rootless.images.places import image_manifest, open_source
+from rootless.images.places import check_platform, image_manifest, open_source
 from rootless.oci import jsonio, models, platform, transports
 from rootless.oci.remote import RegistrySource
 
@@ -62,6 +62,7 @@ class Remote:
         """Return skopeo's description; the tags of a registry are listed unless not wanted."""
         source = self._source
         manifest, config = self._manifest(), self.config()
+        check_platform(source, platform.of(config), self._asked)
         inner = config.get("config")
         inner = inner if isinstance(inner, dict) else {}
         found: Document = {}
