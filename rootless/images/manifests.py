@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 
-from rootless.errors import Conflict, NotFound, UsageError
+from rootless.errors import Ambiguous, Conflict, NotFound, UsageError
 from rootless.images import members as sources
 from rootless.images.access import Access
 from rootless.images.copying import Wish
@@ -79,16 +79,17 @@ class Manifests:
         full = _full(name)
         if not amend or not self.exists(name):
             self._check_free(name)
-        found = self._find(members, Changes(), access, everything=everything)
-        if amend and self.exists(name):
-            return self._add(name, found)
-        made = os.urandom(32).hex()
-        entry = {"annotations": {LIST: f"{made} {int(time.time())}"}}
-        with self._changing() as (work, index):
-            self._check_free(name)
-            entry = self._written(work, entry, _document(OCI_INDEX, []), found)
-            index["manifests"] = named(index["manifests"], [full], entry)
-        return made
+        with self._workspace() as work:
+            found = self._find(members, Changes(), access, work, everything=everything)
+            if amend and self.exists(name):
+                return self._edit(name, work, found=found)
+            made = os.urandom(32).hex()
+            entry = {"annotations": {LIST: f"{made} {int(time.time())}"}}
+            with self._changing() as index:
+                self._check_free(name)
+                entry = self._written(work, entry, _document(OCI_INDEX, []), found)
+                index["manifests"] = named(index["manifests"], [full], entry)
+            return made
 
     def _check_free(self, name: str) -> None:
         """See that a name is nobody's, or it would not be the list that it means later."""
@@ -114,7 +115,9 @@ class Manifests:
         if everything and changes.platform:
             raise UsageError("--all and a platform contradict each other")
         self.get(ref)
-        return self._add(ref, self._find(members, changes, access, everything=everything))
+        with self._workspace() as work:
+            found = self._find(members, changes, access, work, everything=everything)
+            return self._edit(ref, work, found=found)
 
     def annotate(self, ref: str, member: str, changes: Changes) -> str:
         """Change what a list says of a member, by digest or name; return the list's id."""
@@ -122,19 +125,23 @@ class Manifests:
         def edit(image: ListImage, entries: list[Document], _: dict[str, str]) -> None:
             changes.apply(self._member(image, entries, member))
 
-        return self._edit(ref, edit)
+        self.get(ref)
+        with self._workspace() as work:
+            return self._edit(ref, work, edit)
 
     def remove(self, ref: str, member: str) -> tuple[str, str]:
         """Take a member out of a list; return the list's id and the member's digest."""
         gone = []
 
         def edit(image: ListImage, entries: list[Document], origins: dict[str, str]) -> None:
-            found = self._member(image, entries, member)
-            entries.remove(found)
-            origins.pop(str(found["digest"]), None)
-            gone.append(str(found["digest"]))
+            found = str(self._member(image, entries, member)["digest"])
+            entries[:] = [one for one in entries if one["digest"] != found]
+            origins.pop(found, None)
+            gone.append(found)
 
-        return self._edit(ref, edit), gone[0]
+        self.get(ref)
+        with self._workspace() as work:
+            return self._edit(ref, work, edit), gone[0]
 
     def inspect(self, ref: str, *, access: Access) -> Document:
         """Return a list of the store, else the manifest or index that a registry has."""
@@ -193,48 +200,66 @@ class Manifests:
 
     # -- changing ------------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def _workspace(self) -> Iterator[Workspace]:
+        """A place for blobs on their way into the store."""
+        path = self._paths.images
+        self._paths.prepare()
+        with store_errors(self._paths):
+            initialise(path)
+            with Workspace(path, path) as work:
+                yield work
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[Document]:
+        """Hold the layout's lock, yield the index, and write it at the end."""
+        path = self._paths.images
+        with locked(path):
+            index = self._layout.index()
+            yield index
+            write_index(path, index)
+
     def _find(
-        self, names: Iterable[str], changes: Changes, access: Access, *, everything: bool
+        self,
+        names: Iterable[str],
+        changes: Changes,
+        access: Access,
+        work: Workspace,
+        *,
+        everything: bool,
     ) -> list[Member]:
         found = []
         for name in names:
-            for one in sources.find(self._images, name, changes, access, everything=everything):
-                changes.apply(one.descriptor)
-                found.append(one)
+            found += sources.find(self._images, name, changes, access, work, everything=everything)
+        for one in found:
+            changes.apply(one.descriptor)
         return found
 
-    def _add(self, ref: str, found: list[Member]) -> str:
-        return self._edit(ref, lambda *_: None, found)
-
-    def _edit(self, ref: str, edit: Edit, found: list[Member] | None = None) -> str:
+    def _edit(
+        self,
+        ref: str,
+        work: Workspace,
+        edit: Edit | None = None,
+        *,
+        found: Iterable[Member] = (),
+    ) -> str:
         """Change a list, add members to it, and write it; return its id."""
-        with self._changing() as (work, index):
+        with self._changing() as index:
             image = self.get(ref)
             if image.readonly:
                 raise Conflict(f"manifest list {ref} is in a shared store")
             entries = [dict(one) for one in image.members]
             origins = image.origins
-            edit(image, entries, origins)
+            if edit is not None:
+                edit(image, entries, origins)
             same = [one for one in index["manifests"] if list_of(one) == image.id]
             document = {**image.manifest, "manifests": entries}
-            entry = self._written(work, _with_origins(same[0], origins), document, found or [])
+            entry = self._written(work, _with_origins(same[0], origins), document, [*found])
             index["manifests"] = [
                 renamed(entry, name_of(one)) if one in same else one for one in index["manifests"]
             ]
         self._forget(image.stored_digest)
         return image.id
-
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[tuple[Workspace, Document]]:
-        """Hold the layout's lock, yield a workspace and the index, and write that at the end."""
-        path = self._paths.images
-        self._paths.prepare()
-        with store_errors(self._paths):
-            initialise(path)
-            with Workspace(path, path) as work, locked(path):
-                index = self._layout.index()
-                yield work, index
-                write_index(path, index)
 
     def _member(self, image: ListImage, entries: list[Document], wanted: str) -> Document:
         """Find a member by its digest or name. Raises NotFound."""
@@ -242,6 +267,8 @@ class Manifests:
         if not reference.is_digest(next(iter(digests))):
             names = _names(wanted)
             digests = {key for key, name in image.origins.items() if name in names}
+            if len(digests) > 1:
+                raise Ambiguous(f"{wanted} fits {len(digests)} images of the list", "by its digest")
             if not digests and self._images.exists(wanted):
                 local = self._images.get(wanted)
                 digests = {local.manifest_digest, *local.digests}
@@ -260,20 +287,14 @@ class Manifests:
 
         A manifest that was here when it was looked for may be gone, so all are written again.
         """
-        entries: list[Document] = list(document["manifests"])
-        origins = origins_of(entry)
+        again = {one.descriptor["digest"] for one in found}
+        entries = [one for one in document["manifests"] if one["digest"] not in again]
+        entries += [one.descriptor for one in found]
+        origins = {key: name for key, name in origins_of(entry).items() if key not in again}
         for one in found:
-            digest = one.descriptor["digest"]
-            known = [at for at, other in enumerate(entries) if other["digest"] == digest]
-            if known:
-                entries[known[0]] = one.descriptor
-            else:
-                entries.append(one.descriptor)
+            self._keep(work, one)
             if one.origin:
-                origins[digest] = one.origin
-            else:
-                origins.pop(digest, None)
-            self._publish(work, one.data)
+                origins[one.descriptor["digest"]] = one.origin
         data = models.encode({**document, "manifests": entries})
         if len(data) > MAX_JSON:
             raise ImageError("the manifest list would be larger than 4 MiB")
@@ -282,6 +303,17 @@ class Manifests:
         kind = str(document.get("mediaType") or OCI_INDEX)
         entry = _with_origins(entry, origins)
         return {**entry, "mediaType": kind, "digest": digest, "size": len(data)}
+
+    def _keep(self, work: Workspace, member: Member) -> None:
+        """Give a member's manifest and blobs their names. Raises ImageError where some are gone."""
+        for blob in member.blobs:
+            if not self._layout.has(blob.digest):
+                blob.publish(self._layout)
+        digest = self._publish(work, member.data)
+        _, manifest = self._layout.manifest({"digest": digest})
+        parts = [manifest["config"], *manifest["layers"]]
+        if not member.origin and not all(self._layout.has(str(one["digest"])) for one in parts):
+            raise ImageError(f"the image {digest} was removed meanwhile", "try again")
 
     def _publish(self, work: Workspace, data: bytes) -> str:
         blob = Blob(work.new())

@@ -1,30 +1,37 @@
-"""What is added to a manifest list: an image of the store, or one that a registry has.
+"""What is added to a manifest list: an image of the store, of a registry, or of an archive.
 
-Of the latter only the manifest is fetched, and its configuration read, which says the platform.
+Of one in a registry only the manifest is fetched, and its configuration read, which says the
+platform. One in an archive or a directory comes into the store as a whole: those do not stay.
 """
 
 from __future__ import annotations
 
+import contextlib
+
 from rootless.errors import Conflict, NotFound, UsageError
 from rootless.images.copying import read_document
 from rootless.images.lists import ListImage
-from rootless.images.places import registry_source
+from rootless.images.places import open_source
 from rootless.oci import jsonio, models, platform, transports
-from rootless.oci.digest import Digest
+from rootless.oci.blobs import Blob
+from rootless.oci.digest import CHUNK, Digest
 from rootless.oci.errors import ImageError
+from rootless.oci.layout import Layout
 from rootless.oci.reading import document, open_file
+from rootless.oci.remote import RegistrySource
 from rootless.oci.transports import Location, media_type_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from rootless.images.access import Access
     from rootless.images.collection import Images
     from rootless.images.image import Image
+    from rootless.oci.blobs import Workspace
     from rootless.oci.platform import Platform
-    from rootless.oci.remote import RegistrySource
-    from rootless.oci.transports import Fetched
+    from rootless.oci.transports import Fetched, Source
 
     Document = dict[str, Any]
 
@@ -34,11 +41,15 @@ _PLATFORM = ("os", "architecture", "variant", "os.version", "os.features")
 class Member:
     """One that is to be added: its descriptor, its manifest, and who has the rest of it."""
 
-    def __init__(self, descriptor: Document, data: bytes, origin: str = "") -> None:
+    def __init__(
+        self, descriptor: Document, data: bytes, origin: str = "", blobs: Iterable[Blob] = ()
+    ) -> None:
         self.descriptor = descriptor
         self.data = data
         self.origin = origin
         """The name by which a registry has it; empty where the store has all of it."""
+        self.blobs = list(blobs)
+        """What the store gets with it."""
 
 
 def annotations_of(texts: list[str]) -> dict[str, str]:
@@ -94,20 +105,27 @@ class Changes:
 
 
 def find(
-    images: Images, name: str, changes: Changes, access: Access, *, everything: bool
+    images: Images,
+    name: str,
+    changes: Changes,
+    access: Access,
+    work: Workspace,
+    *,
+    everything: bool,
 ) -> list[Member]:
     """Return what `name` means: an image of the store if there is one, else of a registry.
 
     Of an index that for the platform of `changes`, or all of it. Raises NotFound, RegistryError,
-    ImageError, SignatureError.
+    ImageError, SignatureError, DigestError for damaged blobs of an archive.
     """
     place = transports.parse(name)
-    if place.transport not in ("docker", "containers-storage"):
-        raise UsageError(f"{name} is no image of the store or a registry", f"rootless pull {name}")
-    explicit = transports.has_transport(name)
-    if place.transport == "docker" or not (explicit or images.exists(place.path)):
-        source = registry_source(Location("docker", place.path), access)
-        return Remote(source, changes).members(everything=everything)
+    stored = place.transport == "containers-storage"
+    if stored and not (transports.has_transport(name) or images.exists(place.path)):
+        place, stored = Location("docker", place.path), False
+    if not stored:
+        with contextlib.closing(open_source(images, place, access)) as source:
+            taking = None if isinstance(source, RegistrySource) else Taking(images, work)
+            return Elsewhere(source, changes, taking).members(everything=everything)
     image = images.look(place.path)
     if image.host:
         raise UsageError("the image host is this machine and can be in no list")
@@ -146,15 +164,43 @@ def _platform(config: Document) -> Document:
     return {"platform": known} if known else {}
 
 
-class Remote:
-    """Members in one repository of a registry."""
+class Taking:
+    """The blobs of a member on their way into the store, where it has them not."""
 
-    def __init__(self, source: RegistrySource, changes: Changes) -> None:
+    def __init__(self, images: Images, work: Workspace) -> None:
+        self._layout = Layout(images.paths.images)
+        self._work = work
+
+    def blobs(self, source: Source, manifest: models.Manifest) -> Iterator[Blob]:
+        """Bring all that a manifest needs into the workspace. Raises DigestError, ImageError."""
+        manifest.check_copyable()
+        parts = {part.digest: part for part in (manifest.config, *manifest.layers)}
+        for part in parts.values():
+            if not self._layout.has(part.digest):
+                yield self._blob(source, part)
+
+    def _blob(self, source: Source, part: models.Descriptor) -> Blob:
+        blob = Blob(self._work.new(), expected=part.digest, size=part.size)
+        try:
+            with contextlib.closing(source.blob(part.digest, part.size)) as stream:
+                while data := stream.read(CHUNK):
+                    blob.write(data)
+            return blob.finish()
+        except BaseException:
+            blob.abandon()
+            raise
+
+
+class Elsewhere:
+    """Members that are not in the store: where their blobs stay, or `taking` them."""
+
+    def __init__(self, source: Source, changes: Changes, taking: Taking | None) -> None:
         self._source = source
         self._changes = changes
+        self._taking = taking
 
     def members(self, *, everything: bool) -> list[Member]:
-        """Return the image that the repository's name means, or all of an index."""
+        """Return the image that the source's name means, or all of an index."""
         top = self._source.manifest()
         if self._kind(top, top.media_type) == "manifest":
             return [self._member({}, top)]
@@ -184,10 +230,17 @@ class Remote:
             **said,
             "size": len(fetched.data),
         }
+        manifest = models.decode(fetched.data, models.Manifest, subject)
         if not descriptor.get("platform"):
-            manifest = models.decode(fetched.data, models.Manifest, subject)
             manifest.config.check()
             data = read_document(self._source, manifest.config)
             subject = f"image configuration {manifest.config.digest}"
             descriptor.update(_platform(models.decode(data, dict[str, object], subject)))
-        return Member(descriptor, fetched.data, str(self._source.repository.name))
+        if self._taking:
+            blobs = self._taking.blobs(self._source, manifest)
+            return Member(descriptor, fetched.data, blobs=blobs)
+        return Member(descriptor, fetched.data, self._origin())
+
+    def _origin(self) -> str:
+        """The name by which a registry has the members."""
+        return str(self._source.repository.name) if isinstance(self._source, RegistrySource) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +153,34 @@ def test_all_of_an_index(cli: Store, filled: str) -> None:
     assert "contradict" in cli(*line[:2], "--all", *line[2:]).stderr
     shown = cli.ok("manifest", "inspect", f"docker://{filled}/x/app:all")
     assert json.loads(shown) == json.loads(raw(f"{filled}/x/app:all"))
+
+
+def test_members_of_files(
+    busybox: Store, registry: str, busybox_image: str, tmp_path: Path
+) -> None:
+    """They come into the store as a whole, for a file does not stay."""
+    busybox.ok("save", "-o", str(tmp_path / "bb.tar"), "busybox")
+    busybox.ok("rmi", "busybox")
+    assert blobs(busybox) == set()
+    busybox.ok("manifest", "create", "multi", f"oci:{busybox_image}:busybox:latest")
+    busybox.ok("manifest", "add", "--arch", "arm64", "multi", f"docker-archive:{tmp_path}/bb.tar")
+    os.unlink(tmp_path / "bb.tar")
+    assert busybox.ok("system", "check") == ""
+    assert busybox.ok(*RUN, "multi", "echo", "works") == "works"
+    busybox.ok("manifest", "push", "-q", "multi", f"{registry}/multi:1")
+    assert list(members(raw(f"{registry}/multi:1"))) == ["amd64", "arm64"]
+    busybox.ok("manifest", "create", "--all", "again", f"{registry}/multi:1")
+    fits_two = busybox("manifest", "remove", "again", f"{registry}/multi:1")
+    assert "fits 2 images of the list" in fits_two.stderr
+    busybox.ok("manifest", "rm", "multi", "again")
+    assert blobs(busybox) == set()
+    damaged = tmp_path / "damaged"
+    shutil.copytree(busybox_image, damaged)
+    largest = max((damaged / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[::-1])
+    done = busybox("manifest", "create", "multi", f"oci:{damaged}:busybox:latest")
+    assert "has the digest" in done.stderr
+    assert (blobs(busybox), leavings(busybox.root)) == (set(), [])
 
 
 def test_annotate_and_remove(busybox: Store, filled: str) -> None:
