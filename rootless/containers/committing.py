@@ -11,7 +11,7 @@ import os
 
 from rootless.containers import happening
 from rootless.containers.environment import PATH, PROXIES
-from rootless.containers.trees import trees_of
+from rootless.containers.trees import ids_of, trees_of
 from rootless.containers.values import signal_name
 from rootless.errors import Conflict, NotFound, UsageError
 from rootless.images import changes as dockerfile
@@ -173,7 +173,8 @@ class _Making:
         widen(writing)
         with open(reading, "rb", buffering=0) as stream:
             # Before the layer is begun: that starts a thread, and nobody forks after it.
-            worker = spawn(intake.paths, pack, writing, trees, squash, keep_fds=(writing,))
+            ids = ids_of(self._container)
+            worker = spawn(intake.paths, pack, writing, trees, squash, ids, keep_fds=(writing,))
             os.close(writing)
             blob = intake.blob()
             layer = intake.unpack(blob)

@@ -6,6 +6,8 @@ import os
 
 from rootless.errors import NotFound, UsageError
 from rootless.images.comparing import Trees, listed
+from rootless.images.ids import Ids
+from rootless.runtime import identity, notify
 from rootless.runtime.rootfs import holds_files
 from rootless.runtime.worker import call, spawn
 
@@ -33,7 +35,15 @@ def trees_of(container: Container) -> Trees:
         new = [merged]
     elif os.path.isdir(upper):
         new = [upper, *lowers]
-    return Trees(new, lowers, [mount["destination"] for mount in record["spec"]["mounts"]])
+    mounted = [mount["destination"] for mount in record["spec"]["mounts"]]
+    return Trees(new, lowers, [*mounted, notify.PLACE])
+
+
+def ids_of(container: Container) -> Ids:
+    """Return how the container shows the ids of its files."""
+    spec = container.record["spec"]
+    user = spec["process"]["user"].get("username", "")
+    return Ids(identity.detect(), spec["rootless"]["userns"], user)
 
 
 def changes(engine: Engine, name: str, other: str = "", kind: str = "all") -> list[list[str]]:
@@ -77,4 +87,5 @@ def export(container: Container, output: str) -> None:
     trees = trees_of(container)
     trees.mount_points = []
     with opened(output) as fd:
-        spawn(container.paths, pack, fd, trees, True, keep_fds=(fd,)).result()
+        ids = ids_of(container)
+        spawn(container.paths, pack, fd, trees, True, ids, keep_fds=(fd,)).result()

@@ -22,6 +22,7 @@ from rootless.runtime.copying import extents
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.images.comparing import Change, Trees
+    from rootless.images.ids import Ids
     from rootless.images.views import Found, View
     from rootless.oci.owners import Truth
 
@@ -38,14 +39,15 @@ _KINDS = {
 _OPENED = (tar.FILE, tar.DIRECTORY)
 
 
-def pack(output: int, trees: Trees, everything: bool) -> int:
+def pack(output: int, trees: Trees, everything: bool, ids: Ids) -> int:
     """In the user namespace: write the changes, or the whole new tree; return how many entries.
 
     Raises StoreError.
     """
     try:
         with Comparison(trees, everything=everything) as comparison:
-            return Packer(output, comparison).run(whole=everything)
+            ids.look(comparison.new)
+            return Packer(output, comparison, ids).run(whole=everything)
     except BrokenPipeError:
         raise Error("cannot write the archive: nobody reads it any more") from None
     except OSError as error:
@@ -56,9 +58,10 @@ def pack(output: int, trees: Trees, everything: bool) -> int:
 class Packer:
     """Writes what a comparison tells."""
 
-    def __init__(self, output: int, comparison: Comparison) -> None:
+    def __init__(self, output: int, comparison: Comparison, ids: Ids) -> None:
         self._writer = Writer(output)
         self._comparison = comparison
+        self._ids = ids
         self._links: dict[tuple[str, int], bytes] = {}
         """Layer and inode of each file with several names -> the name it was written under."""
 
@@ -108,14 +111,14 @@ class Packer:
             if first != path:
                 entry = _entry(path, tar.LINK, here.status)
                 entry.link = first
-                _tell_truth(entry, here, before)
+                self._tell_truth(entry, here, before)
                 self._writer.add(entry)
                 return
         if kind not in _OPENED:
             entry = _entry(path, kind, here.status)
             if kind == tar.SYMLINK:
                 entry.link = os.fsencode(here.link())
-            _tell_truth(entry, here, before)
+            self._tell_truth(entry, here, before)
             self._writer.add(entry)
             return
         fd = here.open(os.O_RDONLY | os.O_NONBLOCK)
@@ -128,10 +131,32 @@ class Packer:
             if kind == tar.FILE:
                 entry.size = status.st_size
                 entry.sparse = _holes(fd, status)
-            _tell_truth(entry, here, before)
+            self._tell_truth(entry, here, before)
             self._writer.add(entry, fd)
         finally:
             os.close(fd)
+
+    def _tell_truth(self, entry: Entry, here: Found, before: Found | None) -> None:
+        """Give an entry what the disk could not be given, and the owner that the container saw."""
+        path = os.fsdecode(entry.name)
+        if here.layer.unpacked:
+            _correct(entry, here.layer.truths.get(path))
+            return
+        now, then = here.status, before.status if before else None
+        if then is None or stat.S_IFMT(now.st_mode) != stat.S_IFMT(then.st_mode):
+            entry.uid, entry.gid = self._ids.shown(entry.uid, entry.gid)
+            return
+        kept = (now.st_uid, now.st_gid) == (then.st_uid, then.st_gid)
+        if not kept:
+            entry.uid, entry.gid = self._ids.shown(entry.uid, entry.gid)
+        same_content = (now.st_size, now.st_mtime_ns) == (then.st_size, then.st_mtime_ns)
+        _correct(
+            entry,
+            before.layer.truths.get(path) if before else None,
+            owner=kept,
+            mode=now.st_mode == then.st_mode,
+            content=same_content or not stat.S_ISREG(now.st_mode),
+        )
 
 
 def _entry(path: bytes, kind: bytes, status: os.stat_result) -> Entry:
@@ -147,28 +172,6 @@ def _holes(fd: int, status: os.stat_result) -> list[tuple[int, int]] | None:
     if status.st_size - status.st_blocks * 512 < HOLES:
         return None
     return [(start, end - start) for start, end in extents(fd, status.st_size)]
-
-
-def _tell_truth(entry: Entry, here: Found, before: Found | None) -> None:
-    """Give an entry what the disk could not be given."""
-    path = os.fsdecode(entry.name)
-    if here.layer.unpacked:
-        _correct(entry, here.layer.truths.get(path))
-        return
-    truth = before.layer.truths.get(path) if before else None
-    if truth is None or before is None:
-        return
-    now, then = here.status, before.status
-    if stat.S_IFMT(now.st_mode) != stat.S_IFMT(then.st_mode):
-        return
-    same_content = (now.st_size, now.st_mtime_ns) == (then.st_size, then.st_mtime_ns)
-    _correct(
-        entry,
-        truth,
-        owner=(now.st_uid, now.st_gid) == (then.st_uid, then.st_gid),
-        mode=now.st_mode == then.st_mode,
-        content=same_content or not stat.S_ISREG(now.st_mode),
-    )
 
 
 def _correct(

@@ -239,6 +239,34 @@ def test_owners_that_the_disk_does_not_have_are_kept(busybox: Store) -> None:
         assert (tar.getmember("kept").mode, tar.getmember("kept").gid) == (0o640, 42)
 
 
+@pytest.mark.parametrize(
+    ("options", "owner"),
+    [
+        ("-u user", (1000, 1000)),
+        ("-u 7:9", (7, 9)),
+        pytest.param(
+            "--userns keep-id:uid=5,gid=6", (5, 6), marks=pytest.mark.modes("mapped", "root")
+        ),
+    ],
+)
+def test_owners_are_those_that_the_container_saw(
+    busybox: Store, in_user_mode: str, options: str, owner: tuple[int, int]
+) -> None:
+    busybox.ok("run", "--name", "first", "busybox", "mkdir", "-m", "1777", "/open")
+    busybox.ok("commit", "first", "base")
+    script = "touch /open/x; mkdir /open/d; stat -c %u:%g /open/x"
+    shown = busybox.ok("run", "--name", "one", *options.split(), "base", "sh", "-c", script)
+    assert shown == "{}:{}".format(*owner)
+    with tarfile.open(fileobj=io.BytesIO(busybox("export", "one", text=False).stdout)) as tar:
+        found = {member.name: (member.uid, member.gid) for member in tar}
+    assert found["open/x"] == found["open/d"] == owner
+    assert found["open"] == found["bin/busybox"] == (0, 0)
+    busybox.ok("commit", "one", "new")
+    if in_user_mode != "single":
+        shown = busybox.ok("run", "--rm", "new", "stat", "-c", "%u:%g", "/open/x")
+        assert shown == "{}:{}".format(*owner)
+
+
 def test_diff_as_json_and_with_odd_names(busybox: Store) -> None:
     script = "rm /etc/group; mkdir /d; touch $(printf '/d/\\377'); touch /d-e"
     busybox.ok("run", "--name", "one", "busybox", "sh", "-c", script)
