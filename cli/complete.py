@@ -39,16 +39,17 @@ VALUES = {
 }
 """Values of options that are words of ours."""
 
-CONTAINERS = ("CONTAINER", "CONTAINER...", "[CONTAINER]...", "[CONTAINER]", "[NAME]...")
+EITHER = ("[NAME]...", "NAME [NAME]")
+CONTAINERS = ("CONTAINER", "CONTAINER...", "[CONTAINER]...", "[CONTAINER]", *EITHER)
 IMAGES = (
     "IMAGE",
-    "LIST",
-    "LIST...",
     "IMAGE...",
     "[IMAGE]...",
+    "LIST",
+    "LIST...",
     "[REPOSITORY[:TAG]]",
-    "[NAME]...",
     "TARGET...",
+    *EITHER,
 )
 PATHS = ("volume", "env_file", "label_file", "cidfile", "input", "output", "root", "workdir")
 

@@ -9,7 +9,7 @@ Those of `run` and `create`, of which there are as many again, are in `run_optio
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import typer
 
@@ -160,11 +160,36 @@ Human = Annotated[
 ]
 NoPrune = Annotated[bool, option("--no-prune", about="Keep the image when its last name goes.")]
 PruneAll = Annotated[bool, option("--all", "-a", about="All that no container uses.")]
+PruneVolumes = Annotated[
+    bool, option("--volumes", about="Also anonymous volumes that no container uses.")
+]
 NoQuestion = Annotated[bool, option("--force", "-f", about="Do not ask.")]
 OldNames = Annotated[list[str] | None, argument("[NAME]...", "Names to take; all by default.")]
+WhatRequires = Annotated[bool, option("--whatrequires", about="Show what is made upon it.")]
+MountFormat = Annotated[Literal["", "json"], option("--format", metavar="FORMAT", about="json.")]
+UnmountAll = Annotated[bool, option("--all", "-a", about="All that are mounted here.")]
+ForceUnmount = Annotated[bool, option("--force", "-f", about="Also what is in use.")]
+TrustAction = Annotated[Literal["show", "set"], argument("ACTION", "show or set.")]
+TrustScope = Annotated[
+    str, argument("[REGISTRY]", "A registry, or registry and repository; `default` for all others.")
+]
+TrustType = Annotated[
+    Literal["signedBy", "sigstoreSigned", "accept", "reject"],
+    option("--type", "-t", metavar="TYPE", about="signedBy, sigstoreSigned, accept, reject."),
+]
+PubKeysFile = Annotated[
+    list[str] | None,
+    option("--pubkeysfile", "-f", metavar="FILE", about="A key that has to have signed it."),
+]
+Raw = Annotated[bool, option("--raw", about="The file as it is.")]
+TrustJson = Annotated[bool, option("--json", "-j", about="As JSON.")]
 SaveFormat = Annotated[
-    Literal["docker-archive", "oci-archive", "oci-dir"],
-    option("--format", metavar="FORMAT", about="docker-archive, oci-archive, oci-dir. (the first)"),
+    Literal["docker-archive", "oci-archive", "oci-dir", "docker-dir"],
+    option(
+        "--format",
+        metavar="FORMAT",
+        about="docker-archive, oci-archive, oci-dir, docker-dir. (the first)",
+    ),
 ]
 Change = Annotated[
     list[str] | None,
@@ -306,6 +331,34 @@ CopyRetry = Annotated[
         about="How often more, where a registry does not answer. (0)",
     ),
 ]
+Remote = Annotated[
+    bool, option("--remote", about="Of images elsewhere: a registry, an archive, a directory.")
+]
+RawManifest = Annotated[
+    bool, option("--raw", about="With --remote: the manifest, or with --config that, as it is.")
+]
+ConfigOnly = Annotated[bool, option("--config", about="With --remote: the configuration.")]
+NoTags = Annotated[bool, option("--no-tags", "-n", about="With --remote: do not list the tags.")]
+
+
+class Elsewhere(TypedDict, total=False):
+    """What `inspect --remote` is asked for."""
+
+    remote: Remote
+    raw: RawManifest
+    config: ConfigOnly
+    no_tags: NoTags
+    platform: PullPlatform
+    tls_verify: TlsVerify
+    creds: Creds
+    authfile: AuthFile
+    cert_dir: CertDir
+    retry: CopyRetry
+
+
+Term = Annotated[str, argument("TERM", "A part of a name, a registry before it or not.")]
+Limit = Annotated[int, option("--limit", metavar="N", about="Results of each registry. (25)")]
+ListTags = Annotated[bool, option("--list-tags", about="The tags of the repository TERM.")]
 SrcCreds = Annotated[
     str, option("--src-creds", metavar="USER[:PASSWORD]", about="For the source alone.")
 ]
@@ -351,6 +404,25 @@ OfType = Annotated[str, option("--type", metavar="TYPE", about="With --remote: o
 ByTitle = Annotated[str, option("--title", metavar="NAME", about="Only the file of this name.")]
 ByDigest = Annotated[str, option("--digest", metavar="DIGEST", about="Only the file with this.")]
 EveryArtifact = Annotated[bool, option("--all", "-a", about="All artifacts.")]
+
+# ---- commit, diff, export -------------------------------------------------------------------
+CommitName = Annotated[str, argument("[IMAGE[:TAG]]", "A name for the new image.")]
+Author = Annotated[str, option("--author", "-a", metavar="NAME", about="Who has made it.")]
+CommitPause = Annotated[
+    bool, option("--pause", "-p", about="Let it stand still meanwhile. (default: true)")
+]
+Squash = Annotated[bool, option("--squash", "-s", about="Make one layer of all.")]
+CommitFormat = Annotated[
+    Literal["oci", "docker"],
+    option("--format", "-f", metavar="FORMAT", about="Accepted: both are kept alike. (oci)"),
+]
+Compared = Annotated[
+    list[str] | None,
+    argument("NAME [NAME]", "A container or image, and another one to compare it with."),
+]
+DiffFormat = Annotated[
+    Literal["", "json"], option("--format", metavar="FORMAT", about="json, as podman has it.")
+]
 
 # ---- registry -------------------------------------------------------------------------------
 Listen = Annotated[

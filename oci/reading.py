@@ -155,7 +155,9 @@ class LocalSource:
         found = _tagged(entries, self.place.ref) if self.place.ref else entries
         unique = {entry.digest: entry for entry in found}
         if len(unique) != 1:
-            names = sorted({_name(entry) for entry in entries} - {""})
+            names = sorted(
+                {(entry.annotations or {}).get(REF_NAME, "") for entry in entries} - {""}
+            )
             raise ImageError(
                 f"{self.name} names {len(unique) or 'no'} image{'s' if unique else ''}",
                 f"there are {', '.join(names[:10])}" if names else "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.commands.transfer import patience_of, platform_of, warn, write_digest
+from rootless.cli.commands.transfer import patience_of, platform_of, tell_digest, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,8 +89,5 @@ def copy(
             choose=choose,
         )
     warn(images)
-    if digestfile:
-        write_digest(digestfile, digest)
-    if not quiet:
-        print(digest)
+    tell_digest(digest, digestfile, quiet=quiet)
     return 0

@@ -36,16 +36,18 @@ def pull(
     retry_delay: opt.RetryDelay = "",
     decryption_key: opt.DecryptionKey = None,
 ) -> int:
-    """Fetch images from their registries.
+    """Fetch images from their registries, or from archives and directories.
 
     Where from is a matter of registries.conf, as for podman: short names, mirrors, what is blocked.
-    The last line is the id of the image.
+    Archives and directories are oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], oci:DIR[:TAG]
+    and dir:DIR. The last line is the id of the image.
 
     Examples:
         rootless pull debian:12
         rootless pull --platform linux/arm64 busybox
         rootless pull --tls-verify=false localhost:5000/tools
         rootless pull -q --all-tags ghcr.io/me/tools
+        rootless pull oci-archive:tools.tar
     """
     from rootless.cli.asking import choose
     from rootless.cli.progress import shown
@@ -114,17 +116,29 @@ def push(
     digestfile: opt.DigestFile = "",
     remove_signatures: opt.RemoveSignatures = False,
 ) -> int:
-    """Send an image to a registry.
+    """Send an image to a registry, or into an archive or directory.
 
     What was pulled is pushed as it came, with the same digest. The last line says the digest.
+    Other destinations are oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE:NAME and dir:DIR.
 
     Examples:
         rootless push ghcr.io/me/tools:1
+        rootless push tools oci:mirror:tools
         rootless push --tls-verify=false busybox localhost:5000/busybox
     """
     from rootless.cli.progress import shown
     from rootless.images.access import Access
+    from rootless.images.copying import Wish
+    from rootless.oci.transports import has_transport
 
+    if has_transport(destination):
+        wish = Wish(format="v2s2" if format == "docker" else format, compression=compression_format)
+        with shown(quiet=quiet, lines=True) as progress:
+            digest = engine.images.copy(
+                f"containers-storage:{image}", destination, wish, progress=progress
+            )
+        tell_digest(digest, digestfile, quiet=quiet)
+        return 0
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     with shown(quiet=quiet, lines=True) as progress:
         pushed = engine.images.push(
@@ -143,6 +157,14 @@ def push(
         tag = pushed.name.rpartition("/")[2].partition(":")[2]
         print(f"{tag}: digest: {pushed.digest} size: {pushed.size}")
     return 0
+
+
+def tell_digest(digest: str, file: str, *, quiet: bool) -> None:
+    """Say the digest of what was copied, also to a file if one is named. Raises UsageError."""
+    if file:
+        write_digest(file, digest)
+    if not quiet:
+        print(digest)
 
 
 def write_digest(path: str, digest: str) -> None:

@@ -256,18 +256,17 @@ class Images:
         """
         from rootless.images.access import Access
         from rootless.images.copying import Wish, copy
+        from rootless.oci.transports import parse
 
         both = access or (Access(), Access())
-        return copy(
-            self,
-            source,
-            target,
-            wish or Wish(),
-            both,
-            retry=retry,
-            progress=progress,
-            choose=choose,
+        how = wish or Wish()
+        digest = copy(
+            self, source, target, how, both, retry=retry, progress=progress, choose=choose
         )
+        for place, action in ((source, "push"), (target, "pull")):
+            if parse(place).transport == "containers-storage":
+                self._tell(action, parse(place).path)
+        return digest
 
     def tags(
         self, ref: str, *, access: Access | None = None, choose: Choose | None = None

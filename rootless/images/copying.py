@@ -16,7 +16,7 @@ from functools import partial
 
 from rootless.errors import UsageError
 from rootless.images.parallel import in_parallel
-from rootless.images.places import image_manifest, open_source, open_target
+from rootless.images.places import check_platform, image_manifest, open_source, open_target
 from rootless.images.progress import Silent
 from rootless.images.pulling import take
 from rootless.images.sources import Retry
@@ -160,18 +160,13 @@ class Copy:
             done = self._index(top, layout.MAX_DEPTH)
         else:
             chosen = image_manifest(self._source, asked)
-            if chosen is top and asked is not None:
-                self._check_platform(top, asked)
+            if chosen.digest == top.digest and asked is not None:
+                manifest = models.decode(top.data, models.Manifest, f"manifest {top.digest}")
+                about = jsonio.loads(read_document(self._source, manifest.config))
+                check_platform(self._source, platform.of(about), asked)
             done = self._image(chosen)
         self._target.finish(done)
         return done.digest
-
-    def _check_platform(self, top: Fetched, asked: Platform) -> None:
-        """A single manifest is for one platform only. Raises ImageError if for another."""
-        manifest = models.decode(top.data, models.Manifest, f"manifest {top.digest}")
-        offered = platform.of(jsonio.loads(read_document(self._source, manifest.config)))
-        if not platform.fits(offered, asked):
-            raise ImageError(f"{self._source.name} is for platform {offered}, not {asked}")
 
     # -- manifests
 

@@ -50,7 +50,7 @@ class Image:
     ) -> None:
         """`paths` is the user's store, `shared` the one that has the image, if another."""
         self._paths = paths
-        self._shared = shared
+        self.shared = shared
         self.layout = layout_of(paths, shared)
         self._descriptor = descriptor
         self._manifest: Document | None = None
@@ -62,7 +62,7 @@ class Image:
     @property
     def readonly(self) -> bool:
         """Whether the image lies in a shared store."""
-        return self._shared is not None
+        return self.shared is not None
 
     def merge(self, other: Image) -> None:
         """Take on the names of another entry with the same configuration, for a listing."""
@@ -147,6 +147,13 @@ class Image:
         raise ImageError(f"blob {self.manifest_digest} is missing", "pull it again")
 
     @property
+    def descriptor(self) -> Document:
+        """What points at the manifest here: its media type, digest and size."""
+        _ = self.manifest  # an index is followed first
+        known = ("mediaType", "digest", "size")
+        return {key: self._descriptor[key] for key in known if key in self._descriptor}
+
+    @property
     def created(self) -> float:
         """When the image was made, in seconds since the epoch; 0 where it does not say."""
         return timestamp(self.config.get("created"))
@@ -175,7 +182,7 @@ class Image:
             return _stored_size(descriptor)
         try:
             # Written once with the layer: no tree is walked for a listing.
-            with open(f"{(self._shared or self._paths).layers}/{chain}/layer.json", "rb") as file:
+            with open(f"{(self.shared or self._paths).layers}/{chain}/layer.json", "rb") as file:
                 return int(jsonio.loads(file.read())["bytes"])
         except (OSError, ValueError, TypeError, KeyError):
             return -1
@@ -201,14 +208,19 @@ class Image:
             directories = [f"{self._paths.layers}/{chain}" for chain in self.chains]
         return [f"{directory}/fs" for directory in directories]
 
+    @property
+    def directories(self) -> list[str]:
+        """The directories of the unpacked layers, lowest first, whether they are there or not."""
+        return [f"{self._unpacked(chain)}/fs" for chain in self.chains]
+
     def _unpacked(self, chain: str) -> str:
         """Return the directory of a layer: in the user's store, or where it may be used shared."""
         own = f"{self._paths.layers}/{chain}"
-        if self._shared is None or trust.is_trusted(own):
+        if self.shared is None or trust.is_trusted(own):
             return own
         from rootless.images.shared import fits
 
-        return f"{self._shared.layers}/{chain}" if fits(self._shared, chain) else own
+        return f"{self.shared.layers}/{chain}" if fits(self.shared, chain) else own
 
 
 def layout_of(paths: Paths, shared: Paths | None) -> Layout:

@@ -127,7 +127,7 @@ class ListImage(Image):
         """One of the members as an image; it has the list's names. See Image.origin."""
         # Only what points at it: annotations of an index are others' and mean nothing here.
         plain = {key: member.get(key) for key in ("mediaType", "digest", "size")}
-        image = Image(self._paths, plain, self.names, self._shared)
+        image = Image(self._paths, plain, self.names, self.shared)
         name = self.origins.get(str(member["digest"]), "")
         if name and not self.is_here(member):
             image.origin = f"{name}@{member['digest']}"

@@ -15,6 +15,8 @@ from rootless.oci.layout import Layout, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rootless.images.collection import Images
     from rootless.images.image import Image
     from rootless.images.intake import Intake
@@ -71,12 +73,17 @@ def _bring(images: Images, image: Image, name: str) -> None:
 
     digests = [*(str(part["digest"]) for part in image.parts), image.manifest_digest]
     with Intake(images.paths, source=image.layout) as intake:
-        for digest in digests:
-            if not intake.has(digest):
-                _copy(intake, digest)
+        bring_in(intake, digests)
         size = os.path.getsize(intake.path(image.manifest_digest))
         entry = entry_for(image.manifest_digest, size, image.digests)
         intake.commit([([name], entry)], digests)
+
+
+def bring_in(intake: Intake, digests: Iterable[str]) -> None:
+    """Take those blobs in that the store does not have. Raises DigestError for a damaged one."""
+    for digest in digests:
+        if not intake.has(digest):
+            _copy(intake, digest)
 
 
 def _copy(intake: Intake, digest: str) -> None:

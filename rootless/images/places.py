@@ -159,6 +159,15 @@ def image_manifest(source: Source, wanted: Platform | None) -> Fetched:
     raise ImageError(f"{subject}: indexes are nested too deep")
 
 
+def check_platform(source: Source, offered: Platform, asked: Platform | None) -> None:
+    """Raise ImageError where a single manifest is for another platform than asked.
+
+    Unasked it may be for any.
+    """
+    if asked is not None and not platform.fits(offered, asked):
+        raise ImageError(f"{source.name} is for platform {offered}, not {asked}")
+
+
 def _platforms(index: Index) -> Iterator[str]:
     for entry in index.manifests:
         text = str(platform.of(entry.platform))

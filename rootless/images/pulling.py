@@ -13,7 +13,7 @@ from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.images.parallel import in_parallel
 from rootless.images.partial import PartialBlob, sweep
-from rootless.images.places import image_manifest, open_source
+from rootless.images.places import check_platform, image_manifest, open_source
 from rootless.images.progress import Silent
 from rootless.images.sources import Sources
 from rootless.oci import models, platform, reference, transports
@@ -140,8 +140,10 @@ class Pull:
         manifest = models.decode(fetched.data, models.Manifest, f"manifest {fetched.digest}")
         manifest.check()
         config = self._config(manifest)
-        if fetched is top:  # an index was chosen from; many configurations in one are careless
-            self._check_platform(config, asked)
+        # An index was chosen from; many configurations in one are careless.
+        if fetched.digest == top.digest:
+            offered = platform.Platform(config.os, config.architecture, config.variant)
+            check_platform(self._source, offered, asked)
         self._layers(manifest)
         layers = [{"digest": layer.digest} for layer in manifest.layers]
         self._intake.keep_layers(layers, config.rootfs.diff_ids)
@@ -165,14 +167,6 @@ class Pull:
             self._fetch(descriptor, unpack=False)
         data = self._intake.text(descriptor.digest)
         return models.decode(data, models.Config, f"image configuration {descriptor.digest}")
-
-    def _check_platform(self, config: models.Config, asked: Platform | None) -> None:
-        """A single manifest may be for another machine than asked; unasked it may be anything."""
-        if asked is None:
-            return
-        offered = platform.Platform(config.os, config.architecture, config.variant)
-        if not platform.fits(offered, asked):
-            raise ImageError(f"{self._source.name} is for platform {offered}, not {asked}")
 
     def _layers(self, manifest: models.Manifest) -> None:
         """Download the layers that are not here, several at a time; the first error wins."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-FORMATS = ("docker-archive", "oci-archive", "oci-dir")
+FORMATS = ("docker-archive", "oci-archive", "oci-dir", "docker-dir")
 CONTAINERD_NAME = "io.containerd.image.name"
 
 
@@ -49,12 +49,20 @@ def save(
         raise UsageError(f"unknown format {format_!r}", "one of " + ", ".join(FORMATS))
     chosen = _choose(images, refs)
     teller = progress or Silent()
+    if format_.endswith("-dir") and output == "-":
+        raise UsageError("a directory cannot go to standard output", "name one with -o")
+    if format_ == "docker-dir":
+        if len(chosen) > 1:
+            raise UsageError("a directory of docker's form holds one image", "--format oci-dir")
+        from rootless.images.copying import Wish
+
+        origin, wish = f"containers-storage:{refs[0]}", Wish(format="v2s2")
+        images.copy(origin, f"dir:{output}", wish, progress=progress)
+        return
     if format_ == "oci-dir":
-        if output == "-":
-            raise UsageError("an OCI directory cannot go to standard output", "name one with -o")
         _save_directory(chosen, output, teller)
         return
-    with _opened(output) as fd:
+    with opened(output) as fd:
         bundle = Bundle(fd)
         if format_ == "oci-archive":
             _oci(bundle, chosen, teller)
@@ -80,11 +88,11 @@ def _choose(images: Images, refs: list[str]) -> list[Chosen]:
 
 
 @contextlib.contextmanager
-def _opened(output: str) -> Iterator[int]:
-    """A descriptor to write the archive to: under a temporary name where it is a regular file."""
+def opened(output: str) -> Iterator[int]:
+    """A descriptor to write an archive to: under a temporary name where it is a regular file."""
     if output == "-":
         if os.isatty(1):
-            raise UsageError("cannot save to a terminal", "name a file with -o, or redirect")
+            raise UsageError("cannot write an archive to a terminal", "use -o FILE, or redirect")
         sys.stdout.flush()
         yield 1
         return
