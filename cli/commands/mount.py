@@ -69,7 +69,8 @@ def image_mount(
 
     store = engine.images
     mounts = Mounts(engine.paths, "image")
-    names = _wanted(images, every=all, known=lambda: [one.id for one in store.list()])
+    every = lambda: [one.id for one in store.list() if not one.is_list]  # noqa: E731
+    names = _wanted(images, every=all, known=every)
     places: dict[str, tuple[list[str], str]] = {}
     for name in names:
         image = store.get(name)

@@ -75,6 +75,7 @@ def test_a_list_of_what_is_here_and_what_is_not(busybox: Store, filled: str) -> 
     assert listed["s390x"]["mediaType"] == DOCKER
     assert listed["amd64"]["platform"] == {"os": "linux", "architecture": "amd64"}
     assert busybox.ok(*RUN, "multi", "echo", "works") == "works"
+    assert "busybox:latest" in busybox.ok("image", "tree", "multi")
     assert json.loads(busybox.ok("inspect", "multi"))[0]["RepoTags"] == ["localhost/multi:latest"]
     assert busybox.ok("system", "check") == ""
     assert leavings(busybox.root) == []
