@@ -13,6 +13,7 @@ With `userxattr`, as any user mounts, this works since Linux 6.16 (filesystems/o
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 METACOPY = "user.overlay.metacopy"
 REDIRECT = "user.overlay.redirect"
 LINK = "data"
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a named pipe makes nobody wait
 
 _SMALL = 4096
 """Bytes that are written rather than referred to: the attributes would take a block as well."""
@@ -62,11 +66,7 @@ class DataLayer:
     def _twin(self, path: bytes, size: int) -> int:
         """Open the other tree's file, -1 where there is none of this size that can be read."""
         try:
-            # A named pipe must not make us wait.
-            fd = os.open(
-                os.path.join(self._tree, path),
-                os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
-            )
+            fd = os.open(os.path.join(self._tree, path), _FILE)
         except OSError:
             return -1
         status = os.fstat(fd)
@@ -105,3 +105,32 @@ def tree_behind(layer: str) -> str:
         return f"{os.readlink(f'{layer}/{LINK}')}/{os.path.basename(layer)}/fs"
     except OSError:
         return ""
+
+
+def content(layer: str, fd: int) -> int:
+    """Open what the file `fd` of the layer in directory `layer` refers to; -1 where it does not.
+
+    As overlay does it, no link is followed on the way. Raises OSError where it is gone, or is
+    another file by now.
+    """
+    try:
+        os.getxattr(fd, METACOPY)
+        path = os.getxattr(fd, REDIRECT)
+        place = os.readlink(f"{layer}/{LINK}")
+    except OSError:
+        return -1
+    at = os.open(place, _DIRECTORY)
+    try:
+        *parents, name = path.split(b"/")[1:]
+        for parent in parents:
+            below = os.open(parent, _DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+            os.close(at)
+            at = below
+        found = os.open(name, _FILE, dir_fd=at)
+    finally:
+        os.close(at)
+    here, there = os.fstat(fd), os.fstat(found)
+    if not stat.S_ISREG(there.st_mode) or here.st_size != there.st_size:
+        os.close(found)
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), os.fsdecode(path))
+    return found

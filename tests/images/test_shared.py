@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,6 +111,12 @@ def test_layers_of_others_stay_where_they_are(theirs_only: Store, busybox: Store
     lines = theirs_only.ok("run", "--rm", "busybox", "sh", "-c", copied_up).splitlines()
     program = hashlib.sha256(Path("/bin/busybox").read_bytes()).hexdigest()
     assert lines == [f"{program}  /bin/busybox"] * 2 + ["0:500"]
+    theirs_only.ok("create", "--name", "one", "busybox")
+    theirs_only.ok("export", "-o", f"{theirs_only.directory}/x.tar", "one")
+    with tarfile.open(f"{theirs_only.directory}/x.tar") as archive:
+        file = archive.extractfile("bin/busybox")
+        assert file
+        assert hashlib.sha256(file.read()).hexdigest() == program
     busybox.ok("system", "check")
 
 

@@ -52,6 +52,35 @@ def test_large_files_refer_and_small_ones_are_written(tmp_path: Path, theirs: Pa
     assert (tree / "bin/small").read_bytes() == FILES["bin/small"]
     assert os.readlink(tree.parent / "data") == str(theirs.parent.parent)
     assert datalayer.tree_behind(str(tree.parent)) == str(theirs)
+    for name, expected in (("big", BIG), ("large", LARGE)):
+        assert content(tree, name) == expected
+    with open(tree / "bin/small", "rb") as file:
+        assert datalayer.content(str(tree.parent), file.fileno()) == -1
+
+
+def content(tree: Path, name: str) -> bytes:
+    """What a file of the layer refers to."""
+    with open(tree / "bin" / name, "rb") as file:
+        opened = datalayer.content(str(tree.parent), file.fileno())
+    with open(opened, "rb") as found:
+        return found.read()
+
+
+@pytest.mark.parametrize("kind", ["link", "link above", "size", "missing"])
+def test_content_that_is_no_more_what_it_was(tmp_path: Path, theirs: Path, kind: str) -> None:
+    tree = extracted(tmp_path / "ours/layers/abc", str(theirs))
+    if kind == "link":
+        (theirs / "bin/big").rename(theirs / "big")
+        (theirs / "bin/big").symlink_to("../big")
+    elif kind == "link above":
+        (theirs / "bin").rename(theirs / "other")
+        (theirs / "bin").symlink_to("other")
+    elif kind == "size":
+        (theirs / "bin/big").write_bytes(BIG[:-1])
+    else:
+        (theirs / "bin/big").unlink()
+    with pytest.raises(OSError):
+        content(tree, "big")
 
 
 @pytest.mark.parametrize("at", [0, 1 << 20, len(LARGE) - 1])
