@@ -98,8 +98,8 @@ class Bench:
             self.forget()
 
     def images(self) -> Result:
-        """List 50 images."""
-        for archive in images.many(50):
+        """List 200 images."""
+        for archive in images.many(200):
             for engine in self.engines:
                 engine("load", "--input", str(archive))
         return self.both(9, "images")
@@ -305,7 +305,7 @@ ROWS: dict[str, tuple[Callable[[Bench], Result], str, float]] = {
     "run": (Bench.run, "run --rm --network none busybox true", 0.33),
     "exec": (Bench.exec, "exec of true", 0.30),
     "ps": (Bench.ps, "ps -a with 100 containers", 1.0),
-    "images": (Bench.images, "images with 50", 1.0),
+    "images": (Bench.images, "images with 200", 1.0),
     "memory": (Bench.memory, "supervisor of an idle container, MB", 5.0),
     "life": (Bench.life, "start and stop", 0.33),
     "crowd": (Bench.crowd, "each of 100 supervisors, MB", 4.5),

@@ -160,8 +160,29 @@ Human = Annotated[
 ]
 NoPrune = Annotated[bool, option("--no-prune", about="Keep the image when its last name goes.")]
 PruneAll = Annotated[bool, option("--all", "-a", about="All that no container uses.")]
+PruneVolumes = Annotated[
+    bool, option("--volumes", about="Also anonymous volumes that no container uses.")
+]
 NoQuestion = Annotated[bool, option("--force", "-f", about="Do not ask.")]
 OldNames = Annotated[list[str] | None, argument("[NAME]...", "Names to take; all by default.")]
+WhatRequires = Annotated[bool, option("--whatrequires", about="Show what is made upon it.")]
+MountFormat = Annotated[Literal["", "json"], option("--format", metavar="FORMAT", about="json.")]
+UnmountAll = Annotated[bool, option("--all", "-a", about="All that are mounted here.")]
+ForceUnmount = Annotated[bool, option("--force", "-f", about="Also what is in use.")]
+TrustAction = Annotated[Literal["show", "set"], argument("ACTION", "show or set.")]
+TrustScope = Annotated[
+    str, argument("[REGISTRY]", "A registry, or registry and repository; `default` for all others.")
+]
+TrustType = Annotated[
+    Literal["signedBy", "sigstoreSigned", "accept", "reject"],
+    option("--type", "-t", metavar="TYPE", about="signedBy, sigstoreSigned, accept, reject."),
+]
+PubKeysFile = Annotated[
+    list[str] | None,
+    option("--pubkeysfile", "-f", metavar="FILE", about="A key that has to have signed it."),
+]
+Raw = Annotated[bool, option("--raw", about="The file as it is.")]
+TrustJson = Annotated[bool, option("--json", "-j", about="As JSON.")]
 SaveFormat = Annotated[
     Literal["docker-archive", "oci-archive", "oci-dir", "docker-dir"],
     option(
@@ -237,6 +258,39 @@ PullVariant = Annotated[
 ]
 PullPlatform = Annotated[
     str, option("--platform", metavar="OS/ARCH", about="Of an image for many machines.")
+]
+
+# ---- manifest -------------------------------------------------------------------------------
+ListName = Annotated[str, argument("LIST", "Name, or id, of a manifest list.")]
+ListNames = Annotated[list[str], argument("LIST...", "Names, or ids, of manifest lists.")]
+SomeMembers = Annotated[
+    list[str] | None, argument("[IMAGE]...", "Images of the store, or docker://NAME.")
+]
+Members = Annotated[list[str], argument("IMAGE...", "Images of the store, or docker://NAME.")]
+ListMember = Annotated[str, argument("IMAGE", "Digest, or name, of an image in the list.")]
+AnyManifest = Annotated[str, argument("NAME", "A list of the store, or an image in a registry.")]
+ListTarget = Annotated[str, argument("[DESTINATION]", "The name there. (that of the list)")]
+AllMembers = Annotated[bool, option("--all", about="Of a list, all its images.")]
+PushMembers = Annotated[bool, option("--all", about="With the images of the list. (default: true)")]
+Amend = Annotated[bool, option("--amend", "-a", about="Add to the list if there is one.")]
+MemberAnnotations = Annotated[
+    list[str] | None,
+    option("--annotation", metavar="KEY=VALUE", about="Set an annotation of the image's entry."),
+]
+MemberArch = Annotated[str, option("--arch", metavar="ARCH", about="Its architecture.")]
+MemberOs = Annotated[str, option("--os", metavar="OS", about="Its operating system.")]
+MemberVariant = Annotated[str, option("--variant", metavar="VARIANT", about="v7, v8, ...")]
+MemberOsVersion = Annotated[
+    str, option("--os-version", metavar="VERSION", about="Of its operating system.")
+]
+MemberFeatures = Annotated[
+    list[str] | None, option("--features", metavar="WORDS", about="What it needs of the machine.")
+]
+MemberOsFeatures = Annotated[
+    list[str] | None, option("--os-features", metavar="WORDS", about="What it needs of the system.")
+]
+RemoveList = Annotated[
+    bool, option("--rm", "--purge", "-p", about="Remove the list here once it is pushed.")
 ]
 
 # ---- copy, inspect --remote, search ----------------------------------------------------------
@@ -322,6 +376,52 @@ DestAuthFile = Annotated[
 SrcCertDir = Annotated[str, option("--src-cert-dir", metavar="DIR", about="For the source alone.")]
 DestCertDir = Annotated[
     str, option("--dest-cert-dir", metavar="DIR", about="For the destination alone.")
+]
+
+# ---- artifact -------------------------------------------------------------------------------
+ArtifactName = Annotated[str, argument("ARTIFACT", "Name of an artifact, or its digest.")]
+SomeArtifacts = Annotated[list[str] | None, argument("[ARTIFACT]...", "Names, or digests.")]
+ArtifactFiles = Annotated[list[str], argument("FILE...", "Regular files.")]
+ExtractTo = Annotated[str, argument("PATH", "A directory, or a file.")]
+ArtifactTarget = Annotated[str, argument("[DESTINATION]", "The name there. (its own)")]
+FileAnnotations = Annotated[
+    list[str] | None,
+    option("--annotation", metavar="KEY=VALUE", about="Set an annotation of each file."),
+]
+AppendFiles = Annotated[bool, option("--append", "-a", about="Add files to an artifact.")]
+ReplaceArtifact = Annotated[bool, option("--replace", about="In the place of one of this name.")]
+ArtifactKind = Annotated[str, option("--type", metavar="TYPE", about="The artifact's media type.")]
+FileKind = Annotated[
+    str, option("--file-type", metavar="TYPE", about="The files' media type. (by their beginning)")
+]
+Subject = Annotated[
+    str, option("--subject", metavar="IMAGE", about="What it is about: an image, here or there.")
+]
+OfRemote = Annotated[
+    str, option("--remote", metavar="NAME", about="What refers to this image in its registry.")
+]
+OfType = Annotated[str, option("--type", metavar="TYPE", about="With --remote: only of this type.")]
+ByTitle = Annotated[str, option("--title", metavar="NAME", about="Only the file of this name.")]
+ByDigest = Annotated[str, option("--digest", metavar="DIGEST", about="Only the file with this.")]
+EveryArtifact = Annotated[bool, option("--all", "-a", about="All artifacts.")]
+
+# ---- commit, diff, export -------------------------------------------------------------------
+CommitName = Annotated[str, argument("[IMAGE[:TAG]]", "A name for the new image.")]
+Author = Annotated[str, option("--author", "-a", metavar="NAME", about="Who has made it.")]
+CommitPause = Annotated[
+    bool, option("--pause", "-p", about="Let it stand still meanwhile. (default: true)")
+]
+Squash = Annotated[bool, option("--squash", "-s", about="Make one layer of all.")]
+CommitFormat = Annotated[
+    Literal["oci", "docker"],
+    option("--format", "-f", metavar="FORMAT", about="Accepted: both are kept alike. (oci)"),
+]
+Compared = Annotated[
+    list[str] | None,
+    argument("NAME [NAME]", "A container or image, and another one to compare it with."),
+]
+DiffFormat = Annotated[
+    Literal["", "json"], option("--format", metavar="FORMAT", about="json, as podman has it.")
 ]
 
 # ---- registry -------------------------------------------------------------------------------

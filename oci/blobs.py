@@ -242,12 +242,15 @@ class Blob:
         if 0 <= self._promised < self.size + len(data):
             raise DigestError(f"blob {self.expected} is larger than its {self._promised} bytes")
         self._hasher.update(data)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        self._put(data)
         with self._grown:
             self.size += len(data)
             self._grown.notify_all()
+
+    def _put(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
 
     def finish(self) -> Blob:
         """Check and close the content; the followers see its end.

@@ -33,6 +33,9 @@ ACCEPT = ", ".join((*layout.MANIFESTS, *layout.INDEXES))
 MAX_TAGS = 1 << 20
 """Tags of one repository that are listed, so that no registry goes on for ever."""
 
+MAX_PAGES = 1000
+"""Pages of a list of referrers that are read, for the same reason."""
+
 _PULL, _PUSH = "pull", "pull,push"
 _CATALOGUE = "registry:catalog:*"
 """The scope of the list of all repositories, which is in none of them."""
@@ -72,9 +75,22 @@ class Repository:
         Raises DigestError where the content is not what the digest says.
         """
         with self._get(f"manifests/{reference}", {"Accept": ACCEPT}) as response:
-            data = response.body(layout.MAX_JSON)
-            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-            claimed = response.headers.get("Docker-Content-Digest", "")
+            return self._fetched(reference, response)
+
+    def find(self, reference: str) -> Fetched | None:
+        """As `manifest`, but None where there is none of this name."""
+        path = f"manifests/{reference}"
+        with self._ask(path, {"Accept": ACCEPT}) as response:
+            if response.status == 404:
+                return None
+            if response.status != 200:
+                raise self._refused(response, path)
+            return self._fetched(reference, response)
+
+    def _fetched(self, reference: str, response: Response) -> Fetched:
+        data = response.body(layout.MAX_JSON)
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        claimed = response.headers.get("Docker-Content-Digest", "")
         digest = Digest.of(data)
         expected = reference if ":" in reference else claimed
         if expected.startswith("sha256:") and expected != digest:
@@ -135,6 +151,26 @@ class Repository:
                 raise self._refused(response, "v1/search")
             return response.body(layout.MAX_JSON)
 
+    def referrers(self, subject: str) -> list[bytes] | None:
+        """Return the pages of the list of what refers to a manifest ("Listing Referrers").
+
+        None where the registry does not know such lists. Raises RegistryError.
+        """
+        first = path = f"referrers/{subject}"
+        pages: list[bytes] = []
+        while len(pages) < MAX_PAGES:
+            with self._ask(path, {"Accept": layout.OCI_INDEX}) as response:
+                if response.status == 404 and not pages:
+                    return None
+                if response.status != 200:
+                    raise self._refused(response, path)
+                pages.append(response.body(layout.MAX_JSON))
+                query = _next_page(response.headers.get("Link", ""))
+            if not query:
+                break
+            path = f"{first}?{query}"
+        return pages
+
     # -- writing
 
     def has(self, digest: str) -> bool:
@@ -167,12 +203,20 @@ class Repository:
 
     def put_manifest(self, reference: str, data: bytes, media_type: str) -> str:
         """Give a manifest a tag, or none (a digest); return its digest. Raises RegistryError."""
+        self.put_listed(reference, data, media_type)
+        return Digest.of(data)
+
+    def put_listed(self, reference: str, data: bytes, media_type: str) -> bool:
+        """As `put_manifest`; whether the registry lists it with those that refer to its subject.
+
+        ("Pushing Manifests with Subject": else the client has to.)
+        """
         path = f"manifests/{reference}"
         headers = {"Content-Type": media_type}
         with self._ask(path, headers, method="PUT", body=data, actions=_PUSH) as response:
             if response.status not in (200, 201, 202):
                 raise self._refused(response, path)
-        return Digest.of(data)
+            return bool(response.headers.get("OCI-Subject"))
 
     def check(self) -> None:
         """See whether the registry accepts us (`login`). Raises Denied, RegistryError."""

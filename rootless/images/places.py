@@ -9,6 +9,8 @@ from functools import partial
 
 from rootless import settings
 from rootless.errors import UsageError
+from rootless.images.list_source import ListSource
+from rootless.images.lists import ListImage
 from rootless.images.sources import Sources
 from rootless.oci import platform, reference
 from rootless.oci.errors import ImageError, InvalidReference
@@ -74,11 +76,11 @@ def open_source(
 ) -> Source:
     """Return what is at a place; to be closed. Raises what reading it raises."""
     if place.transport == "docker":
-        sources = Sources(str(place), access, retry=retry, choose=choose)
-        _, found = sources.first(_with_manifest)
-        return found
+        return registry_source(place, access, retry=retry, choose=choose)
     if place.transport == "containers-storage":
-        image = images.get(place.path)
+        image = images.look(place.path)
+        if isinstance(image, ListImage):
+            return ListSource(images, image, place, access)
         if image.host:
             raise UsageError("the image host is this machine and cannot be copied")
         return StoreSource(image, place)
@@ -90,6 +92,15 @@ def open_source(
     if place.transport == "oci-archive":
         return OciArchiveSource(place, limits)
     return DockerArchiveSource(place, limits)
+
+
+def registry_source(
+    place: Location, access: Access, *, retry: Retry | None = None, choose: Choose | None = None
+) -> RegistrySource:
+    """Return what a registry, or a mirror of it, has. Raises RegistryError."""
+    sources = Sources(str(place), access, retry=retry, choose=choose)
+    _, found = sources.first(_with_manifest)
+    return found
 
 
 def _with_manifest(repository: Repository) -> RegistrySource:
@@ -116,8 +127,10 @@ def open_target(place: Location, access: Access, source: Source) -> Target:
     return DockerArchiveTarget(place, settings.read().layer.bytes)
 
 
-def _origin(source: Source, domain: str, _: str) -> str:
+def _origin(source: Source, domain: str, digest: str) -> str:
     """The repository that blobs may be mounted from: the source, in the same registry."""
+    if isinstance(source, ListSource):
+        return source.neighbour(domain, digest)
     if isinstance(source, RegistrySource) and source.repository.place.domain == domain:
         return source.repository.place.path
     return ""

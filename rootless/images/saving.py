@@ -64,7 +64,7 @@ def save(
     if format_ == "oci-dir":
         _save_directory(chosen, output, teller)
         return
-    with _opened(output) as fd:
+    with opened(output) as fd:
         bundle = Bundle(fd)
         if format_ == "oci-archive":
             _oci(bundle, chosen, teller)
@@ -90,11 +90,11 @@ def _choose(images: Images, refs: list[str]) -> list[Chosen]:
 
 
 @contextlib.contextmanager
-def _opened(output: str) -> Iterator[int]:
-    """A descriptor to write the archive to: under a temporary name where it is a regular file."""
+def opened(output: str) -> Iterator[int]:
+    """A descriptor to write an archive to: under a temporary name where it is a regular file."""
     if output == "-":
         if os.isatty(1):
-            raise UsageError("cannot save to a terminal", "name a file with -o, or redirect")
+            raise UsageError("cannot write an archive to a terminal", "use -o FILE, or redirect")
         sys.stdout.flush()
         yield 1
         return
@@ -167,7 +167,8 @@ def _oci(bundle: Bundle, chosen: list[Chosen], progress: Progress) -> None:
 def _entries(one: Chosen) -> list[Document]:
     digest = one.image.manifest_digest
     size = os.path.getsize(one.image.layout.blob_path(digest))
-    bare: Document = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
+    kind = one.image.manifest.get("mediaType") or OCI_MANIFEST  # docker's, in a manifest list
+    bare: Document = {"mediaType": kind, "digest": digest, "size": size}
     entries = []
     for name in one.names:
         entry = renamed(bare, name)

@@ -119,4 +119,7 @@ def test_inspect_has_podmans_fields_beside_dockers(shared: Store) -> None:
     (document,) = json.loads(shared.ok("image", "inspect", "busybox"))
     assert document["Annotations"] == {}
     assert document["User"] == document["Config"]["User"]
-    assert document["HealthCheck"] is None
+    assert document["Healthcheck"] is None
+    assert sorted(document["Descriptor"]) == ["digest", "mediaType", "size"]
+    upper = document["GraphDriver"]["Data"]["UpperDir"]
+    assert os.path.exists(f"{upper}/bin/busybox")
