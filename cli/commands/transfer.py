@@ -128,10 +128,11 @@ def push(
     """
     from rootless.cli.progress import shown
     from rootless.images.access import Access
-    from rootless.images.copying import Wish
     from rootless.oci.transports import has_transport
 
     if has_transport(destination):
+        from rootless.images.copying import Wish
+
         wish = Wish(format="v2s2" if format == "docker" else format, compression=compression_format)
         with shown(quiet=quiet, lines=True) as progress:
             digest = engine.images.copy(
