@@ -41,7 +41,16 @@ VALUES = {
 
 EITHER = ("[NAME]...", "NAME [NAME]")
 CONTAINERS = ("CONTAINER", "CONTAINER...", "[CONTAINER]...", "[CONTAINER]", *EITHER)
-IMAGES = ("IMAGE", "IMAGE...", "[IMAGE]...", "[REPOSITORY[:TAG]]", "TARGET...", *EITHER)
+IMAGES = (
+    "IMAGE",
+    "IMAGE...",
+    "[IMAGE]...",
+    "LIST",
+    "LIST...",
+    "[REPOSITORY[:TAG]]",
+    "TARGET...",
+    *EITHER,
+)
 PATHS = ("volume", "env_file", "label_file", "cidfile", "input", "output", "root", "workdir")
 
 

@@ -38,7 +38,7 @@ WORK = ".work-"
 ORPHAN_AGE = 24 * 3600
 """Seconds after which a blob that nothing names is taken for a leaving."""
 
-_MARKER = b'{"imageLayoutVersion":"1.0.0"}'
+MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 def initialise(path: str) -> None:
@@ -58,7 +58,7 @@ def _mark(path: str) -> None:
     temporary = f"{path}/{LAYOUT}.{os.getpid()}"
     try:
         with open(temporary, "wb") as file:
-            file.write(_MARKER)
+            file.write(MARKER)
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
@@ -226,14 +226,11 @@ class Blob:
         self.expected = expected
         """Its digest, as promised; empty for none."""
         self._promised = size
-        self._reset()
+        self.size = 0
+        self._hasher = Hasher(self.expected.partition(":")[0] or "sha256")
         self._fd = self._open(path)
         self._grown = threading.Condition()
         self._ended = self._failed = False
-
-    def _reset(self) -> None:
-        self.size = 0
-        self._hasher = Hasher(self.expected.partition(":")[0] or "sha256")
 
     def _open(self, path: str) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
@@ -245,12 +242,15 @@ class Blob:
         if 0 <= self._promised < self.size + len(data):
             raise DigestError(f"blob {self.expected} is larger than its {self._promised} bytes")
         self._hasher.update(data)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        self._put(data)
         with self._grown:
             self.size += len(data)
             self._grown.notify_all()
+
+    def _put(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
 
     def finish(self) -> Blob:
         """Check and close the content; the followers see its end.
@@ -305,10 +305,14 @@ class Blob:
 
     def publish(self, layout: Layout) -> None:
         """Bring the finished blob to disk under its digest. Its directory is not synced yet."""
-        with open(self.path, "rb") as file:
-            os.fsync(file.fileno())
         target = layout.blob_path(self.digest)
         os.makedirs(os.path.dirname(target), exist_ok=True)
+        self.publish_as(target)
+
+    def publish_as(self, target: str) -> None:
+        """Bring the finished blob to disk under a name in the same file system."""
+        with open(self.path, "rb") as file:
+            os.fsync(file.fileno())
         os.rename(self.path, target)
         self.path = target
 

@@ -65,20 +65,32 @@ def decompress(source: int | Readable, *, name: str = "stream") -> Readable:
     return _Library(kind, rest, name)
 
 
-def compress(source: Readable, kind: str, *, name: str) -> Iterator[tuple[int, bytes]]:
+LEVELS = {"gzip": 9, "zstd": 22}
+"""The highest level of each; the lowest is 1."""
+
+
+def compress(
+    source: Readable, kind: str, *, name: str, level: int = 0
+) -> Iterator[tuple[int, bytes]]:
     """Yield (bytes read, compressed piece) of `source`, which is decompressed first if need be.
 
-    `kind` is gzip or zstd; both are made in a way that gives the same bytes again.
+    `kind` is gzip or zstd; both are made in a way that gives the same bytes again. `level` is that
+    of the usual programs, 0 for our own choice.
     """
     stream = decompress(source, name=name)
-    if kind == "gzip":
+    machine: Any
+    if kind == "gzip" and level:
+        import zlib  # isal's levels are others, and end below zlib's
+
+        machine = zlib.compressobj(level, wbits=31)
+    elif kind == "gzip":
         from isal import isal_zlib
 
-        machine: Any = isal_zlib.compressobj(level=2, wbits=31)  # 31: gzip, with no name or time
+        machine = isal_zlib.compressobj(level=2, wbits=31)  # 31: gzip, with no name or time
     else:
         import zstandard
 
-        machine = zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj()
+        machine = zstandard.ZstdCompressor(level=level or 3, write_checksum=True).compressobj()
     while data := stream.read(CHUNK):
         yield len(data), machine.compress(data)
     yield 0, machine.flush()

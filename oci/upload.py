@@ -22,6 +22,27 @@ if TYPE_CHECKING:
     from rootless.oci.registry import Repository
 
 
+def bring(
+    repository: Repository,
+    digest: str,
+    size: int,
+    origin: str,
+    content: Callable[[int], Iterator[bytes]],
+) -> str:
+    """See that a blob is there; return how it came: exists, mounted, pushed.
+
+    `origin` is another repository of the registry that may have it, "" for none; `content` is as
+    for `Upload`. Raises RegistryError.
+    """
+    if repository.has(digest):
+        return "exists"
+    location = repository.begin_upload(digest, origin)
+    if not location:
+        return "mounted"
+    Upload(repository, digest, size, content).run(location)
+    return "pushed"
+
+
 class Upload:
     """One blob on its way. `content(start)` begins to read it at an offset, anew each time."""
 

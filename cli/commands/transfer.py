@@ -36,16 +36,18 @@ def pull(
     retry_delay: opt.RetryDelay = "",
     decryption_key: opt.DecryptionKey = None,
 ) -> int:
-    """Fetch images from their registries.
+    """Fetch images from their registries, or from archives and directories.
 
     Where from is a matter of registries.conf, as for podman: short names, mirrors, what is blocked.
-    The last line is the id of the image.
+    Archives and directories are oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], oci:DIR[:TAG]
+    and dir:DIR. The last line is the id of the image.
 
     Examples:
         rootless pull debian:12
         rootless pull --platform linux/arm64 busybox
         rootless pull --tls-verify=false localhost:5000/tools
         rootless pull -q --all-tags ghcr.io/me/tools
+        rootless pull oci-archive:tools.tar
     """
     from rootless.cli.asking import choose
     from rootless.cli.progress import shown
@@ -53,8 +55,8 @@ def pull(
 
     if decryption_key:
         raise UsageError("--decryption-key: encrypted images are not supported")
-    platform = _platform(platform, arch, os, variant)
-    patience = _patience(retry, retry_delay)
+    wanted_platform = platform_of(platform, arch, os, variant)
+    patience = patience_of(retry, retry_delay)
     store = engine.images
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     for name in images:
@@ -63,7 +65,7 @@ def pull(
             with shown(quiet=quiet, lines=True) as progress:
                 image = store.pull(
                     one,
-                    platform=platform,
+                    platform=wanted_platform,
                     policy=policy,
                     access=access,
                     retry=patience,
@@ -75,7 +77,7 @@ def pull(
     return 0
 
 
-def _platform(platform: str, arch: str, os: str, variant: str) -> str:
+def platform_of(platform: str, arch: str, os: str, variant: str) -> str:
     """Return what --platform, or its three parts, ask for. Raises UsageError for both."""
     if not (arch or os or variant):
         return platform
@@ -87,7 +89,7 @@ def _platform(platform: str, arch: str, os: str, variant: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def _patience(retry: int, delay: str) -> Retry:
+def patience_of(retry: int, delay: str) -> Retry:
     """Return what --retry and --retry-delay ask for. Raises UsageError."""
     from rootless import times
     from rootless.images.sources import Retry
@@ -114,17 +116,29 @@ def push(
     digestfile: opt.DigestFile = "",
     remove_signatures: opt.RemoveSignatures = False,
 ) -> int:
-    """Send an image to a registry.
+    """Send an image to a registry, or into an archive or directory.
 
     What was pulled is pushed as it came, with the same digest. The last line says the digest.
+    Other destinations are oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE:NAME and dir:DIR.
 
     Examples:
         rootless push ghcr.io/me/tools:1
+        rootless push tools oci:mirror:tools
         rootless push --tls-verify=false busybox localhost:5000/busybox
     """
     from rootless.cli.progress import shown
     from rootless.images.access import Access
+    from rootless.images.copying import Wish
+    from rootless.oci.transports import has_transport
 
+    if has_transport(destination):
+        wish = Wish(format="v2s2" if format == "docker" else format, compression=compression_format)
+        with shown(quiet=quiet, lines=True) as progress:
+            digest = engine.images.copy(
+                f"containers-storage:{image}", destination, wish, progress=progress
+            )
+        tell_digest(digest, digestfile, quiet=quiet)
+        return 0
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     with shown(quiet=quiet, lines=True) as progress:
         pushed = engine.images.push(
@@ -136,7 +150,7 @@ def push(
             progress=progress,
         )
     if digestfile:
-        _write_digest(digestfile, pushed.digest)
+        write_digest(digestfile, pushed.digest)
     if quiet:
         print(pushed.name)
     else:
@@ -145,7 +159,16 @@ def push(
     return 0
 
 
-def _write_digest(path: str, digest: str) -> None:
+def tell_digest(digest: str, file: str, *, quiet: bool) -> None:
+    """Say the digest of what was copied, also to a file if one is named. Raises UsageError."""
+    if file:
+        write_digest(file, digest)
+    if not quiet:
+        print(digest)
+
+
+def write_digest(path: str, digest: str) -> None:
+    """Write the digest of a manifest to a file. Raises UsageError where that cannot be done."""
     try:
         with open(path, "w", encoding="ascii") as file:
             file.write(digest)

@@ -12,6 +12,7 @@ import os
 from rootless.images.intake import Intake
 from rootless.oci import models
 from rootless.oci.blobs import Stored, sync_directory
+from rootless.oci.datalayer import tree_behind
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import DigestError, Error, ImageError
 
@@ -71,9 +72,9 @@ class Mending(Intake):
 
         Raises LayerError and others where the blob itself is damaged.
         """
-        layer = self.unpack(Stored(self.path(digest), digest))
-        layer.finish()
         path = f"{self.paths.layers}/{chain}"
+        layer = self.unpack(Stored(self.path(digest), digest), tree_behind(path))
+        layer.finish()
         return str(self._foreman.compare(layer.directory, path).result())
 
     def unpack_again(self, digest: str, diff_id: str, chain: str) -> None:
@@ -81,10 +82,10 @@ class Mending(Intake):
 
         Raises DigestError where it is not `diff_id`, and what unpacking raises.
         """
-        layer = self.unpack(Stored(self.path(digest), digest))
+        target = f"{self.paths.layers}/{chain}"
+        layer = self.unpack(Stored(self.path(digest), digest), tree_behind(target))
         if (found := layer.finish()) != diff_id:
             raise DigestError(f"layer {digest} unpacks to {found}, not to {diff_id}")
-        target = f"{self.paths.layers}/{chain}"
         os.rename(target, self._trees.new())  # swept at the end
         self._place(layer.directory, chain)
 

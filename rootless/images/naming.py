@@ -6,6 +6,7 @@ import os
 
 from rootless.errors import NotFound, UsageError
 from rootless.images.entries import entry_for, named, unnamed
+from rootless.images.image import identity
 from rootless.images.intake import store_errors
 from rootless.oci import reference
 from rootless.oci.blobs import locked, write_index
@@ -27,10 +28,10 @@ def tag(images: Images, source: str, target: str) -> None:
     if name.digest:
         raise UsageError(f"cannot tag {target}: a name to give cannot have a digest")
     paths = images.paths
-    image = images.get(source)  # says what is wrong before anything is locked
+    image = images.look(source)  # says what is wrong before anything is locked
     paths.prepare()
     if image.readonly:
-        _bring(images, image, str(name.tagged()))
+        _bring(images, image.member(), str(name.tagged()))
         return
     with store_errors(paths), locked(paths.images):
         index = Layout(paths.images).index()
@@ -50,7 +51,7 @@ def untag(images: Images, ref: str, names: list[str]) -> list[str]:
         descriptor = images.find_entry(index["manifests"], ref)
         if descriptor is None:
             raise NotFound(f"no such image: {ref}")
-        same = [each for each in index["manifests"] if each["digest"] == descriptor["digest"]]
+        same = [one for one in index["manifests"] if identity(one) == identity(descriptor)]
         has = [reference.full(name_of(each)) for each in same if name_of(each)]
         found = {name: images.find_name(same, name) for name in names}
         for name, full in found.items():
@@ -70,8 +71,7 @@ def _bring(images: Images, image: Image, name: str) -> None:
     """
     from rootless.images.intake import Intake
 
-    parts = [image.manifest["config"], *image.manifest["layers"]]
-    digests = [*(str(part["digest"]) for part in parts), image.manifest_digest]
+    digests = [*(str(part["digest"]) for part in image.parts), image.manifest_digest]
     with Intake(images.paths, source=image.layout) as intake:
         bring_in(intake, digests)
         size = os.path.getsize(intake.path(image.manifest_digest))

@@ -124,6 +124,7 @@ class Packer:
             self._writer.add(entry)
             return
         fd = here.open(os.O_RDONLY | os.O_NONBLOCK)
+        opened = [fd]
         try:
             status = os.fstat(fd)
             if stat.S_IFMT(status.st_mode) != stat.S_IFMT(here.status.st_mode):
@@ -131,12 +132,15 @@ class Packer:
             entry = _entry(path, kind, status)
             entry.xattrs = xattrs.read_all(fd)
             if kind == tar.FILE:
+                if (elsewhere := here.content(fd)) >= 0:
+                    opened.append(elsewhere)
                 entry.size = status.st_size
-                entry.sparse = _holes(fd, status)
+                entry.sparse = _holes(opened[-1], status)
             self._tell_truth(entry, here, before)
-            self._writer.add(entry, fd)
+            self._writer.add(entry, opened[-1])
         finally:
-            os.close(fd)
+            for one in opened:
+                os.close(one)
 
     def _tell_truth(self, entry: Entry, here: Found, before: Found | None) -> None:
         """Give an entry what the disk could not be given, and the owner that the container saw."""

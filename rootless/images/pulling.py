@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import time
 from functools import partial
 
 from rootless.errors import NotFound, UsageError
+from rootless.images.access import Access
 from rootless.images.collection import PULL_POLICIES, runs
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.images.parallel import in_parallel
 from rootless.images.partial import PartialBlob, sweep
+from rootless.images.places import check_platform, image_manifest, open_source
 from rootless.images.progress import Silent
 from rootless.images.sources import Sources
-from rootless.oci import models, platform, reference
-from rootless.oci import policy as trust_policy
+from rootless.oci import models, platform, reference, transports
 from rootless.oci.errors import DigestError, ImageError, RegistryError
-from rootless.oci.http import Client, HttpError, Response
-from rootless.oci.layout import MAX_DEPTH, MAX_JSON
+from rootless.oci.layout import MAX_JSON
+from rootless.oci.reading import LocalSource
+from rootless.oci.remote import RegistrySource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rootless.images.access import Access
     from rootless.images.collection import Images
     from rootless.images.image import Image
     from rootless.images.progress import Progress
     from rootless.images.sources import Choose, Retry
     from rootless.oci.blobs import Blob
     from rootless.oci.platform import Platform
-    from rootless.oci.registry import Fetched, Repository
+    from rootless.oci.registry import Repository
+    from rootless.oci.transports import Location, Source, Stream
 
 
 def pull(
@@ -49,6 +49,8 @@ def pull(
         raise UsageError(f"unknown pull policy {policy!r}", "one of " + ", ".join(PULL_POLICIES))
     if ref == "host":
         raise UsageError("the image host is this machine itself and is never pulled")
+    if transports.has_transport(ref):
+        return _from_files(images, transports.parse(ref), wanted, progress)
     reference.parse(ref)
     asked = platform.parse(wanted) if wanted else None
     local = None if policy == "always" else _local(images, ref, policy)
@@ -61,15 +63,39 @@ def pull(
         return local
 
     def fetch(repository: Repository) -> None:
-        with Intake(images.paths, images) as intake:
-            sweep(images.paths.images)
-            Pull(intake, repository, progress or Silent()).run(asked)
+        names = [str(repository.name)]
+        take(images, RegistrySource(repository), asked, names, progress or Silent())
 
     name, _ = sources.first(fetch)
     warning = sources.remember(name)
     if warning:
         images.warnings.append(warning)
     return images.get(str(name))
+
+
+def take(
+    images: Images, source: Source, asked: Platform | None, names: list[str] | None, told: Progress
+) -> str:
+    """Bring the image of a source into the store under `names`, and unpack it; return its id.
+
+    Without `names` under that which the source says, if any.
+    """
+    with Intake(images.paths, images) as intake:
+        sweep(images.paths.images)
+        return Pull(intake, source, told).run(asked, names)
+
+
+def _from_files(images: Images, place: Location, wanted: str, progress: Progress | None) -> Image:
+    """Take an image from an archive or directory."""
+    if place.transport == "docker-archive" and not place.ref:
+        from rootless.images.loading import load
+
+        return images.get(load(images, place.path, progress)[-1])
+    if place.transport == "containers-storage":
+        return images.get(place.path)
+    with contextlib.closing(open_source(images, place, Access())) as source:
+        asked = platform.parse(wanted) if wanted else None
+        return images.get(take(images, source, asked, None, progress or Silent()))
 
 
 def _local(images: Images, ref: str, policy: str) -> Image | None:
@@ -94,32 +120,30 @@ def _is_old(image: Image, sources: Sources) -> bool:
 _PIECE = 1 << 17
 """Bytes that are taken at once; a pull that is killed loses as much of each layer at most."""
 
-_MOST_CUTS = 100
-"""Interruptions of one blob that are taken, even if it gets on each time."""
-
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Pull:
     """One pull under way."""
 
-    def __init__(self, intake: Intake, repository: Repository, progress: Progress) -> None:
+    def __init__(self, intake: Intake, source: Source, progress: Progress) -> None:
         self._intake = intake
-        self._repository = repository
+        self._source = source
         self._progress = progress
-        self._transfers: set[Response] = set()
+        self._transfers: set[Stream] = set()
 
-    def run(self, asked: Platform | None) -> None:
-        """Fetch everything, then name the image."""
-        name = self._repository.name
-        top = self._repository.manifest(name.digest or name.tag)
-        fetched = self._image_manifest(top, asked)
-        trust_policy.load().check(name, fetched.data, self._repository)
+    def run(self, asked: Platform | None, names: list[str] | None) -> str:
+        """Fetch everything, then name the image; return its id."""
+        top = self._source.manifest()
+        fetched = image_manifest(self._source, asked)
+        self._source.admit(fetched.data)
         manifest = models.decode(fetched.data, models.Manifest, f"manifest {fetched.digest}")
         manifest.check()
         config = self._config(manifest)
-        if fetched is top:  # an index was chosen from; many configurations in one are careless
-            self._check_platform(config, asked)
+        # An index was chosen from; many configurations in one are careless.
+        if fetched.digest == top.digest:
+            offered = platform.Platform(config.os, config.architecture, config.variant)
+            check_platform(self._source, offered, asked)
         self._layers(manifest)
         layers = [{"digest": layer.digest} for layer in manifest.layers]
         self._intake.keep_layers(layers, config.rootfs.diff_ids)
@@ -127,29 +151,13 @@ class Pull:
         blobs.append(self._intake.take_bytes(fetched.data))
         data = models.to_oci(manifest) if manifest.is_docker else fetched.data
         blobs.append(self._intake.take_bytes(data))
-        entry = entry_for(blobs[-1], len(data), [top.digest, fetched.digest])
-        self._intake.commit([([str(name)], entry)], blobs)
-
-    def _image_manifest(self, fetched: Fetched, asked: Platform | None) -> Fetched:
-        """Follow indexes to the manifest for the platform. Raises ImageError."""
-        wanted = asked or platform.host()
-        for _ in range(MAX_DEPTH):
-            subject = f"manifest {fetched.digest}"
-            if models.kind_of(fetched.data, fetched.media_type, subject) == "manifest":
-                return fetched
-            index = models.decode(fetched.data, models.Index, subject)
-            chosen = models.choose(index.manifests, wanted)
-            if chosen is None:
-                raise ImageError(
-                    f"no image for platform {wanted} in {self._repository.name.familiar}",
-                    "it is there for " + (", ".join(_platforms(index)) or "none"),
-                )
-            chosen.check()
-            fetched = self._repository.manifest(chosen.digest)
-            kind = models.kind_of(fetched.data, chosen.media_type, f"manifest {chosen.digest}")
-            if kind == "manifest":
-                return fetched
-        raise ImageError(f"manifest {fetched.digest}: indexes are nested too deep")
+        if isinstance(self._source, LocalSource):  # no registry knows it
+            known = [fetched.digest] if manifest.is_docker else []
+            names = [self._source.full_name] if names is None and self._source.full_name else names
+        else:
+            known = [top.digest, fetched.digest]
+        self._intake.commit([(names or [], entry_for(blobs[-1], len(data), known))], blobs)
+        return manifest.config.digest.partition(":")[2]
 
     def _config(self, manifest: models.Manifest) -> models.Config:
         descriptor = manifest.config
@@ -159,16 +167,6 @@ class Pull:
             self._fetch(descriptor, unpack=False)
         data = self._intake.text(descriptor.digest)
         return models.decode(data, models.Config, f"image configuration {descriptor.digest}")
-
-    def _check_platform(self, config: models.Config, asked: Platform | None) -> None:
-        """A single manifest may be for another machine than asked; unasked it may be anything."""
-        if asked is None:
-            return
-        offered = platform.Platform(config.os, config.architecture, config.variant)
-        if not platform.fits(offered, asked):
-            raise ImageError(
-                f"{self._repository.name.familiar} is for platform {offered}, not {asked}"
-            )
 
     def _layers(self, manifest: models.Manifest) -> None:
         """Download the layers that are not here, several at a time; the first error wins."""
@@ -187,14 +185,13 @@ class Pull:
     def _cancel(self) -> None:
         """End the transfers of other threads: none of them shall keep Control-C waiting."""
         self._intake.cancel()
-        for response in list(self._transfers):
-            response.abort()
+        for stream in list(self._transfers):
+            stream.abort()
 
     def _fetch(self, descriptor: models.Descriptor, *, unpack: bool = True) -> None:
-        """Bring a blob in; a transfer that breaks off goes on, a few times without progress."""
+        """Bring a blob in, or the rest of it."""
         digest, size = descriptor.digest, descriptor.size
-        tries, reached = 0, -1
-        for cut in range(1, _MOST_CUTS + 1):
+        while True:
             if unpack:
                 blob = self._intake.partial(digest, size)
             else:
@@ -202,29 +199,21 @@ class Pull:
             try:
                 self._fetch_into(blob, descriptor, unpack=unpack)
                 return
-            except HttpError as error:
-                tries = 1 if blob.size > reached else tries + 1
-                reached = max(reached, blob.size)
-                if tries == Client.attempts or cut == _MOST_CUTS or not error.temporary:
-                    raise
-                time.sleep(Client.pause * 2 ** (tries - 1))
             except DigestError:
                 if not (isinstance(blob, PartialBlob) and blob.start and blob.digest):
                     raise
                 # It is complete, but what was there from an earlier time was bad.
 
     def _fetch_into(self, blob: Blob, descriptor: models.Descriptor, *, unpack: bool) -> None:
-        """Bring a blob in, or the rest of it. Raises HttpError, DigestError and others."""
+        """Bring a blob in, or the rest of it. Raises RegistryError, DigestError and others."""
         digest, size = descriptor.digest, descriptor.size
         layer = None
         self._progress.begin(digest, f"layer {digest[7:19]}", size)
         try:
-            response = self._rest(blob, descriptor) if blob.size < size else None
             self._progress.advance(digest, blob.size)
             layer = self._intake.unpack(blob) if unpack else None
-            if response is not None:
-                with response:
-                    self._receive(blob, response)
+            if blob.size < size:
+                self._receive(blob, self._source.blob(digest, size, blob.size))
             blob.finish()
         except BaseException as error:
             blob.abandon()
@@ -236,34 +225,12 @@ class Pull:
         self._progress.end(digest, "pulled")
         self._intake.take(blob, layer)
 
-    def _rest(self, blob: Blob, descriptor: models.Descriptor) -> Response:
-        """Ask for what is missing of a blob. Raises RegistryError, HttpError."""
-        digest, size = descriptor.digest, descriptor.size
-        response = self._repository.blob(digest, blob.size)
-        if isinstance(blob, PartialBlob) and response.status == 200:
-            blob.begin_anew()  # a registry that knows no ranges
-        said = response.headers.get("Content-Range", "")
-        if response.status == 206 and not said.startswith(f"bytes {blob.size}-"):
-            response.close()
-            raise RegistryError(f"blob {digest}: the registry sends another part than asked for")
-        if response.length not in (-1, size - blob.size):
-            response.close()
-            there = blob.size + response.length
-            raise RegistryError(f"blob {digest} has {there} bytes at the registry, not {size}")
-        return response
-
-    def _receive(self, blob: Blob, response: Response) -> None:
-        self._transfers.add(response)
+    def _receive(self, blob: Blob, stream: Stream) -> None:
+        self._transfers.add(stream)
         try:
-            for data in iter(lambda: response.read(_PIECE), b""):
+            for data in iter(lambda: stream.read(_PIECE), b""):
                 blob.write(data)
                 self._progress.advance(blob.expected, len(data))
         finally:
-            self._transfers.discard(response)
-
-
-def _platforms(index: models.Index) -> Iterator[str]:
-    for entry in index.manifests:
-        text = str(platform.of(entry.platform))
-        if text and not text.startswith("unknown"):
-            yield text
+            self._transfers.discard(stream)
+            stream.close()

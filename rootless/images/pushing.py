@@ -8,7 +8,6 @@ compressed on the way, and then the manifest is another.
 from __future__ import annotations
 
 import contextlib
-import os
 from functools import partial
 
 from rootless.errors import UsageError
@@ -21,7 +20,7 @@ from rootless.oci.blobs import Blob, Workspace
 from rootless.oci.compression import compress
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError, InvalidReference
-from rootless.oci.upload import Upload
+from rootless.oci.upload import bring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,13 +147,8 @@ class Push:
 
     def _original(self) -> tuple[bytes, str]:
         """Return the manifest as the registry had it, or as it is here; and its media type."""
-        for digest in (*self._image.digests, self._image.manifest_digest):
-            if self._layout.has(digest):
-                data = _read(self._layout.blob_path(digest))
-                document = jsonio.loads(data)
-                if isinstance(document, dict) and "layers" in document:
-                    return data, str(document.get("mediaType") or layout.OCI_MANIFEST)
-        raise ImageError(f"blob {self._image.manifest_digest} is missing", "pull it again")
+        _, data = self._image.original()
+        return data, str(jsonio.loads(data).get("mediaType") or layout.OCI_MANIFEST)
 
     def _layer(self, descriptor: Document, compression: str) -> Document:
         """Return the layer as it is pushed: compressed, and otherwise where that is wanted."""
@@ -189,15 +183,8 @@ class Push:
     def _upload(self, blob: models.Descriptor) -> None:
         digest, size = blob.digest, blob.size
         self._progress.begin(digest, f"blob {digest[7:19]}", size)
-        if self._repository.has(digest):
-            self._progress.end(digest, "exists")
-            return
-        location = self._repository.begin_upload(digest, self._origins.get(digest, ""))
-        if not location:
-            self._progress.end(digest, "mounted")
-            return
-        Upload(self._repository, digest, size, partial(self._content, digest)).run(location)
-        self._progress.end(digest, "pushed")
+        origin, content = self._origins.get(digest, ""), partial(self._content, digest)
+        self._progress.end(digest, bring(self._repository, digest, size, origin, content))
 
     def _content(self, digest: str, start: int) -> Iterator[bytes]:
         path = self._paths.get(digest) or self._layout.blob_path(digest)
@@ -213,14 +200,6 @@ class Push:
 
 def _compression_of(layer: Document) -> str:
     return models.LAYER_TYPES.get(str(layer.get("mediaType")), "")
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(layout.MAX_JSON)
-    except OSError as error:
-        raise ImageError(f"cannot read {os.path.basename(path)}: {error.strerror}") from error
 
 
 def _origins(images: Images, name: Reference) -> dict[str, str]:

@@ -15,7 +15,7 @@ import os
 from rootless.errors import Conflict, NotFound
 from rootless.images.collection import grouped
 from rootless.images.entries import unnamed
-from rootless.images.image import Image, sources_of
+from rootless.images.image import Image, identity, list_of, sources_of
 from rootless.images.intake import store_errors
 from rootless.oci import jsonio, reference
 from rootless.oci.blobs import WORK, locked, reserve, unlink_orphans, write_index
@@ -77,7 +77,7 @@ class Removal:
         entry = self._images.find_entry(entries, self._ref)
         if entry is None:
             raise NotFound(f"no such image: {self._ref}")
-        same = [other for other in entries if self._is_same(other, entry)]
+        same = [other for other in entries if self._id(other) == self._id(entry)]
         names = [reference.full(name_of(other)) for other in same if name_of(other)]
         named = self._images.find_name(entries, self._ref)
         if named and (len(names) > 1 or not self._prune):
@@ -88,24 +88,27 @@ class Removal:
                 f"cannot remove image {self._ref}: it has several names ({', '.join(names)})",
                 "remove them by name, or all of them with --force",
             )
-        self._check_unused(entry)
-        return names, [other for other in entries if other not in same]
-
-    def _is_same(self, other: Document, entry: Document) -> bool:
-        """Whether two entries are of one image: the same configuration."""
-        return bool(other["digest"] == entry["digest"] or self._id(other) == self._id(entry))
+        rest = [other for other in entries if other not in same]
+        self._check_unused(entry, rest)
+        return names, rest
 
     def _id(self, entry: Document) -> str:
-        """The image's id, the manifest's digest for a damaged one."""
+        """The image's id, which is that of its configuration; a damaged one's is its digest."""
+        if list_of(entry):
+            return list_of(entry)
         try:
             return Image(self._paths, entry, []).id
         except ImageError:
             return str(entry["digest"]).partition(":")[2]
 
-    def _check_unused(self, entry: Document) -> None:
-        image_id = self._id(entry)
+    def _check_unused(self, entry: Document, rest: list[Document]) -> None:
+        lost = {self._id(entry)}
+        if list_of(entry):
+            from rootless.images.lists import ListImage
+
+            lost = ListImage(self._paths, entry, []).ids - {self._id(other) for other in rest}
         for container in containers(self._paths):
-            if container.get("image_id") == image_id and not self._force:
+            if container.get("image_id") in lost and not self._force:
                 name = container.get("name") or str(container.get("id"))[:12]
                 raise Conflict(
                     f"cannot remove image {self._ref}: container {name} uses it",
@@ -200,14 +203,13 @@ def containers(paths: Paths) -> Iterable[Document]:
 
 def _lost(before: list[Document], after: list[Document]) -> list[Document]:
     """The first entry of each manifest that has none any more."""
-    left = {entry["digest"] for entry in after}
-    return [group for _, group in grouped(e for e in before if e["digest"] not in left)]
+    left = set(map(identity, after))
+    return [group for _, group in grouped(e for e in before if identity(e) not in left)]
 
 
 def _without_bare(entries: list[Document], entry: Document) -> list[Document]:
     """Drop the nameless entry that `unnamed` left for a manifest whose image has other names."""
-    digest = entry["digest"]
-    return [e for e in entries if e["digest"] != digest or name_of(e)]
+    return [e for e in entries if identity(e) != identity(entry) or name_of(e)]
 
 
 def _familiar(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import sys
 
 from rootless.errors import UsageError
@@ -16,7 +15,8 @@ from rootless.oci.bundle import Bundle
 from rootless.oci.compression import decompress
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError
-from rootless.oci.layout import OCI_INDEX, OCI_MANIFEST, Layout
+from rootless.oci.layout import OCI_MANIFEST, Layout
+from rootless.oci.writing import begin_layout, index_of, replacing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-FORMATS = ("docker-archive", "oci-archive", "oci-dir")
+FORMATS = ("docker-archive", "oci-archive", "oci-dir", "docker-dir")
 CONTAINERD_NAME = "io.containerd.image.name"
 
 
@@ -49,9 +49,17 @@ def save(
         raise UsageError(f"unknown format {format_!r}", "one of " + ", ".join(FORMATS))
     chosen = _choose(images, refs)
     teller = progress or Silent()
+    if format_.endswith("-dir") and output == "-":
+        raise UsageError("a directory cannot go to standard output", "name one with -o")
+    if format_ == "docker-dir":
+        if len(chosen) > 1:
+            raise UsageError("a directory of docker's form holds one image", "--format oci-dir")
+        from rootless.images.copying import Wish
+
+        origin, wish = f"containers-storage:{refs[0]}", Wish(format="v2s2")
+        images.copy(origin, f"dir:{output}", wish, progress=progress)
+        return
     if format_ == "oci-dir":
-        if output == "-":
-            raise UsageError("an OCI directory cannot go to standard output", "name one with -o")
         _save_directory(chosen, output, teller)
         return
     with opened(output) as fd:
@@ -88,26 +96,8 @@ def opened(output: str) -> Iterator[int]:
         sys.stdout.flush()
         yield 1
         return
-    temporary = output
-    try:
-        if not os.path.exists(output) or stat.S_ISREG(os.stat(output).st_mode):
-            temporary = f"{output}.{os.getpid()}"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror}") from error
-    try:
-        try:
-            yield fd
-        finally:
-            os.close(fd)
-        if temporary != output:
-            os.rename(temporary, output)
-    except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror}") from error
-    finally:
-        if temporary != output:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+    with replacing(output) as fd:
+        yield fd
 
 
 # -- docker archive ----------------------------------------------------------------------------
@@ -166,12 +156,8 @@ def _docker_layer(
 
 def _oci(bundle: Bundle, chosen: list[Chosen], progress: Progress) -> None:
     """Write the layout as an archive."""
-    bundle.data("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-    entries = [entry for one in chosen for entry in _entries(one)]
-    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
-    bundle.data("index.json", jsonio.dump_bytes(index))
-    bundle.directory("blobs/")
-    bundle.directory("blobs/sha256/")
+    begin_layout(bundle)
+    bundle.data("index.json", index_of([entry for one in chosen for entry in _entries(one)]))
     for digest, layout in _all_blobs(chosen).items():
         member = f"blobs/{digest.replace(':', '/')}"
         _member(bundle, layout, member, digest, progress)
@@ -180,7 +166,8 @@ def _oci(bundle: Bundle, chosen: list[Chosen], progress: Progress) -> None:
 def _entries(one: Chosen) -> list[Document]:
     digest = one.image.manifest_digest
     size = os.path.getsize(one.image.layout.blob_path(digest))
-    bare: Document = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
+    kind = one.image.manifest.get("mediaType") or OCI_MANIFEST  # docker's, in a manifest list
+    bare: Document = {"mediaType": kind, "digest": digest, "size": size}
     entries = []
     for name in one.names:
         entry = renamed(bare, name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
-from rootless.oci import owners
+from rootless.oci import datalayer, owners
 from rootless.oci.unpack import RECORD
 from rootless.runtime.copying import is_opaque, layer_entries
 
@@ -73,6 +73,10 @@ class Found:
     def open(self, flags: int) -> int:
         """Open it where it comes from; never through a link."""
         return os.open(self.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.parts[0][1])
+
+    def content(self, fd: int) -> int:
+        """Open what the open file `fd` leaves in a shared store (oci.datalayer), -1 for none."""
+        return datalayer.content(os.path.dirname(self.layer.path), fd)
 
     def link(self) -> str:
         """Where a symbolic link points."""

@@ -109,6 +109,12 @@ def layered(
     # Who was copied once has his changes in the copy, whatever the driver is now.
     driver = "copy" if holds_files(merged) else choose_driver(paths)
     changed = holds_files(upper)
+    if driver != "overlay" and (behind := _data_layers(lowers)):
+        raise HostError(
+            f"the image's files are in the shared store {os.path.dirname(behind[0])}, "
+            f"where {driver} does not find them",
+            "use the driver overlay, or pull the image into your own store",
+        )
     if driver == "copy":
         from rootless.runtime.copying import merge_once
 
@@ -120,6 +126,17 @@ def layered(
     if driver == "overlay":
         return OverlayRoot(lowers, upper, work, volatile=volatile)
     return FuseRoot(lowers, upper, work)
+
+
+def _data_layers(lowers: list[str]) -> list[str]:
+    """Return the directories in which files of the layers have their content (oci.datalayer)."""
+    found: dict[str, None] = {}
+    for lower in lowers:
+        try:
+            found[os.readlink(f"{os.path.dirname(lower)}/data")] = None
+        except OSError:
+            pass  # nearly all layers have it themselves
+    return list(found)
 
 
 def holds_files(directory: str) -> bool:
@@ -162,16 +179,22 @@ class OverlayRoot:
 
 def mount_overlay(lowers: list[str], target: str, data: str, flags: int = 0) -> None:
     """Mount `lowers`, topmost first, merged, with the further options `data`. Raises OSError."""
-    below = ":".join(_escape(path) for path in lowers)
+    paths = [*lowers, *_data_layers(lowers)]
+    below = _lowerdir([_escape(path) for path in paths], len(lowers))
     held: list[int] = []
     if len(below) + len(data) > _MAX_DATA:
-        held = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in lowers]
-        below = ":".join(f"/proc/self/fd/{fd}" for fd in held)
+        held = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in paths]
+        below = _lowerdir([f"/proc/self/fd/{fd}" for fd in held], len(lowers))
     try:
         m.mount("overlay", target, "overlay", flags, f"lowerdir={below},{data}")
     finally:
         for fd in held:
             os.close(fd)
+
+
+def _lowerdir(names: list[str], count: int) -> str:
+    """The value of overlay's option `lowerdir`: behind `count` layers come data-only ones."""
+    return "::".join([":".join(names[:count]), *names[count:]])
 
 
 def _mount_point(upper: str) -> str:

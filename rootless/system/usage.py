@@ -76,7 +76,7 @@ class Usage:
 
     def containers_of(self, image: Image) -> int:
         """Return how many containers were made from an image."""
-        return sum(one.record["image_id"] == image.id for one in self.containers)
+        return sum(one.record["image_id"] in image.ids for one in self.containers)
 
     def links(self, volume: str) -> int:
         """Return how many containers name a volume."""
@@ -157,7 +157,6 @@ def _chains(image: Image) -> list[str]:
 
 def _blobs(image: Image) -> dict[str, int]:
     try:
-        parts = [image.manifest["config"], *image.manifest["layers"]]
-        return {str(part["digest"]): int(part.get("size", 0)) for part in parts}
+        return {str(part["digest"]): int(part.get("size", 0)) for part in image.parts}
     except (Error, KeyError, TypeError, ValueError):
         return {}
