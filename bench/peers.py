@@ -53,6 +53,8 @@ class Podman(Engine):
         quiet = ["--cgroup-manager=cgroupfs", "--events-backend=file", "--log-level=error"]
         command = ["podman", *places, "--storage-driver=overlay", *quiet]
         env = {**os.environ, "XDG_RUNTIME_DIR": str(runtime)}
+        # Where podman remembers what registries have (blob-info-cache-v1.boltdb).
+        env["XDG_DATA_HOME"] = str(runtime)
         # A session keyring for each container is more than a user may have (kernel.keys.maxkeys).
         settings = runtime / "containers.conf"
         settings.write_text("[containers]\nkeyring = false\n")

@@ -260,7 +260,7 @@ class Bench:
             server.close()
 
     def push(self) -> Result:
-        """Push Debian, which is compressed for it, each time to another repository."""
+        """Push Debian, which was compressed and sent before, each time to another repository."""
         server = registry.Registry(self.work)
         count = iter(range(1000))
 
@@ -271,10 +271,30 @@ class Bench:
         try:
             for engine in self.engines:
                 engine("load", "--input", str(images.debian()))
-            ours, theirs = in_turn(3, *(work(engine) for engine in self.engines))
+            ours, theirs = in_turn(9, *(work(engine) for engine in self.engines))
             return ours, theirs, ""
         finally:
             server.close()
+
+    def push_first(self) -> Result:
+        """Push Debian out of new stores: nobody knows what the registry has, all is compressed."""
+        fresh = [Bench(self.work / f"push-{number}") for number in range(4)]
+        server = registry.Registry(self.work)
+        times: list[list[float]] = [[], []]
+        try:
+            for number, bench in enumerate(fresh):
+                for engine, column in zip(bench.engines, times, strict=True):
+                    engine("load", "--input", str(images.debian()))
+                    name = f"{server.address}/first{number}/{engine.name}:1"
+                    began = time.perf_counter()
+                    engine("push", "-q", "--tls-verify=false", "debian:bench", name)
+                    column.append((time.perf_counter() - began) * 1000)
+        finally:
+            server.close()
+            for bench in fresh:
+                bench.close()
+        ours, theirs = map(statistics.median, times)
+        return ours, theirs, ""
 
     def both(self, rounds: int, *words: str) -> Result:
         """Time the same words with both engines."""
@@ -316,6 +336,7 @@ ROWS: dict[str, tuple[Callable[[Bench], Result], str, float]] = {
     "pull10": (lambda bench: bench.pull("ten:bench"), "the same in ten layers", 0.3),
     "transfer": (Bench.transfer, "copy of Debian to a layout, and skopeo", 1.2),
     "push": (Bench.push, "push of Debian", 0.5),
+    "push-first": (Bench.push_first, "the first, which compresses it", 0.5),
     "run-net": (Bench.run_networked, "run --rm busybox true, default network", 0.33),
     "uplink": (Bench.uplink, "idle networked supervisor, MB", 5.5),
     "out": (lambda bench: bench.network(network.out(1)), "TCP out, ms/GB, and slirp4netns", 0.5),

@@ -228,6 +228,20 @@ CompressionFormat = Annotated[
     Literal["", "gzip", "zstd"],
     option("--compression-format", metavar="FORMAT", about="gzip or zstd. (as the layers are)"),
 ]
+PushLevel = Annotated[
+    int,
+    option(
+        "--compression-level",
+        metavar="N",
+        about="1 to 9 for gzip, to 22 for zstd, of what is compressed. (quick)",
+    ),
+]
+AllTagsHere = Annotated[
+    bool, option("--all-tags", "-a", about="All tags of the repository that are here.")
+]
+DisableContentTrust = Annotated[
+    bool, option("--disable-content-trust", about="Accepted, as for docker.")
+]
 DigestFile = Annotated[
     str, option("--digestfile", metavar="FILE", about="Write the manifest's digest there.")
 ]

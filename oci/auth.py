@@ -10,11 +10,11 @@ own, and the next 401 brings a new one.
 from __future__ import annotations
 
 import threading
-from urllib.parse import urlencode, urlsplit
 
 from rootless.oci import jsonio
 from rootless.oci.errors import RegistryError
 from rootless.oci.http import shown
+from rootless.oci.refusals import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Authority:
                 raise Denied("it asks for an unknown kind of authentication")
 
     def _token(self, fields: dict[str, str], scopes: str, *, tls: bool) -> str:
+        from urllib.parse import urlsplit
+
         realm = fields["realm"]
         try:
             scheme = urlsplit(realm).scheme
@@ -83,10 +85,13 @@ class Authority:
             if response.status in (400, 401, 403):
                 raise Denied("it gives no token for that")
             if response.status != 200:
-                raise RegistryError(f"{shown(realm)}: status {response.status}")
+                known = self.credentials is not None
+                raise refusal(response, shown(realm), self._host, known=known)
             return _token(response.body(MAX_TOKEN), realm)
 
     def _ask(self, realm: str, query: list[tuple[str, str]]) -> Response:
+        from urllib.parse import urlencode
+
         credentials = self.credentials
         if credentials is not None and credentials.token:
             words = dict(query) | {"scope": " ".join(v for k, v in query if k == "scope")}

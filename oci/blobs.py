@@ -12,7 +12,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 import threading
 import time
 
@@ -161,9 +160,9 @@ class Workspace:
     """
 
     def __init__(
-        self, layout: str, parent: str, sweep: Callable[[str], None] = shutil.rmtree
+        self, layout: str, parent: str, sweep: Callable[[str], None] | None = None
     ) -> None:
-        self._sweep = sweep
+        self._sweep = sweep or _remove_tree
         self.path = f"{parent}/{WORK}{os.getpid()}-{os.urandom(4).hex()}"
         with locked(layout):
             dead = [f"{parent}/{name}" for name in os.listdir(parent) if name.startswith(WORK)]
@@ -194,6 +193,12 @@ class Workspace:
             else:
                 self._sweep(self.path)
         os.close(self._lock)
+
+
+def _remove_tree(path: str) -> None:
+    from shutil import rmtree
+
+    rmtree(path)
 
 
 def _alive(path: str) -> bool:
@@ -348,6 +353,10 @@ class Follower:
     def close(self) -> None:
         """Close the descriptor."""
         os.close(self._fd)
+
+    def skip(self, offset: int) -> None:
+        """Go on from an offset."""
+        self._offset = offset
 
     def read(self, size: int = CHUNK, /) -> bytes:
         """At most `size` bytes, waiting for them; empty at the end."""

@@ -43,10 +43,7 @@ class Certificates:
         """Return what TLS to the registry is set up with. Raises RegistryError."""
         import ssl
 
-        context = ssl.create_default_context()
-        if not verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+        context = system_context(verify=verify)
         try:
             for path in self.authorities:
                 context.load_verify_locations(path)
@@ -55,6 +52,17 @@ class Certificates:
         except (OSError, ssl.SSLError) as error:
             raise RegistryError(f"cannot use {path}: {error.strerror or error}") from error
         return context
+
+
+def system_context(*, verify: bool) -> ssl.SSLContext:
+    """Return what TLS is set up with where a registry has no certificates of its own here."""
+    import ssl
+
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def find(host: str, directory: str = "") -> Certificates | None:

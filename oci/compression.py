@@ -25,6 +25,15 @@ CHUNK = 1 << 18
 _ZSTD_WINDOW = 1 << 27
 # 128 MiB, what `zstd --long` makes and reads by default: a frame header may ask for much more.
 
+LEVELS = {"gzip": 9, "zstd": 22}
+"""What layers are compressed with, and the highest level of each."""
+
+_ISAL_MOST = 3
+"""The highest level of igzip; those above are zlib's, smaller and slow."""
+
+_GZIP = 31
+"""What zlib calls a gzip stream; it gets no name or time."""
+
 _MAGIC = (
     (b"\x1f\x8b", "gzip"),  # RFC 1952
     (b"\x28\xb5\x2f\xfd", "zstd"),  # RFC 8878
@@ -65,32 +74,28 @@ def decompress(source: int | Readable, *, name: str = "stream") -> Readable:
     return _Library(kind, rest, name)
 
 
-LEVELS = {"gzip": 9, "zstd": 22}
-"""The highest level of each; the lowest is 1."""
-
-
 def compress(
     source: Readable, kind: str, *, name: str, level: int = 0
 ) -> Iterator[tuple[int, bytes]]:
     """Yield (bytes read, compressed piece) of `source`, which is decompressed first if need be.
 
-    `kind` is gzip or zstd; both are made in a way that gives the same bytes again. `level` is that
-    of the usual programs, 0 for our own choice.
+    `kind` is gzip or zstd, `level` up to 9 or 22, 0 for what is quick and good; all are made in a
+    way that gives the same bytes again.
     """
     stream = decompress(source, name=name)
     machine: Any
-    if kind == "gzip" and level:
-        import zlib  # isal's levels are others, and end below zlib's
-
-        machine = zlib.compressobj(level, wbits=31)
-    elif kind == "gzip":
-        from isal import isal_zlib
-
-        machine = isal_zlib.compressobj(level=2, wbits=31)  # 31: gzip, with no name or time
-    else:
+    if kind == "zstd":
         import zstandard
 
         machine = zstandard.ZstdCompressor(level=level or 3, write_checksum=True).compressobj()
+    elif level <= _ISAL_MOST:
+        from isal import isal_zlib
+
+        machine = isal_zlib.compressobj(level=level or 2, wbits=_GZIP)
+    else:
+        import zlib
+
+        machine = zlib.compressobj(level=level, wbits=_GZIP)
     while data := stream.read(CHUNK):
         yield len(data), machine.compress(data)
     yield 0, machine.flush()

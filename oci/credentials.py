@@ -9,14 +9,12 @@ helper is the program docker-credential-NAME, which is asked on its standard inp
 
 from __future__ import annotations
 
-import base64
 import binascii
 import contextlib
 import fcntl
 import os
 
 from rootless.oci import jsonio
-from rootless.oci.blobs import replace
 from rootless.oci.errors import RegistryError
 from rootless.oci.reference import DEFAULT_DOMAIN
 from rootless.oci.scopes import user_directory
@@ -53,7 +51,12 @@ class Credentials:
     def basic(self) -> str:
         """The value of an Authorization header (RFC 7617)."""
         pair = f"{self.user}:{self.password}".encode()
-        return "Basic " + base64.b64encode(pair).decode("ascii")
+        return "Basic " + _base64(pair)
+
+
+def _base64(data: bytes) -> str:
+    """Return base64. By hand: the module of this name imports re."""
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def parse(text: str) -> Credentials:
@@ -117,7 +120,7 @@ class AuthFile:
                 entry: Document = {}
             else:
                 pair = f"{credentials.user}:{credentials.password}".encode()
-                entry = {"auth": base64.b64encode(pair).decode("ascii")}
+                entry = {"auth": _base64(pair)}
                 if credentials.token:
                     entry["identitytoken"] = credentials.token
             document["auths"] = {**_table(document, "auths"), key: entry}
@@ -158,6 +161,8 @@ class AuthFile:
         try:
             # A link, as some keep their dotfiles, stays one: what it points to is replaced.
             path = os.path.realpath(self.path)
+            from rootless.oci.blobs import replace
+
             replace(path, jsonio.dumps(document, indent=4).encode() + b"\n", private=True)
         except OSError as error:
             raise RegistryError(f"cannot write {self.path}: {error.strerror}") from error
@@ -209,7 +214,7 @@ def _decode(entry: Document, subject: str) -> Credentials | None:
     if not isinstance(packed, str) or not packed:
         return Credentials("", "", token) if token else None
     try:
-        user, _, password = base64.b64decode(packed, validate=True).decode().partition(":")
+        user, _, password = binascii.a2b_base64(packed, strict_mode=True).decode().partition(":")
     except (binascii.Error, ValueError) as error:
         raise RegistryError(
             f"{subject}: what is under auth is not base64", "log in again"

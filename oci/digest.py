@@ -57,10 +57,10 @@ class Digest(str):
 
     @classmethod
     def of(cls, data: bytes) -> Digest:
-        """The sha256 digest of `data`."""
-        hasher = Hasher()
-        hasher.update(data)
-        return hasher.digest
+        """The sha256 digest of `data`, a document."""
+        from rootless.oci.layout import sha256
+
+        return cls(f"sha256:{sha256(data)}")
 
     @property
     def algorithm(self) -> str:

@@ -1,22 +1,24 @@
 """HTTP as registries need it: redirects that keep secrets at home, retries, bounded answers.
 
-Over urllib3, which is imported with the first request. Its errors become `HttpError` here and
-nowhere else. Redirects are followed by hand: an Authorization header goes to the origin it was
-meant for and to no other, and https never becomes http.
+Over urllib3, which is imported with the first request that needs it: short ones go by `brief`. The
+errors of both become `HttpError` here and nowhere else. Redirects are followed by hand: an
+Authorization header goes to the origin it was meant for and to no other, and https never becomes
+http.
 """
 
 from __future__ import annotations
 
 import contextlib
-import random
+import os
 import threading
 import time
-from urllib.parse import urljoin, urlsplit
 
+from rootless.oci import brief
 from rootless.oci.errors import RegistryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any, TypeAlias
 
@@ -35,34 +37,44 @@ TEMPORARY = frozenset((408, 425, 429, 500, 502, 503, 504))
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 LONGEST_PAUSE = 30.0
-"""Seconds that a server's Retry-After is obeyed for."""
+"""Seconds of a server's Retry-After; if it wants more, there is no further attempt."""
 
 
 class HttpError(RegistryError):
     """No answer, or none that helps. `temporary`: the same again may work.
 
-    `no_tls`: there is nobody, or nobody who speaks TLS, at the other end.
+    `no_tls`: there is nobody, or nobody who speaks TLS, at the other end. `after`: the seconds
+    that the server wants us to wait, -1 where it does not say.
     """
 
     def __init__(
-        self, message: str, hint: str = "", *, temporary: bool = False, no_tls: bool = False
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        temporary: bool = False,
+        no_tls: bool = False,
+        after: float = -1,
     ) -> None:
         super().__init__(message, hint)
         self.temporary = temporary
+        self.after = after
         self.no_tls = no_tls
 
 
 class Response:
     """An answer whose body is read piece by piece. To be closed."""
 
-    def __init__(self, raw: urllib3.BaseHTTPResponse, url: str) -> None:
+    def __init__(self, raw: urllib3.BaseHTTPResponse | brief.Answer, url: str) -> None:
         self._raw = raw
         self.url = url
         self.status = raw.status
-        self.headers = raw.headers
+        self.headers: brief.Fields | urllib3.HTTPHeaderDict = raw.headers
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes of the body, empty at its end. Raises HttpError."""
+        if isinstance(self._raw, brief.Answer):
+            return self._raw.read(size)
         import urllib3
 
         try:
@@ -92,7 +104,7 @@ class Response:
     def abort(self) -> None:
         """Make a `read` that waits in another thread fail at once, where urllib3 can (2.3)."""
         with contextlib.suppress(AttributeError, ValueError, OSError):
-            self._raw.shutdown()  # type: ignore[attr-defined, unused-ignore]
+            self._raw.shutdown()  # type: ignore[union-attr, attr-defined, unused-ignore]
 
     def close(self) -> None:
         """Give the connection back, or end it where the body was not read to its end."""
@@ -117,6 +129,8 @@ class Client:
         self._verify = verify
         self._certificates = certificates
         self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
+        self._brief = brief.Connections()
+        self._contexts: dict[bool, ssl.SSLContext] = {}
         self._lock = threading.Lock()
 
     def request(
@@ -142,20 +156,22 @@ class Client:
             except HttpError as error:
                 if last or not error.temporary:
                     raise
-                self._sleep(attempt, "")
+                self.wait(attempt)
                 continue
-            if last or response.status not in TEMPORARY:
+            after = retry_after(response)
+            if last or response.status not in TEMPORARY or after > LONGEST_PAUSE:
                 return response
-            after = response.headers.get("Retry-After", "")
             response.close()
-            self._sleep(attempt, after)
+            self.wait(attempt, after)
         raise AssertionError("unreachable")
 
-    def _sleep(self, attempt: int, after: str) -> None:
-        seconds = self.pause * 2 ** (attempt - 1) * (1 + random.random() / 4)  # noqa: S311 - no secret
-        if after.isascii() and after.isdecimal():
-            seconds = max(seconds, min(float(after), LONGEST_PAUSE))
-        time.sleep(seconds)
+    @classmethod
+    def wait(cls, attempt: int, after: float = -1) -> None:
+        """Wait before the next attempt; at least `after` seconds, if that is not too long."""
+        import random
+
+        seconds = cls.pause * 2 ** (attempt - 1) * (1 + random.random() / 4)  # noqa: S311 - no secret
+        time.sleep(max(seconds, min(after, LONGEST_PAUSE)))
 
     def _follow(
         self, method: str, url: str, headers: Headers, body: Body, downgrade: bool
@@ -168,6 +184,8 @@ class Client:
             if response.status < 307 and method not in ("GET", "HEAD"):
                 return response  # RFC 9110, 15.4: these may ask for another method
             response.close()
+            from urllib.parse import urljoin, urlsplit
+
             try:
                 target = urljoin(url, target)
                 old, new = urlsplit(url), urlsplit(target)
@@ -184,6 +202,10 @@ class Client:
         raise HttpError(f"{shown(url)}: more than {MAX_REDIRECTS} redirects")
 
     def _once(self, method: str, url: str, headers: Headers, body: Body) -> Response:
+        if method != "GET" and not callable(body) and not _proxy(url):
+            target = brief.target_of(url)
+            if target is not None and all(map(_is_plain, headers.values())):
+                return self._briefly(method, target, headers, body)
         import urllib3
 
         errors = urllib3.exceptions
@@ -213,7 +235,46 @@ class Client:
             ) from error
         return Response(raw, url)
 
+    def _briefly(
+        self, method: str, target: brief.Target, headers: Headers, body: bytes
+    ) -> Response:
+        """Do without urllib3 what needs neither a stream nor a proxy."""
+        url = f"{target.scheme}://{target.netloc}{target.path}"
+        try:
+            context = self._context(target.netloc) if target.scheme == "https" else None
+            answer = self._brief.exchange(method, target, headers, body, context)
+        except brief.Unreachable as error:
+            hint = "rootless images lists what is here already"
+            raise HttpError(f"cannot reach {shown(url)}: {error}", hint, no_tls=True) from error
+        except OSError as error:
+            message = f"{shown(url)}: {_cause(error)}"
+            if type(error).__module__ == "ssl":  # SSLError and those that are made of it
+                hint = "--tls-verify=false goes without a valid certificate"
+                raise HttpError(message, hint, no_tls=True) from error
+            raise HttpError(message, temporary=True, no_tls=True) from error
+        return Response(answer, url)
+
+    def _context(self, host: str) -> ssl.SSLContext:
+        """Return what TLS to a host is set up with."""
+        from rootless.oci.certificates import system_context
+
+        own = self._certificates is not None and host == self._certificates.host
+        with self._lock:
+            if own not in self._contexts:
+                make = self._certificates.context if own and self._certificates else system_context
+                self._contexts[own] = make(verify=self._verify)
+            return self._contexts[own]
+
+    def is_without_tls(self, host: str) -> bool:
+        """Whether a registry was seen to speak plain HTTP, so that TLS need not be tried."""
+        target = brief.target_of(f"https://{host}/")
+        if target is None or _proxy(f"https://{host}/"):
+            return False
+        return brief.speaks_tls(target.host, target.port) is False
+
     def _pool(self, url: str) -> urllib3.PoolManager:
+        from urllib.parse import urlsplit
+
         proxy = _proxy(url)
         own = self._certificates is not None and urlsplit(url).netloc == self._certificates.host
         with self._lock:
@@ -250,8 +311,37 @@ class Client:
             yield response, response.length
 
 
+def retry_after(response: Response) -> float:
+    """The seconds that a server wants us to wait (RFC 9110, 10.2.3), -1 where it does not say."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text[:9])
+    if not text:
+        return -1
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0)
+    except (ValueError, OverflowError):
+        return -1
+
+
+def joined(base: str, location: str) -> str:
+    """Return the URL that a Location header means (RFC 9110, 10.2.2). Raises HttpError for none."""
+    if brief.target_of(location) is not None:
+        return location
+    from urllib.parse import urljoin
+
+    try:
+        return urljoin(base, location)
+    except ValueError as error:
+        raise HttpError(f"{shown(base)} names no URL to go on with: {error}") from error
+
+
 def shown(url: str) -> str:
     """A URL fit for messages: user, password and query, where secrets are, left out."""
+    from urllib.parse import urlsplit
+
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
@@ -259,18 +349,26 @@ def shown(url: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether a host, perhaps with a port, is this machine: docker lets those speak plain HTTP."""
-    name = urlsplit(f"//{host}").hostname or ""
+    name = brief.split_host(host)[0].lower()
     return name in ("localhost", "::1") or name.startswith("127.")
 
 
 def _proxy(url: str) -> str:
     """The proxy that the environment asks for, never for this machine itself, as in Go."""
+    if not any(key.lower().endswith("_proxy") for key in os.environ):
+        return ""
+    from urllib.parse import urlsplit
     from urllib.request import getproxies, proxy_bypass
 
     parts = urlsplit(url)
     if is_loopback(parts.netloc) or proxy_bypass(parts.hostname or ""):
         return ""
     return getproxies().get(parts.scheme, "")
+
+
+def _is_plain(value: str) -> bool:
+    """Whether the value of a header can be sent as it is."""
+    return value.isascii() and value.isprintable()
 
 
 def _cause(error: BaseException) -> str:

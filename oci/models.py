@@ -13,23 +13,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from rootless.oci import jsonio, layout, platform
+from rootless.oci import layout, platform
 from rootless.oci.digest import Digest
 from rootless.oci.errors import DigestError, ImageError
+from rootless.oci.manifests import LAYER_TYPES as LAYER_TYPES
+from rootless.oci.manifests import encode as encode
+from rootless.oci.manifests import make_manifest as make_manifest
+from rootless.oci.manifests import to_docker as to_docker
 
 T = TypeVar("T")
-
-LAYER_TYPES = {
-    "application/vnd.oci.image.layer.v1.tar": "",
-    "application/vnd.oci.image.layer.v1.tar+gzip": "+gzip",
-    "application/vnd.oci.image.layer.v1.tar+zstd": "+zstd",
-    "application/vnd.docker.image.rootfs.diff.tar": "",
-    "application/vnd.docker.image.rootfs.diff.tar.gzip": "+gzip",
-    "application/vnd.docker.image.rootfs.diff.tar.zstd": "+zstd",
-}
-"""Media types of layers, and the suffix of OCI's own type for each."""
-
-DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
 COMPRESSION_SUFFIX = {"none": "", "gzip": "+gzip", "zstd": "+zstd"}
 """What `oci.compression.compression_of` found -> suffix of the media type."""
@@ -132,11 +124,6 @@ def decode(data: bytes, kind: type[T], subject: str) -> T:
         raise ImageError(f"cannot read {subject}: {error}") from error
 
 
-def encode(value: object) -> bytes:
-    """Return compact JSON of a document made here."""
-    return jsonio.dumps(value).encode()
-
-
 def kind_of(data: bytes, declared: str, subject: str) -> str:
     """Return `index` or `manifest`, for a document that `declared` as its media type.
 
@@ -187,43 +174,6 @@ def to_oci(manifest: Manifest) -> bytes:
         for layer in manifest.layers
     ]
     return make_manifest(config, layers)
-
-
-def make_manifest(config: dict[str, Any], layers: list[dict[str, Any]], **more: object) -> bytes:
-    """Return a new OCI manifest; `more` are further fields, such as annotations."""
-    document = {
-        "schemaVersion": 2,
-        "mediaType": layout.OCI_MANIFEST,
-        "config": config,
-        "layers": layers,
-        **more,
-    }
-    return encode(document)
-
-
-def to_docker(config: dict[str, Any], layers: list[dict[str, Any]]) -> bytes:
-    """Return a manifest in docker's format, version 2, schema 2.
-
-    Raises ImageError for layers that it has no media type for.
-    """
-    told = []
-    for layer in layers:
-        suffix = LAYER_TYPES[layer["mediaType"]]
-        if suffix == "+zstd":
-            raise ImageError(f"layer {layer['digest']} is compressed with zstd", "--format oci")
-        kind = DOCKER_LAYER + suffix.replace("+", ".")
-        told.append({"mediaType": kind, "size": layer["size"], "digest": layer["digest"]})
-    document = {
-        "schemaVersion": 2,
-        "mediaType": layout.DOCKER_MANIFEST,
-        "config": {
-            "mediaType": layout.DOCKER_CONFIG,
-            "size": config["size"],
-            "digest": config["digest"],
-        },
-        "layers": told,
-    }
-    return encode(document)
 
 
 def _check_not_foreign(layer: Descriptor) -> None:

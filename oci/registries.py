@@ -19,14 +19,13 @@ import msgspec
 from rootless.oci.blobs import replace
 from rootless.oci.errors import InvalidReference, RegistryError, SettingsError
 from rootless.oci.reference import DEFAULT_DOMAIN, Reference, is_domain, is_short, parse
+from rootless.oci.registries_files import MAX_FILE, base, files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-SYSTEM = "/etc/containers/registries.conf"
 SYSTEM_ALIASES = "/var/cache/containers/short-name-aliases.conf"
-MAX_FILE = 1 << 20
 
 
 class Mirror(msgspec.Struct, rename="kebab"):
@@ -100,7 +99,7 @@ class Registries:
         """Read the files that the environment leads to. Raises SettingsError."""
         registries = cls()
         registries._aliases_file = _aliases_file(environ)
-        for path in _files(environ):
+        for path in files(environ):
             registries._take(_read(path), path)
         # What was answered at a prompt goes before what the files say.
         if os.path.exists(registries._aliases_file):
@@ -134,7 +133,7 @@ class Registries:
             return [Endpoint(name, insecure=False)]
         registry, path = found
         if registry.blocked:
-            raise _blocked(name, registry, path)
+            raise _blocked(name, registry, path, "pulled")
         pinned = bool(name.digest)
         places = [(m.location, m.insecure) for m in registry.mirror if m.serves(pinned=pinned)]
         places.append((registry.location, registry.insecure))
@@ -147,8 +146,23 @@ class Registries:
         there = [self._registry_of(str(endpoint.name)) for endpoint in endpoints]
         free = [e for e, at in zip(endpoints, there, strict=True) if not (at and at[0].blocked)]
         if not free and there[-1]:
-            raise _blocked(name, *there[-1])
+            raise _blocked(name, *there[-1], "pulled")
         return free
+
+    def destination(self, name: Reference) -> Endpoint:
+        """Return where an image is pushed to: the registry itself, never a mirror.
+
+        Raises what `endpoints` raises.
+        """
+        found = self._registry_of(str(name))
+        if found is None:
+            return Endpoint(name, insecure=False)
+        registry, path = found
+        moved = _moved(name, registry.matched(str(name)), registry.location, path)
+        for blocking in (found, self._registry_of(str(moved))):
+            if blocking and blocking[0].blocked:
+                raise _blocked(name, *blocking, "pushed")
+        return Endpoint(moved, insecure=registry.insecure)
 
     def remember(self, written: str, name: Reference) -> None:
         """Make `name` the alias of a short name from now on, for podman as well.
@@ -199,43 +213,10 @@ class Registries:
                 self.aliases[short] = _full(full, short, path)
 
 
-def _files(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the files that there are, in the order in which they are read."""
-    named = environ.get("CONTAINERS_REGISTRIES_CONF", "")
-    if named:
-        yield named
-        return
-    users = _base(environ, "XDG_CONFIG_HOME", ".config") + "/containers/registries.conf"
-    if os.path.exists(users):
-        yield users
-    else:
-        if os.path.exists(SYSTEM):
-            yield SYSTEM
-        yield from _drop_ins(SYSTEM)
-    yield from _drop_ins(users)
-
-
-def _drop_ins(path: str) -> list[str]:
-    try:
-        names = sorted(os.listdir(f"{path}.d"))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise SettingsError(f"cannot read {path}.d: {error.strerror}") from error
-    files = [f"{path}.d/{name}" for name in names if name.endswith(".conf")]
-    return [file for file in files if not os.path.isdir(file)]
-
-
-def _base(environ: Mapping[str, str], variable: str, below_home: str) -> str:
-    base = environ.get(variable, "")
-    home = environ.get("HOME", "") or os.path.expanduser("~")
-    return base if base.startswith("/") else f"{home}/{below_home}"
-
-
 def _aliases_file(environ: Mapping[str, str]) -> str:
     if os.geteuid() == 0:
         return SYSTEM_ALIASES
-    return _base(environ, "XDG_CACHE_HOME", ".cache") + "/containers/short-name-aliases.conf"
+    return base(environ, "XDG_CACHE_HOME", ".cache") + "/containers/short-name-aliases.conf"
 
 
 def _read(path: str) -> _File:
@@ -377,8 +358,8 @@ def _moved(name: Reference, matched: int, location: str, path: str) -> Reference
     return Reference(moved.domain, moved.path, name.tag, name.digest)
 
 
-def _blocked(name: Reference, registry: Registry, path: str) -> RegistryError:
-    return RegistryError(f"{name.familiar} is not pulled: {registry.prefix} is blocked in {path}")
+def _blocked(name: Reference, registry: Registry, path: str, done: str) -> RegistryError:
+    return RegistryError(f"{name.familiar} is not {done}: {registry.prefix} is blocked in {path}")
 
 
 def _length(prefix: str) -> tuple[bool, int]:

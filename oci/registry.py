@@ -6,14 +6,13 @@ are verified by whoever reads them.
 
 from __future__ import annotations
 
-from urllib.parse import urljoin, urlsplit
-
 from rootless.oci import jsonio, layout
 from rootless.oci.auth import Authority, Denied
 from rootless.oci.digest import Digest
 from rootless.oci.errors import DigestError, RegistryError
-from rootless.oci.http import MAX_ERROR, Client, HttpError, Response, is_loopback, shown
+from rootless.oci.http import Client, HttpError, Response, is_loopback, joined, shown
 from rootless.oci.reference import DEFAULT_DOMAIN
+from rootless.oci.refusals import refusal
 from rootless.oci.transports import Fetched
 
 TYPE_CHECKING = False
@@ -65,7 +64,7 @@ class Repository:
         self._client = Client(verify=not lenient, certificates=certificates)
         self._schemes = ["https", "http"] if lenient else ["https"]
         self._host = host
-        self._authority = Authority(self._client, host, credentials)
+        self._authority = Authority(self._client, self.place.domain, credentials)
 
     # -- reading
 
@@ -173,12 +172,13 @@ class Repository:
 
     # -- writing
 
-    def has(self, digest: str) -> bool:
-        """Whether a blob is there. Raises RegistryError."""
+    def has(self, digest: str, size: int = -1) -> bool:
+        """Whether a blob is there, of this size if one is given. Raises RegistryError."""
         with self._ask(f"blobs/{digest}", {}, method="HEAD", actions=_PUSH) as response:
             if response.status not in (200, 404):
                 raise self._refused(response, f"blobs/{digest}")
-            return response.status == 200
+            # 0 is what servers in between make of a length that they do not know.
+            return response.status == 200 and (size < 0 or response.length in (-1, 0, size))
 
     def begin_upload(self, digest: str = "", origin: str = "") -> str:
         """Begin to upload a blob; return where to. Raises RegistryError.
@@ -191,13 +191,14 @@ class Repository:
         with self._ask(path, {}, method="POST", actions=_PUSH, origin=origin) as response:
             if response.status == 201 and origin:
                 return ""
-            if response.status != 202 or not response.headers.get("Location"):
+            location = response.headers.get("Location", "")
+            if response.status != 202 or not location:
                 raise self._refused(response, path)
-            return urljoin(response.url, response.headers["Location"])
+            return joined(response.url, location)
 
     def send(self, method: str, url: str, headers: dict[str, str], body: Body = b"") -> Response:
         """Send a request to a place that `begin_upload` named. Raises RegistryError."""
-        if urlsplit(url).netloc == self._host:
+        if url.partition("://")[2].partition("/")[0] == self._host:
             return self._authorised(method, url, headers, body, _PUSH, "")
         return self._client.request(url, headers, method=method, body=body)
 
@@ -249,8 +250,10 @@ class Repository:
     ) -> Response:
         """Send a request below /v2/, by TLS if there is any; or at a path that begins with /."""
         host = INDEX_HOST if path[:1] == "/" and self._host == DOCKER_HOST else self._host
-        url = f"{self._schemes[0]}://{host}{path if path[:1] == '/' else f'/v2/{path}'}"
         lenient = len(self._schemes) > 1
+        if lenient and self._client.is_without_tls(self._host):
+            self._schemes, lenient = ["http"], False
+        url = f"{self._schemes[0]}://{host}{path if path[:1] == '/' else f'/v2/{path}'}"
         try:
             response = self._authorised(method, url, headers, body, actions, origin)
         except HttpError as error:
@@ -310,9 +313,12 @@ class Repository:
             return RegistryError(
                 f"no image {self.name.familiar_name}{separator}{reference} in {self.place.domain}"
             )
-        said = _errors(response.body(MAX_ERROR))
-        hint = "the registry limits pulls: wait a while" if status == 429 else ""
-        return RegistryError(f"{shown(response.url)}: status {status}{said}", hint)
+        return self.refusal(response, shown(response.url))
+
+    def refusal(self, response: Response, subject: str) -> HttpError:
+        """Return the error for an answer that nobody expected; its body is read."""
+        known = self._authority.credentials is not None
+        return refusal(response, subject, self.place.domain, known=known)
 
 
 def _next_page(link: str) -> str:
@@ -322,14 +328,3 @@ def _next_page(link: str) -> str:
     """
     target, _, rest = link.partition(">")
     return target.partition("?")[2] if 'rel="next"' in rest else ""
-
-
-def _errors(data: bytes) -> str:
-    """What the registry says of an error (distribution-spec, "Error Codes"), printable."""
-    try:
-        found = jsonio.loads(data)["errors"]
-        words = [f"{error.get('code', '')}: {error.get('message', '')}" for error in found[:3]]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return ""
-    text = "; ".join(words)[:300]
-    return ": " + "".join(c if c.isprintable() else "?" for c in text)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from rootless.oci import policy
 from rootless.oci.errors import RegistryError
 from rootless.oci.http import Client, HttpError
-from rootless.oci.upload import bring
+from rootless.oci.upload import Whole, bring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +66,8 @@ class RegistryTarget:
 
     def put(self, blob: Descriptor, content: Content) -> str:
         """Upload a blob unless it is there, or is to be had from a neighbour."""
-        return bring(self._repository, blob.digest, blob.size, self._origin(blob.digest), content)
+        whole = Whole(blob.digest, blob.size, content)
+        return bring(self._repository, whole, self._origin(blob.digest))
 
     def put_manifest(self, manifest: Fetched) -> None:
         """Give it no name but its digest."""
@@ -155,7 +154,7 @@ class Download:
         last = self._tries == Client.attempts or self._cuts == MOST_CUTS
         if self._ended or last or not error.temporary:
             raise error
-        time.sleep(Client.pause * 2 ** (self._tries - 1))
+        Client.wait(self._tries, error.after)
 
     def _open(self) -> Response:
         """Ask for what is missing. Raises RegistryError, HttpError."""

@@ -56,12 +56,12 @@ def copy(
     from rootless.cli.asking import choose
     from rootless.cli.progress import shown
     from rootless.images.access import Access
-    from rootless.images.copying import Wish
+    from rootless.images.wish import CopyWish
 
-    wish = Wish(
+    wish = CopyWish(
         everything=all,
         platform=platform_of(platform, arch, os, variant),
-        format=format,
+        format_=format,
         compression=compression_format,
         level=compression_level,
     )

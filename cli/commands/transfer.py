@@ -10,8 +10,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli import options as opt
     from rootless.engine import Engine
+    from rootless.images.access import Access
     from rootless.images.collection import Images
+    from rootless.images.pushing import Pushed
     from rootless.images.sources import Retry
+    from rootless.images.wish import CopyWish, Wish
 
 MOST_WARNINGS = 5
 """How many warnings are told; of the others only the number."""
@@ -113,50 +116,77 @@ def push(
     cert_dir: opt.CertDir = "",
     format: opt.PushFormat = "",  # noqa: A002 - the option's name
     compression_format: opt.CompressionFormat = "",
+    compression_level: opt.PushLevel = 0,
     digestfile: opt.DigestFile = "",
     remove_signatures: opt.RemoveSignatures = False,
+    disable_content_trust: opt.DisableContentTrust = False,
+    all_tags: opt.AllTagsHere = False,
+    retry: opt.Retry = 0,
+    retry_delay: opt.RetryDelay = "",
 ) -> int:
     """Send an image to a registry, an archive or a directory.
 
     What was pulled is pushed as it came, with the same digest. The last line says the digest.
     Other destinations are oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE:NAME and dir:DIR.
+    Where a registry lies, and whether it may be used, is a matter of registries.conf.
 
     Examples:
         rootless push ghcr.io/me/tools:1
         rootless push tools oci:mirror:tools
         rootless push --tls-verify=false busybox localhost:5000/busybox
+        rootless push --all-tags ghcr.io/me/tools
     """
-    from rootless.cli.progress import shown
     from rootless.images.access import Access
+    from rootless.images.wish import CopyWish, Wish
     from rootless.oci.transports import has_transport
 
+    if all_tags and (destination or digestfile):
+        other = "a destination" if destination else "--digestfile"
+        raise UsageError(f"--all-tags does not go with {other}")
+    store = engine.images
     if has_transport(destination):
-        from rootless.images.copying import Wish
-
-        wish = Wish(format="v2s2" if format == "docker" else format, compression=compression_format)
-        with shown(quiet=quiet, lines=True) as progress:
-            digest = engine.images.copy(
-                f"containers-storage:{image}", destination, wish, progress=progress
-            )
-        tell_digest(digest, digestfile, quiet=quiet)
-        return 0
+        how = CopyWish(format_=format, compression=compression_format, level=compression_level)
+        return _push_to_files(store, image, destination, how, digestfile, quiet=quiet)
+    wish = Wish(format, compression_format, compression_level)
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    with shown(quiet=quiet, lines=True) as progress:
-        pushed = engine.images.push(
-            image,
-            destination.removeprefix("docker://"),
-            access=access,
-            format="v2s2" if format == "docker" else format,
-            compression=compression_format,
-            progress=progress,
-        )
-    if digestfile:
-        write_digest(digestfile, pushed.digest)
-    if quiet:
-        print(pushed.name)
-    else:
+    patience = patience_of(retry, retry_delay) if retry or retry_delay else None
+    for name in store.tags_here(image) if all_tags else [image]:
+        pushed = _push(store, name, destination, access, wish, patience, quiet=quiet)
+        if digestfile:
+            write_digest(digestfile, pushed.digest)
         tag = pushed.name.rpartition("/")[2].partition(":")[2]
-        print(f"{tag}: digest: {pushed.digest} size: {pushed.size}")
+        told = pushed.name if quiet else f"{tag}: digest: {pushed.digest} size: {pushed.size}"
+        print(told, flush=True)
+    return 0
+
+
+def _push(
+    images: Images,
+    name: str,
+    destination: str,
+    access: Access,
+    wish: Wish,
+    retry: Retry | None,
+    *,
+    quiet: bool,
+) -> Pushed:
+    target = destination.removeprefix("docker://")
+    if quiet:
+        return images.push(name, target, access=access, wish=wish, retry=retry)
+    from rootless.cli.progress import shown
+
+    with shown(lines=True) as progress:
+        return images.push(name, target, access=access, wish=wish, retry=retry, progress=progress)
+
+
+def _push_to_files(
+    images: Images, name: str, destination: str, wish: CopyWish, digestfile: str, *, quiet: bool
+) -> int:
+    from rootless.cli.progress import shown
+
+    with shown(quiet=quiet, lines=True) as progress:
+        digest = images.copy(f"containers-storage:{name}", destination, wish, progress=progress)
+    tell_digest(digest, digestfile, quiet=quiet)
     return 0
 
 

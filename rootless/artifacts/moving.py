@@ -5,11 +5,11 @@ A transfer that breaks off is gone on with a few times; a pull that fails leaves
 
 from __future__ import annotations
 
-import contextlib
 from functools import partial
 
 from rootless.artifacts.intake import Intake
 from rootless.errors import UsageError
+from rootless.images.outgoing import Kept
 from rootless.images.parallel import in_parallel
 from rootless.images.places import registry_source
 from rootless.images.progress import Silent
@@ -18,15 +18,12 @@ from rootless.oci import artifacts, reference, referrers
 from rootless.oci.digest import Digest
 from rootless.oci.errors import InvalidReference
 from rootless.oci.layout import OCI_MANIFEST
-from rootless.oci.reading import open_file
 from rootless.oci.remote import RegistrySource
 from rootless.oci.transports import Location
 from rootless.oci.upload import bring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rootless.artifacts.artifact import Artifact
     from rootless.images.access import Access
     from rootless.images.progress import Progress
@@ -126,17 +123,10 @@ def push(artifact: Artifact, target: str, access: Access, progress: Progress | N
 
 
 def _send(artifact: Artifact, repository: Repository, blob: Descriptor, told: Progress) -> None:
-    def content(start: int) -> Iterator[bytes]:
-        path = artifact.layout.blob_path(blob.digest)
-        with contextlib.closing(open_file(path, f"blob {blob.digest}")) as part:
-            part.seek(start)
-            while data := part.read(_PIECE):
-                yield data
-                told.advance(blob.digest, len(data))
-
     name = artifacts.title_of(blob) or f"blob {blob.digest[7:19]}"
     told.begin(blob.digest, _printable(name), blob.size)
-    told.end(blob.digest, bring(repository, blob.digest, blob.size, "", content))
+    path, advance = artifact.layout.blob_path(blob.digest), partial(told.advance, blob.digest)
+    told.end(blob.digest, bring(repository, Kept(path, blob.digest, blob.size, advance), ""))
 
 
 def _descriptor(artifact: Artifact) -> dict[str, object]:

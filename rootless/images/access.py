@@ -42,3 +42,17 @@ class Access:
             credentials=known,
             certificates=certificates.find(where.domain, self.cert_dir),
         )
+
+    def destination(self, name: Reference) -> Repository:
+        """Return the repository that a push to `name` goes to, as registries.conf has it.
+
+        Raises RegistryError where it is blocked, and SettingsError.
+        """
+        from rootless.oci.registries_files import has_registries
+
+        if not has_registries():
+            return self.repository(name)
+        from rootless.oci.registries import Registries
+
+        endpoint = Registries.load().destination(name)
+        return self.repository(name, endpoint.name, insecure=endpoint.insecure)

@@ -8,7 +8,15 @@ entry without one. Other programs may have written entries too, so a name need n
 from __future__ import annotations
 
 from rootless.errors import Ambiguous, Conflict, NotFound, UsageError
-from rootless.images.image import HostImage, Image, identity, layout_of, list_of, sources_of
+from rootless.images.image import (
+    HostImage,
+    Image,
+    identity,
+    layout_of,
+    list_of,
+    pushed_of,
+    sources_of,
+)
 from rootless.oci import reference
 from rootless.oci.errors import Error, ImageError, InvalidReference
 from rootless.oci.layout import Layout, name_of
@@ -20,10 +28,10 @@ if TYPE_CHECKING:
 
     from rootless.engine import Engine
     from rootless.images.access import Access
-    from rootless.images.copying import Wish
     from rootless.images.progress import Progress, Shown
     from rootless.images.pushing import Pushed
     from rootless.images.sources import Choose, Retry
+    from rootless.images.wish import CopyWish, Wish
     from rootless.store.paths import Paths
 
     Document = dict[str, Any]
@@ -222,19 +230,20 @@ class Images:
         target: str = "",
         *,
         access: Access | None = None,
-        format: str = "",  # noqa: A002 - the option's name
-        compression: str = "",
+        wish: Wish | None = None,
+        retry: Retry | None = None,
         progress: Progress | None = None,
     ) -> Pushed:
         """Push an image to the registry of its name, or of `target`.
 
-        `format` is oci or v2s2, `compression` gzip or zstd; by default all stays as it is, but
-        that layers without compression get gzip. Raises RegistryError, or what `get` raises.
+        By default all stays as it is, but that layers without compression get gzip. Raises
+        RegistryError, or what `get` raises.
         """
         from rootless.images.access import Access
         from rootless.images.pushing import push
+        from rootless.images.wish import Wish
 
-        pushed = push(self, ref, target, access or Access(), format, compression, progress)
+        pushed = push(self, ref, target, access or Access(), wish or Wish(), progress, retry)
         self._tell("push", ref)
         return pushed
 
@@ -242,7 +251,7 @@ class Images:
         self,
         source: str,
         target: str,
-        wish: Wish | None = None,
+        wish: CopyWish | None = None,
         *,
         access: tuple[Access, Access] | None = None,
         retry: Retry | None = None,
@@ -255,11 +264,12 @@ class Images:
         writing such places raise.
         """
         from rootless.images.access import Access
-        from rootless.images.copying import Wish, copy
+        from rootless.images.copying import copy
+        from rootless.images.wish import CopyWish
         from rootless.oci.transports import parse
 
         both = access or (Access(), Access())
-        how = wish or Wish()
+        how = wish or CopyWish()
         digest = copy(
             self, source, target, how, both, retry=retry, progress=progress, choose=choose
         )
@@ -267,6 +277,15 @@ class Images:
             if parse(place).transport == "containers-storage":
                 self._tell(action, parse(place).path)
         return digest
+
+    def tags_here(self, ref: str) -> Names:
+        """Return the full names of all tags of the repository `ref` that the store has, in order.
+
+        Raises UsageError for a name with a tag or digest, NotFound for none.
+        """
+        from rootless.images.pushing import tags_here
+
+        return tags_here(self, ref)
 
     def tags(
         self, ref: str, *, access: Access | None = None, choose: Choose | None = None
@@ -486,6 +505,8 @@ def _by_digest(entries: list[Document], ref: str) -> Document | None:
     for name, entry in _named(entries):
         repository = reference.parse(name).name if reference.is_valid(name) else name
         digests = [entry["digest"], *sources_of(entry)]
+        if f"{repository}@{parsed.digest}" in pushed_of(entry):
+            digests.append(parsed.digest)
         if parsed.digest in digests and repository in (parsed.name, local):
             return entry
     return None

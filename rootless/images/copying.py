@@ -22,7 +22,7 @@ from rootless.images.pulling import take
 from rootless.images.sources import Retry
 from rootless.oci import jsonio, layout, models, platform, reference, transports
 from rootless.oci.blobs import Blob
-from rootless.oci.compression import LEVELS, compress
+from rootless.oci.compression import compress
 from rootless.oci.digest import Digest, Verifier
 from rootless.oci.errors import ImageError
 from rootless.oci.http import HttpError
@@ -39,55 +39,21 @@ if TYPE_CHECKING:
     from rootless.images.collection import Images
     from rootless.images.progress import Progress
     from rootless.images.sources import Choose
+    from rootless.images.wish import CopyWish
     from rootless.oci.platform import Platform
     from rootless.oci.transports import Location, Source, Stream, Target
 
     Document = dict[str, Any]
 
-FORMATS = {"": "", "oci": layout.OCI_MANIFEST, "v2s2": layout.DOCKER_MANIFEST}
 _PIECE = 1 << 18
 """Bytes that are moved at once."""
-
-
-class Wish:
-    """How the copy shall be, beyond being one."""
-
-    def __init__(
-        self,
-        *,
-        everything: bool = False,
-        platform: str = "",
-        format: str = "",  # noqa: A002 - the option's name
-        compression: str = "",
-        level: int = 0,
-    ) -> None:
-        """Raises UsageError for what makes no sense."""
-        self.everything = everything
-        """An index with all that it names, instead of the image for one platform."""
-        self.platform = platform
-        self.format = format
-        self.compression = compression
-        self.level = level
-        if format not in FORMATS:
-            raise UsageError(f"unknown format {format!r}", "oci or v2s2")
-        if compression not in ("", *LEVELS):
-            raise UsageError(f"unknown compression {compression!r}", "gzip or zstd")
-        if compression == "zstd" and format == "v2s2":
-            raise UsageError("docker's format knows no zstd", "--format oci")
-        if everything and platform:
-            raise UsageError("all platforms and one contradict each other")
-        most = LEVELS[compression or "gzip"]
-        if not 0 <= level <= most:
-            raise UsageError(f"compression level {level} is out of range", f"1 to {most}")
-        if level and not compression:
-            raise UsageError("a level of which compression?", "--compression-format gzip")
 
 
 def copy(
     images: Images,
     origin: str,
     destination: str,
-    wish: Wish,
+    wish: CopyWish,
     accesses: tuple[Access, Access],
     *,
     retry: Retry | None = None,
@@ -111,11 +77,11 @@ def copy(
 
 
 def _copy(
-    images: Images, source: Source, place: Location, access: Access, wish: Wish, told: Progress
+    images: Images, source: Source, place: Location, access: Access, wish: CopyWish, told: Progress
 ) -> str:
     asked = platform.parse(wish.platform) if wish.platform else None
     if place.transport == "containers-storage":
-        if wish.everything or wish.format or wish.compression:
+        if wish.everything or wish.media_type or wish.compression:
             raise UsageError("images come into the store as they are, for one platform")
         name = reference.parse(place.path)
         if name.digest:
@@ -132,7 +98,7 @@ def _copy(
 class Copy:
     """One copy under way. A context manager, for the files that it needs meanwhile."""
 
-    def __init__(self, source: Source, target: Target, wish: Wish, progress: Progress) -> None:
+    def __init__(self, source: Source, target: Target, wish: CopyWish, progress: Progress) -> None:
         self._source = source
         self._target = target
         self._wish = wish
@@ -204,7 +170,7 @@ class Copy:
         return done
 
     def _index_type(self, top: Fetched) -> str:
-        wanted = FORMATS[self._wish.format] or ("" if self._target.docker else layout.OCI_MANIFEST)
+        wanted = self._wish.media_type or ("" if self._target.docker else layout.OCI_MANIFEST)
         pairs = dict(zip(layout.MANIFESTS, layout.INDEXES, strict=True))
         return pairs.get(wanted) or media_type_of(top.data, top.media_type, "the index")
 
@@ -215,7 +181,7 @@ class Copy:
         manifest = models.decode(fetched.data, models.Manifest, subject)
         manifest.check_copyable()
         kind = media_type_of(fetched.data, fetched.media_type, subject)
-        wanted = FORMATS[self._wish.format]
+        wanted = self._wish.media_type
         if not wanted and manifest.is_docker and not self._target.docker:
             wanted = layout.OCI_MANIFEST
         layers = {layer.digest: layer for layer in manifest.layers}

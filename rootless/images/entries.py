@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.images.image import SOURCES, identity
+from rootless.images.image import PUSHED, SOURCES, identity, pushed_of
 from rootless.oci import reference
 from rootless.oci.layout import OCI_MANIFEST, REF_NAME, name_of
 
@@ -21,6 +21,17 @@ def entry_for(digest: str, size: int, sources: Iterable[str] = ()) -> Document:
     if known:
         entry["annotations"] = {SOURCES: known}
     return entry
+
+
+MOST_PUSHED = 8
+"""How many pushes are kept of an image."""
+
+
+def pushed_as(entry: Document, name: str) -> Document:
+    """Return a copy of an entry whose image was pushed under `name`, REPOSITORY@DIGEST."""
+    known = [name, *(one for one in pushed_of(entry) if one != name)][:MOST_PUSHED]
+    annotations = {**(entry.get("annotations") or {}), PUSHED: " ".join(known)}
+    return {**entry, "annotations": annotations}
 
 
 def named(entries: list[Document], names: list[str], descriptor: Document) -> list[Document]:

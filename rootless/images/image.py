@@ -29,6 +29,11 @@ made, in seconds since the epoch. The id stays when members come and go.
 
 Other indexes, such as those pushed to `registry serve`, are images: that for this machine."""
 
+PUSHED = "rootless.pushed-digests"
+"""Annotation of an index entry: REPOSITORY@DIGEST under which the image was pushed, latest first.
+
+Manifests of these may be nowhere here: what they are made of was compressed on the way."""
+
 
 class Image:
     """An image as one index entry (and those of its other names) describe it; read when asked.
@@ -57,7 +62,7 @@ class Image:
         self._config: Document | None = None
         self._size = -1
         self.names = names
-        self._sources = dict.fromkeys(names, self.digests)
+        self._sources = {name: self._known_as(name) for name in names}
 
     @property
     def readonly(self) -> bool:
@@ -70,8 +75,18 @@ class Image:
         self._sources.update(other._sources)
 
     def digests_of(self, name: str) -> list[str]:
-        """As `digests`, of one of the names that the image has in a listing."""
+        """The digests by which the repository of a name knows the image, the latest first."""
         return self._sources.get(name, [])
+
+    def _known_as(self, name: str) -> list[str]:
+        pulled, pushed = self.digests, self.pushed
+        if not pushed:
+            return pulled
+        from rootless.oci import reference
+
+        start = f"{reference.parse(name).name}@" if reference.is_valid(name) else f"{name}@"
+        found = [one[len(start) :] for one in pushed if one.startswith(start)]
+        return list(dict.fromkeys(found + pulled))
 
     @property
     def manifest(self) -> Document:
@@ -120,8 +135,13 @@ class Image:
 
     @property
     def digests(self) -> list[str]:
-        """The digests by which a registry knows the image, the index's first; [] for local ones."""
+        """The digests by which the image was pulled, the index's first; [] for local ones."""
         return sources_of(self._descriptor)
+
+    @property
+    def pushed(self) -> list[str]:
+        """REPOSITORY@DIGEST under which the image was pushed, the latest first."""
+        return pushed_of(self._descriptor)
 
     @property
     def stored_digest(self) -> str:
@@ -258,9 +278,18 @@ def _stored_size(descriptor: Document) -> int:
 
 
 def sources_of(descriptor: Document) -> list[str]:
-    """The digests by which a registry knows the image of an index entry."""
+    """The digests by which the image of an index entry was pulled."""
+    return _words(descriptor, SOURCES)
+
+
+def pushed_of(descriptor: Document) -> list[str]:
+    """REPOSITORY@DIGEST under which the image of an index entry was pushed."""
+    return _words(descriptor, PUSHED)
+
+
+def _words(descriptor: Document, annotation: str) -> list[str]:
     annotations = descriptor.get("annotations")
-    text = annotations.get(SOURCES) if isinstance(annotations, dict) else None
+    text = annotations.get(annotation) if isinstance(annotations, dict) else None
     return text.split() if isinstance(text, str) else []
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.images.image import Image
+    from rootless.oci.reference import Reference
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 """What docker prints for a moment that is not known."""
@@ -23,11 +24,7 @@ def inspect(image: Image) -> dict[str, Any]:
     return {
         "Id": f"sha256:{image.id}" if image.id else "",
         "RepoTags": [name.familiar for name in names if name.tag],
-        "RepoDigests": [
-            f"{familiar}@{digest}"
-            for familiar in dict.fromkeys(name.familiar_name for name in names)
-            for digest in image.digests
-        ],
+        "RepoDigests": _digests(image, names),
         "Parent": "",
         "Comment": str(history[-1].get("comment", "")) if history else "",
         "Created": config.get("created") or ZERO_TIME,
@@ -63,6 +60,14 @@ def _directories(image: Image) -> dict[str, str]:
     *lower, upper = image.directories
     places = {"UpperDir": upper}
     return {"LowerDir": ":".join(lower[::-1]), **places} if lower else places
+
+
+def _digests(image: Image, names: list[Reference]) -> list[str]:
+    """Return NAME@DIGEST of all repositories that know the image."""
+    found = [
+        f"{name.familiar_name}@{digest}" for name in names for digest in image.digests_of(str(name))
+    ]
+    return list(dict.fromkeys(found))
 
 
 def _config(inner: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from rootless.errors import StoreError
 from rootless.images import trust
 from rootless.images.entries import named
 from rootless.images.foreman import Foreman
+from rootless.images.parallel import PARALLEL
 from rootless.images.partial import InUse, PartialBlob
 from rootless.oci.blobs import (
     Blob,
@@ -47,9 +48,6 @@ if TYPE_CHECKING:
     from rootless.store.paths import Paths
 
     Document = dict[str, Any]
-
-PARALLEL = 4
-"""Layers extracted at once. More only makes them fight for the same directory locks and disk."""
 
 
 class Layer:
@@ -155,6 +153,8 @@ class Intake:
         """All that were ever begun: none may still write when the workspace is swept."""
         self._free = threading.Semaphore(PARALLEL)
         self._lock = threading.Lock()
+        self.proven: list[tuple[str, str]] = []
+        """Diff id and blob of the layers that were unpacked for this, and were what they should."""
         self._placed = False
         """Whether a layer was put into the store."""
         self._images = images
@@ -309,6 +309,7 @@ class Intake:
                     "the image is damaged or was tampered with",
                 )
             self._place(layer.directory, chain)
+            self.proven.append((diff_id, str(descriptor["digest"])))
             if self._images is not None:
                 self._images.warnings += layer.warnings
                 self._images.warned += layer.warned

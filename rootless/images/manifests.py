@@ -13,13 +13,13 @@ import time
 from rootless.errors import Ambiguous, Conflict, NotFound, UsageError
 from rootless.images import members as sources
 from rootless.images.access import Access
-from rootless.images.copying import Wish
 from rootless.images.entries import named, renamed
 from rootless.images.image import LIST, list_of
 from rootless.images.intake import store_errors
 from rootless.images.lists import ORIGINS, ListImage, origins_of
 from rootless.images.members import Changes
 from rootless.images.places import open_source, open_target
+from rootless.images.wish import CopyWish
 from rootless.oci import models, reference, transports
 from rootless.oci.blobs import Blob, Workspace, initialise, locked, sync_directory, write_index
 from rootless.oci.errors import ImageError, InvalidReference
@@ -188,7 +188,7 @@ class Manifests:
             raise UsageError(f"{name} is a name of this machine alone", "push LIST REGISTRY/NAME")
         here = Location("containers-storage", image.id)
         if everything:
-            wish = Wish(everything=True, format=format)
+            wish = CopyWish(everything=True, format_=format)
             both = (_for_members(image, place, access), access)
             return self._images.copy(str(here), str(place), wish, access=both, progress=progress)
         if format:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 
+from rootless.images.downloading import Transfers
 from rootless.images.intake import Intake
+from rootless.images.progress import Silent
 from rootless.oci import models
 from rootless.oci.blobs import Stored, sync_directory
 from rootless.oci.datalayer import tree_behind
-from rootless.oci.digest import CHUNK
 from rootless.oci.errors import DigestError, Error, ImageError
+from rootless.oci.remote import RegistrySource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,8 +47,11 @@ class Mending(Intake):
                 repository = Access().repository(name)
                 if manifest:
                     self.take_bytes(_manifest(repository, digest, sources), digest)
+                elif size < 0:
+                    raise ImageError(f"blob {digest}: its manifest does not say its size")
                 else:
-                    self._download(repository, digest, size)
+                    source = RegistrySource(repository)
+                    Transfers(self, source, Silent()).fetch(digest, size, unpack=False)
                 self._blobs[digest].publish(self.layout)
                 sync_directory(os.path.dirname(self.layout.blob_path(digest)))
             except Error as error:
@@ -54,18 +59,6 @@ class Mending(Intake):
             else:
                 return
         raise ImageError("; ".join(reasons) or "no name says which registry it came from")
-
-    def _download(self, repository: Repository, digest: str, size: int) -> None:
-        blob = self.blob(expected=digest, size=size)
-        try:
-            with repository.blob(digest) as response:
-                for data in iter(lambda: response.read(CHUNK), b""):
-                    blob.write(data)
-            blob.finish()
-        except BaseException:
-            blob.abandon()
-            raise
-        self.take(blob)
 
     def damage(self, digest: str, chain: str) -> str:
         """The first path at which an unpacked layer is not what its blob holds, "" for none.

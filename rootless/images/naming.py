@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.errors import NotFound, UsageError
-from rootless.images.entries import entry_for, named, unnamed
+from rootless.images.entries import entry_for, named, pushed_as, unnamed
 from rootless.images.image import identity
 from rootless.images.intake import store_errors
 from rootless.oci import reference
@@ -61,6 +61,18 @@ def untag(images: Images, ref: str, names: list[str]) -> list[str]:
         index["manifests"] = unnamed(index["manifests"], gone)
         write_index(paths.images, index)
     return gone
+
+
+def note_push(images: Images, manifest: str, name: str) -> None:
+    """Keep that the image with a manifest was pushed under `name`, REPOSITORY@DIGEST."""
+    paths = images.paths
+    with store_errors(paths), locked(paths.images):
+        index = Layout(paths.images).index()
+        index["manifests"] = [
+            pushed_as(entry, name) if entry["digest"] == manifest else entry
+            for entry in index["manifests"]
+        ]
+        write_index(paths.images, index)
 
 
 def _bring(images: Images, image: Image, name: str) -> None:

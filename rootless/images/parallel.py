@@ -5,11 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 
-from rootless.images.intake import PARALLEL
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+PARALLEL = 4
+"""Layers at once, on their way or being unpacked. More only fight for the same locks and disk."""
 
 GRACE = 1.0
 """Seconds that cancelled transfers get to end by themselves."""

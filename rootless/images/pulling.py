@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 from functools import partial
 
 from rootless.errors import NotFound, UsageError
 from rootless.images.access import Access
 from rootless.images.collection import PULL_POLICIES, runs
+from rootless.images.downloading import Transfers
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
+from rootless.images.known import Form, Known
 from rootless.images.parallel import in_parallel
-from rootless.images.partial import PartialBlob, sweep
+from rootless.images.partial import sweep
 from rootless.images.places import check_platform, image_manifest, open_source
 from rootless.images.progress import Silent
 from rootless.images.sources import Sources
 from rootless.oci import models, platform, reference, transports
-from rootless.oci.errors import DigestError, ImageError, RegistryError
+from rootless.oci.compression import LEVELS, compression_of
+from rootless.oci.errors import ImageError, RegistryError
 from rootless.oci.layout import MAX_JSON
 from rootless.oci.reading import LocalSource
 from rootless.oci.remote import RegistrySource
@@ -28,10 +30,9 @@ if TYPE_CHECKING:
     from rootless.images.image import Image
     from rootless.images.progress import Progress
     from rootless.images.sources import Choose, Retry
-    from rootless.oci.blobs import Blob
     from rootless.oci.platform import Platform
     from rootless.oci.registry import Repository
-    from rootless.oci.transports import Location, Source, Stream
+    from rootless.oci.transports import Location, Source
 
 
 def pull(
@@ -114,13 +115,8 @@ def _is_old(image: Image, sources: Sources) -> bool:
         _, newest = sources.first(lambda found: found.digest(found.name.digest or found.name.tag))
     except RegistryError:
         return False  # as podman: what cannot be asked has nothing newer
-    return newest not in (*image.digests, image.manifest_digest)
-
-
-_PIECE = 1 << 17
-"""Bytes that are taken at once; a pull that is killed loses as much of each layer at most."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+    pushed = [one.rpartition("@")[2] for one in image.pushed]
+    return newest not in (*image.digests, *pushed, image.manifest_digest)
 
 
 class Pull:
@@ -130,7 +126,7 @@ class Pull:
         self._intake = intake
         self._source = source
         self._progress = progress
-        self._transfers: set[Stream] = set()
+        self._transfers = Transfers(intake, source, progress)
 
     def run(self, asked: Platform | None, names: list[str] | None) -> str:
         """Fetch everything, then name the image; return its id."""
@@ -157,14 +153,29 @@ class Pull:
         else:
             known = [top.digest, fetched.digest]
         self._intake.commit([(names or [], entry_for(blobs[-1], len(data), known))], blobs)
+        if isinstance(self._source, RegistrySource):
+            self._note(manifest, self._source.repository.place.name)
         return manifest.config.digest.partition(":")[2]
+
+    def _note(self, manifest: models.Manifest, place: str) -> None:
+        """Remember for pushes where the blobs came from, and what the layers are unpacked."""
+        known = Known(self._intake.paths.images)
+        parts = {part.digest: part.size for part in (manifest.config, *manifest.layers)}
+        for digest, size in parts.items():
+            known.note(digest, Form("", 0, digest, size), place)
+        for diff_id, digest in self._intake.proven:
+            with contextlib.suppress(OSError):  # removed meanwhile
+                with open(self._intake.path(digest), "rb") as file:
+                    kind = compression_of(file.read(6))  # its media type may lie
+                if kind in LEVELS:
+                    known.note(diff_id, Form(kind, 0, digest, parts[digest]), place)
 
     def _config(self, manifest: models.Manifest) -> models.Config:
         descriptor = manifest.config
         if descriptor.size > MAX_JSON:
             raise ImageError(f"image configuration {descriptor.digest} is larger than 4 MiB")
         if not self._intake.has(descriptor.digest):
-            self._fetch(descriptor, unpack=False)
+            self._transfers.fetch(descriptor.digest, descriptor.size, unpack=False)
         data = self._intake.text(descriptor.digest)
         return models.decode(data, models.Config, f"image configuration {descriptor.digest}")
 
@@ -180,57 +191,5 @@ class Pull:
                 missing.append(layer)
         if not missing:
             return
-        in_parallel([partial(self._fetch, layer) for layer in missing], self._cancel)
-
-    def _cancel(self) -> None:
-        """End the transfers of other threads: none of them shall keep Control-C waiting."""
-        self._intake.cancel()
-        for stream in list(self._transfers):
-            stream.abort()
-
-    def _fetch(self, descriptor: models.Descriptor, *, unpack: bool = True) -> None:
-        """Bring a blob in, or the rest of it."""
-        digest, size = descriptor.digest, descriptor.size
-        while True:
-            if unpack:
-                blob = self._intake.partial(digest, size)
-            else:
-                blob = self._intake.blob(expected=digest, size=size)
-            try:
-                self._fetch_into(blob, descriptor, unpack=unpack)
-                return
-            except DigestError:
-                if not (isinstance(blob, PartialBlob) and blob.start and blob.digest):
-                    raise
-                # It is complete, but what was there from an earlier time was bad.
-
-    def _fetch_into(self, blob: Blob, descriptor: models.Descriptor, *, unpack: bool) -> None:
-        """Bring a blob in, or the rest of it. Raises RegistryError, DigestError and others."""
-        digest, size = descriptor.digest, descriptor.size
-        layer = None
-        self._progress.begin(digest, f"layer {digest[7:19]}", size)
-        try:
-            self._progress.advance(digest, blob.size)
-            layer = self._intake.unpack(blob) if unpack else None
-            if blob.size < size:
-                self._receive(blob, self._source.blob(digest, size, blob.size))
-            blob.finish()
-        except BaseException as error:
-            blob.abandon()
-            self._intake.forget(layer)
-            if isinstance(blob, PartialBlob):
-                full = isinstance(error, OSError) and error.errno in _FULL
-                blob.discard() if full else blob.release()
-            raise
-        self._progress.end(digest, "pulled")
-        self._intake.take(blob, layer)
-
-    def _receive(self, blob: Blob, stream: Stream) -> None:
-        self._transfers.add(stream)
-        try:
-            for data in iter(lambda: stream.read(_PIECE), b""):
-                blob.write(data)
-                self._progress.advance(blob.expected, len(data))
-        finally:
-            self._transfers.discard(stream)
-            stream.close()
+        fetch = partial(self._transfers.fetch, unpack=True)
+        in_parallel([partial(fetch, x.digest, x.size) for x in missing], self._transfers.cancel)

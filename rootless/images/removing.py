@@ -17,6 +17,7 @@ from rootless.images.collection import grouped
 from rootless.images.entries import unnamed
 from rootless.images.image import Image, identity, list_of, sources_of
 from rootless.images.intake import store_errors
+from rootless.images.known import Known
 from rootless.oci import jsonio, reference
 from rootless.oci.blobs import WORK, locked, reserve, unlink_orphans, write_index
 from rootless.oci.errors import ImageError
@@ -158,6 +159,12 @@ class Removal:
             return Image(self._paths, entry, []).chains
         return []
 
+    def _diff_ids(self, entry: Document) -> list[str]:
+        with contextlib.suppress(ImageError):
+            found = Image(self._paths, entry, []).config["rootfs"].get("diff_ids")
+            return [str(one) for one in found] if isinstance(found, list) else []
+        return []
+
     def _unlink_blobs(self, gone: list[Document], rest: list[Document]) -> None:
         """Remove the blobs that only the removed images needed."""
         try:
@@ -165,6 +172,9 @@ class Removal:
         except ImageError:
             return  # what a damaged image needs is not known, so nothing is thrown away
         unlink_orphans(self._paths.images, needed)
+        known = Known(self._paths.images)
+        if not known.is_empty:
+            known.keep_only(needed | {one for entry in rest for one in self._diff_ids(entry)})
         for entry in gone:
             try:
                 doomed = self._blobs(entry)

@@ -56,9 +56,9 @@ def save(
     if format_ == "docker-dir":
         if len(chosen) > 1:
             raise UsageError("a directory of docker's form holds one image", "--format oci-dir")
-        from rootless.images.copying import Wish
+        from rootless.images.wish import CopyWish
 
-        origin, wish = f"containers-storage:{refs[0]}", Wish(format="v2s2")
+        origin, wish = f"containers-storage:{refs[0]}", CopyWish(format_="v2s2")
         images.copy(origin, f"dir:{output}", wish, progress=progress)
         return
     if format_ == "oci-dir":

@@ -43,6 +43,15 @@ class Retry:
         """Return the seconds to wait after an attempt, of which the first has the number 0."""
         return self.delay or 2.0 ** (attempt + 1)
 
+    def run(self, action: Callable[[], T]) -> T:
+        """Return what `action` returns, which is done again while a registry gives no answer."""
+        for attempt in range(self.times):
+            try:
+                return action()
+            except HttpError:
+                time.sleep(self.pause(attempt))
+        return action()
+
 
 class Sources:
     """The sources of one reference, as written by the user."""

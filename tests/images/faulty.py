@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import random
 import threading
 import time
 import urllib.error
 import urllib.request
+
+PUSH_FAULTS = ("busy", "gone", "cut", "lost")
+"""What may happen to a request that brings something: `cut` in its middle, or its answer `lost`."""
 
 FAULTS = ("cut", "flip", "slow", "busy", "lie", "short", "gone", "no-range")
 
@@ -21,6 +25,10 @@ class Line:
         self.pace = 0.0
         """Seconds between pieces of 64 KiB."""
         self.fault = lambda _path: ""
+        self.seen: list[tuple[str, str]] = []
+        """Method and path of all requests."""
+        self.brought = 0
+        """Bytes of all that was sent to the registry."""
         line = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -30,6 +38,11 @@ class Line:
                 line.answer(self)
 
             do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
+
+            def do_POST(self) -> None:
+                line.bring(self)
+
+            do_PUT = do_PATCH = do_POST  # noqa: N815 - the same
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -47,6 +60,7 @@ class Line:
 
     def answer(self, handler: http.server.BaseHTTPRequestHandler) -> None:
         """Ask the registry, and pass on what it says, more or less."""
+        self.seen.append((handler.command, handler.path))
         fault = self.fault(handler.path)
         if fault == "gone":
             handler.close_connection = True
@@ -69,11 +83,40 @@ class Line:
         except urllib.error.HTTPError as error:
             self._pass_on(handler, error.code, error.headers, error.read(), "")
 
+    def bring(self, handler: http.server.BaseHTTPRequestHandler) -> None:
+        """Pass on what is sent, more or less, and the answer."""
+        self.seen.append((handler.command, handler.path))
+        body = _body(handler)
+        self.brought += len(body)
+        fault = self.fault(handler.path)
+        if fault == "busy":
+            self._pass_on(handler, 503, {"Retry-After": "0"}, b"", "")
+            return
+        handler.close_connection = fault in ("gone", "cut", "lost")
+        if fault == "gone" or (fault == "cut" and handler.command != "PATCH"):
+            return
+        if fault == "cut":
+            body = body[: len(body) // 2]
+        wanted = {k: v for k, v in handler.headers.items() if k != "Transfer-Encoding"}
+        if fault == "cut":
+            wanted.pop("Content-Range", None)
+        wanted["Content-Length"] = str(len(body))
+        # With our Host, so that the places that the registry names lead here.
+        connection = http.client.HTTPConnection(self.registry, timeout=30)
+        connection.request(handler.command, handler.path, body, wanted)
+        response = connection.getresponse()
+        data = response.read()
+        connection.close()
+        if not handler.close_connection:
+            self._pass_on(handler, response.status, response.headers, data, "")
+
     def _pass_on(self, handler, status, headers, body, fault) -> None:  # type: ignore[no-untyped-def]
         if fault == "flip" and body:
             at = len(body) // 2
             body = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
         length = len(body) + (7 if fault == "lie" else 0)
+        if handler.command == "HEAD":
+            length = int(headers.get("Content-Length", 0))
         if fault == "short":
             body = body[: len(body) // 2]
             length = len(body)
@@ -97,3 +140,15 @@ class Line:
             handler.close_connection = True  # the client has gone
         if end < length:
             handler.close_connection = True
+
+
+def _body(handler: http.server.BaseHTTPRequestHandler) -> bytes:
+    """Read the body of a request, in one piece or in chunks."""
+    if handler.headers.get("Transfer-Encoding") != "chunked":
+        return handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+    pieces = []
+    while size := int(handler.rfile.readline(), 16):
+        pieces.append(handler.rfile.read(size))
+        handler.rfile.readline()
+    handler.rfile.readline()
+    return b"".join(pieces)

@@ -20,7 +20,7 @@ from faulty import Line
 from images_help import leavings, skopeo
 
 from rootless.errors import UsageError
-from rootless.images.copying import Wish
+from rootless.images.wish import CopyWish
 from rootless.oci.errors import DigestError, Error, ImageError, RegistryError, SignatureError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_an_index_keeps_its_bytes_wherever_it_goes(
         f"oci:{tmp_path}/copy:many",
         f"docker://{registry}/c/many:3",
     ):
-        assert images.copy(place, target, Wish(everything=True)) == whole
+        assert images.copy(place, target, CopyWish(everything=True)) == whole
         place = target
     for there in (f"docker://{registry}/c/many:3", f"docker://{registry}/b/many:2"):
         assert digest(raw(there)) == whole
@@ -113,16 +113,18 @@ def test_one_platform_of_several(
 ) -> None:
     target = f"docker://{registry}/x:1"
     assert images.copy(f"oci:{layout}:many", target) == digest(raw(f"oci:{layout}:one"))
-    arm = images.copy(f"oci:{layout}:many", f"oci:{tmp_path}/arm:1", Wish(platform="linux/arm64"))
+    arm = images.copy(
+        f"oci:{layout}:many", f"oci:{tmp_path}/arm:1", CopyWish(platform="linux/arm64")
+    )
     told = json.loads(skopeo("inspect", "--config", f"oci:{tmp_path}/arm:1"))
     assert told["architecture"] == "arm64"
     # config, layers and manifest of one platform, and nothing of the others
     assert len(list((tmp_path / "arm/blobs/sha256").iterdir())) == 4
     assert digest(raw(f"oci:{tmp_path}/arm:1")) == arm
     with pytest.raises(ImageError, match="linux/amd64, linux/arm64, linux/s390x"):
-        images.copy(f"oci:{layout}:many", target, Wish(platform="linux/riscv64"))
+        images.copy(f"oci:{layout}:many", target, CopyWish(platform="linux/riscv64"))
     with pytest.raises(ImageError, match="is for platform linux/amd64, not linux/arm64"):
-        images.copy(f"oci:{layout}:one", target, Wish(platform="linux/arm64"))
+        images.copy(f"oci:{layout}:one", target, CopyWish(platform="linux/arm64"))
 
 
 def test_all_the_forms_of_files_and_back(images: Images, layout: str, tmp_path: Path) -> None:
@@ -147,7 +149,7 @@ def test_a_layout_keeps_its_other_images(images: Images, layout: str, tmp_path: 
     target = tmp_path / "target"
     skopeo("copy", "-q", f"oci:{layout}:one", f"oci:{target}:theirs")
     blobs = {one: one.stat().st_ino for one in (target / "blobs/sha256").iterdir()}
-    wish = Wish(everything=True)
+    wish = CopyWish(everything=True)
     images.copy(f"oci:{layout}:many", f"oci:{target}:ours", wish)
     images.copy(f"oci:{layout}:one", f"oci:{target}:ours")  # the name moves
     images.copy(f"oci:{layout}:one", f"oci:{target}")
@@ -174,7 +176,7 @@ def _occupied(tmp_path: Path, kind: str) -> Path:
 
 
 def test_dir_forgets_the_image_before(images: Images, layout: str, tmp_path: Path) -> None:
-    images.copy(f"oci:{layout}:many", f"dir:{tmp_path}/d", Wish(everything=True))
+    images.copy(f"oci:{layout}:many", f"dir:{tmp_path}/d", CopyWish(everything=True))
     (tmp_path / "d/mine").touch()
     images.copy(f"oci:{layout}:one", f"dir:{tmp_path}/d")
     skopeo("copy", "-q", f"dir:{tmp_path}/d", f"dir:{tmp_path}/check")
@@ -184,7 +186,7 @@ def test_dir_forgets_the_image_before(images: Images, layout: str, tmp_path: Pat
 
 
 def test_formats(images: Images, layout: str, registry: str, tmp_path: Path) -> None:
-    one, wish = f"oci:{layout}:one", Wish(format="v2s2")
+    one, wish = f"oci:{layout}:one", CopyWish(format_="v2s2")
     target = f"docker://{registry}/f:docker"
     made = images.copy(one, target, wish)
     document = json.loads(raw(target))
@@ -197,13 +199,15 @@ def test_formats(images: Images, layout: str, registry: str, tmp_path: Path) -> 
     assert json.loads(raw(f"oci:{tmp_path}/o:1"))["layers"] == json.loads(raw(one))["layers"]
     # Elsewhere docker's form stays, byte for byte.
     assert images.copy(target, f"dir:{tmp_path}/d") == made
-    everything = Wish(everything=True, format="v2s2")
+    everything = CopyWish(everything=True, format_="v2s2")
     listed = images.copy(f"oci:{layout}:many", f"docker://{registry}/f:list", everything)
     index = json.loads(raw(f"docker://{registry}/f:list"))
     assert index["mediaType"] == DOCKER_LIST
     assert [one["platform"]["architecture"] for one in index["manifests"]] == list(PLATFORMS)
     assert made == index["manifests"][0]["digest"]
-    again = images.copy(f"docker://{registry}/f:list", f"oci:{tmp_path}/l:1", Wish(everything=True))
+    again = images.copy(
+        f"docker://{registry}/f:list", f"oci:{tmp_path}/l:1", CopyWish(everything=True)
+    )
     assert listed != again
     assert json.loads(raw(f"oci:{tmp_path}/l:1"))["mediaType"] == INDEX
     skopeo("copy", "-q", "--all", f"oci:{tmp_path}/l:1", f"dir:{tmp_path}/check")
@@ -211,7 +215,7 @@ def test_formats(images: Images, layout: str, registry: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("kind", "level"), [("gzip", 0), ("gzip", 9), ("zstd", 0), ("zstd", 19)])
 def test_compression(images: Images, layout: str, tmp_path: Path, kind: str, level: int) -> None:
-    wish = Wish(compression=kind, level=level, everything=True)
+    wish = CopyWish(compression=kind, level=level, everything=True)
     images.copy(f"oci:{layout}:many", f"oci:{tmp_path}/o:1", wish)
     index = json.loads(raw(f"oci:{tmp_path}/o:1"))
     assert index["annotations"] == {"note": "kept"}
@@ -246,10 +250,10 @@ def test_wishes_that_make_no_sense(images: Images, layout: str, tmp_path: Path) 
         ({"everything": True, "platform": "linux/arm64"}, "contradict"),
     ):
         with pytest.raises(UsageError, match=match):
-            Wish(**wish)  # type: ignore[arg-type]
+            CopyWish(**wish)  # type: ignore[arg-type]
     for target in (f"docker-archive:{tmp_path}/d.tar", "store:1"):
         with pytest.raises(UsageError):
-            images.copy(f"oci:{layout}:many", target, Wish(everything=True))
+            images.copy(f"oci:{layout}:many", target, CopyWish(everything=True))
     assert not (tmp_path / "d.tar").exists()
     assert images.list() == []
 
@@ -341,7 +345,7 @@ def test_documents_that_lie(images: Images, tmp_path: Path) -> None:
     def refused(oci: Oci, match: str, name: str) -> None:
         source = write(tmp_path / name, oci)
         with pytest.raises(ImageError, match=match):
-            images.copy(f"oci:{source}:x", f"dir:{tmp_path}/{name}-d", Wish(everything=True))
+            images.copy(f"oci:{source}:x", f"dir:{tmp_path}/{name}-d", CopyWish(everything=True))
 
     oci = Oci()
     oci.name(oci.manifest([layer()], kind=GZIP, manifests=[]), "x")
@@ -472,7 +476,7 @@ def test_policy_and_registries_conf(
     for source in (f"docker://{registry}/real/one:1", f"oci:{layout}:one"):
         for everything in (False, True):
             with pytest.raises(SignatureError):
-                images.copy(source, f"dir:{tmp_path}/f", Wish(everything=everything))
+                images.copy(source, f"dir:{tmp_path}/f", CopyWish(everything=everything))
     with pytest.raises(SignatureError):
         images.pull(f"oci-archive:{tmp_path}/out.tar")
     assert not (tmp_path / "f/manifest.json").exists()

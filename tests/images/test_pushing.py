@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import io
 import json
 import os
 import shutil
+import socket
 import subprocess
+import tarfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,6 +120,173 @@ def test_layers_are_mounted_from_another_repository(cli: Store, registry: str) -
     assert shown.returncode == 0
     assert "mounted" in shown.stderr
     assert raw(f"{registry}/one:1") == raw(f"{registry}/two:1")
+
+
+def test_the_digest_of_a_push_is_shown(busybox: Store, registry: str) -> None:
+    """By images and inspect, for the names in that repository; it names the image, too."""
+    name = f"{registry}/box:1"
+    busybox.ok("tag", "busybox", name)
+    busybox.ok("tag", "busybox", f"{registry}/box:2")
+    busybox.ok("push", "-q", name)
+    digest = archives.digest(raw(name))
+    shown = busybox.ok("images", "--digests", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}}")
+    assert sorted(shown.splitlines()) == sorted(
+        [f"{name} {digest}", f"{registry}/box:2 {digest}", "localhost/busybox:latest <none>"]
+    )
+    found = json.loads(busybox.ok("inspect", "--type", "image", name))[0]
+    assert f"{registry}/box@{digest}" in found["RepoDigests"]
+    assert busybox.ok("run", "--rm", f"{registry}/box@{digest}", "echo", "works") == "works"
+    busybox.ok("push", "-q", "--compression-format", "zstd", "--format", "oci", name)
+    again = archives.digest(raw(name))
+    found = json.loads(busybox.ok("inspect", "--type", "image", name))[0]
+    there = [one for one in found["RepoDigests"] if one.startswith(f"{registry}/box@")]
+    assert there == [f"{registry}/box@{again}", f"{registry}/box@{digest}"]
+    assert busybox.ok("pull", "-q", "--policy", "newer", name) == found["Id"].partition(":")[2]
+    busybox.ok("push", "-q", "busybox", f"{registry}/elsewhere:1")
+    assert busybox.ok("system", "check") == ""
+    assert found["RepoDigests"] == json.loads(busybox.ok("inspect", name))[0]["RepoDigests"]
+
+
+def test_all_tags(busybox: Store, registry: str) -> None:
+    for tag in ("1", "2", "3"):
+        busybox.ok("tag", "busybox", f"{registry}/box:{tag}")
+    busybox.ok("tag", "busybox", f"{registry}/boxes:1")
+    said = busybox.ok("push", "--all-tags", f"{registry}/box").splitlines()
+    digest = archives.digest(raw(f"{registry}/box:1"))
+    assert [line.split()[:3] for line in said] == [[f"{n}:", "digest:", digest] for n in (1, 2, 3)]
+    listed = skopeo("list-tags", "--tls-verify=false", f"docker://{registry}/box")
+    assert sorted(json.loads(listed)["Tags"]) == ["1", "2", "3"]
+    for line, words in (
+        (["-a", f"{registry}/box:1"], "leave its tag out"),
+        (["-a", f"{registry}/nothing"], "no image of the repository"),
+        (["-a", f"{registry}/box", f"{registry}/x"], "--all-tags does not go with a destination"),
+        (["-a", "--digestfile=/x", f"{registry}/box"], "--all-tags does not go with --digestfile"),
+    ):
+        done = busybox("push", *line)
+        assert done.returncode == 125
+        assert words in done.stderr
+
+
+def test_levels(cli: Store, registry: str) -> None:
+    """Each gives what it says, and what is remembered of one is not taken for another."""
+    text = b"".join(b"%d is no random number\n" % (n * n) for n in range(20_000))
+    archive = Path(cli.directory, "x.tar")
+    archive.write_bytes(archives.docker([archives.layer({"text": text})], names=["text:1"]))
+    cli.ok("load", "-q", "-i", str(archive))
+    line = ("push", "-q", "--format", "oci", "text:1")
+    sizes = {}
+    for kind, level in (("gzip", 1), ("gzip", 9), ("zstd", 19)):
+        name = f"{registry}/box:{kind}{level}"
+        words = ("--compression-format", kind, "--compression-level", str(level))
+        cli.ok(*line, *words, name)
+        (layer,) = json.loads(raw(name))["layers"]
+        assert layer["mediaType"].endswith(f"+{kind}")
+        sizes[kind, level] = layer["size"]
+        cli.ok(*line, "--compression-format", kind, f"{registry}/again:1")
+        assert json.loads(raw(f"{registry}/again:1"))["layers"] == [layer], "not remembered"
+    assert sizes["gzip", 9] < sizes["gzip", 1]
+    assert sizes["zstd", 19] < sizes["gzip", 1]
+    done = cli(*line, "--compression-level", "10", f"{registry}/x")
+    assert "gzip has no level 10 (1 to 9)" in done.stderr
+
+
+def test_a_push_goes_where_registries_conf_leads(
+    busybox: Store, registry: str, tmp_path: Path
+) -> None:
+    conf = tmp_path / "registries.conf"
+    busybox.env["CONTAINERS_REGISTRIES_CONF"] = str(conf)
+    there = registry.replace("127.0.0.1", "0.0.0.0")  # no loopback by its name
+    conf.write_text(
+        f'[[registry]]\nprefix = "tools.invalid/a"\nlocation = "{there}/b"\ninsecure = true\n'
+        '[[registry.mirror]]\nlocation = "mirror.invalid"\n'
+        '[[registry]]\nlocation = "no.invalid"\nblocked = true\n'
+    )
+    busybox.ok("tag", "busybox", "tools.invalid/a/box:1")
+    assert busybox.ok("push", "tools.invalid/a/box:1").startswith("1: digest: sha256:")
+    digest = archives.digest(raw(f"{registry}/b/box:1"))
+    found = json.loads(busybox.ok("inspect", "tools.invalid/a/box:1"))[0]
+    assert f"tools.invalid/a/box@{digest}" in found["RepoDigests"]
+    done = busybox("push", "busybox", "no.invalid/box")
+    assert done.returncode == 125
+    assert "no.invalid/box:latest is not pushed: no.invalid is blocked in" in done.stderr
+
+
+def test_a_registry_that_does_not_answer_is_tried_again(busybox: Store) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        name = f"127.0.0.1:{taken.getsockname()[1]}/x"
+        began = time.monotonic()
+        done = busybox("push", "--retry", "2", "--retry-delay", "300ms", "busybox", name)
+        assert time.monotonic() - began > 0.6
+        assert done.returncode == 125
+        assert done.stderr.splitlines()[-1].startswith("Error: cannot reach http")
+    assert "makes no sense" in busybox("push", "--retry", "-1", "busybox", name).stderr
+
+
+NOTE = "SCHILY.xattr.user.note"
+
+
+def owned_layer() -> bytes:
+    """A layer whose entries belong to others, with modes and an attribute that tell."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        directory = tarfile.TarInfo("etc")
+        directory.type, directory.mode = tarfile.DIRTYPE, 0o2750
+        directory.uid, directory.gid = 7, 8
+        tar.addfile(directory)
+        file = tarfile.TarInfo("etc/secret")
+        file.size, file.mode, file.uid, file.gid = 1, 0o4710, 1234, 100
+        file.pax_headers = {NOTE: "kept"}
+        tar.addfile(file, io.BytesIO(b"x"))
+    return buffer.getvalue()
+
+
+def owners(layer: bytes) -> dict[str, tuple[int, int, int, str]]:
+    with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
+        return {x.name: (x.uid, x.gid, x.mode, x.pax_headers.get(NOTE, "")) for x in tar}
+
+
+def test_owners_are_pushed_as_they_came(cli: Store, registry: str, tmp_path: Path) -> None:
+    """Though without subordinate ids all files of the unpacked layer are the user's own."""
+    layer = owned_layer()
+    archive = tmp_path / "x.tar"
+    archive.write_bytes(archives.docker([layer], names=["owned:1"]))
+    push = ("copy", "-q", "--dest-tls-verify=false", f"docker-archive:{archive}")
+    skopeo(*push, f"docker://{registry}/from:1")
+    cli.ok("pull", "-q", f"{registry}/from:1")
+    cli.ok("push", "-q", f"{registry}/from:1", f"{registry}/pulled:1")
+    assert raw(f"{registry}/pulled:1") == raw(f"{registry}/from:1")
+    cli.ok("rmi", f"{registry}/from:1")
+    cli.ok("load", "-q", "-i", str(archive))
+    cli.ok("push", "-q", "owned:1", f"{registry}/loaded:1")
+    for name in ("pulled", "loaded"):
+        directory = tmp_path / name
+        skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{registry}/{name}:1",
+               f"dir:{directory}")  # fmt: skip
+        manifest = json.loads((directory / "manifest.json").read_text())
+        blob = directory / manifest["layers"][0]["digest"].partition(":")[2]
+        there = gzip.decompress(blob.read_bytes())
+        assert there == layer
+        assert owners(there)["etc/secret"] == (1234, 100, 0o4710, "kept")
+        assert owners(there)["etc"][:3] == (7, 8, 0o2750)
+
+
+def test_a_push_needs_little_memory(cli: Store, registry: str) -> None:
+    """However large the layer: it is compressed and sent in pieces."""
+    layer = archives.layer({"big": os.urandom(1 << 20) * 100})
+    archive = Path(cli.directory, "x.tar")
+    archive.write_bytes(archives.docker([layer], names=["big:1"]))
+    cli.ok("load", "-q", "-i", str(archive))
+    pushing = cli.start("push", "-q", "big:1", f"{registry}/big:1")
+    most = 0
+    while pushing.poll() is None:
+        with contextlib.suppress(OSError, StopIteration):  # it has ended
+            lines = Path(f"/proc/{pushing.pid}/status").read_text().splitlines()
+            most = int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])
+        time.sleep(0.01)
+    said, errors = pushing.communicate()
+    assert (said, errors) == (f"{registry}/big:1\n", "")
+    assert 0 < most < 60_000, "KiB"
 
 
 @pytest.fixture

@@ -86,6 +86,26 @@ def test_a_later_command_goes_on(cli: Store, line: Line) -> None:
     assert leavings(cli.root) == []
 
 
+def test_a_repair_goes_on(cli: Store, line: Line) -> None:
+    """Where the line is cut, and where a server is busy for a moment."""
+    cli.ok("pull", "-q", f"{line.address}/big:1")
+    blobs = Path(cli.root, "images/blobs/sha256")
+    layer = max(blobs.iterdir(), key=lambda path: path.stat().st_size)
+    left: list[str] = []
+    line.fault = lambda path: left.pop() if "/blobs/" in path and left else ""
+    for fault in ("cut", "busy"):
+        whole = layer.read_bytes()
+        layer.chmod(0o644)
+        layer.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        line.sent = 0
+        left.append(fault)
+        assert cli.ok("system", "check", "--repair").startswith("repaired: ")
+        assert layer.read_bytes() == whole
+        assert line.sent < SIZE * 1.1
+    assert partial(cli) == []
+    assert leavings(cli.root) == []
+
+
 def killed(cli: Store, line: Line, times: int, source: random.Random) -> None:
     """Kill so many pulls; the one that follows fetches only the rest."""
     line.pace = 0.01

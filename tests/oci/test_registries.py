@@ -13,6 +13,7 @@ from hypothesis import given
 from rootless.oci.errors import InvalidReference, RegistryError, SettingsError
 from rootless.oci.reference import parse
 from rootless.oci.registries import MAX_FILE, Registries
+from rootless.oci.registries_files import has_registries
 
 HEX = "a" * 64
 REGISTRY = "[[registry]]\n"
@@ -429,3 +430,54 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path, home: dict[s
     write(tmp_path / "cache", "a file")
     with pytest.raises(SettingsError, match=r"cannot write .*short-name-aliases\.conf"):
         Registries.load(home).remember("x", parse("b.example/x"))
+
+
+# -- pushing ----------------------------------------------------------------------------------
+
+
+def test_a_push_goes_to_the_registry_and_never_to_a_mirror(tmp_path: Path) -> None:
+    registries = load(
+        tmp_path,
+        '[[registry]]\nprefix = "x.example/a"\nlocation = "y.example/b"\ninsecure = true\n'
+        '[[registry.mirror]]\nlocation = "m.example"\n'
+        '[[registry]]\nlocation = "no.example"\nblocked = true\n'
+        '[[registry]]\nprefix = "detour.example"\nlocation = "no.example"\n',
+    )
+    moved = registries.destination(parse("x.example/a/c:1"))
+    assert (str(moved.name), moved.insecure) == ("y.example/b/c:1", True)
+    plain = registries.destination(parse("z.example/c:1"))
+    assert (str(plain.name), plain.insecure) == ("z.example/c:1", False)
+    for name in ("no.example/c:1", "detour.example/c:1"):
+        with pytest.raises(RegistryError, match=f"{name} is not pushed: no.example is blocked in"):
+            registries.destination(parse(name))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", False),
+        ('unqualified-search-registries = ["docker.io"]\n# [[registry]]\n', False),
+        ('[aliases]\n"registry" = "docker.io/library/registry"\nregistry2 = \'x.io/r\'\n', False),
+        ('[[registry]]\nlocation = "x.io"\n', True),
+        ('  [[ registry ]]\nlocation = "x.io"\n', True),
+        ('[["registry"]]\nlocation = "x.io"\n', True),
+        ("[['registry']]\nlocation = 'x.io'\n", True),
+        ('[["\\u0072egistry"]]\nlocation = "x.io"\n', True),
+        ('registry = [{location = "x.io"}]\n', True),
+        ('"registry" = [\n  {location = "x.io"}\n]\n', True),
+        ('"regis\\u0074ry" = [{location = "x.io"}]\n', True),
+        ("[registries.search]\nregistries = ['x.io']\n", True),
+    ],
+)
+def test_whether_a_file_has_registries_is_seen_without_reading_it(
+    tmp_path: Path, text: str, told: bool
+) -> None:
+    """Never "no" where there is one: else a block would be passed over."""
+    path = write(tmp_path / "one.conf", text)
+    assert has_registries({"CONTAINERS_REGISTRIES_CONF": str(path)}) is told
+    assert told or not tomllib.loads(text).get("registry")
+
+
+def test_a_file_that_cannot_be_read_keeps_from_pushing(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot read"):
+        has_registries({"CONTAINERS_REGISTRIES_CONF": str(tmp_path / "none")})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import email.utils
 import json
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -174,6 +176,71 @@ def test_a_fault_that_stays_is_told(serve: Callable[..., Server]) -> None:
         repository(server).manifest("latest")
     assert caught.value.message.endswith("status 503: UNAVAILABLE: be?[31m right back")
     assert len(server.seen) == Client.attempts
+
+
+HUB = {"errors": [{"code": "TOOMANYREQUESTS", "message": "You have reached your pull rate limit."}]}
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "message", "hint"),
+    [
+        (
+            {"RateLimit-Limit": "100;w=21600", "RateLimit-Remaining": "0;w=21600"},
+            json.dumps(HUB),
+            "TOOMANYREQUESTS: You have reached your pull rate limit. (0 of 100 left in 6 hours)",
+            "wait a while, or rootless login",
+        ),
+        ({"Retry-After": "3600"}, '{"message": "slow\\ndown"}', "slow down", "try again in 60 min"),
+        ({"Content-Type": "text/plain"}, "toomanyrequests: no\n", "toomanyrequests: no", "wait"),
+        ({"Content-Type": "text/html"}, "<html>no</html>", "limits requests", "wait a while"),
+        ({"RateLimit-Remaining": "x;w=y"}, '{"errors": [1, {"code": ["x"]}]}', "['x']", ""),
+        ({"Retry-After": "no day"}, json.dumps({"errors": [{"message": "x" * 999}]}), "xxx...", ""),
+    ],
+)  # fmt: skip
+def test_limits_are_told_in_one_line(
+    serve: Callable[..., Server], headers: dict[str, str], body: str, message: str, hint: str
+) -> None:
+    server = serve(lambda path, _: (429, headers, body.encode()))
+    for action in (
+        lambda: repository(server).manifest("latest"),
+        lambda: repository(server).put_manifest("latest", b"{}", OCI),
+        lambda: repository(server).begin_upload(),
+    ):
+        with pytest.raises(RegistryError) as caught:
+            action()
+        assert caught.value.message.startswith(f"{server.address} limits requests")
+        assert message in caught.value.message
+        assert caught.value.message.isprintable()
+        assert len(caught.value.message) < 450
+        assert hint in caught.value.hint
+
+
+def test_a_token_that_is_refused_for_a_limit(serve: Callable[..., Server]) -> None:
+    def answer(path: str, headers: dict[str, str]) -> Answer:
+        if path.startswith("/token"):
+            return 429, {"Retry-After": "99"}, json.dumps(HUB).encode()
+        return 401, {"WWW-Authenticate": f'Bearer realm="http://{headers["host"]}/token"'}, b""
+
+    with pytest.raises(RegistryError, match="limits requests: TOOMANYREQUESTS: You") as caught:
+        repository(serve(answer)).manifest("latest")
+    assert "try again in 99 seconds" in caught.value.hint
+
+
+def test_how_long_a_server_wants_us_to_wait(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as it says, but not for ever: then there is no further attempt."""
+    waited: list[float] = []
+    monkeypatch.setattr("rootless.oci.http.time.sleep", waited.append)
+    soon = email.utils.formatdate(time.time() + 20, usegmt=True)
+    for after, least, requests in (("2", 2, 4), (soon, 15, 4), ("31", 0, 1), ("soon", 0, 4)):
+        server = serve(lambda path, _, after=after: (429, {"Retry-After": after}, b""))
+        waited.clear()
+        with pytest.raises(RegistryError):
+            repository(server).manifest("latest")
+        assert len(server.seen) == requests, after
+        assert len(waited) == requests - 1
+        assert all(least <= seconds < least + 7 for seconds in waited), (after, waited)
 
 
 def test_missing_images_are_named(serve: Callable[..., Server]) -> None:
