@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from rootless.oci import policy
@@ -139,7 +140,9 @@ class Download:
     def _settle(self) -> None:
         """See that nothing follows the last byte, so that the connection can be used again."""
         if self._response is not None:
-            surplus = self._response.read(1)
+            surplus = b""
+            with contextlib.suppress(HttpError):  # all has come, whatever the end of it is like
+                surplus = self._response.read(1)
             self.close()
             if surplus:
                 raise RegistryError(
