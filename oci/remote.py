@@ -134,8 +134,9 @@ class Download:
     def abort(self) -> None:
         """Make a `read` that waits in another thread fail, and try no more."""
         self._ended = True
-        if self._response is not None:
-            self._response.abort()
+        response = self._response  # the other thread may close it at any time
+        if response is not None:
+            response.abort()
 
     def _settle(self) -> None:
         """See that nothing follows the last byte, so that the connection can be used again."""
