@@ -248,6 +248,7 @@ class Blob:
             self._grown.notify_all()
 
     def _put(self, data: bytes | memoryview) -> None:
+        """Write all of it; a subclass may leave holes."""
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
@@ -303,6 +304,11 @@ class Blob:
         """A reader of the content, from its beginning; to be closed."""
         return Follower(self)
 
+    def sync(self) -> None:
+        """Bring the content to disk, so that `publish` under a lock takes no time."""
+        with open(self.path, "rb") as file:
+            os.fsync(file.fileno())
+
     def publish(self, layout: Layout) -> None:
         """Bring the finished blob to disk under its digest. Its directory is not synced yet."""
         target = layout.blob_path(self.digest)
@@ -311,8 +317,7 @@ class Blob:
 
     def publish_as(self, target: str) -> None:
         """Bring the finished blob to disk under a name in the same file system."""
-        with open(self.path, "rb") as file:
-            os.fsync(file.fileno())
+        self.sync()
         os.rename(self.path, target)
         self.path = target
 

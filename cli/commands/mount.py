@@ -20,7 +20,7 @@ def mount(
     containers: opt.SomeContainers = None,
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
-    format: opt.MountFormat = "",  # noqa: A002 - the option's name
+    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
 ) -> int:
     """Mount containers, read-only, and print where.
 
@@ -56,7 +56,7 @@ def image_mount(
     images: opt.SomeImages = None,
     *,
     all: opt.EveryImage = False,  # noqa: A002 - the option's name
-    format: opt.MountFormat = "",  # noqa: A002 - the option's name
+    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
 ) -> int:
     """Mount images, read-only, and print where.
 
@@ -69,7 +69,8 @@ def image_mount(
 
     store = engine.images
     mounts = Mounts(engine.paths, "image")
-    names = _wanted(images, every=all, known=lambda: [one.id for one in store.list()])
+    every = lambda: [one.id for one in store.list() if not one.is_list]  # noqa: E731
+    names = _wanted(images, every=all, known=every)
     places: dict[str, tuple[list[str], str]] = {}
     for name in names:
         image = store.get(name)

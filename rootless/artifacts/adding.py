@@ -6,7 +6,7 @@ import datetime
 import os
 
 from rootless.artifacts.intake import Intake
-from rootless.errors import Conflict, UsageError
+from rootless.errors import Conflict, NotFound, UsageError
 from rootless.images.members import annotations_of
 from rootless.images.progress import Silent
 from rootless.oci import artifacts, reference
@@ -57,6 +57,7 @@ class Adding:
     ) -> str:
         """Make a new artifact; return its digest. Raises Conflict for a name that is taken."""
         full = _full(name)
+        self._check_titles(files)
         if not replace and any(one.name == full for one in self._engine.artifacts.list()):
             raise _taken(full)  # before files are read that may be large
         created = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
@@ -67,7 +68,7 @@ class Adding:
             return artifacts.make(kind or artifacts.UNKNOWN_TYPE, layers, created, subject)
 
         with Intake(self._engine.paths) as intake:
-            layers = self._layers(intake, files, set())
+            layers = [self._layer(intake, path) for path in files]
             intake.take_bytes(artifacts.EMPTY)
             return intake.commit(full, compose)
 
@@ -77,28 +78,27 @@ class Adding:
             wrong = "--type" if kind else "--replace" if replace else "--subject"
             raise UsageError(f"--append and {wrong} contradict each other")
         known = self._engine.artifacts.get(name)
-        titles = set(map(artifacts.title_of, known.manifest.layers))
+        self._check_titles(files, known)  # before files are read that may be large
 
         def compose(before: Artifact | None) -> bytes:
-            if before is None or before.digest != known.digest:
-                raise Conflict(f"the artifact {known.name} was changed meanwhile", "try again")
+            if before is None:
+                raise NotFound(f"the artifact {known.name} was removed meanwhile")
+            self._check_titles(files, before)
             return before.with_layers(layers)
 
         with Intake(self._engine.paths) as intake:
-            layers = self._layers(intake, files, titles)
+            layers = [self._layer(intake, path) for path in files]
             return intake.commit(known.name, compose)
 
-    def _layers(self, intake: Intake, files: list[str], titles: set[str]) -> list[Document]:
-        """Take files in; return their descriptors. Raises UsageError for two of one name."""
-        if not files:
-            raise UsageError("which files?")
+    def _check_titles(self, files: list[str], known: Artifact | None = None) -> None:
+        """Raise UsageError for two files of one name, one of which may be there already."""
+        titles = set(map(artifacts.title_of, known.manifest.layers)) if known else set()
         wanted = self._annotations.get(artifacts.TITLE)
         for path in files:
             title = os.path.basename(path) if wanted is None else wanted
             if title in titles:
                 raise UsageError(f"two files of the name {title!r} cannot be in one artifact")
             titles.add(title)
-        return [self._layer(intake, path) for path in files]
 
     def _layer(self, intake: Intake, path: str) -> Document:
         try:

@@ -1,7 +1,7 @@
 """Blobs on their way into the store of artifacts.
 
-As in `images.intake` nothing is visible before `commit`: blobs lie in a workspace, then get their
-names, and last the index names the artifact. What is removed meanwhile by others is put back.
+As in `images.intake` nothing is visible before `commit`: blobs lie in a workspace, then, under the
+lock, get their names, and last the index names the artifact.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class Intake:
 
     def take(self, blob: Blob) -> str:
         """Accept a finished blob. Return its digest."""
+        blob.sync()
         self._blobs.setdefault(blob.digest, blob)
         return blob.digest
 
@@ -107,11 +108,12 @@ class Intake:
 
         `compose` is told of the one that has the name, under the lock, and returns the manifest.
         """
-        self._publish(list(self._blobs))
         with locked(self._path):
             index = self.layout.index()
             known = [entry for entry in index["manifests"] if name_of(entry) == name]
-            before = Artifact(self.layout, known[0]) if known else None
+            before = None
+            with contextlib.suppress(ImageError):  # a damaged one makes way for what comes
+                before = Artifact(self.layout, known[0]) if known else None
             data = compose(before)
             digest = self.take_bytes(data)
             entry: Document = {
@@ -120,19 +122,14 @@ class Intake:
                 "size": len(data),
                 "annotations": {REF_NAME: name},
             }
-            artifact = self._checked(entry)
+            self._publish([digest])
+            artifact = Artifact(self.layout, entry)
+            self._publish(list(artifact.manifest.blobs))
             rest = [one for one in index["manifests"] if name_of(one) != name]
             index["manifests"] = [*rest, entry]
             write_index(self._path, index)
             collect(self.layout, known, index["manifests"])
         return artifact.digest
-
-    def _checked(self, entry: Document) -> Artifact:
-        """Publish all that a manifest needs, once more: what was here may be gone."""
-        self._publish([str(entry["digest"])])
-        artifact = Artifact(self.layout, entry)
-        self._publish(list(artifact.manifest.blobs))
-        return artifact
 
     def _publish(self, digests: list[str]) -> None:
         for digest in digests:

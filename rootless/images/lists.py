@@ -85,6 +85,10 @@ class ListImage(Image):
         """A list has no layers."""
         return []
 
+    def layer_sizes(self) -> list[int]:
+        """A list has no layers."""
+        return []
+
     @property
     def ids(self) -> set[str]:
         """The ids of the members that are here."""

@@ -185,7 +185,8 @@ class Taking:
             with contextlib.closing(source.blob(part.digest, part.size)) as stream:
                 while data := stream.read(CHUNK):
                     blob.write(data)
-            return blob.finish()
+            blob.finish().sync()
+            return blob
         except BaseException:
             blob.abandon()
             raise

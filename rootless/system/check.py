@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 
+from rootless.artifacts.artifact import Artifact
 from rootless.errors import Conflict, Error, NotFound, StoreError
 from rootless.images import trust
 from rootless.images.image import Image, list_of, sources_of
@@ -64,6 +65,7 @@ class Check:
         """Yield what is wrong, each as soon as it is found. Raises StoreError for no store."""
         self._paths.prepare()
         yield from self._images()
+        yield from self._artifacts()
         yield from self._layers()
         yield from self._containers()
         yield from self._names()
@@ -154,9 +156,9 @@ class Check:
         parts = Image(self._paths, entry, []).parts
         return [(str(part["digest"]), int(part.get("size", -1))) for part in parts]
 
-    def _blob(self, digest: str, size: int) -> str:
+    def _blob(self, digest: str, size: int, layout: Layout | None = None) -> str:
         """Return what is wrong with a blob, "" for nothing."""
-        path = self._layout.blob_path(digest)
+        path = (layout or self._layout).blob_path(digest)
         try:
             there = os.stat(path).st_size
         except OSError as error:
@@ -185,6 +187,33 @@ class Check:
 
         costs = "the image: pull or load it again"
         return Finding(f"image {name}: {problem}", remove, costs=costs, mend=mend)
+
+    # -- artifacts
+
+    def _artifacts(self) -> Iterator[Finding]:
+        layout = Layout(self._paths.artifacts)
+        for entry in layout.index()["manifests"]:
+            if problem := self._artifact(layout, entry):
+                yield self._damaged_artifact(name_of(entry) or str(entry["digest"]), problem)
+
+    def _damaged_artifact(self, name: str, problem: str) -> Finding:
+        def remove() -> None:
+            self._engine.artifacts.remove([name])
+
+        costs = "the artifact: pull or add it again"
+        return Finding(f"artifact {name}: {problem}", remove, costs=costs)
+
+    def _artifact(self, layout: Layout, entry: dict[str, Any]) -> str:
+        """Return what is wrong with an artifact, "" for nothing."""
+        digest, size = str(entry["digest"]), int(entry.get("size", -1))
+        if problem := self._blob(digest, size, layout):
+            return problem
+        try:
+            blobs = Artifact(layout, entry).manifest.blobs.values()
+        except Error as error:
+            return error.message
+        problems = (self._blob(blob.digest, blob.size, layout) for blob in blobs)
+        return next(filter(None, problems), "")
 
     # -- layers
 

@@ -95,6 +95,24 @@ def test_append_and_replace(cli: Store, files: Path) -> None:
     assert left(cli) == set()
 
 
+def test_many_at_once(cli: Store, files: Path) -> None:
+    """Who adds to one artifact at the same time loses nothing, nor does who removes another."""
+    cli.ok("artifact", "add", "all", f"{files}/a.txt")
+    names = [f"f{number}" for number in range(6)]
+    for name in names:
+        (files / name).write_text("the same in all of them")
+        cli.ok("artifact", "add", f"x{name}", f"{files}/{name}")
+    line = ("artifact", "add", "--append", "all")
+    adding = [cli.start(*line, f"{files}/{name}") for name in names]
+    adding += [cli.start("artifact", "rm", f"x{name}") for name in names]
+    for process in adding:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    layers = manifest(cli, "all")["layers"]
+    assert sorted(one["annotations"][TITLE] for one in layers) == ["a.txt", *names]
+    assert len(left(cli)) == 4
+
+
 def test_refusals(cli: Store, files: Path) -> None:
     os.mkfifo(files / "pipe")
     for line, words in (
@@ -191,13 +209,18 @@ def test_a_damaged_file_is_not_extracted(cli: Store, files: Path, tmp_path: Path
     cli.ok("artifact", "add", "tools", f"{files}/a.txt")
     Path(cli.root, "artifacts/blobs/sha256", digest(b"hello\n")[7:]).write_text("hullo\n")
     artifacts = Engine(cli.root).artifacts
+    assert cli.ok("system", "check", "--quick") == ""
+    found = cli("system", "check", "--repair")
+    assert found.returncode == 1
+    assert "artifact localhost/tools:latest: blob sha256:5891b5b522d5" in found.stdout
     with pytest.raises(DigestError):
         artifacts.extract("tools", str(tmp_path / "out"))
     assert os.listdir(tmp_path) == ["files"]
     Path(cli.root, "artifacts/blobs/sha256", artifacts.get("tools").digest[7:]).unlink()
     assert artifacts.list() == []
     assert len(artifacts.problems) == 1
-    cli.ok("artifact", "rm", "tools")
+    assert cli.ok("system", "check", "--force").startswith("repaired: artifact localhost/tools")
+    assert cli.ok("artifact", "ls", "-q") == ""
 
 
 def test_reset_takes_them_along(cli: Store, files: Path) -> None:

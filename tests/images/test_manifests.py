@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from archives import Oci, config, digest, layer
+from archives import Oci, config, digest, docker, layer
 from images_help import docker_registry, leavings, skopeo
 from servers import Server
 
@@ -75,6 +75,7 @@ def test_a_list_of_what_is_here_and_what_is_not(busybox: Store, filled: str) -> 
     assert listed["s390x"]["mediaType"] == DOCKER
     assert listed["amd64"]["platform"] == {"os": "linux", "architecture": "amd64"}
     assert busybox.ok(*RUN, "multi", "echo", "works") == "works"
+    assert "busybox:latest" in busybox.ok("image", "tree", "multi")
     assert json.loads(busybox.ok("inspect", "multi"))[0]["RepoTags"] == ["localhost/multi:latest"]
     assert busybox.ok("system", "check") == ""
     assert leavings(busybox.root) == []
@@ -224,6 +225,21 @@ def test_names_of_lists(busybox: Store) -> None:
     said = busybox.ok("rmi", one[:12]).splitlines()
     assert said == ["Untagged: localhost/three:latest", f"Deleted: sha256:{one}"]
     assert busybox.ok("manifest", "exists", "two") == ""
+
+
+def test_many_at_once(busybox: Store) -> None:
+    """Who adds to a list at the same time as others loses nothing."""
+    for number in range(5):
+        archive = docker([layer({f"f{number}": b"x"})], names=[f"one{number}:1"])
+        busybox.ok("load", input=archive, text=False)
+    busybox.ok("manifest", "create", "multi")
+    line = ("manifest", "add", "--arch", "arm64", "multi")
+    adding = [busybox.start(*line, f"one{number}:1") for number in range(5)]
+    for process in adding:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    assert len(json.loads(busybox.ok("manifest", "inspect", "multi"))["manifests"]) == 5
+    assert busybox.ok("system", "check") == ""
 
 
 def test_a_list_keeps_what_it_names(busybox: Store) -> None:
