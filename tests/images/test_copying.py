@@ -517,6 +517,13 @@ def test_pull_push_and_save_know_the_places(
     assert images.pull(f"docker-archive:{plain}:both:2").names == ["docker.io/library/both:2"]
     images.save(["one"], str(tmp_path / "saved"), format="docker-dir")
     assert "vnd.docker" in raw(f"dir:{tmp_path}/saved").decode()
+    images.save(["both:2"], str(tmp_path / "plain"), format="docker-dir")
+    assert json.loads(raw(f"dir:{tmp_path}/plain"))["layers"][0]["digest"] == digest(layer())
+    images.save(["both:2"], str(tmp_path / "packed"), format="docker-dir", compress=True)
+    kind = json.loads(raw(f"dir:{tmp_path}/packed"))["layers"][0]["mediaType"]
+    assert kind.endswith("tar.gzip")
+    with pytest.raises(UsageError, match="docker-dir only"):
+        images.save(["both:2"], str(tmp_path / "two"), format="oci-archive", compress=True)
     with pytest.raises(UsageError):
         images.save(["one", "both:2"], str(tmp_path / "two"), format="docker-dir")
     with pytest.raises(UsageError, match="in no registry"):
