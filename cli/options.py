@@ -190,6 +190,15 @@ SaveFormat = Annotated[
         about="docker-archive, oci-archive, oci-dir, docker-dir. (the first)",
     ),
 ]
+SaveCompress = Annotated[
+    bool, option("--compress", about="With docker-dir: compress layers that are not.")
+]
+Uncompressed = Annotated[
+    bool, option("--uncompressed", about="Accepted: layers are saved as they are.")
+]
+ManyImages = Annotated[
+    bool, option("--multi-image-archive", "-m", about="Accepted: all names are of images.")
+]
 Change = Annotated[
     list[str] | None,
     option("--change", "-c", metavar="LINE", about="A line of a Dockerfile: CMD, ENV, USER, ..."),
@@ -371,6 +380,9 @@ class Elsewhere(TypedDict, total=False):
 
 Term = Annotated[str, argument("TERM", "A part of a name, a registry before it or not.")]
 Limit = Annotated[int, option("--limit", metavar="N", about="Results of each registry. (25)")]
+Compatible = Annotated[
+    bool, option("--compatible", about="Accepted: stars are shown as by docker.")
+]
 ListTags = Annotated[bool, option("--list-tags", about="The tags of the repository TERM.")]
 SrcCreds = Annotated[
     str, option("--src-creds", metavar="USER[:PASSWORD]", about="For the source alone.")

@@ -103,7 +103,8 @@ class Response:
 
     def abort(self) -> None:
         """Make a `read` that waits in another thread fail at once, where urllib3 can (2.3)."""
-        with contextlib.suppress(AttributeError, ValueError, OSError):
+        # RuntimeError: it has come to its end meanwhile, and given its connection back.
+        with contextlib.suppress(AttributeError, ValueError, RuntimeError, OSError):
             self._raw.shutdown()  # type: ignore[union-attr, attr-defined, unused-ignore]
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from rootless.oci import policy
 from rootless.oci.errors import RegistryError
 from rootless.oci.http import Client, HttpError
@@ -132,13 +134,16 @@ class Download:
     def abort(self) -> None:
         """Make a `read` that waits in another thread fail, and try no more."""
         self._ended = True
-        if self._response is not None:
-            self._response.abort()
+        response = self._response  # the other thread may close it at any time
+        if response is not None:
+            response.abort()
 
     def _settle(self) -> None:
         """See that nothing follows the last byte, so that the connection can be used again."""
         if self._response is not None:
-            surplus = self._response.read(1)
+            surplus = b""
+            with contextlib.suppress(HttpError):  # all has come, whatever the end of it is like
+                surplus = self._response.read(1)
             self.close()
             if surplus:
                 raise RegistryError(

@@ -40,6 +40,7 @@ def search(
     format: opt.Format = "",  # noqa: A002 - the option's name
     no_trunc: opt.NoTrunc = False,
     list_tags: opt.ListTags = False,
+    compatible: opt.Compatible = False,
     tls_verify: opt.TlsVerify = True,
     creds: opt.Creds = "",
     authfile: opt.AuthFile = "",

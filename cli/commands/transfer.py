@@ -235,6 +235,9 @@ def save(
     *,
     output: opt.Output = "-",
     format: opt.SaveFormat = "docker-archive",  # noqa: A002 - the option's name
+    compress: opt.SaveCompress = False,
+    multi_image_archive: opt.ManyImages = False,
+    uncompressed: opt.Uncompressed = False,
     quiet: opt.Silent = False,
 ) -> int:
     """Write images into an archive or a directory.
@@ -249,7 +252,7 @@ def save(
         raise UsageError("refusing to write an archive to a terminal", "use -o FILE, or redirect")
     sys.stdout.flush()
     with shown(quiet=quiet) as progress:
-        engine.images.save(images, output, format=format, progress=progress)
+        engine.images.save(images, output, format=format, compress=compress, progress=progress)
     return 0
 
 

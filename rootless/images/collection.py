@@ -170,17 +170,19 @@ class Images:
         output: str = "-",
         *,
         format: str = "docker-archive",  # noqa: A002 - the option's name
+        compress: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """Write images to a file, a directory or standard output ("-").
 
-        Formats: docker-archive, oci-archive, oci-dir. Raises NotFound, UsageError for a place that
+        Formats: docker-archive, oci-archive, oci-dir, docker-dir, of which the last takes one image
+        and may `compress` its layers. Raises NotFound, UsageError, ImageError for a place that
         cannot be written, DigestError for a damaged blob of the store.
         """
         from rootless.images.saving import save
 
         names = list(refs)
-        save(self, names, output, format, progress)
+        save(self, names, output, format, progress, compress=compress)
         for name in names:
             self._tell("save", name)
 

@@ -88,6 +88,7 @@ def _copy(
             raise UsageError(f"{place.path}: a name to give cannot have a digest")
         take(images, source, asked, [str(name.tagged())], told)
         return image_manifest(source, asked).digest
+    source.manifest()  # what is not there is told before a place is made for it
     with (
         contextlib.closing(open_target(place, access, source)) as target,
         Copy(source, target, wish, told) as one,

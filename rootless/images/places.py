@@ -13,7 +13,7 @@ from rootless.images.list_source import ListSource
 from rootless.images.lists import ListImage
 from rootless.images.sources import Sources
 from rootless.oci import platform, reference
-from rootless.oci.errors import ImageError, InvalidReference
+from rootless.oci.errors import ImageError
 from rootless.oci.layout import MAX_DEPTH, Layout
 from rootless.oci.models import Index, choose, decode, kind_of
 from rootless.oci.reading import (
@@ -113,10 +113,7 @@ def _with_manifest(repository: Repository) -> RegistrySource:
 def open_target(place: Location, access: Access, source: Source) -> Target:
     """Return where an image can go to; to be closed. Raises ImageError, UsageError."""
     if place.transport == "docker":
-        try:
-            name = reference.parse(place.path).tagged()
-        except InvalidReference as error:
-            raise UsageError(error.message) from error
+        name = reference.parse(place.path).tagged()
         return RegistryTarget(access.repository(name), partial(_origin, source, name.domain))
     if place.transport == "oci":
         return LayoutTarget(place)

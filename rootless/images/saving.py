@@ -44,11 +44,19 @@ class Chosen:
 
 
 def save(
-    images: Images, refs: list[str], output: str, format_: str, progress: Progress | None
+    images: Images,
+    refs: list[str],
+    output: str,
+    format_: str,
+    progress: Progress | None,
+    *,
+    compress: bool = False,
 ) -> None:
     """Write the images `refs`; see Images.save."""
     if format_ not in FORMATS:
         raise UsageError(f"unknown format {format_!r}", "one of " + ", ".join(FORMATS))
+    if compress and format_ != "docker-dir":
+        raise UsageError("--compress goes with docker-dir only", "--format docker-dir")
     chosen = _choose(images, refs)
     teller = progress or Silent()
     if format_.endswith("-dir") and output == "-":
@@ -56,10 +64,7 @@ def save(
     if format_ == "docker-dir":
         if len(chosen) > 1:
             raise UsageError("a directory of docker's form holds one image", "--format oci-dir")
-        from rootless.images.wish import CopyWish
-
-        origin, wish = f"containers-storage:{refs[0]}", CopyWish(format_="v2s2")
-        images.copy(origin, f"dir:{output}", wish, progress=progress)
+        _docker_directory(images, refs[0], output, progress, compress=compress)
         return
     if format_ == "oci-dir":
         _save_directory(chosen, output, teller)
@@ -71,6 +76,18 @@ def save(
         else:
             _docker(bundle, chosen, teller)
         bundle.close()
+
+
+def _docker_directory(
+    images: Images, ref: str, output: str, progress: Progress | None, *, compress: bool
+) -> None:
+    from rootless.images.access import Access
+    from rootless.images.copying import copy
+    from rootless.images.wish import CopyWish
+
+    wish = CopyWish(format_="v2s2", compression="gzip" if compress else "")
+    origin, none = f"containers-storage:{ref}", Access()
+    copy(images, origin, f"dir:{output}", wish, (none, none), progress=progress)
 
 
 def _choose(images: Images, refs: list[str]) -> list[Chosen]:

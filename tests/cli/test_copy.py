@@ -33,6 +33,8 @@ def test_copy_tells_the_digest(cli: Store, busybox_image: str, tmp_path: Path) -
     assert cli.ok("push", "-q", "mine:1", f"oci-archive:{tmp_path}/a.tar:1") == ""
     pulled = cli.ok("pull", "-q", f"oci-archive:{tmp_path}/a.tar")
     assert cli.ok("inspect", "-f", "{{.Id}}", "mine:1") == f"sha256:{pulled}"
+    cli.ok("save", "-q", "-m", "--uncompressed", "-o", f"{tmp_path}/saved.tar", "mine:1")
+    assert cli.ok("load", "-i", f"{tmp_path}/saved.tar").endswith("mine:1")
     raw = json.loads(cli.ok("image", "inspect", "--remote", "--raw", f"oci:{tmp_path}/o:1"))
     config = json.loads(cli.ok("inspect", "--remote", "--config", f"oci:{tmp_path}/o:1"))
     assert len(raw["layers"]) == len(config["rootfs"]["diff_ids"])
@@ -73,7 +75,7 @@ def test_mistakes_are_one_line(cli: Store, tmp_path: Path, line: str, said: str)
 def test_search(cli: Store, tmp_path: Path, busybox_image: str, registry: str) -> None:
     source = f"oci:{busybox_image}:busybox:latest"
     cli.ok("copy", "-q", "--dest-tls-verify=false", source, f"docker://{registry}/team/tools:7")
-    lines = cli.ok("search", f"{registry}/tools").splitlines()
+    lines = cli.ok("search", "--compatible", f"{registry}/tools").splitlines()
     assert lines[0].split() == ["NAME", "DESCRIPTION", "STARS", "OFFICIAL"]
     assert lines[1].split() == [f"{registry}/team/tools", "0"]
     found = json.loads(cli.ok("search", "--format", "json", f"{registry}/"))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Store
+    from images_help import Podman
 
     from rootless.images.collection import Images
 
@@ -105,7 +106,7 @@ def test_an_index_keeps_its_bytes_wherever_it_goes(
 
 
 def leavings_of(directory: Path) -> list[str]:
-    return [name for name in os.listdir(directory) if name.startswith(".")]
+    return [one.name for one in directory.glob(".*")]
 
 
 def test_one_platform_of_several(
@@ -242,11 +243,11 @@ def test_layers_without_compression_are_compressed_for_registries_alone(
 
 def test_wishes_that_make_no_sense(images: Images, layout: str, tmp_path: Path) -> None:
     for wish, match in (
-        ({"format": "v1"}, "v1"),
+        ({"format_": "v1"}, "v1"),
         ({"compression": "lz4"}, "lz4"),
-        ({"compression": "zstd", "format": "v2s2"}, "no zstd"),
+        ({"compression": "zstd", "format_": "v2s2"}, "no zstd"),
         ({"level": 3}, "which compression"),
-        ({"compression": "gzip", "level": 10}, "out of range"),
+        ({"compression": "gzip", "level": 10}, "no level"),
         ({"everything": True, "platform": "linux/arm64"}, "contradict"),
     ):
         with pytest.raises(UsageError, match=match):
@@ -270,6 +271,26 @@ def test_archives_that_are_compressed_or_come_through_a_pipe(
         assert images.copy(f"oci-archive:{tmp_path}/pipe:t", f"dir:{tmp_path}/e") == whole
     with tarfile.open(tmp_path / "a.tar") as tar:
         assert "oci-layout" in tar.getnames()
+
+
+@pytest.mark.needs("podman")
+def test_podman_reads_ours_and_we_read_podmans(
+    images: Images, layout: str, registry: str, tmp_path: Path, podman: Podman
+) -> None:
+    images.copy(f"oci:{layout}:one", f"docker://{registry}/one:1")
+    source = f"docker://{registry}/one:1"
+    images.copy(source, f"docker-archive:{tmp_path}/d.tar:mine/d:1")
+    podman("load", "-q", "-i", f"{tmp_path}/d.tar")
+    ids = {podman("images", "-q", "--no-trunc", "mine/d:1").decode().strip()}
+    for target in (f"oci-archive:{tmp_path}/o.tar:o", f"oci:{tmp_path}/o:o", f"dir:{tmp_path}/p"):
+        images.copy(source, target)
+        ids.add("sha256:" + podman("pull", "-q", target).decode().strip())
+    podman("save", "-q", "-o", f"{tmp_path}/theirs.tar", "mine/d:1")
+    podman("push", "-q", "mine/d:1", f"oci:{tmp_path}/theirs:1")
+    for place in (f"docker-archive:{tmp_path}/theirs.tar", f"oci:{tmp_path}/theirs:1"):
+        images.copy(place, "back:1")
+        ids.add(f"sha256:{images.get('back:1').id}")
+    assert len(ids) == 1
 
 
 # -- what is wrong
@@ -500,6 +521,13 @@ def test_pull_push_and_save_know_the_places(
     assert images.pull(f"docker-archive:{plain}:both:2").names == ["docker.io/library/both:2"]
     images.save(["one"], str(tmp_path / "saved"), format="docker-dir")
     assert "vnd.docker" in raw(f"dir:{tmp_path}/saved").decode()
+    images.save(["both:2"], str(tmp_path / "plain"), format="docker-dir")
+    assert json.loads(raw(f"dir:{tmp_path}/plain"))["layers"][0]["digest"] == digest(layer())
+    images.save(["both:2"], str(tmp_path / "packed"), format="docker-dir", compress=True)
+    kind = json.loads(raw(f"dir:{tmp_path}/packed"))["layers"][0]["mediaType"]
+    assert kind.endswith("tar.gzip")
+    with pytest.raises(UsageError, match="docker-dir only"):
+        images.save(["both:2"], str(tmp_path / "two"), format="oci-archive", compress=True)
     with pytest.raises(UsageError):
         images.save(["one", "both:2"], str(tmp_path / "two"), format="docker-dir")
     with pytest.raises(UsageError, match="in no registry"):
