@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 from rootless.oci import jsonio, layout
 from rootless.oci.auth import Authority, Denied
 from rootless.oci.digest import Digest
-from rootless.oci.errors import DigestError, RegistryError
+from rootless.oci.errors import DigestError, RegistryError, one_line
 from rootless.oci.http import MAX_ERROR, Client, HttpError, Response, is_loopback, shown
 from rootless.oci.reference import DEFAULT_DOMAIN
 from rootless.oci.transports import Fetched
@@ -332,4 +332,4 @@ def _errors(data: bytes) -> str:
     except (ValueError, KeyError, TypeError, AttributeError):
         return ""
     text = "; ".join(words)[:300]
-    return ": " + "".join(c if c.isprintable() else "?" for c in text)
+    return ": " + one_line(text)
