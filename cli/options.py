@@ -166,7 +166,6 @@ PruneVolumes = Annotated[
 NoQuestion = Annotated[bool, option("--force", "-f", about="Do not ask.")]
 OldNames = Annotated[list[str] | None, argument("[NAME]...", "Names to take; all by default.")]
 WhatRequires = Annotated[bool, option("--whatrequires", about="Show what is made upon it.")]
-MountFormat = Annotated[Literal["", "json"], option("--format", metavar="FORMAT", about="json.")]
 UnmountAll = Annotated[bool, option("--all", "-a", about="All that are mounted here.")]
 ForceUnmount = Annotated[bool, option("--force", "-f", about="Also what is in use.")]
 TrustAction = Annotated[Literal["show", "set"], argument("ACTION", "show or set.")]
@@ -420,7 +419,7 @@ Compared = Annotated[
     list[str] | None,
     argument("NAME [NAME]", "A container or image, and another one to compare it with."),
 ]
-DiffFormat = Annotated[
+JsonFormat = Annotated[
     Literal["", "json"], option("--format", metavar="FORMAT", about="json, as podman has it.")
 ]
 

@@ -100,7 +100,9 @@ class LayoutTarget:
 
     def close(self) -> None:
         """Sweep what was not finished."""
-        self._stack.close()
+        # A thread that was given up may still write: then the next one here sweeps.
+        with contextlib.suppress(OSError):
+            self._stack.close()
 
 
 def _replaced(old: Document, new: Document, ref: str) -> bool:

@@ -56,7 +56,7 @@ def diff(
     engine: Engine,
     names: opt.Compared = None,
     *,
-    format: opt.DiffFormat = "",  # noqa: A002 - the option's name
+    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
     latest: opt.TheLatest = False,
 ) -> int:
     """Show which files a container has changed.
@@ -78,7 +78,7 @@ def diff_container(
     engine: Engine,
     names: opt.Compared = None,
     *,
-    format: opt.DiffFormat = "",  # noqa: A002 - the option's name
+    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
 ) -> int:
     """Show which files a container has changed."""
     return _diff(engine, names, format, "container")
@@ -88,7 +88,7 @@ def diff_image(
     engine: Engine,
     names: opt.Compared = None,
     *,
-    format: opt.DiffFormat = "",  # noqa: A002 - the option's name
+    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
 ) -> int:
     """Show which files the last layer of an image changes."""
     return _diff(engine, names, format, "image")

@@ -41,7 +41,7 @@ def copy(
     src_cert_dir: opt.SrcCertDir = "",
     dest_cert_dir: opt.DestCertDir = "",
 ) -> int:
-    """Copy an image between registries, archives, directories and the images here.
+    """Copy an image from any place to any other.
 
     Places are docker://NAME, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME],
     dir:DIR and containers-storage:NAME, which is also what a name alone means. The digest stays,

@@ -20,7 +20,7 @@ def mount(
     containers: opt.SomeContainers = None,
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
-    format: opt.MountFormat = "",  # noqa: A002 - the option's name
+    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
 ) -> int:
     """Mount containers, read-only, and print where.
 
@@ -56,7 +56,7 @@ def image_mount(
     images: opt.SomeImages = None,
     *,
     all: opt.EveryImage = False,  # noqa: A002 - the option's name
-    format: opt.MountFormat = "",  # noqa: A002 - the option's name
+    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
 ) -> int:
     """Mount images, read-only, and print where.
 

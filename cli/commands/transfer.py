@@ -36,7 +36,7 @@ def pull(
     retry_delay: opt.RetryDelay = "",
     decryption_key: opt.DecryptionKey = None,
 ) -> int:
-    """Fetch images from their registries, or from archives and directories.
+    """Fetch images from registries, archives and directories.
 
     Where from is a matter of registries.conf, as for podman: short names, mirrors, what is blocked.
     Archives and directories are oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], oci:DIR[:TAG]
@@ -116,7 +116,7 @@ def push(
     digestfile: opt.DigestFile = "",
     remove_signatures: opt.RemoveSignatures = False,
 ) -> int:
-    """Send an image to a registry, or into an archive or directory.
+    """Send an image to a registry, an archive or a directory.
 
     What was pulled is pushed as it came, with the same digest. The last line says the digest.
     Other destinations are oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE:NAME and dir:DIR.
@@ -128,10 +128,11 @@ def push(
     """
     from rootless.cli.progress import shown
     from rootless.images.access import Access
-    from rootless.images.copying import Wish
     from rootless.oci.transports import has_transport
 
     if has_transport(destination):
+        from rootless.images.copying import Wish
+
         wish = Wish(format="v2s2" if format == "docker" else format, compression=compression_format)
         with shown(quiet=quiet, lines=True) as progress:
             digest = engine.images.copy(

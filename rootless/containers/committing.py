@@ -174,8 +174,10 @@ class _Making:
         with open(reading, "rb", buffering=0) as stream:
             # Before the layer is begun: that starts a thread, and nobody forks after it.
             ids = ids_of(self._container)
-            worker = spawn(intake.paths, pack, writing, trees, squash, ids, keep_fds=(writing,))
-            os.close(writing)
+            try:
+                worker = spawn(intake.paths, pack, writing, trees, squash, ids, keep_fds=(writing,))
+            finally:
+                os.close(writing)
             blob = intake.blob()
             layer = intake.unpack(blob)
             progress.begin(key, f"commit {self._container.name}", -1)

@@ -54,7 +54,7 @@ def changes(engine: Engine, name: str, other: str = "", kind: str = "all") -> li
     """
     trees = _trees(engine, name, kind)
     if other:
-        trees.old = _trees(engine, other, "all").new
+        trees.old, trees.rough = _trees(engine, other, "all").new, True
     found: list[list[str]] = call(engine.paths, listed, trees)
     return found
 

@@ -36,6 +36,8 @@ class Trees:
         self.old = old
         self.mount_points = sorted(mount_points)
         """Paths in the new tree that may be there only because something is mounted on them."""
+        self.rough = False
+        """Whether times that differ by parts of a second are the same: archives tell no more."""
 
 
 class Change:
@@ -65,6 +67,7 @@ class Comparison:
         self.new = View.of(known[path] for path in trees.new)
         self.old = View.of(known[path] for path in trees.old)
         self._everything = everything
+        self._rough = trees.rough
         self._mount_points = {path.strip("/") for path in trees.mount_points}
         self._above = {above for path in self._mount_points for above in _parents(path)}
         self._pending: list[Change] = []
@@ -140,7 +143,7 @@ class Comparison:
             return False
         if not is_same_kind(here, there) or (not here.is_directory and there.layer in self._stack):
             return True
-        if times and not _is_same_time(here, there):
+        if times and not _is_same_time(here, there, rough=self._rough):
             return True
         return _identity(here) != _identity(there)
 
@@ -179,15 +182,13 @@ def _parents(path: str) -> Iterator[str]:
         yield path
 
 
-def _is_same_time(one: Found, other: Found) -> bool:
-    """Whether both were written at the same time, as far as archives tell it: in seconds.
-
-    Of symbolic links nobody minds the times.
-    """
+def _is_same_time(one: Found, other: Found, *, rough: bool) -> bool:
+    """Whether both were written at the same time. Of symbolic links nobody minds the times."""
     if stat.S_ISLNK(one.status.st_mode):
         return True
     mine, theirs = (divmod(each.status.st_mtime_ns, 1_000_000_000) for each in (one, other))
-    return mine[0] == theirs[0] and (mine[1] == theirs[1] or not mine[1] or not theirs[1])
+    cut = rough and not (mine[1] and theirs[1])
+    return mine[0] == theirs[0] and (cut or mine[1] == theirs[1])
 
 
 def _identity(found: Found) -> object:

@@ -141,6 +141,8 @@ class Copy:
         self._numbers = Numbers()
         self._made: dict[str, Blob] = {}
         """Digest -> layers that were compressed for this."""
+        self._done: dict[str, Fetched] = {}
+        """Digest in an index -> what was made of it; an index may name one many times."""
         self._transfers: set[Stream] = set()
 
     def __enter__(self) -> Copy:
@@ -181,12 +183,7 @@ class Copy:
         changed = False
         for entry, raw in zip(entries, document["manifests"], strict=True):
             entry.check()
-            inner = self._source.manifest(entry.digest)
-            if models.kind_of(inner.data, entry.media_type, f"manifest {entry.digest}") == "index":
-                done = self._index(inner, depth - 1)
-            else:
-                done = self._image(inner)
-            self._target.put_manifest(done)
+            done = self._done.get(entry.digest) or self._instance(entry, depth)
             if done.digest != entry.digest:
                 changed = True
                 raw.update(mediaType=done.media_type, digest=str(done.digest), size=len(done.data))
@@ -194,6 +191,17 @@ class Copy:
         if not changed and kind == top.media_type:
             return top
         return _fetched(models.encode({**document, "mediaType": kind}), kind)
+
+    def _instance(self, entry: models.Descriptor, depth: int) -> Fetched:
+        """Copy what an entry of an index is about, once; return its manifest as it is there."""
+        inner = self._source.manifest(entry.digest)
+        if models.kind_of(inner.data, entry.media_type, f"manifest {entry.digest}") == "index":
+            done = self._index(inner, depth - 1)
+        else:
+            done = self._image(inner)
+        self._target.put_manifest(done)
+        self._done[entry.digest] = done
+        return done
 
     def _index_type(self, top: Fetched) -> str:
         wanted = FORMATS[self._wish.format] or ("" if self._target.docker else layout.OCI_MANIFEST)

@@ -47,7 +47,7 @@ def pack(output: int, trees: Trees, everything: bool, ids: Ids) -> int:
     try:
         with Comparison(trees, everything=everything) as comparison:
             ids.look(comparison.new)
-            return Packer(output, comparison, ids).run(whole=everything)
+            return Packer(output, comparison, ids, whole=everything).run()
     except BrokenPipeError:
         raise Error("cannot write the archive: nobody reads it any more") from None
     except OSError as error:
@@ -58,32 +58,33 @@ def pack(output: int, trees: Trees, everything: bool, ids: Ids) -> int:
 class Packer:
     """Writes what a comparison tells."""
 
-    def __init__(self, output: int, comparison: Comparison, ids: Ids) -> None:
+    def __init__(self, output: int, comparison: Comparison, ids: Ids, *, whole: bool) -> None:
         self._writer = Writer(output)
         self._comparison = comparison
         self._ids = ids
+        self._whole = whole
+        """Whether it is all of the tree, not a layer upon others."""
         self._links: dict[tuple[str, int], bytes] = {}
         """Layer and inode of each file with several names -> the name it was written under."""
 
-    def run(self, *, whole: bool) -> int:
+    def run(self) -> int:
         """Write the archive; return the number of its entries. Raises OSError."""
         new, old = self._comparison.new.status, self._comparison.old.status
         usual = (stat.S_IFDIR | 0o755, 0, 0)
         mine, theirs = (
             (each.st_mode, each.st_uid, each.st_gid) if each else usual for each in (new, old)
         )
-        if mine != theirs:
+        # Who unpacks it gives the root the usual mode, unless it is told.
+        unusual = mine != usual
+        if mine != theirs or (unusual and self._whole):
             self._root(self._comparison.new)
         for change in self._comparison.changes():
-            # Who unpacks it gives the root the usual mode, unless it is told.
-            if not self._writer.entries and mine != usual:
+            if unusual and not self._writer.entries:
                 self._root(self._comparison.new)
             try:
                 self._change(change)
             except FileNotFoundError:
                 pass  # it has gone meanwhile: the container runs
-        if whole and not self._writer.entries and mine != usual:
-            self._root(self._comparison.new)
         self._writer.close()
         return self._writer.entries
 
@@ -99,7 +100,8 @@ class Packer:
         here = change.node
         if here is not None and stat.S_IFMT(here.status.st_mode) in _KINDS:
             self._add(path, here, change.before)
-        elif change.kind in (DELETED, CHANGED):  # a socket, too, hides what was there
+        elif change.kind in (DELETED, CHANGED) and not self._whole:
+            # A socket, too, hides what was there.
             above, _, name = path.rpartition(b"/")
             marker = above + b"/" * bool(above) + WHITEOUT + name
             self._writer.add(Entry(marker, tar.FILE, (0o600, 0, 0), 0, 0))

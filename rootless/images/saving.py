@@ -10,13 +10,14 @@ from rootless.errors import UsageError
 from rootless.images.entries import named, renamed
 from rootless.images.progress import Silent
 from rootless.oci import jsonio
-from rootless.oci.blobs import Blob, Workspace, initialise, locked, sync_directory, write_index
+from rootless.oci.blobs import Workspace, initialise, locked, sync_directory, write_index
 from rootless.oci.bundle import Bundle
 from rootless.oci.compression import decompress
 from rootless.oci.digest import CHUNK
-from rootless.oci.errors import ImageError
 from rootless.oci.layout import OCI_MANIFEST, Layout
-from rootless.oci.writing import begin_layout, index_of, replacing
+from rootless.oci.models import Descriptor
+from rootless.oci.reading import open_file
+from rootless.oci.writing import begin_layout, index_of, replacing, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rootless.images.collection import Images
     from rootless.images.image import Image
     from rootless.images.progress import Progress
+    from rootless.oci.reading import Part
 
     Document = dict[str, Any]
 
@@ -133,20 +135,19 @@ def _docker_layer(
 ) -> None:
     """Write a layer uncompressed. Its size comes first in a tar, so it must be known."""
     member, diff_id, size = target
-    path = layout.blob_path(part["digest"])
     name = f"layer {part['digest'][7:19]}"
     if part["digest"] == diff_id:
         _member(bundle, layout, member, diff_id, progress)
         return
     if size < 0:  # not unpacked yet: nobody counted
-        with _blob(path, part["digest"]) as fd:
-            stream = decompress(fd, name=name)
+        with contextlib.closing(_blob(layout, part["digest"])) as blob:
+            stream = decompress(blob, name=name)
             size = 0
             while data := stream.read(CHUNK):
                 size += len(data)
-    with _blob(path, part["digest"]) as fd:
+    with contextlib.closing(_blob(layout, part["digest"])) as blob:
         progress.begin(diff_id, name, size)
-        for count in bundle.copy(member, decompress(fd, name=name), size, diff_id):
+        for count in bundle.copy(member, decompress(blob, name=name), size, diff_id):
             progress.advance(diff_id, count)
         progress.end(diff_id, "saved")
 
@@ -221,47 +222,26 @@ def _name(entry: Document) -> str:
 
 
 def _copy(source: Layout, target: Layout, path: str, digest: str, progress: Progress) -> None:
-    with _blob(source.blob_path(digest), digest) as fd:
-        size = os.fstat(fd).st_size
-        blob = Blob(path, expected=digest, size=size)
-        progress.begin(digest, f"blob {digest[7:19]}", size)
-        try:
-            while data := os.read(fd, CHUNK):
-                blob.write(data)
+    with contextlib.closing(_blob(source, digest)) as part:
+
+        def pieces(_: int) -> Iterator[bytes]:
+            while data := part.read():
+                yield data
                 progress.advance(digest, len(data))
-            blob.finish()
-        except BaseException:
-            blob.abandon()
-            raise
-        blob.publish(target)
+
+        progress.begin(digest, f"blob {digest[7:19]}", part.size)
+        write(path, Descriptor("", digest, part.size), pieces).publish(target)
         progress.end(digest, "saved")
 
 
 def _member(bundle: Bundle, layout: Layout, member: str, digest: str, progress: Progress) -> None:
     """Write a blob as it is."""
-    with _blob(layout.blob_path(digest), digest) as fd:
-        size = os.fstat(fd).st_size
-        progress.begin(digest, f"blob {digest[7:19]}", size)
-        for count in bundle.copy(member, _Fd(fd), size, digest):
+    with contextlib.closing(_blob(layout, digest)) as part:
+        progress.begin(digest, f"blob {digest[7:19]}", part.size)
+        for count in bundle.copy(member, part, part.size, digest):
             progress.advance(digest, count)
         progress.end(digest, "saved")
 
 
-class _Fd:
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def read(self, size: int, /) -> bytes:
-        return os.read(self._fd, size)
-
-
-@contextlib.contextmanager
-def _blob(path: str, digest: str) -> Iterator[int]:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ImageError(f"cannot read blob {digest}: {error.strerror}") from error
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def _blob(layout: Layout, digest: str) -> Part:
+    return open_file(layout.blob_path(digest), f"blob {digest}")

@@ -7,8 +7,10 @@ import gzip
 import json
 import os
 import random
+import signal
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,8 @@ from rootless.oci.errors import DigestError, Error, ImageError, RegistryError, S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from conftest import Store
 
     from rootless.images.collection import Images
 
@@ -404,6 +408,43 @@ def test_a_bad_line(images: Images, layout: str, registry: str, tmp_path: Path, 
     finally:
         line.close()
     assert leavings_of(tmp_path / "o") == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_copy_that_is_ended_leaves_the_layout_whole(
+    cli: Store, images: Images, layout: str, registry: str, tmp_path: Path, how: int
+) -> None:
+    oci = Oci()
+    oci.name(oci.manifest([layer({"big": os.urandom(3_000_000)}), layer()]), "big")
+    source = write(tmp_path / "big", oci)
+    whole = images.copy(f"oci:{source}:big", f"docker://{registry}/big:1")
+    target = tmp_path / "target"
+    images.copy(f"oci:{layout}:one", f"oci:{target}:theirs")
+    before = (target / "index.json").read_bytes()
+    line = Line(registry)
+    line.pace = 0.2
+    place = f"docker://{line.address}/big:1"
+    try:
+        process = cli.start("copy", place, f"oci:{target}:ours")
+        try:
+            deadline = time.monotonic() + 20
+            while line.sent < 200_000 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            process.send_signal(how)
+            process.wait(20)
+        finally:
+            process.kill()
+            process.communicate()
+        assert process.returncode == (-how if how == signal.SIGKILL else 130)
+        assert (target / "index.json").read_bytes() == before
+        assert len(leavings_of(target)) == (how == signal.SIGKILL)
+        line.pace = 0.0
+        assert images.copy(place, f"oci:{target}:ours") == whole
+    finally:
+        line.close()
+    assert leavings_of(target) == []
+    for name in ("ours", "theirs"):
+        skopeo("copy", "-q", f"oci:{target}:{name}", f"dir:{tmp_path}/check")
 
 
 def test_policy_and_registries_conf(

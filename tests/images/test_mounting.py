@@ -36,8 +36,9 @@ def test_mount_inside_unshare(stacked: Store, driver: str) -> None:
     command = " ".join(stacked.command)
     script = f"""
         top=$({command} image mount top) && ls $top
-        touch $top/new 2>/dev/null || echo read-only
-        ls $({command} image mount busybox)
+        base=$({command} image mount busybox)
+        touch $top/new 2>/dev/null || touch $base/new 2>/dev/null || echo read-only
+        ls $base
         {command} image mount --format json
         {command} image unmount busybox
         {command} image umount --all
