@@ -9,7 +9,7 @@ import sys
 import time
 
 from rootless.cli import exits
-from rootless.oci.errors import Error
+from rootless.oci.errors import Error, one_line
 from rootless.oci.jsonio import dumps
 
 TYPE_CHECKING = False
@@ -103,7 +103,7 @@ def each(names: Iterable[str], action: Callable[[str], object]) -> int:
 def complain(error: Error) -> None:
     """Tell an error in one line, in order with what was printed before."""
     sys.stdout.flush()
-    print(f"Error: {' '.join(str(error).splitlines())}", file=sys.stderr, flush=True)
+    print(f"Error: {one_line(str(error))}", file=sys.stderr, flush=True)
 
 
 def pretty(value: object, indent: int = 4) -> str:

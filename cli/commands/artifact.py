@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from rootless.cli import exits, output
+from rootless.oci.errors import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _common(digest: str, kind: str, created: float, *, full: bool) -> dict[str, 
     digits = digest.partition(":")[2]
     return {
         "Digest": digest if full else digits[:12],
-        "Type": "".join(c for c in kind if c.isprintable()),  # a stranger's words
+        "Type": one_line(kind),  # a stranger's words
         "Created": output.ago(created),
         "CreatedAt": output.when(created) if created else "N/A",
     }

@@ -16,7 +16,7 @@ from rootless.images.progress import Silent
 from rootless.images.sources import Sources
 from rootless.oci import artifacts, reference, referrers
 from rootless.oci.digest import Digest
-from rootless.oci.errors import InvalidReference
+from rootless.oci.errors import InvalidReference, one_line
 from rootless.oci.layout import OCI_MANIFEST
 from rootless.oci.remote import RegistrySource
 from rootless.oci.transports import Location
@@ -84,7 +84,7 @@ class Pull:
     def _fetch(self, descriptor: Descriptor) -> None:
         digest, size = descriptor.digest, descriptor.size
         name = artifacts.title_of(descriptor) or f"blob {digest[7:19]}"
-        self._progress.begin(digest, _printable(name), size)
+        self._progress.begin(digest, one_line(name), size)
         blob = self._intake.blob(expected=digest, size=size)
         stream = self._source.blob(digest, size)
         self._transfers.add(stream)
@@ -124,7 +124,7 @@ def push(artifact: Artifact, target: str, access: Access, progress: Progress | N
 
 def _send(artifact: Artifact, repository: Repository, blob: Descriptor, told: Progress) -> None:
     name = artifacts.title_of(blob) or f"blob {blob.digest[7:19]}"
-    told.begin(blob.digest, _printable(name), blob.size)
+    told.begin(blob.digest, one_line(name), blob.size)
     path, advance = artifact.layout.blob_path(blob.digest), partial(told.advance, blob.digest)
     told.end(blob.digest, bring(repository, Kept(path, blob.digest, blob.size, advance), ""))
 
@@ -146,8 +146,3 @@ def referring(ref: str, access: Access, kind: str) -> list[Referrer]:
     """Return what refers to `ref` in its registry; see Artifacts.referrers."""
     source = registry_source(Location("docker", ref.removeprefix("docker://")), access)
     return referrers.referrers(source.repository, source.manifest().digest, kind)
-
-
-def _printable(text: str) -> str:
-    """A name that a stranger has chosen, for a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)

@@ -216,7 +216,9 @@ def test_words_of_a_stranger_in_a_list(cli: Store) -> None:
             index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": pages[page]}
             link = {} if page else {"Link": '</v2/evil?last>; rel="next"'}
             return (200, {"Content-Type": INDEX, **link}, json.dumps(index).encode())
-        return (200, {"Content-Type": INDEX}, b'{"schemaVersion":2,"manifests":[]}')
+        many = {**entry, "platform": {"os": "\x1b[2J", "architecture": "x"}}
+        index = {"schemaVersion": 2, "manifests": [many]}
+        return (200, {"Content-Type": INDEX}, json.dumps(index).encode())
 
     server = Server(answer)
     try:
@@ -224,5 +226,8 @@ def test_words_of_a_stranger_in_a_list(cli: Store) -> None:
         assert "\x1b" not in said
         assert len(said.splitlines()) == 3
         assert not any("evil" in path for path, _ in server.seen)
+        refused = cli("pull", f"{server.address}/x:1").stderr
+        assert "it is there for ?[2J/x" in refused
+        assert "\x1b" not in refused
     finally:
         server.close()
