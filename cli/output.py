@@ -63,7 +63,7 @@ def show(
     """Print rows: as a table of `columns`, `bare` without headings, or as `template` wants them."""
     if template in ("", "table"):
         lines = [] if bare else [[headings[name] for name in columns]]
-        lines += [[str(row[name]) for name in columns] for row in rows]
+        lines += [[_cell(row, name) for name in columns] for row in rows]
         sys.stdout.write(table(lines))
     elif template == "json":
         sys.stdout.write("".join(dumps(row, sort_keys=True) + "\n" for row in rows))
@@ -71,6 +71,11 @@ def show(
         from rootless.cli.template import render_rows
 
         sys.stdout.write(render_rows(template, rows, headings))
+
+
+def _cell(row: Row, name: str) -> str:
+    value = row[name] if name in row else row.further[name]
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def show_one(value: dict[str, Any], template: str) -> None:

@@ -11,7 +11,7 @@ import os
 
 from rootless.containers import happening
 from rootless.containers.environment import PATH, PROXIES
-from rootless.containers.trees import ids_of, trees_of
+from rootless.containers.trees import check_whole, ids_of, trees_of
 from rootless.containers.values import signal_name
 from rootless.errors import Conflict, NotFound, UsageError
 from rootless.images import changes as dockerfile
@@ -193,6 +193,7 @@ class _Making:
                 raise
         try:
             entries = worker.result()
+            check_whole(self._container)
         except BaseException:
             blob.abandon()
             raise

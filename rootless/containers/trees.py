@@ -46,6 +46,12 @@ def ids_of(container: Container) -> Ids:
     return Ids(identity.detect(), spec["rootless"]["userns"], user)
 
 
+def check_whole(container: Container) -> None:
+    """Raises NotFound where it was removed while its files were read: some were not there."""
+    if not os.path.isdir(container.directory):
+        raise NotFound(f"container {container.name} was removed meanwhile")
+
+
 def changes(engine: Engine, name: str, other: str = "", kind: str = "all") -> list[list[str]]:
     """Return how a container or image differs from its image, its parent layer, or from `other`.
 
@@ -79,7 +85,7 @@ def _trees(engine: Engine, name: str, kind: str) -> Trees:
 def export(container: Container, output: str) -> None:
     """Write all files of the container as a tar to a file, or to standard output ("-").
 
-    Raises UsageError for a place that cannot be written, StoreError.
+    Raises UsageError for a place that cannot be written, StoreError, NotFound where it goes.
     """
     from rootless.images.packing import pack
     from rootless.images.saving import opened
@@ -89,3 +95,4 @@ def export(container: Container, output: str) -> None:
     with opened(output) as fd:
         ids = ids_of(container)
         spawn(container.paths, pack, fd, trees, True, ids, keep_fds=(fd,)).result()
+        check_whole(container)

@@ -14,7 +14,13 @@ from rootless.errors import HostError, NotFound
 from rootless.linux import mount as m
 from rootless.runtime.binding import bind, mounts_below
 from rootless.runtime.options import Options
-from rootless.runtime.rootfs import choose_driver, mount_fuse, mount_overlay
+from rootless.runtime.rootfs import (
+    check_finds_data,
+    choose_driver,
+    data_layers,
+    mount_fuse,
+    mount_overlay,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,10 +60,11 @@ class Mounts:
         return target
 
     def _mount(self, layers: list[str], target: str) -> None:
-        if len(layers) == 1:  # an overlay wants two
+        if len(layers) == 1 and not data_layers(layers):  # an overlay wants two
             bind(layers[0], target, Options(["ro", "nosuid", "nodev"]), recursive=False)
             return
         driver = choose_driver(self._paths)
+        check_finds_data(driver, layers)
         if driver == "overlay":
             mount_overlay(layers, target, "userxattr", _FLAGS)
         elif driver == "fuse-overlayfs":

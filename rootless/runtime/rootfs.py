@@ -109,12 +109,7 @@ def layered(
     # Who was copied once has his changes in the copy, whatever the driver is now.
     driver = "copy" if holds_files(merged) else choose_driver(paths)
     changed = holds_files(upper)
-    if driver != "overlay" and (behind := _data_layers(lowers)):
-        raise HostError(
-            f"the image's files are in the shared store {os.path.dirname(behind[0])}, "
-            f"where {driver} does not find them",
-            "use the driver overlay, or pull the image into your own store",
-        )
+    check_finds_data(driver, lowers)
     if driver == "copy":
         from rootless.runtime.copying import merge_once
 
@@ -128,7 +123,17 @@ def layered(
     return FuseRoot(lowers, upper, work)
 
 
-def _data_layers(lowers: list[str]) -> list[str]:
+def check_finds_data(driver: str, lowers: list[str]) -> None:
+    """Raises HostError where `driver` does not find the content of the layers' files."""
+    if driver != "overlay" and (behind := data_layers(lowers)):
+        raise HostError(
+            f"the image's files are in the shared store {os.path.dirname(behind[0])}, "
+            f"where {driver} does not find them",
+            "use the driver overlay, or pull the image into your own store",
+        )
+
+
+def data_layers(lowers: list[str]) -> list[str]:
     """Return the directories in which files of the layers have their content (oci.datalayer)."""
     found: dict[str, None] = {}
     for lower in lowers:
@@ -179,7 +184,7 @@ class OverlayRoot:
 
 def mount_overlay(lowers: list[str], target: str, data: str, flags: int = 0) -> None:
     """Mount `lowers`, topmost first, merged, with the further options `data`. Raises OSError."""
-    paths = [*lowers, *_data_layers(lowers)]
+    paths = [*lowers, *data_layers(lowers)]
     below = _lowerdir([_escape(path) for path in paths], len(lowers))
     held: list[int] = []
     if len(below) + len(data) > _MAX_DATA:

@@ -367,3 +367,18 @@ def test_what_changed_within_a_second_and_sockets(busybox: Store, driver: str) -
     assert busybox.ok("run", "--rm", "new", "sh", "-c", "cat /file; ls -d /s*") == "b\n/sys"
     with tarfile.open(fileobj=io.BytesIO(busybox("export", "one", text=False).stdout)) as tar:
         assert not [name for name in tar.getnames() if "socket" in name]
+
+
+def test_a_container_that_goes_meanwhile(busybox: Store) -> None:
+    """Its files vanish one by one: what was read is no whole archive."""
+    script = "head -c 5000000 /dev/zero > /big; echo x > /last; sleep 60"
+    busybox.ok("run", "-d", "--rm", "--name", "one", "busybox", "sh", "-c", script)
+    until(lambda: "A /last" in busybox.ok("diff", "one"))
+    process = busybox.start("export", "one", encoding="latin-1")
+    assert process.stdout is not None
+    process.stdout.read(1 << 20)  # the worker waits for us to read on
+    busybox.ok("kill", "one")
+    until(lambda: busybox.ok("ps", "-aq") == "")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "removed meanwhile" in said

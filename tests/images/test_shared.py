@@ -146,6 +146,17 @@ def test_a_store_of_others_that_went(theirs_only: Store, busybox: Store) -> None
     assert not list(Path(theirs_only.root, "layers").glob("*/data"))
 
 
+def test_mounted_files_of_a_store_of_others_have_their_content(theirs_only: Store) -> None:
+    theirs_only.ok("run", "--rm", "busybox", "true")
+    command = " ".join(theirs_only.command)
+    script = f"$({command} image mount busybox)/bin/busybox echo hi"
+    assert theirs_only.ok("unshare", "sh", "-c", script) == "hi"
+    script = f"{command} image mount busybox"
+    done = theirs_only("unshare", "sh", "-c", script, env={"ROOTLESS_DRIVER": "copy"})
+    assert done.returncode != 0
+    assert "where copy does not find them" in done.stderr
+
+
 def test_removal_is_refused_and_a_tag_brings_the_blobs(both: Images, theirs: Images) -> None:
     with pytest.raises(Conflict, match="tools:1 is in a shared store, which is read-only"):
         both.remove(["tools:1"])
