@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from rootless.oci import layout, models
+from rootless.oci import layout, manifests, models
 from rootless.oci.errors import ImageError
 from rootless.oci.models import Descriptor
 
@@ -78,7 +78,7 @@ def make(
     }
     if subject:
         document["subject"] = subject
-    return models.encode(document)
+    return manifests.encode(document)
 
 
 def title_of(layer: Descriptor) -> str:

@@ -222,6 +222,9 @@ def _connect(target: Target, context: ssl.SSLContext | None) -> _socket.socket |
     whole.settimeout(ANSWER)
     try:
         return context.wrap_socket(whole, server_hostname=target.host)
+    except ValueError as error:  # a name such as ".x", which a registry may lead to
+        whole.close()
+        raise Unreachable(str(error)) from error
     except BaseException:
         whole.close()
         raise

@@ -356,6 +356,9 @@ def is_loopback(host: str) -> bool:
 
 def _proxy(url: str) -> str:
     """The proxy that the environment asks for, never for this machine itself, as in Go."""
+    target = brief.target_of(url)
+    if target is not None and is_loopback(target.netloc):
+        return ""
     if not any(key.lower().endswith("_proxy") for key in os.environ):
         return ""
     from urllib.parse import urlsplit

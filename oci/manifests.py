@@ -1,4 +1,4 @@
-"""Manifests that are made here, as plain dictionaries: no msgspec, which takes 25 ms to import."""
+"""Manifests that are made here, as plain dictionaries: msgspec takes longer to import."""
 
 from __future__ import annotations
 

@@ -16,10 +16,7 @@ import msgspec
 from rootless.oci import layout, platform
 from rootless.oci.digest import Digest
 from rootless.oci.errors import DigestError, ImageError
-from rootless.oci.manifests import LAYER_TYPES as LAYER_TYPES
-from rootless.oci.manifests import encode as encode
-from rootless.oci.manifests import make_manifest as make_manifest
-from rootless.oci.manifests import to_docker as to_docker
+from rootless.oci.manifests import LAYER_TYPES, make_manifest
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ import os
 import stat
 import tempfile
 
-from rootless.oci import archive, models, policy, reference, tar
+from rootless.oci import archive, manifests, models, policy, reference, tar
 from rootless.oci.compression import compression_of, decompress
 from rootless.oci.digest import CHUNK, Digest, Hasher
 from rootless.oci.errors import DigestError, ImageError
@@ -299,9 +299,9 @@ class DockerArchiveSource(ArchiveSource):
         about: Document = {"mediaType": OCI_CONFIG, "digest": image.config, "size": size}
         layers = [self._describe(layer) for layer in image.layers]
         if any(layer["mediaType"].endswith("+zstd") for layer in layers):
-            data = models.make_manifest(about, layers)
+            data = manifests.make_manifest(about, layers)
         else:
-            data = models.to_docker(about, layers)
+            data = manifests.to_docker(about, layers)
         return Fetched(data, media_type_of(data, "", "the new manifest"), Digest.of(data))
 
     def _chosen(self) -> archive.Found:

@@ -6,7 +6,7 @@ index whose tag is made of the digest of the subject: `sha256-<digits>`.
 
 from __future__ import annotations
 
-from rootless.oci import jsonio, layout, models
+from rootless.oci import jsonio, layout, manifests, models
 from rootless.oci.artifacts import Referrer, Referrers
 from rootless.oci.errors import ImageError, RegistryError
 
@@ -56,7 +56,7 @@ def enter(repository: Repository, subject: str, descriptor: Document) -> None:
         if any(entry.get("digest") == descriptor["digest"] for entry in entries):
             return
         entries = [*entries, descriptor]
-        data = models.encode({**document, "mediaType": layout.OCI_INDEX, "manifests": entries})
+        data = manifests.encode({**document, "mediaType": layout.OCI_INDEX, "manifests": entries})
         if len(data) > layout.MAX_JSON:
             raise RegistryError(f"the index {tag} of {repository.name.familiar_name} is full")
         repository.put_manifest(tag, data, layout.OCI_INDEX)

@@ -8,7 +8,8 @@ with Retry-After (RFC 9110, 10.2.3) or, at docker.io, `ratelimit-remaining: 0;w=
 from __future__ import annotations
 
 from rootless.oci import jsonio
-from rootless.oci.http import MAX_ERROR, HttpError, retry_after
+from rootless.oci.errors import RegistryError, one_line
+from rootless.oci.http import MAX_ERROR, TEMPORARY, HttpError, retry_after
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,19 +19,25 @@ LONGEST = 300
 """Characters of what a registry says that are shown."""
 
 
-def refusal(response: Response, subject: str, host: str, *, known: bool) -> HttpError:
+def refusal(
+    response: Response, subject: str, host: str, *, known: bool, temporary: bool = False
+) -> RegistryError:
     """Return the error for an answer of `host` to a request for `subject`; its body is read.
 
+    An HttpError where the same may succeed later; `temporary` says that it was not tried again yet.
     `known` is whether we said who we are.
     """
     said = _said(response)
     after = retry_after(response)
-    if response.status != 429:
-        return HttpError(f"{subject}: status {response.status}{said}", after=after)
-    hint = f"try again in {_span(after)}" if after > 0 else "wait a while"
-    if not known:
-        hint += f", or rootless login {host}: it may allow more then"
-    return HttpError(f"{host} limits requests{said}{_left(response)}", hint, after=after)
+    message, hint = f"{subject}: status {response.status}{said}", ""
+    if response.status == 429:
+        message = f"{host} limits requests{said}{_left(response)}"
+        hint = f"try again in {_span(after)}" if after > 0 else "wait a while"
+        if not known:
+            hint += f", or rootless login {host}: it may allow more then"
+    if temporary or response.status in TEMPORARY:
+        return HttpError(message, hint, temporary=temporary, after=after)
+    return RegistryError(message, hint)
 
 
 def _said(response: Response) -> str:
@@ -45,7 +52,7 @@ def _said(response: Response) -> str:
         text = _words(document)
     text = " ".join(text.split())
     text = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
-    return ": " + "".join(c if c.isprintable() else "?" for c in text) if text else ""
+    return f": {one_line(text)}" if text else ""
 
 
 def _words(document: object) -> str:

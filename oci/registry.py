@@ -315,10 +315,12 @@ class Repository:
             )
         return self.refusal(response, shown(response.url))
 
-    def refusal(self, response: Response, subject: str) -> HttpError:
-        """Return the error for an answer that nobody expected; its body is read."""
+    def refusal(
+        self, response: Response, subject: str, *, temporary: bool = False
+    ) -> RegistryError:
+        """Return the error for an answer that nobody expected; see `refusals`."""
         known = self._authority.credentials is not None
-        return refusal(response, subject, self.place.domain, known=known)
+        return refusal(response, subject, self.place.domain, known=known, temporary=temporary)
 
 
 def _next_page(link: str) -> str:

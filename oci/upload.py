@@ -35,7 +35,7 @@ if TYPE_CHECKING:
             """Wait until it is there as a whole."""
 
 
-SMALL = 1 << 20
+SMALL = 1 << 18
 """Bytes that are sent with the PUT: configurations, and layers of a few files."""
 
 
@@ -137,9 +137,9 @@ class Upload:
 
     def _refused(self, response: Response) -> RegistryError:
         what = f"blob {self._content.digest[:19]}" if self._content.digest else "blob"
-        error = self._repository.refusal(response, f"{shown(response.url)}: {what} was not taken")
-        error.temporary = response.status in TEMPORARY or response.status == 416
-        return error
+        subject = f"{shown(response.url)}: {what} was not taken"
+        temporary = response.status in TEMPORARY or response.status == 416
+        return self._repository.refusal(response, subject, temporary=temporary)
 
 
 def _next(response: Response, location: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootless.images.image import timestamp
-from rootless.oci import artifacts, jsonio, models
+from rootless.oci import artifacts, jsonio, manifests
 from rootless.oci.layout import name_of
 from rootless.oci.reading import document, open_file
 
@@ -38,7 +38,7 @@ class Artifact:
         """Return its manifest with further files."""
         changed: Document = jsonio.loads(self.data)
         changed["layers"] += layers
-        return models.encode(changed)
+        return manifests.encode(changed)
 
     @property
     def size(self) -> int:

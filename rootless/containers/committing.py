@@ -21,7 +21,7 @@ from rootless.images.intake import Intake
 from rootless.images.naming import bring_in
 from rootless.images.packing import pack
 from rootless.images.progress import Silent
-from rootless.oci import models
+from rootless.oci import manifests
 from rootless.oci.digest import CHUNK
 from rootless.oci.layout import OCI_CONFIG, OCI_LAYER
 from rootless.oci.unpack import widen
@@ -157,9 +157,9 @@ class _Making:
                 parts.append(part)
                 diff_ids.append(part["digest"])
             intake.keep_layers(parts, diff_ids)
-            data = models.encode(self._config(settings, diff_ids, empty=not part))
+            data = manifests.encode(self._config(settings, diff_ids, empty=not part))
             config = {"mediaType": OCI_CONFIG, "digest": intake.take_bytes(data), "size": len(data)}
-            manifest = models.make_manifest(config, parts)
+            manifest = manifests.make_manifest(config, parts)
             digest = intake.take_bytes(manifest)
             blobs = [*(each["digest"] for each in parts), config["digest"], digest]
             intake.commit([(names, entry_for(digest, len(manifest)))], blobs)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-import time
 from functools import partial
 
 from rootless.errors import UsageError
@@ -20,12 +19,11 @@ from rootless.images.places import check_platform, image_manifest, open_source, 
 from rootless.images.progress import Silent
 from rootless.images.pulling import take
 from rootless.images.sources import Retry
-from rootless.oci import jsonio, layout, models, platform, reference, transports
+from rootless.oci import jsonio, layout, manifests, models, platform, reference, transports
 from rootless.oci.blobs import Blob
 from rootless.oci.compression import compress
 from rootless.oci.digest import Digest, Verifier
 from rootless.oci.errors import ImageError
-from rootless.oci.http import HttpError
 from rootless.oci.reading import open_file, scratch_directory
 from rootless.oci.transports import Fetched, media_type_of
 from rootless.oci.writing import Numbers
@@ -62,18 +60,12 @@ def copy(
 ) -> str:
     """Copy `origin` to `destination`; see Images.copy. Return the digest of what is there now."""
     here, there = transports.parse(origin), transports.parse(destination)
-    patience = retry or Retry()
-    for attempt in range(patience.times + 1):
-        try:
-            with contextlib.closing(
-                open_source(images, here, accesses[0], choose=choose)
-            ) as source:
-                return _copy(images, source, there, accesses[1], wish, progress or Silent())
-        except HttpError:
-            if attempt == patience.times:
-                raise
-            time.sleep(patience.pause(attempt))
-    raise AssertionError("unreachable")
+
+    def once() -> str:
+        with contextlib.closing(open_source(images, here, accesses[0], choose=choose)) as source:
+            return _copy(images, source, there, accesses[1], wish, progress or Silent())
+
+    return (retry or Retry()).run(once)
 
 
 def _copy(
@@ -157,7 +149,7 @@ class Copy:
         kind = self._index_type(top)
         if not changed and kind == top.media_type:
             return top
-        return _fetched(models.encode({**document, "mediaType": kind}), kind)
+        return _fetched(manifests.encode({**document, "mediaType": kind}), kind)
 
     def _instance(self, entry: models.Descriptor, depth: int) -> Fetched:
         """Copy what an entry of an index is about, once; return its manifest as it is there."""
@@ -204,15 +196,15 @@ class Copy:
     def _rewritten(self, document: Document, layers: list[Document], kind: str) -> bytes:
         """Return a manifest of other layers, or in the other format."""
         if kind == layout.DOCKER_MANIFEST:
-            return models.to_docker(document["config"], layers)
+            return manifests.to_docker(document["config"], layers)
         config = {**document["config"], "mediaType": layout.OCI_CONFIG}
         kept = ("annotations", "subject", "artifactType")
         extras = {key: value for key, value in document.items() if key in kept}
-        return models.make_manifest(config, layers, **extras)
+        return manifests.make_manifest(config, layers, **extras)
 
     def _compression_for(self, layer: models.Descriptor) -> str:
         """How a layer is to be compressed that is not so, "" where it stays as it is."""
-        now = models.LAYER_TYPES.get(layer.media_type)
+        now = manifests.LAYER_TYPES.get(layer.media_type)
         if now is None:
             return ""  # the content of an artifact
         wanted = self._wish.compression or ("" if now else self._target.compress)
@@ -300,7 +292,7 @@ def read_document(source: Source, blob: models.Descriptor) -> bytes:
 def _told(layer: models.Descriptor) -> Document:
     """What a manifest says of a layer, in OCI's words."""
     told: Document = {
-        "mediaType": layout.OCI_LAYER + models.LAYER_TYPES[layer.media_type],
+        "mediaType": layout.OCI_LAYER + manifests.LAYER_TYPES[layer.media_type],
         "digest": layer.digest,
         "size": layer.size,
     }

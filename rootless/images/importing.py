@@ -11,7 +11,7 @@ from rootless.images import changes
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.images.progress import Silent
-from rootless.oci import models, platform, reference
+from rootless.oci import manifests, platform, reference
 from rootless.oci.compression import decompress
 from rootless.oci.digest import CHUNK
 from rootless.oci.layout import OCI_CONFIG, OCI_LAYER
@@ -60,7 +60,7 @@ def import_(
         config = _config(target, settings, digest, comment)
         config_digest = intake.take_bytes(config)
         descriptor = {"mediaType": OCI_CONFIG, "digest": config_digest, "size": len(config)}
-        manifest = models.make_manifest(descriptor, [part])
+        manifest = manifests.make_manifest(descriptor, [part])
         manifest_digest = intake.take_bytes(manifest)
         entry = entry_for(manifest_digest, len(manifest))
         intake.commit([(names, entry)], [digest, config_digest, manifest_digest])
@@ -89,7 +89,7 @@ def _config(
     }
     if target.variant:
         document["variant"] = target.variant
-    return models.encode(document)
+    return manifests.encode(document)
 
 
 def moment() -> str:

@@ -10,7 +10,7 @@ from rootless.errors import UsageError
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.images.progress import Silent
-from rootless.oci import archive, models, policy, reference
+from rootless.oci import archive, manifests, models, policy, reference
 from rootless.oci.compression import compression_of, decompress
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError
@@ -171,7 +171,7 @@ def _compose(intake: Intake, receiver: Receiver, image: Found) -> tuple[models.M
         "digest": image.config,
         "size": len(receiver.text(image.config)),
     }
-    data = models.make_manifest(config, [receiver.describe(layer) for layer in image.layers])
+    data = manifests.make_manifest(config, [receiver.describe(layer) for layer in image.layers])
     manifest = models.decode(data, models.Manifest, "the new manifest")
     return manifest, intake.take_bytes(data)
 

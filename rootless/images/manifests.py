@@ -20,7 +20,7 @@ from rootless.images.lists import ORIGINS, ListImage, origins_of
 from rootless.images.members import Changes
 from rootless.images.places import open_source, open_target
 from rootless.images.wish import CopyWish
-from rootless.oci import models, reference, transports
+from rootless.oci import manifests, models, reference, transports
 from rootless.oci.blobs import Blob, Workspace, initialise, locked, sync_directory, write_index
 from rootless.oci.errors import ImageError, InvalidReference
 from rootless.oci.layout import MAX_JSON, OCI_INDEX, Layout, name_of
@@ -295,7 +295,7 @@ class Manifests:
             self._keep(work, one)
             if one.origin:
                 origins[one.descriptor["digest"]] = one.origin
-        data = models.encode({**document, "manifests": entries})
+        data = manifests.encode({**document, "manifests": entries})
         if len(data) > MAX_JSON:
             raise ImageError("the manifest list would be larger than 4 MiB")
         digest = self._publish(work, data)

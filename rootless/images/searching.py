@@ -13,7 +13,7 @@ import msgspec
 from rootless.errors import UsageError
 from rootless.images.sources import Sources
 from rootless.oci import models, reference
-from rootless.oci.errors import ImageError, RegistryError
+from rootless.oci.errors import ImageError, RegistryError, one_line
 from rootless.oci.reference import DEFAULT_DOMAIN, OFFICIAL, Reference
 from rootless.oci.registries import Registries
 
@@ -120,18 +120,13 @@ def _named(found: Found, repository: Repository) -> Found:
     """Return what was found under the name by which it is pulled, printable."""
     domain = repository.name.domain
     found.index = domain
-    name = _printable(found.name)
+    name = one_line(found.name)
     if domain == DEFAULT_DOMAIN:
         found.name = name.removeprefix(f"{domain}/").removeprefix(OFFICIAL)
     else:
         found.name = name if name.startswith(f"{domain}/") else f"{domain}/{name}"
-    found.description = " ".join(_printable(found.description or "").split())
+    found.description = " ".join(one_line(found.description or "").split())
     return found
-
-
-def _printable(text: str) -> str:
-    """Text of a stranger without control characters, which a terminal might obey."""
-    return "".join(c if c.isprintable() or c.isspace() else "?" for c in text)
 
 
 def _filter(text: str) -> Callable[[Found], bool]:

@@ -19,7 +19,7 @@ from rootless.oci.transports import has_transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import TypeVar
 
     from rootless.images.access import Access
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     Choose = Callable[[str, list[str]], str]
 
 
+_LONGEST_WAIT = 300.0
+"""Seconds of a registry's Retry-After that `--retry` obeys."""
+
+
 class Retry:
     """`--retry` and `--retry-delay`: how often more a registry out of reach is tried."""
 
@@ -39,17 +43,22 @@ class Retry:
         self.delay = delay
         """Seconds; 0 for 2, 4, 8, ..."""
 
-    def pause(self, attempt: int) -> float:
-        """Return the seconds to wait after an attempt, of which the first has the number 0."""
-        return self.delay or 2.0 ** (attempt + 1)
+    def wait(self, attempt: int, errors: Iterable[Error]) -> None:
+        """Wait after an attempt, of which the first has the number 0, for what went wrong in it.
+
+        Longer where all the registries want so, but not without end.
+        """
+        wanted = [error.after for error in errors if isinstance(error, HttpError)]
+        own = self.delay or 2.0 ** (attempt + 1)
+        time.sleep(max(own, min(min(wanted, default=0), _LONGEST_WAIT)))
 
     def run(self, action: Callable[[], T]) -> T:
         """Return what `action` returns, which is done again while a registry gives no answer."""
         for attempt in range(self.times):
             try:
                 return action()
-            except HttpError:
-                time.sleep(self.pause(attempt))
+            except HttpError as error:
+                self.wait(attempt, [error])
         return action()
 
 
@@ -104,7 +113,7 @@ class Sources:
             silent = any(isinstance(error, HttpError) for _, error in failures)
             if not silent or attempt == self._retry.times:
                 break
-            time.sleep(self._retry.pause(attempt))
+            self._retry.wait(attempt, [error for _, error in failures])
         if len(failures) == 1:
             raise failures[0][1]
         told = "; ".join(f"{place}: {error.message}" for place, error in failures)

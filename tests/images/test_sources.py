@@ -387,6 +387,25 @@ def test_retry_waits_for_a_registry(images: Images, dead: str) -> None:
     assert time.monotonic() - begun >= 0.8
 
 
+def test_retry_waits_as_long_as_a_registry_wants(
+    images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a bound; and not at all where it has answered that there is no such image."""
+    waited: list[float] = []
+    monkeypatch.setattr("rootless.images.sources.time.sleep", waited.append)
+    for status, after, seconds in (
+        (429, "77", [77.0] * 2),
+        (503, "9999", [300.0] * 2),
+        (404, "9", []),
+    ):
+        waited.clear()
+        server = Server(lambda *_, a=after, s=status: (s, {"Retry-After": a}, b""))
+        with pytest.raises(RegistryError):
+            images.pull(f"{server.address}/x", retry=Retry(2, 0.1))
+        server.close()
+        assert waited == seconds
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
