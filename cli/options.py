@@ -106,6 +106,10 @@ Filter = Annotated[
     list[str] | None,
     option("--filter", "-f", metavar="KEY=VALUE", about="Only what fits (see below)."),
 ]
+PruneFilter = Annotated[
+    list[str] | None,
+    option("--filter", metavar="KEY=VALUE", about="Only what fits (see below)."),
+]
 NoTrunc = Annotated[bool, option("--no-trunc", about="Do not shorten ids and commands.")]
 Quiet = Annotated[bool, option("--quiet", "-q", about="Print ids only.")]
 Silent = Annotated[bool, option("--quiet", "-q", about="Do not show progress.")]

@@ -19,7 +19,7 @@ FILTERS = ("until", "label", "label!")
 def container_prune(
     engine: Engine,
     *,
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
+    filter: opt.PruneFilter = None,  # noqa: A002 - the option's name
     force: opt.NoQuestion = False,
 ) -> int:
     """Remove containers that do not run.
@@ -40,7 +40,7 @@ def image_prune(
     engine: Engine,
     *,
     all: opt.PruneAll = False,  # noqa: A002 - the option's name
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
+    filter: opt.PruneFilter = None,  # noqa: A002 - the option's name
     force: opt.NoQuestion = False,
 ) -> int:
     """Remove images without a name, that no container uses.
@@ -63,7 +63,7 @@ def system_prune(
     engine: Engine,
     *,
     all: opt.PruneAll = False,  # noqa: A002 - the option's name
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
+    filter: opt.PruneFilter = None,  # noqa: A002 - the option's name
     force: opt.NoQuestion = False,
     volumes: opt.PruneVolumes = False,
 ) -> int:
@@ -180,6 +180,8 @@ class Pruning:
         self.freed += before - images_size(engine.paths, left)
         age = 0 if every and not self._filters else partial.MAX_AGE
         self.freed += partial.sweep(engine.paths.images, age=age)
+        if every and not self._filters:
+            engine.images.drop_layers()
         return self
 
     def _remove(self, image: Image) -> list[str]:

@@ -337,6 +337,12 @@ class Images:
             self._tell(_REMOVED[word], what)
         return lines
 
+    def drop_layers(self) -> None:
+        """Delete the unpacked layers that only images of shared stores need, and no container."""
+        from rootless.images.removing import drop_layers
+
+        drop_layers(self.paths)
+
     def _tell(self, action: str, ref: str) -> None:
         """Record what happened to the image that `ref` means now."""
         from rootless.store import events

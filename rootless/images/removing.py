@@ -132,32 +132,9 @@ class Removal:
 
     def _bury_layers(self, gone: list[Document], rest: list[Document]) -> None:
         """Rename the layers away that only the removed images needed."""
-        needed = {chain for entry in rest for chain in self._chains(entry)} | self._in_use()
-        buried = {}
-        for chain in {chain for entry in gone for chain in self._chains(entry)} - needed:
-            dead = f"{self._paths.layers}/{WORK}dead-{chain}-{os.urandom(4).hex()}"
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{self._paths.layers}/{chain}", dead)
-                buried[chain] = dead
-        # A container may have been made meanwhile; Containers.create looks in the other order.
-        for chain in self._in_use() & buried.keys():
-            with contextlib.suppress(OSError):  # somebody unpacked it again
-                os.rename(buried[chain], f"{self._paths.layers}/{chain}")
-                del buried[chain]
-        self._dead += buried.values()
-
-    def _in_use(self) -> set[str]:
-        """The chain ids of the layers that containers name."""
-        return {
-            path.split("/")[-2]
-            for container in containers(self._paths)
-            for path in container.get("layers", [])
-        }
-
-    def _chains(self, entry: Document) -> list[str]:
-        with contextlib.suppress(ImageError):
-            return Image(self._paths, entry, []).chains
-        return []
+        needed = {chain for entry in rest for chain in _chains(self._paths, entry)}
+        chains = {chain for entry in gone for chain in _chains(self._paths, entry)}
+        self._dead += _bury(self._paths, chains - needed)
 
     def _diff_ids(self, entry: Document) -> list[str]:
         with contextlib.suppress(ImageError):
@@ -195,6 +172,50 @@ class Removal:
             parts = [document["config"], *document["layers"]]
             found += [str(part["digest"]) for part in parts]
         return found
+
+
+def drop_layers(paths: Paths) -> None:
+    """Delete the unpacked layers that no image of the store needs, and no container.
+
+    Those of images in shared stores: where they are needed again, they are unpacked again.
+    """
+    with store_errors(paths), locked(paths.images):
+        entries = Layout(paths.images).index()["manifests"]
+        needed = {chain for entry in entries for chain in _chains(paths, entry)}
+        here = {name for name in os.listdir(paths.layers) if not name.startswith(".")}
+        dead = _bury(paths, here - needed)
+    _delete(paths, dead)
+
+
+def _bury(paths: Paths, chains: set[str]) -> list[str]:
+    """Rename away those of the layers that no container names; return where they are now."""
+    buried = {}
+    for chain in chains - _in_use(paths):
+        dead = f"{paths.layers}/{WORK}dead-{chain}-{os.urandom(4).hex()}"
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{paths.layers}/{chain}", dead)
+            buried[chain] = dead
+    # A container may have been made meanwhile; Containers.create looks in the other order.
+    for chain in _in_use(paths) & buried.keys():
+        with contextlib.suppress(OSError):  # somebody unpacked it again
+            os.rename(buried[chain], f"{paths.layers}/{chain}")
+            del buried[chain]
+    return list(buried.values())
+
+
+def _in_use(paths: Paths) -> set[str]:
+    """The chain ids of the layers that containers name."""
+    return {
+        path.split("/")[-2]
+        for container in containers(paths)
+        for path in container.get("layers", [])
+    }
+
+
+def _chains(paths: Paths, entry: Document) -> list[str]:
+    with contextlib.suppress(ImageError):
+        return Image(paths, entry, []).chains
+    return []
 
 
 def containers(paths: Paths) -> Iterable[Document]:

@@ -111,7 +111,11 @@ def test_layers_of_others_stay_where_they_are(theirs_only: Store, busybox: Store
     lines = theirs_only.ok("run", "--rm", "busybox", "sh", "-c", copied_up).splitlines()
     program = hashlib.sha256(Path("/bin/busybox").read_bytes()).hexdigest()
     assert lines == [f"{program}  /bin/busybox"] * 2 + ["0:500"]
+    theirs_only.ok("image", "prune", "--all", "--force")
+    assert used(theirs_only.root) == 0
     theirs_only.ok("create", "--name", "one", "busybox")
+    theirs_only.ok("image", "prune", "--all", "--force")
+    assert used(theirs_only.root) > 0
     theirs_only.ok("export", "-o", f"{theirs_only.directory}/x.tar", "one")
     with tarfile.open(f"{theirs_only.directory}/x.tar") as archive:
         file = archive.extractfile("bin/busybox")
