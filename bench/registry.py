@@ -94,21 +94,41 @@ def _ten() -> Path:
 
 def pull(pairs: list[tuple[peers.Engine, peers.Engine]], name: str) -> tuple[float, float, str]:
     """Pull `name` with both of each pair, whose stores are empty: medians in milliseconds."""
+    rounds = [
+        [(engine.argv("pull", "-q", "--tls-verify=false", name), engine.env) for engine in pair]
+        for pair in pairs
+    ]
+    return _in_turn(rounds)
+
+
+def transfer(ours: peers.Engine, work: Path, source: str) -> tuple[float, float, str]:
+    """Copy `source` to layouts, each time a new one, with ours and skopeo in turn."""
+    rounds = []
+    for number in range(8):
+        line = ("copy", "-q", "--src-tls-verify=false", source)
+        target = f"oci:{work}/transfer-{number}"
+        theirs = ["skopeo", "--insecure-policy", *line, f"{target}-theirs:1"]
+        rounds.append([(ours.argv(*line, f"{target}-ours:1"), ours.env), (theirs, ours.env)])
+    return _in_turn(rounds)
+
+
+def _in_turn(rounds: list[list[tuple[list[str], dict[str, str]]]]) -> tuple[float, float, str]:
+    """Run (command, environment) of ours and theirs, round by round: medians in milliseconds."""
     times: list[list[float]] = [[], []]
     peak = 0
-    for pair in pairs:
-        for engine, column in zip(pair, times, strict=True):
+    for pair in rounds:
+        for (argv, env), column in zip(pair, times, strict=True):
             began = time.perf_counter()
             pid = os.posix_spawnp(
-                engine.command[0],
-                engine.argv("pull", "-q", "--tls-verify=false", name),
-                engine.env,
+                argv[0],
+                argv,
+                env,
                 file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
             )
             _, status, usage = os.wait4(pid, 0)
             column.append((time.perf_counter() - began) * 1000)
             if status:
-                raise images.Missing(f"{engine.name} could not pull {name}")
-            peak = max(peak, usage.ru_maxrss) if engine is pair[0] else peak
+                raise images.Missing(f"this failed: {' '.join(argv)}")
+            peak = max(peak, usage.ru_maxrss) if column is times[0] else peak
     ours, theirs = map(statistics.median, times)
     return ours, theirs, f"our largest process: {peak / 1024:.0f} MB"

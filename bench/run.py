@@ -98,8 +98,8 @@ class Bench:
             self.forget()
 
     def images(self) -> Result:
-        """List 50 images."""
-        for archive in images.many(50):
+        """List 200 images."""
+        for archive in images.many(200):
             for engine in self.engines:
                 engine("load", "--input", str(archive))
         return self.both(9, "images")
@@ -249,6 +249,16 @@ class Bench:
             for bench in fresh:
                 bench.close()
 
+    def transfer(self) -> Result:
+        """Copy Debian from a registry into new layouts; theirs is skopeo."""
+        server = registry.Registry(self.work)
+        try:
+            return registry.transfer(
+                self.ours, self.work, f"docker://{server.address}/debian:bench"
+            )
+        finally:
+            server.close()
+
     def push(self) -> Result:
         """Push Debian, which was compressed and sent before, each time to another repository."""
         server = registry.Registry(self.work)
@@ -315,7 +325,7 @@ ROWS: dict[str, tuple[Callable[[Bench], Result], str, float]] = {
     "run": (Bench.run, "run --rm --network none busybox true", 0.33),
     "exec": (Bench.exec, "exec of true", 0.30),
     "ps": (Bench.ps, "ps -a with 100 containers", 1.0),
-    "images": (Bench.images, "images with 50", 1.0),
+    "images": (Bench.images, "images with 200", 1.0),
     "memory": (Bench.memory, "supervisor of an idle container, MB", 5.0),
     "life": (Bench.life, "start and stop", 0.33),
     "crowd": (Bench.crowd, "each of 100 supervisors, MB", 4.5),
@@ -324,6 +334,7 @@ ROWS: dict[str, tuple[Callable[[Bench], Result], str, float]] = {
     "load": (Bench.load, "load and unpack of Debian", 0.5),
     "pull": (lambda bench: bench.pull("debian:bench"), "pull and unpack of Debian", 0.3),
     "pull10": (lambda bench: bench.pull("ten:bench"), "the same in ten layers", 0.3),
+    "transfer": (Bench.transfer, "copy of Debian to a layout, and skopeo", 1.2),
     "push": (Bench.push, "push of Debian", 0.5),
     "push-first": (Bench.push_first, "the first, which compresses it", 0.5),
     "run-net": (Bench.run_networked, "run --rm busybox true, default network", 0.33),

@@ -39,8 +39,18 @@ VALUES = {
 }
 """Values of options that are words of ours."""
 
-CONTAINERS = ("CONTAINER", "CONTAINER...", "[CONTAINER]...", "[CONTAINER]", "[NAME]...")
-IMAGES = ("IMAGE", "IMAGE...", "[IMAGE]...", "[REPOSITORY[:TAG]]", "[NAME]...", "TARGET...")
+EITHER = ("[NAME]...", "NAME [NAME]")
+CONTAINERS = ("CONTAINER", "CONTAINER...", "[CONTAINER]...", "[CONTAINER]", *EITHER)
+IMAGES = (
+    "IMAGE",
+    "IMAGE...",
+    "[IMAGE]...",
+    "LIST",
+    "LIST...",
+    "[REPOSITORY[:TAG]]",
+    "TARGET...",
+    *EITHER,
+)
 PATHS = ("volume", "env_file", "label_file", "cidfile", "input", "output", "root", "workdir")
 
 

@@ -101,6 +101,8 @@ def _flushed(code: int) -> int:
 
 def _explain(error: Exception) -> int:
     """Say what went wrong in one line and return the exit code."""
+    from rootless.oci.errors import one_line
+
     if trace.enabled():
         import traceback
 
@@ -114,7 +116,7 @@ def _explain(error: Exception) -> int:
         text = f"{name}{error.strerror or error}"
     else:
         text = f"{type(error).__name__}: {error} (a fault of rootless; --debug shows where)"
-    _say("Error: " + " ".join(text.splitlines()))
+    _say("Error: " + one_line(text))
     return code
 
 

@@ -9,7 +9,7 @@ Those of `run` and `create`, of which there are as many again, are in `run_optio
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import typer
 
@@ -106,6 +106,10 @@ Filter = Annotated[
     list[str] | None,
     option("--filter", "-f", metavar="KEY=VALUE", about="Only what fits (see below)."),
 ]
+PruneFilter = Annotated[
+    list[str] | None,
+    option("--filter", metavar="KEY=VALUE", about="Only what fits (see below)."),
+]
 NoTrunc = Annotated[bool, option("--no-trunc", about="Do not shorten ids and commands.")]
 Quiet = Annotated[bool, option("--quiet", "-q", about="Print ids only.")]
 Silent = Annotated[bool, option("--quiet", "-q", about="Do not show progress.")]
@@ -160,11 +164,44 @@ Human = Annotated[
 ]
 NoPrune = Annotated[bool, option("--no-prune", about="Keep the image when its last name goes.")]
 PruneAll = Annotated[bool, option("--all", "-a", about="All that no container uses.")]
+PruneVolumes = Annotated[
+    bool, option("--volumes", about="Also anonymous volumes that no container uses.")
+]
 NoQuestion = Annotated[bool, option("--force", "-f", about="Do not ask.")]
 OldNames = Annotated[list[str] | None, argument("[NAME]...", "Names to take; all by default.")]
+WhatRequires = Annotated[bool, option("--whatrequires", about="Show what is made upon it.")]
+UnmountAll = Annotated[bool, option("--all", "-a", about="All that are mounted here.")]
+ForceUnmount = Annotated[bool, option("--force", "-f", about="Also what is in use.")]
+TrustAction = Annotated[Literal["show", "set"], argument("ACTION", "show or set.")]
+TrustScope = Annotated[
+    str, argument("[REGISTRY]", "A registry, or registry and repository; `default` for all others.")
+]
+TrustType = Annotated[
+    Literal["signedBy", "sigstoreSigned", "accept", "reject"],
+    option("--type", "-t", metavar="TYPE", about="signedBy, sigstoreSigned, accept, reject."),
+]
+PubKeysFile = Annotated[
+    list[str] | None,
+    option("--pubkeysfile", "-f", metavar="FILE", about="A key that has to have signed it."),
+]
+Raw = Annotated[bool, option("--raw", about="The file as it is.")]
+TrustJson = Annotated[bool, option("--json", "-j", about="As JSON.")]
 SaveFormat = Annotated[
-    Literal["docker-archive", "oci-archive", "oci-dir"],
-    option("--format", metavar="FORMAT", about="docker-archive, oci-archive, oci-dir. (the first)"),
+    Literal["docker-archive", "oci-archive", "oci-dir", "docker-dir"],
+    option(
+        "--format",
+        metavar="FORMAT",
+        about="docker-archive, oci-archive, oci-dir, docker-dir. (the first)",
+    ),
+]
+SaveCompress = Annotated[
+    bool, option("--compress", about="With docker-dir: compress layers that are not.")
+]
+Uncompressed = Annotated[
+    bool, option("--uncompressed", about="Accepted: layers are saved as they are.")
+]
+ManyImages = Annotated[
+    bool, option("--multi-image-archive", "-m", about="Accepted: all names are of images.")
 ]
 Change = Annotated[
     list[str] | None,
@@ -204,7 +241,7 @@ CompressionFormat = Annotated[
     Literal["", "gzip", "zstd"],
     option("--compression-format", metavar="FORMAT", about="gzip or zstd. (as the layers are)"),
 ]
-CompressionLevel = Annotated[
+PushLevel = Annotated[
     int,
     option(
         "--compression-level",
@@ -247,6 +284,173 @@ PullVariant = Annotated[
 ]
 PullPlatform = Annotated[
     str, option("--platform", metavar="OS/ARCH", about="Of an image for many machines.")
+]
+
+# ---- manifest -------------------------------------------------------------------------------
+ListName = Annotated[str, argument("LIST", "Name, or id, of a manifest list.")]
+ListNames = Annotated[list[str], argument("LIST...", "Names, or ids, of manifest lists.")]
+SomeMembers = Annotated[
+    list[str] | None, argument("[IMAGE]...", "Images of the store, or docker://NAME.")
+]
+Members = Annotated[list[str], argument("IMAGE...", "Images of the store, or docker://NAME.")]
+ListMember = Annotated[str, argument("IMAGE", "Digest, or name, of an image in the list.")]
+AnyManifest = Annotated[str, argument("NAME", "A list of the store, or an image in a registry.")]
+ListTarget = Annotated[str, argument("[DESTINATION]", "The name there. (that of the list)")]
+AllMembers = Annotated[bool, option("--all", about="Of a list, all its images.")]
+PushMembers = Annotated[bool, option("--all", about="With the images of the list. (default: true)")]
+Amend = Annotated[bool, option("--amend", "-a", about="Add to the list if there is one.")]
+MemberAnnotations = Annotated[
+    list[str] | None,
+    option("--annotation", metavar="KEY=VALUE", about="Set an annotation of the image's entry."),
+]
+MemberArch = Annotated[str, option("--arch", metavar="ARCH", about="Its architecture.")]
+MemberOs = Annotated[str, option("--os", metavar="OS", about="Its operating system.")]
+MemberVariant = Annotated[str, option("--variant", metavar="VARIANT", about="v7, v8, ...")]
+MemberOsVersion = Annotated[
+    str, option("--os-version", metavar="VERSION", about="Of its operating system.")
+]
+MemberFeatures = Annotated[
+    list[str] | None, option("--features", metavar="WORDS", about="What it needs of the machine.")
+]
+MemberOsFeatures = Annotated[
+    list[str] | None, option("--os-features", metavar="WORDS", about="What it needs of the system.")
+]
+RemoveList = Annotated[
+    bool, option("--rm", "--purge", "-p", about="Remove the list here once it is pushed.")
+]
+
+# ---- copy, inspect --remote, search ----------------------------------------------------------
+CopySource = Annotated[str, argument("SOURCE", "docker://NAME, oci:DIR:TAG, or a name here; ...")]
+CopyTarget = Annotated[str, argument("DESTINATION", "The same.")]
+CopyAll = Annotated[bool, option("--all", "-a", about="All platforms, with the index as it is.")]
+CopyFormat = Annotated[
+    Literal["", "oci", "v2s2"],
+    option("--format", "-f", metavar="FORMAT", about="oci or v2s2. (as the image is)"),
+]
+CopyCompression = Annotated[
+    Literal["", "gzip", "zstd"],
+    option(
+        "--compression-format",
+        "--dest-compress-format",
+        metavar="FORMAT",
+        about="gzip or zstd. (as the layers are)",
+    ),
+]
+CompressionLevel = Annotated[
+    int,
+    option(
+        "--compression-level",
+        "--dest-compress-level",
+        metavar="N",
+        about="1 to 9 for gzip, 1 to 22 for zstd.",
+    ),
+]
+CopySignatures = Annotated[
+    bool, option("--remove-signatures", about="Accepted: images are copied without them.")
+]
+CopyRetry = Annotated[
+    int,
+    option(
+        "--retry",
+        "--retry-times",
+        metavar="N",
+        about="How often more, where a registry does not answer. (0)",
+    ),
+]
+Remote = Annotated[
+    bool, option("--remote", about="Of images elsewhere: a registry, an archive, a directory.")
+]
+RawManifest = Annotated[
+    bool, option("--raw", about="With --remote: the manifest, or with --config that, as it is.")
+]
+ConfigOnly = Annotated[bool, option("--config", about="With --remote: the configuration.")]
+NoTags = Annotated[bool, option("--no-tags", "-n", about="With --remote: do not list the tags.")]
+
+
+class Elsewhere(TypedDict, total=False):
+    """What `inspect --remote` is asked for."""
+
+    remote: Remote
+    raw: RawManifest
+    config: ConfigOnly
+    no_tags: NoTags
+    platform: PullPlatform
+    tls_verify: TlsVerify
+    creds: Creds
+    authfile: AuthFile
+    cert_dir: CertDir
+    retry: CopyRetry
+
+
+Term = Annotated[str, argument("TERM", "A part of a name, a registry before it or not.")]
+Limit = Annotated[int, option("--limit", metavar="N", about="Results of each registry. (25)")]
+Compatible = Annotated[
+    bool, option("--compatible", about="Accepted: stars are shown as by docker.")
+]
+ListTags = Annotated[bool, option("--list-tags", about="The tags of the repository TERM.")]
+SrcCreds = Annotated[
+    str, option("--src-creds", metavar="USER[:PASSWORD]", about="For the source alone.")
+]
+DestCreds = Annotated[
+    str, option("--dest-creds", metavar="USER[:PASSWORD]", about="For the destination alone.")
+]
+SrcTlsVerify = Annotated[bool, option("--src-tls-verify", about="For the source alone.")]
+DestTlsVerify = Annotated[bool, option("--dest-tls-verify", about="For the destination alone.")]
+SrcAuthFile = Annotated[
+    str, option("--src-authfile", metavar="FILE", about="For the source alone.")
+]
+DestAuthFile = Annotated[
+    str, option("--dest-authfile", metavar="FILE", about="For the destination alone.")
+]
+SrcCertDir = Annotated[str, option("--src-cert-dir", metavar="DIR", about="For the source alone.")]
+DestCertDir = Annotated[
+    str, option("--dest-cert-dir", metavar="DIR", about="For the destination alone.")
+]
+
+# ---- artifact -------------------------------------------------------------------------------
+ArtifactName = Annotated[str, argument("ARTIFACT", "Name of an artifact, or its digest.")]
+SomeArtifacts = Annotated[list[str] | None, argument("[ARTIFACT]...", "Names, or digests.")]
+ArtifactFiles = Annotated[list[str], argument("FILE...", "Regular files.")]
+ExtractTo = Annotated[str, argument("PATH", "A directory, or a file.")]
+ArtifactTarget = Annotated[str, argument("[DESTINATION]", "The name there. (its own)")]
+FileAnnotations = Annotated[
+    list[str] | None,
+    option("--annotation", metavar="KEY=VALUE", about="Set an annotation of each file."),
+]
+AppendFiles = Annotated[bool, option("--append", "-a", about="Add files to an artifact.")]
+ReplaceArtifact = Annotated[bool, option("--replace", about="In the place of one of this name.")]
+ArtifactKind = Annotated[str, option("--type", metavar="TYPE", about="The artifact's media type.")]
+FileKind = Annotated[
+    str, option("--file-type", metavar="TYPE", about="The files' media type. (by their beginning)")
+]
+Subject = Annotated[
+    str, option("--subject", metavar="IMAGE", about="What it is about: an image, here or there.")
+]
+OfRemote = Annotated[
+    str, option("--remote", metavar="NAME", about="What refers to this image in its registry.")
+]
+OfType = Annotated[str, option("--type", metavar="TYPE", about="With --remote: only of this type.")]
+ByTitle = Annotated[str, option("--title", metavar="NAME", about="Only the file of this name.")]
+ByDigest = Annotated[str, option("--digest", metavar="DIGEST", about="Only the file with this.")]
+EveryArtifact = Annotated[bool, option("--all", "-a", about="All artifacts.")]
+
+# ---- commit, diff, export -------------------------------------------------------------------
+CommitName = Annotated[str, argument("[IMAGE[:TAG]]", "A name for the new image.")]
+Author = Annotated[str, option("--author", "-a", metavar="NAME", about="Who has made it.")]
+CommitPause = Annotated[
+    bool, option("--pause", "-p", about="Let it stand still meanwhile. (default: true)")
+]
+Squash = Annotated[bool, option("--squash", "-s", about="Make one layer of all.")]
+CommitFormat = Annotated[
+    Literal["oci", "docker"],
+    option("--format", "-f", metavar="FORMAT", about="Accepted: both are kept alike. (oci)"),
+]
+Compared = Annotated[
+    list[str] | None,
+    argument("NAME [NAME]", "A container or image, and another one to compare it with."),
+]
+JsonFormat = Annotated[
+    Literal["", "json"], option("--format", metavar="FORMAT", about="json, as podman has it.")
 ]
 
 # ---- registry -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import sys
 import time
 
 from rootless.cli import exits
-from rootless.oci.errors import Error
+from rootless.oci.errors import Error, one_line
 from rootless.oci.jsonio import dumps
 
 TYPE_CHECKING = False
@@ -63,7 +63,7 @@ def show(
     """Print rows: as a table of `columns`, `bare` without headings, or as `template` wants them."""
     if template in ("", "table"):
         lines = [] if bare else [[headings[name] for name in columns]]
-        lines += [[str(row[name]) for name in columns] for row in rows]
+        lines += [[_cell(row, name) for name in columns] for row in rows]
         sys.stdout.write(table(lines))
     elif template == "json":
         sys.stdout.write("".join(dumps(row, sort_keys=True) + "\n" for row in rows))
@@ -71,6 +71,11 @@ def show(
         from rootless.cli.template import render_rows
 
         sys.stdout.write(render_rows(template, rows, headings))
+
+
+def _cell(row: Row, name: str) -> str:
+    value = row[name] if name in row else row.further[name]
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def show_one(value: dict[str, Any], template: str) -> None:
@@ -103,7 +108,7 @@ def each(names: Iterable[str], action: Callable[[str], object]) -> int:
 def complain(error: Error) -> None:
     """Tell an error in one line, in order with what was printed before."""
     sys.stdout.flush()
-    print(f"Error: {' '.join(str(error).splitlines())}", file=sys.stderr, flush=True)
+    print(f"Error: {one_line(str(error))}", file=sys.stderr, flush=True)
 
 
 def pretty(value: object, indent: int = 4) -> str:

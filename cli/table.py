@@ -28,14 +28,21 @@ _ps: dict[str, Any] = {'--all': ('all', 0), '--filter': ('filter', 2), '--format
 _update: dict[str, Any] = {'--publish-add': ('publish_add', 2), '--publish-rm': ('publish_rm', 2)}
 _stats: dict[str, Any] = {'--all': ('all', 0), '--format': ('format', 1), '--no-stream': ('no_stream', 0), '--no-trunc': ('no_trunc', 0), '-a': ('all', 0)}
 _logs: dict[str, Any] = {'--color': ('color', 0), '--follow': ('follow', 0), '--latest': ('latest', 0), '--names': ('names', 0), '--since': ('since', 1), '--tail': ('tail', 1), '--timestamps': ('timestamps', 0), '--until': ('until', 1), '-f': ('follow', 0), '-l': ('latest', 0), '-n': ('tail', 1), '-t': ('timestamps', 0)}
-_inspect: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0), '--size': ('size', 0), '--type': ('type', ('container', 'image', 'all')), '-f': ('format', 1), '-l': ('latest', 0), '-s': ('size', 0)}
+_inspect: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--config': ('config', 0), '--creds': ('creds', 1), '--format': ('format', 1), '--latest': ('latest', 0), '--no-tags': ('no_tags', 0), '--platform': ('platform', 1), '--raw': ('raw', 0), '--remote': ('remote', 0), '--retry': ('retry', 3), '--retry-times': ('retry', 3), '--size': ('size', 0), '--tls-verify': ('tls_verify', 0), '--type': ('type', ('container', 'image', 'all')), '-f': ('format', 1), '-l': ('latest', 0), '-n': ('no_tags', 0), '-s': ('size', 0)}
+_commit: dict[str, Any] = {'--author': ('author', 1), '--change': ('change', 2), '--format': ('format', ('oci', 'docker')), '--message': ('message', 1), '--pause': ('pause', 0), '--quiet': ('quiet', 0), '--squash': ('squash', 0), '-a': ('author', 1), '-c': ('change', 2), '-f': ('format', ('oci', 'docker')), '-m': ('message', 1), '-p': ('pause', 0), '-q': ('quiet', 0), '-s': ('squash', 0)}
+_diff: dict[str, Any] = {'--format': ('format', ('', 'json')), '--latest': ('latest', 0), '-l': ('latest', 0)}
+_export: dict[str, Any] = {'--output': ('output', 1), '-o': ('output', 1)}
+_mount: dict[str, Any] = {'--all': ('all', 0), '--format': ('format', ('', 'json')), '-a': ('all', 0)}
+_unmount: dict[str, Any] = {'--all': ('all', 0), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}
 _images: dict[str, Any] = {'--all': ('all', 0), '--digests': ('digests', 0), '--filter': ('filter', 2), '--format': ('format', 1), '--no-trunc': ('no_trunc', 0), '--noheading': ('noheading', 0), '--quiet': ('quiet', 0), '--sort': ('sort', ('created', 'id', 'repository', 'size', 'tag')), '-a': ('all', 0), '-f': ('filter', 2), '-n': ('noheading', 0), '-q': ('quiet', 0)}
 _pull: dict[str, Any] = {'--all-tags': ('all_tags', 0), '--arch': ('arch', 1), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--decryption-key': ('decryption_key', 2), '--os': ('os', 1), '--platform': ('platform', 1), '--policy': ('policy', ('always', 'missing', 'never', 'newer')), '--quiet': ('quiet', 0), '--retry': ('retry', 3), '--retry-delay': ('retry_delay', 1), '--tls-verify': ('tls_verify', 0), '--variant': ('variant', 1), '-a': ('all_tags', 0), '-q': ('quiet', 0)}
 _push: dict[str, Any] = {'--all-tags': ('all_tags', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compression-format': ('compression_format', ('', 'gzip', 'zstd')), '--compression-level': ('compression_level', 3), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--disable-content-trust': ('disable_content_trust', 0), '--format': ('format', ('', 'oci', 'v2s2', 'docker')), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--retry': ('retry', 3), '--retry-delay': ('retry_delay', 1), '--tls-verify': ('tls_verify', 0), '-a': ('all_tags', 0), '-f': ('format', ('', 'oci', 'v2s2', 'docker')), '-q': ('quiet', 0)}
+_copy: dict[str, Any] = {'--all': ('all', 0), '--arch': ('arch', 1), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compression-format': ('compression_format', ('', 'gzip', 'zstd')), '--compression-level': ('compression_level', 3), '--creds': ('creds', 1), '--dest-authfile': ('dest_authfile', 1), '--dest-cert-dir': ('dest_cert_dir', 1), '--dest-compress-format': ('compression_format', ('', 'gzip', 'zstd')), '--dest-compress-level': ('compression_level', 3), '--dest-creds': ('dest_creds', 1), '--dest-tls-verify': ('dest_tls_verify', 0), '--digestfile': ('digestfile', 1), '--format': ('format', ('', 'oci', 'v2s2')), '--os': ('os', 1), '--platform': ('platform', 1), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--retry': ('retry', 3), '--retry-delay': ('retry_delay', 1), '--retry-times': ('retry', 3), '--src-authfile': ('src_authfile', 1), '--src-cert-dir': ('src_cert_dir', 1), '--src-creds': ('src_creds', 1), '--src-tls-verify': ('src_tls_verify', 0), '--tls-verify': ('tls_verify', 0), '--variant': ('variant', 1), '-a': ('all', 0), '-f': ('format', ('', 'oci', 'v2s2')), '-q': ('quiet', 0)}
+_search: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compatible': ('compatible', 0), '--creds': ('creds', 1), '--filter': ('filter', 2), '--format': ('format', 1), '--limit': ('limit', 3), '--list-tags': ('list_tags', 0), '--no-trunc': ('no_trunc', 0), '--tls-verify': ('tls_verify', 0), '-f': ('filter', 2)}
 _login: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compat-auth-file': ('compat_auth_file', 1), '--get-login': ('get_login', 0), '--password': ('password', 1), '--password-stdin': ('password_stdin', 0), '--tls-verify': ('tls_verify', 0), '--username': ('username', 1), '--verbose': ('verbose', 0), '-p': ('password', 1), '-u': ('username', 1), '-v': ('verbose', 0)}
 _logout: dict[str, Any] = {'--all': ('all', 0), '--authfile': ('authfile', 1), '--compat-auth-file': ('compat_auth_file', 1), '-a': ('all', 0)}
 _load: dict[str, Any] = {'--input': ('input', 1), '--quiet': ('quiet', 0), '-i': ('input', 1), '-q': ('quiet', 0)}
-_save: dict[str, Any] = {'--format': ('format', ('docker-archive', 'oci-archive', 'oci-dir')), '--output': ('output', 1), '--quiet': ('quiet', 0), '-o': ('output', 1), '-q': ('quiet', 0)}
+_save: dict[str, Any] = {'--compress': ('compress', 0), '--format': ('format', ('docker-archive', 'oci-archive', 'oci-dir', 'docker-dir')), '--multi-image-archive': ('multi_image_archive', 0), '--output': ('output', 1), '--quiet': ('quiet', 0), '--uncompressed': ('uncompressed', 0), '-m': ('multi_image_archive', 0), '-o': ('output', 1), '-q': ('quiet', 0)}
 _import_: dict[str, Any] = {'--change': ('change', 2), '--message': ('message', 1), '--platform': ('platform', 1), '--quiet': ('quiet', 0), '-c': ('change', 2), '-m': ('message', 1), '-q': ('quiet', 0)}
 _rmi: dict[str, Any] = {'--all': ('all', 0), '--force': ('force', 0), '--ignore': ('ignore', 0), '--no-prune': ('no_prune', 0), '-a': ('all', 0), '-f': ('force', 0), '-i': ('ignore', 0)}
 _history: dict[str, Any] = {'--format': ('format', 1), '--human': ('human', 0), '--no-trunc': ('no_trunc', 0), '--quiet': ('quiet', 0), '-H': ('human', 0), '-q': ('quiet', 0)}
@@ -43,11 +50,28 @@ _events: dict[str, Any] = {'--filter': ('filter', 2), '--format': ('format', 1),
 _doctor: dict[str, Any] = {'--json': ('json', 0)}
 _info: dict[str, Any] = {'--format': ('format', 1), '-f': ('format', 1)}
 _inspect_container: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0), '--size': ('size', 0), '-f': ('format', 1), '-l': ('latest', 0), '-s': ('size', 0)}
+_diff_container: dict[str, Any] = {'--format': ('format', ('', 'json'))}
+_container_prune: dict[str, Any] = {'--filter': ('filter', 2), '--force': ('force', 0), '-f': ('force', 0)}
+_artifact_add: dict[str, Any] = {'--annotation': ('annotation', 2), '--append': ('append', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--file-type': ('file_type', 1), '--quiet': ('quiet', 0), '--replace': ('replace', 0), '--subject': ('subject', 1), '--tls-verify': ('tls_verify', 0), '--type': ('type', 1), '-a': ('append', 0), '-q': ('quiet', 0)}
+_artifact_extract: dict[str, Any] = {'--digest': ('digest', 1), '--title': ('title', 1)}
+_artifact_ls: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--format': ('format', 1), '--no-trunc': ('no_trunc', 0), '--noheading': ('noheading', 0), '--quiet': ('quiet', 0), '--remote': ('remote', 1), '--tls-verify': ('tls_verify', 0), '--type': ('type', 1), '-n': ('noheading', 0), '-q': ('quiet', 0)}
+_artifact_pull: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--quiet': ('quiet', 0), '--retry': ('retry', 3), '--retry-delay': ('retry_delay', 1), '--tls-verify': ('tls_verify', 0), '-q': ('quiet', 0)}
+_artifact_push: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--quiet': ('quiet', 0), '--tls-verify': ('tls_verify', 0), '-q': ('quiet', 0)}
+_artifact_rm: dict[str, Any] = {'--all': ('all', 0), '--ignore': ('ignore', 0), '-a': ('all', 0), '-i': ('ignore', 0)}
+_manifest_create: dict[str, Any] = {'--all': ('all', 0), '--amend': ('amend', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--tls-verify': ('tls_verify', 0), '-a': ('amend', 0)}
+_manifest_add: dict[str, Any] = {'--all': ('all', 0), '--annotation': ('annotation', 2), '--arch': ('arch', 1), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--features': ('features', 2), '--os': ('os', 1), '--os-features': ('os_features', 2), '--os-version': ('os_version', 1), '--tls-verify': ('tls_verify', 0), '--variant': ('variant', 1)}
+_manifest_annotate: dict[str, Any] = {'--annotation': ('annotation', 2), '--arch': ('arch', 1), '--features': ('features', 2), '--os': ('os', 1), '--os-features': ('os_features', 2), '--os-version': ('os_version', 1), '--variant': ('variant', 1)}
+_manifest_inspect: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--tls-verify': ('tls_verify', 0)}
+_manifest_push: dict[str, Any] = {'--all': ('all', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--format': ('format', ('', 'oci', 'v2s2', 'docker')), '--purge': ('rm', 0), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--rm': ('rm', 0), '--tls-verify': ('tls_verify', 0), '-f': ('format', ('', 'oci', 'v2s2', 'docker')), '-p': ('rm', 0), '-q': ('quiet', 0)}
 _serve: dict[str, Any] = {'--htpasswd': ('htpasswd', 1), '--listen': ('listen', 1), '--storage': ('storage', 1), '--tls-cert': ('tls_cert', 1), '--tls-key': ('tls_key', 1)}
 _check: dict[str, Any] = {'--force': ('force', 0), '--quick': ('quick', 0), '--repair': ('repair', 0), '-f': ('force', 0), '-q': ('quick', 0), '-r': ('repair', 0)}
 _df: dict[str, Any] = {'--format': ('format', 1), '--verbose': ('verbose', 0), '-v': ('verbose', 0)}
+_system_prune: dict[str, Any] = {'--all': ('all', 0), '--filter': ('filter', 2), '--force': ('force', 0), '--volumes': ('volumes', 0), '-a': ('all', 0), '-f': ('force', 0)}
 _reset: dict[str, Any] = {'--force': ('force', 0), '-f': ('force', 0)}
+_inspect_image: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--config': ('config', 0), '--creds': ('creds', 1), '--format': ('format', 1), '--no-tags': ('no_tags', 0), '--platform': ('platform', 1), '--raw': ('raw', 0), '--remote': ('remote', 0), '--retry': ('retry', 3), '--retry-times': ('retry', 3), '--tls-verify': ('tls_verify', 0), '-f': ('format', 1), '-n': ('no_tags', 0)}
 _image_prune: dict[str, Any] = {'--all': ('all', 0), '--filter': ('filter', 2), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}
+_image_tree: dict[str, Any] = {'--whatrequires': ('whatrequires', 0)}
+_image_trust: dict[str, Any] = {'--json': ('json', 0), '--noheading': ('noheading', 0), '--pubkeysfile': ('pubkeysfile', 2), '--raw': ('raw', 0), '--type': ('type', ('signedBy', 'sigstoreSigned', 'accept', 'reject')), '-f': ('pubkeysfile', 2), '-j': ('json', 0), '-n': ('noheading', 0), '-t': ('type', ('signedBy', 'sigstoreSigned', 'accept', 'reject'))}
 GLOBAL: dict[str, Any] = _global
 COMMANDS: dict[str, Any] = {
     'run': ('rootless.cli.commands.run', 'run', _run, (('image', 0), ('command', 3)), False),
@@ -70,9 +94,16 @@ COMMANDS: dict[str, Any] = {
     'stats': ('rootless.cli.commands.stats', 'stats', _stats, (('containers', 3),), True),
     'logs': ('rootless.cli.commands.logs', 'logs', _logs, (('containers', 3),), True),
     'inspect': ('rootless.cli.commands.inspect', 'inspect', _inspect, (('names', 3),), True),
+    'commit': ('rootless.cli.commands.commit', 'commit', _commit, (('container', 0), ('image', 1)), True),
+    'diff': ('rootless.cli.commands.commit', 'diff', _diff, (('names', 3),), True),
+    'export': ('rootless.cli.commands.commit', 'export', _export, (('container', 0),), True),
+    'mount': ('rootless.cli.commands.mount', 'mount', _mount, (('containers', 3),), True),
+    'unmount': ('rootless.cli.commands.mount', 'unmount', _unmount, (('containers', 3),), True),
     'images': ('rootless.cli.commands.images', 'images', _images, (('name', 1),), True),
     'pull': ('rootless.cli.commands.transfer', 'pull', _pull, (('images', 2),), True),
     'push': ('rootless.cli.commands.transfer', 'push', _push, (('image', 0), ('destination', 1)), True),
+    'copy': ('rootless.cli.commands.copy', 'copy', _copy, (('source', 0), ('destination', 0)), True),
+    'search': ('rootless.cli.commands.search', 'search', _search, (('term', 0),), True),
     'login': ('rootless.cli.commands.login', 'login', _login, (('registry', 1),), True),
     'logout': ('rootless.cli.commands.login', 'logout', _logout, (('registry', 1),), True),
     'load': ('rootless.cli.commands.transfer', 'load', _load, (), True),
@@ -114,10 +145,37 @@ GROUPS: dict[str, Any] = {
         'stats': ('rootless.cli.commands.stats', 'stats', _stats, (('containers', 3),), True),
         'logs': ('rootless.cli.commands.logs', 'logs', _logs, (('containers', 3),), True),
         'inspect': ('rootless.cli.commands.inspect', 'inspect_container', _inspect_container, (('containers', 3),), True),
+        'commit': ('rootless.cli.commands.commit', 'commit', _commit, (('container', 0), ('image', 1)), True),
+        'diff': ('rootless.cli.commands.commit', 'diff_container', _diff_container, (('names', 3),), True),
+        'export': ('rootless.cli.commands.commit', 'export', _export, (('container', 0),), True),
+        'mount': ('rootless.cli.commands.mount', 'mount', _mount, (('containers', 3),), True),
+        'unmount': ('rootless.cli.commands.mount', 'unmount', _unmount, (('containers', 3),), True),
+        'umount': ('rootless.cli.commands.mount', 'unmount', _unmount, (('containers', 3),), True),
+        'prune': ('rootless.cli.commands.prune', 'container_prune', _container_prune, (), True),
         'exists': ('rootless.cli.commands.inspect', 'container_exists', {}, (('container', 0),), True),
+    },
+    'artifact': {
+        'add': ('rootless.cli.commands.artifact', 'artifact_add', _artifact_add, (('artifact', 0), ('files', 2)), True),
+        'extract': ('rootless.cli.commands.artifact', 'artifact_extract', _artifact_extract, (('artifact', 0), ('path', 0)), True),
+        'inspect': ('rootless.cli.commands.artifact', 'artifact_inspect', _info, (('artifact', 0),), True),
+        'list': ('rootless.cli.commands.artifact', 'artifact_ls', _artifact_ls, (), True),
+        'ls': ('rootless.cli.commands.artifact', 'artifact_ls', _artifact_ls, (), True),
+        'pull': ('rootless.cli.commands.artifact', 'artifact_pull', _artifact_pull, (('artifact', 0),), True),
+        'push': ('rootless.cli.commands.artifact', 'artifact_push', _artifact_push, (('artifact', 0), ('destination', 1)), True),
+        'rm': ('rootless.cli.commands.artifact', 'artifact_rm', _artifact_rm, (('artifacts', 3),), True),
     },
     'healthcheck': {
         'run': ('rootless.cli.commands.lifecycle', 'healthcheck_run', {}, (('container', 0),), True),
+    },
+    'manifest': {
+        'create': ('rootless.cli.commands.manifest', 'manifest_create', _manifest_create, (('list', 0), ('images', 3)), True),
+        'add': ('rootless.cli.commands.manifest', 'manifest_add', _manifest_add, (('list', 0), ('images', 2)), True),
+        'annotate': ('rootless.cli.commands.manifest', 'manifest_annotate', _manifest_annotate, (('list', 0), ('image', 0)), True),
+        'exists': ('rootless.cli.commands.manifest', 'manifest_exists', {}, (('list', 0),), True),
+        'inspect': ('rootless.cli.commands.manifest', 'manifest_inspect', _manifest_inspect, (('name', 0),), True),
+        'push': ('rootless.cli.commands.manifest', 'manifest_push', _manifest_push, (('list', 0), ('destination', 1)), True),
+        'remove': ('rootless.cli.commands.manifest', 'manifest_remove', {}, (('list', 0), ('image', 0)), True),
+        'rm': ('rootless.cli.commands.manifest', 'manifest_rm', {}, (('lists', 2),), True),
     },
     'network': {
         'capture': ('rootless.cli.commands.network', 'capture', {}, (('container', 0), ('file', 0)), True),
@@ -130,6 +188,7 @@ GROUPS: dict[str, Any] = {
         'df': ('rootless.cli.commands.system', 'df', _df, (), True),
         'events': ('rootless.cli.commands.events', 'events', _events, (), True),
         'info': ('rootless.cli.commands.info', 'info', _info, (), True),
+        'prune': ('rootless.cli.commands.prune', 'system_prune', _system_prune, (), True),
         'reset': ('rootless.cli.commands.system', 'reset', _reset, (), True),
     },
     'image': {
@@ -139,6 +198,8 @@ GROUPS: dict[str, Any] = {
         'images': ('rootless.cli.commands.images', 'images', _images, (('name', 1),), True),
         'pull': ('rootless.cli.commands.transfer', 'pull', _pull, (('images', 2),), True),
         'push': ('rootless.cli.commands.transfer', 'push', _push, (('image', 0), ('destination', 1)), True),
+        'copy': ('rootless.cli.commands.copy', 'copy', _copy, (('source', 0), ('destination', 0)), True),
+        'search': ('rootless.cli.commands.search', 'search', _search, (('term', 0),), True),
         'load': ('rootless.cli.commands.transfer', 'load', _load, (), True),
         'save': ('rootless.cli.commands.transfer', 'save', _save, (('images', 2),), True),
         'import': ('rootless.cli.commands.transfer', 'import_', _import_, (('file', 0), ('name', 1)), True),
@@ -146,8 +207,14 @@ GROUPS: dict[str, Any] = {
         'untag': ('rootless.cli.commands.images', 'untag', {}, (('image', 0), ('names', 3)), True),
         'rmi': ('rootless.cli.commands.images', 'rmi', _rmi, (('images', 3),), True),
         'history': ('rootless.cli.commands.history', 'history', _history, (('image', 0),), True),
-        'inspect': ('rootless.cli.commands.inspect', 'inspect_image', _info, (('images', 2),), True),
+        'inspect': ('rootless.cli.commands.inspect', 'inspect_image', _inspect_image, (('images', 2),), True),
+        'diff': ('rootless.cli.commands.commit', 'diff_image', _diff_container, (('names', 3),), True),
         'exists': ('rootless.cli.commands.inspect', 'image_exists', {}, (('image', 0),), True),
         'prune': ('rootless.cli.commands.prune', 'image_prune', _image_prune, (), True),
+        'tree': ('rootless.cli.commands.image_tree', 'image_tree', _image_tree, (('image', 0),), True),
+        'mount': ('rootless.cli.commands.mount', 'image_mount', _mount, (('images', 3),), True),
+        'unmount': ('rootless.cli.commands.mount', 'image_unmount', _unmount, (('images', 3),), True),
+        'umount': ('rootless.cli.commands.mount', 'image_unmount', _unmount, (('images', 3),), True),
+        'trust': ('rootless.cli.commands.image_trust', 'image_trust', _image_trust, (('action', ('show', 'set')), ('registry', 1)), True),
     },
 }

@@ -103,8 +103,12 @@ def read(source: int | tar.ReadableInto, sink: Sink, limits: tar.Limits | None =
 
     Raises ImageError for what is no archive of images, and what `sink` raises.
     """
+    return read_from(tar.Reader(source, limits or LIMITS), sink)
+
+
+def read_from(reader: tar.Reader, sink: Sink) -> Archive:
+    """As `read`, for a sink that asks the reader where it is."""
     archive = Archive()
-    reader = tar.Reader(source, limits or LIMITS)
     for entry in reader:
         name = _clean(entry.name.decode("utf-8", "surrogateescape"))
         if entry.type == tar.SYMLINK:
@@ -154,9 +158,14 @@ def contents(archive: Archive, sink: Sink) -> list[Found]:
         if found:
             return found
     if "manifest.json" in archive.members:
-        return _docker_contents(archive, sink)
-    raise ImageError(
-        "this is no archive of images: it has neither manifest.json nor index.json",
+        return docker_contents(archive, sink)
+    raise no_archive("neither manifest.json nor index.json")
+
+
+def no_archive(lacks: str) -> ImageError:
+    """The error for a tar that holds no image."""
+    return ImageError(
+        f"this is no archive of images: it has {lacks}",
         "rootless import makes an image of the tar of a root file system",
     )
 
@@ -201,7 +210,8 @@ def name_in(annotations: dict[str, str]) -> str:
     return reference.full(name) if name else ""
 
 
-def _docker_contents(archive: Archive, sink: Sink) -> list[Found]:
+def docker_contents(archive: Archive, sink: Sink) -> list[Found]:
+    """Return the images that the manifest.json of docker's format names. Raises ImageError."""
     data = sink.text(archive.members["manifest.json"])
     images = decode(data, list[DockerImage], "manifest.json")
     if not images:

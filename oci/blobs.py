@@ -37,7 +37,7 @@ WORK = ".work-"
 ORPHAN_AGE = 24 * 3600
 """Seconds after which a blob that nothing names is taken for a leaving."""
 
-_MARKER = b'{"imageLayoutVersion":"1.0.0"}'
+MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 def initialise(path: str) -> None:
@@ -57,7 +57,7 @@ def _mark(path: str) -> None:
     temporary = f"{path}/{LAYOUT}.{os.getpid()}"
     try:
         with open(temporary, "wb") as file:
-            file.write(_MARKER)
+            file.write(MARKER)
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
@@ -231,14 +231,11 @@ class Blob:
         self.expected = expected
         """Its digest, as promised; empty for none."""
         self._promised = size
-        self._reset()
+        self.size = 0
+        self._hasher = Hasher(self.expected.partition(":")[0] or "sha256")
         self._fd = self._open(path)
         self._grown = threading.Condition()
         self._ended = self._failed = False
-
-    def _reset(self) -> None:
-        self.size = 0
-        self._hasher = Hasher(self.expected.partition(":")[0] or "sha256")
 
     def _open(self, path: str) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
@@ -250,12 +247,16 @@ class Blob:
         if 0 <= self._promised < self.size + len(data):
             raise DigestError(f"blob {self.expected} is larger than its {self._promised} bytes")
         self._hasher.update(data)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        self._put(data)
         with self._grown:
             self.size += len(data)
             self._grown.notify_all()
+
+    def _put(self, data: bytes | memoryview) -> None:
+        """Write all of it; a subclass may leave holes."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
 
     def finish(self) -> Blob:
         """Check and close the content; the followers see its end.
@@ -308,12 +309,20 @@ class Blob:
         """A reader of the content, from its beginning; to be closed."""
         return Follower(self)
 
-    def publish(self, layout: Layout) -> None:
-        """Bring the finished blob to disk under its digest. Its directory is not synced yet."""
+    def sync(self) -> None:
+        """Bring the content to disk, so that `publish` under a lock takes no time."""
         with open(self.path, "rb") as file:
             os.fsync(file.fileno())
+
+    def publish(self, layout: Layout) -> None:
+        """Bring the finished blob to disk under its digest. Its directory is not synced yet."""
         target = layout.blob_path(self.digest)
         os.makedirs(os.path.dirname(target), exist_ok=True)
+        self.publish_as(target)
+
+    def publish_as(self, target: str) -> None:
+        """Bring the finished blob to disk under a name in the same file system."""
+        self.sync()
         os.rename(self.path, target)
         self.path = target
 

@@ -17,6 +17,12 @@ Nothing here is imported from the rest of the project, so every module may use i
 from __future__ import annotations
 
 
+def one_line(text: str) -> str:
+    """Return a text as one line that only prints: words of strangers may be in it."""
+    line = " ".join(text.splitlines())
+    return "".join(c if c.isprintable() or c == "\t" else "?" for c in line)
+
+
 class Error(Exception):
     """Base of all errors that are shown as one line: `message`, then `hint` if there is one.
 

@@ -58,6 +58,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from rootless.oci.datalayer import DataLayer
     from rootless.oci.places import Place
     from rootless.oci.tar import Entry, Reader
 
@@ -76,11 +77,15 @@ class Extractor:
     """Writes the layer that `reader` reads below `root`, a descriptor that stays the caller's.
 
     `owners` is `chown` (as root of a user namespace with many ids, or real root) or `record` (one
-    uid: nothing is chowned, the truth is kept in `truths`). Needs umask 0.
+    uid: nothing is chowned, the truth is kept in `truths`). Needs umask 0. `data`: where files may
+    leave their content.
     """
 
-    def __init__(self, root: int, reader: Reader, *, owners: str) -> None:
+    def __init__(
+        self, root: int, reader: Reader, *, owners: str, data: DataLayer | None = None
+    ) -> None:
         self._reader = reader
+        self._data = data
         self._places = Places(root, self._over_whiteout, depth=reader.limits.depth)
         self._record = owners == "record"
         self._me = (os.geteuid(), os.getegid())
@@ -150,6 +155,8 @@ class Extractor:
         try:
             if entry.sparse is not None:
                 self._write_sparse(entry, fd)
+            elif entry.size and self._data is not None:
+                self._data.write(self._reader, fd, at.path + base, entry.size)
             elif entry.size:
                 self._reader.write_to(fd)
             # chown(2) and write(2) clear set-id bits and capabilities: owner, attributes, mode.

@@ -58,7 +58,7 @@ class Layout:
         except FileNotFoundError:
             return {"schemaVersion": 2, "manifests": []}
         manifests = document.get("manifests")
-        if not isinstance(manifests, list) or not all(map(_is_descriptor, manifests)):
+        if not isinstance(manifests, list) or not all(map(is_descriptor, manifests)):
             raise ImageError(f"cannot read {path}: it is not an image index")
         return document
 
@@ -101,7 +101,7 @@ class Layout:
 
         wanted = wanted or platform.host()
         entries = document["manifests"]
-        if not isinstance(entries, list) or not all(map(_is_descriptor, entries)):
+        if not isinstance(entries, list) or not all(map(is_descriptor, entries)):
             raise ImageError(f"{index['digest']} is not an image index")
         # Programs that copy one platform out of several leave the index whole.
         present = [entry for entry in entries if self.has(entry["digest"])]
@@ -146,14 +146,15 @@ def sha256(data: bytes) -> str:
     return str(sha256(data).hexdigest())
 
 
-def _is_descriptor(value: object) -> bool:
+def is_descriptor(value: object) -> bool:
+    """Whether a JSON value points at a blob."""
     return isinstance(value, dict) and isinstance(value.get("digest"), str)
 
 
 def _check_manifest(descriptor: Document, document: Document) -> None:
     layers = document.get("layers")
-    good = _is_descriptor(document.get("config")) and isinstance(layers, list)
-    if not good or not all(map(_is_descriptor, layers or [])):
+    good = is_descriptor(document.get("config")) and isinstance(layers, list)
+    if not good or not all(map(is_descriptor, layers or [])):
         raise ImageError(f"{descriptor['digest']} is not an image manifest")
 
 

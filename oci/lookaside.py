@@ -75,6 +75,18 @@ class Lookaside:
             raise SignatureError(f"the lookaside {found!r} of {name.name} is no file or http URL")
         return found.rstrip("/")
 
+    def told(self, scope: str) -> str:
+        """Where the settings say that signatures of a registry or repository lie, "" for nowhere.
+
+        For listings: what holds for all of them is left out.
+        """
+        while scope:
+            table = self._namespaces.get(scope, {})
+            if found := table.get("lookaside") or table.get("sigstore"):
+                return str(found)
+            scope = scope.rpartition("/")[0]
+        return ""
+
     def has_attachments(self, name: Reference) -> bool:
         """Whether sigstore's signatures of `name` are looked for in its registry."""
         return self._setting(name, "use-sigstore-attachments") is True

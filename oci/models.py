@@ -64,6 +64,13 @@ class Manifest(msgspec.Struct, rename={"media_type": "mediaType", "version": "sc
             layer.check()
             _check_layer_type(layer)
 
+    def check_copyable(self) -> None:
+        """Raise ImageError for what cannot be copied: less than has to be right for a run."""
+        self.config.check()
+        for layer in self.layers:
+            layer.check()
+            _check_not_foreign(layer)
+
     @property
     def is_docker(self) -> bool:
         """Whether any media type is docker's, so that the manifest must be told in OCI's words."""
@@ -166,11 +173,15 @@ def to_oci(manifest: Manifest) -> bytes:
     return make_manifest(config, layers)
 
 
-def _check_layer_type(layer: Descriptor) -> None:
+def _check_not_foreign(layer: Descriptor) -> None:
     if "foreign" in layer.media_type or "nondistributable" in layer.media_type:
         # Fetching such layers from the URLs in a manifest sent credentials to strangers
         # (CVE-2020-15157); they only ever held parts of Windows.
         raise ImageError(f"layer {layer.digest} is a foreign layer, which is refused")
+
+
+def _check_layer_type(layer: Descriptor) -> None:
+    _check_not_foreign(layer)
     if layer.media_type.endswith("+encrypted"):
         raise ImageError(f"layer {layer.digest} is encrypted, which is not supported")
     if layer.media_type not in LAYER_TYPES:

@@ -8,7 +8,7 @@ with Retry-After (RFC 9110, 10.2.3) or, at docker.io, `ratelimit-remaining: 0;w=
 from __future__ import annotations
 
 from rootless.oci import jsonio
-from rootless.oci.errors import RegistryError
+from rootless.oci.errors import RegistryError, one_line
 from rootless.oci.http import MAX_ERROR, TEMPORARY, HttpError, retry_after
 
 TYPE_CHECKING = False
@@ -52,7 +52,7 @@ def _said(response: Response) -> str:
         text = _words(document)
     text = " ".join(text.split())
     text = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
-    return ": " + "".join(c if c.isprintable() else "?" for c in text) if text else ""
+    return f": {one_line(text)}" if text else ""
 
 
 def _words(document: object) -> str:

@@ -13,6 +13,7 @@ from rootless.oci.errors import DigestError, RegistryError
 from rootless.oci.http import Client, HttpError, Response, is_loopback, joined, shown
 from rootless.oci.reference import DEFAULT_DOMAIN
 from rootless.oci.refusals import refusal
+from rootless.oci.transports import Fetched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,20 +25,19 @@ if TYPE_CHECKING:
     from rootless.oci.reference import Reference
 
 DOCKER_HOST = "registry-1.docker.io"
+INDEX_HOST = "index.docker.io"
+"""Where docker.io is searched."""
+
 ACCEPT = ", ".join((*layout.MANIFESTS, *layout.INDEXES))
 MAX_TAGS = 1 << 20
 """Tags of one repository that are listed, so that no registry goes on for ever."""
 
+MAX_PAGES = 1000
+"""Pages of a list of referrers that are read, for the same reason."""
+
 _PULL, _PUSH = "pull", "pull,push"
-
-
-class Fetched:
-    """A manifest or index as it came: its bytes are what the digest is of."""
-
-    def __init__(self, data: bytes, media_type: str, digest: str) -> None:
-        self.data = data
-        self.media_type = media_type
-        self.digest = digest
+_CATALOGUE = "registry:catalog:*"
+"""The scope of the list of all repositories, which is in none of them."""
 
 
 class Repository:
@@ -74,9 +74,22 @@ class Repository:
         Raises DigestError where the content is not what the digest says.
         """
         with self._get(f"manifests/{reference}", {"Accept": ACCEPT}) as response:
-            data = response.body(layout.MAX_JSON)
-            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-            claimed = response.headers.get("Docker-Content-Digest", "")
+            return self._fetched(reference, response)
+
+    def find(self, reference: str) -> Fetched | None:
+        """As `manifest`, but None where there is none of this name."""
+        path = f"manifests/{reference}"
+        with self._ask(path, {"Accept": ACCEPT}) as response:
+            if response.status == 404:
+                return None
+            if response.status != 200:
+                raise self._refused(response, path)
+            return self._fetched(reference, response)
+
+    def _fetched(self, reference: str, response: Response) -> Fetched:
+        data = response.body(layout.MAX_JSON)
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        claimed = response.headers.get("Docker-Content-Digest", "")
         digest = Digest.of(data)
         expected = reference if ":" in reference else claimed
         if expected.startswith("sha256:") and expected != digest:
@@ -102,17 +115,60 @@ class Repository:
 
     def tags(self) -> Iterator[str]:
         """Yield all tags, page by page ("Listing Tags" in the spec). Raises RegistryError."""
-        path, count = "tags/list?n=1000", 0
-        while path:
-            with self._get(path, {}) as response:
+        return self._pages(f"{self.place.path}/tags/list", "tags", _PULL)
+
+    def catalogue(self) -> Iterator[str]:
+        """Yield the repositories of the whole registry, if it tells them. Raises RegistryError."""
+        return self._pages("_catalog", "repositories", _CATALOGUE)
+
+    def _pages(self, path: str, key: str, actions: str) -> Iterator[str]:
+        """Yield the words of a list that comes in pages."""
+        query, count = "n=1000", 0
+        while query:
+            with self._request("GET", f"{path}?{query}", {}, b"", actions, "") as response:
+                if response.status != 200:
+                    raise self._refused(response, path)
                 data, link = response.body(layout.MAX_JSON), response.headers.get("Link", "")
             try:
-                found = jsonio.loads(data)["tags"] or []
-                yield from (tag for tag in found if isinstance(tag, str))
+                found = jsonio.loads(data)[key] or []
+                yield from (word for word in found if isinstance(word, str))
             except (ValueError, KeyError, TypeError) as error:
-                raise RegistryError(f"{self._host} answers with no list of tags") from error
+                raise RegistryError(f"{self._host} answers with no list of {key}") from error
             count += len(found)
-            path = _next_page(link) if found and count < MAX_TAGS else ""
+            query = _next_page(link) if found and count < MAX_TAGS else ""
+
+    def search(self, term: str, limit: int) -> bytes:
+        """Return what docker's index finds, as JSON; only few registries have one.
+
+        Raises RegistryError.
+        """
+        from urllib.parse import urlencode
+
+        query = urlencode({"q": term, "n": limit})
+        with self._request("GET", f"/v1/search?{query}", {}, b"", "", "") as response:
+            if response.status != 200:
+                raise self._refused(response, "v1/search")
+            return response.body(layout.MAX_JSON)
+
+    def referrers(self, subject: str) -> list[bytes] | None:
+        """Return the pages of the list of what refers to a manifest ("Listing Referrers").
+
+        None where the registry does not know such lists. Raises RegistryError.
+        """
+        first = path = f"referrers/{subject}"
+        pages: list[bytes] = []
+        while len(pages) < MAX_PAGES:
+            with self._ask(path, {"Accept": layout.OCI_INDEX}) as response:
+                if response.status == 404 and not pages:
+                    return None
+                if response.status != 200:
+                    raise self._refused(response, path)
+                pages.append(response.body(layout.MAX_JSON))
+                query = _next_page(response.headers.get("Link", ""))
+            if not query:
+                break
+            path = f"{first}?{query}"
+        return pages
 
     # -- writing
 
@@ -148,12 +204,20 @@ class Repository:
 
     def put_manifest(self, reference: str, data: bytes, media_type: str) -> str:
         """Give a manifest a tag, or none (a digest); return its digest. Raises RegistryError."""
+        self.put_listed(reference, data, media_type)
+        return Digest.of(data)
+
+    def put_listed(self, reference: str, data: bytes, media_type: str) -> bool:
+        """As `put_manifest`; whether the registry lists it with those that refer to its subject.
+
+        ("Pushing Manifests with Subject": else the client has to.)
+        """
         path = f"manifests/{reference}"
         headers = {"Content-Type": media_type}
         with self._ask(path, headers, method="PUT", body=data, actions=_PUSH) as response:
             if response.status not in (200, 201, 202):
                 raise self._refused(response, path)
-        return Digest.of(data)
+            return bool(response.headers.get("OCI-Subject"))
 
     def check(self) -> None:
         """See whether the registry accepts us (`login`). Raises Denied, RegistryError."""
@@ -184,11 +248,12 @@ class Repository:
     def _request(
         self, method: str, path: str, headers: dict[str, str], body: Body, actions: str, origin: str
     ) -> Response:
-        """Send a request below /v2/, by TLS if there is any."""
+        """Send a request below /v2/, by TLS if there is any; or at a path that begins with /."""
+        host = INDEX_HOST if path[:1] == "/" and self._host == DOCKER_HOST else self._host
         lenient = len(self._schemes) > 1
         if lenient and self._client.is_without_tls(self._host):
             self._schemes, lenient = ["http"], False
-        url = f"{self._schemes[0]}://{self._host}/v2/{path}"
+        url = f"{self._schemes[0]}://{host}{path if path[:1] == '/' else f'/v2/{path}'}"
         try:
             response = self._authorised(method, url, headers, body, actions, origin)
         except HttpError as error:
@@ -204,6 +269,8 @@ class Repository:
     ) -> Response:
         """Send a request, and once more with what the registry asks for in between."""
         scopes = f"repository:{self.place.path}:{actions}" if actions else ""
+        if actions == _CATALOGUE:
+            scopes = actions
         if origin:
             scopes += f" repository:{origin}:{_PULL}"
         known = self._authority.header(scopes)
@@ -227,6 +294,8 @@ class Repository:
         credentials = self._authority.credentials
         if not actions:
             return Denied(f"{self._host} does not accept these credentials")
+        if actions == _CATALOGUE:
+            return Denied(f"{self._host} does not list its repositories to you")
         if credentials is None:
             hint = f"rootless login {self.place.domain} first, if it exists"
         else:
@@ -260,5 +329,4 @@ def _next_page(link: str) -> str:
     Only its query: pages come from where the first came from.
     """
     target, _, rest = link.partition(">")
-    query = target.partition("?")[2]
-    return f"tags/list?{query}" if query and 'rel="next"' in rest else ""
+    return target.partition("?")[2] if 'rel="next"' in rest else ""

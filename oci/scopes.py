@@ -17,10 +17,15 @@ def user_directory() -> str:
     return base if base.startswith("/") else os.path.expanduser("~/.config")
 
 
+def own(name: str) -> str:
+    """The path of the user's own file `name`, whether it is there or not."""
+    return f"{user_directory()}/containers/{name}"
+
+
 def configuration(name: str) -> str:
     """The path of the user's file `name` where there is one, else of the machine's."""
-    own = f"{user_directory()}/containers/{name}"
-    return own if os.path.lexists(own) else f"{SYSTEM}/{name}"
+    path = own(name)
+    return path if os.path.lexists(path) else f"{SYSTEM}/{name}"
 
 
 def scopes_of(name: Reference) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from rootless.oci.http import Response
-    from rootless.oci.registry import Fetched
+    from rootless.oci.transports import Fetched
 
     class Source(Protocol):
         """A repository, as oci.registry.Repository is one."""

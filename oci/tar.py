@@ -166,6 +166,11 @@ class Reader:
         self._extension = 0
         """Bytes of extended headers in force: any number of small ones may follow each other."""
 
+    @property
+    def offset(self) -> int:
+        """Where in the source the data begins that the current entry still has."""
+        return self.bytes - (self._end - self._position)
+
     def __iter__(self) -> Reader:
         return self
 

@@ -12,6 +12,7 @@ A layer's directory, `layers/<chain id>/` once complete:
                   "entries": N, "bytes": of the uncompressed archive,
                   "warnings": [the first hundred], "warned": how many there were}
     owners       only where something could not be written as it is: see `oci.owners`
+    data         only where files leave their content in another store: see `oci.datalayer`
 
 `extract_fd` fills a directory with a temporary name, under a lock that its caller holds. The
 caller renames it once the digests are verified. Nothing is synced: what a power failure may have
@@ -27,6 +28,7 @@ import os
 from rootless.oci import jsonio
 from rootless.oci import owners as side_file
 from rootless.oci.compression import decompress
+from rootless.oci.datalayer import LINK, DataLayer
 from rootless.oci.digest import CHUNK, ThreadedHasher
 from rootless.oci.extract import Extractor
 from rootless.oci.tar import Limits, Reader
@@ -48,10 +50,12 @@ def extract_fd(
     *,
     owners: str,
     limits: Limits | None = None,
+    beside: str = "",
 ) -> dict[str, Any]:
     """Extract the uncompressed tar from descriptor `source` into the existing, empty `directory`.
 
     Return the content of its layer.json. `owners` is `chown` or `record` (see `oci.extract`).
+    `beside`: the tree of the same layer in another store, for overlay to find the content there.
     The umask is changed meanwhile, so other threads must not make files. Raises LayerError, which
     names the entry; what was written until then is the caller's to remove.
     """
@@ -63,13 +67,17 @@ def extract_fd(
         try:
             _stop_inheritance(root)
             reader = Reader(source, limits)
-            extractor = Extractor(root, reader, owners=owners)
+            data = DataLayer(beside) if beside else None
+            extractor = Extractor(root, reader, owners=owners, data=data)
             extractor.run()
+            if data is not None and data.used:
+                os.symlink(data.layers, f"{directory}/{LINK}")
             record = _record(reader, extractor, owners)
             os.umask(0o077)
             side_file.write(directory, extractor.truths)
             with open(f"{directory}/{RECORD}", "wb") as file:
                 file.write(jsonio.dump_bytes(record))
+                os.fchmod(file.fileno(), 0o644)
         finally:
             os.close(root)
     finally:

@@ -8,11 +8,12 @@ PUT LOCATION?digest=     201: the registry has checked it; a small blob comes wi
 
 from __future__ import annotations
 
+from rootless.oci.auth import Denied
 from rootless.oci.http import TEMPORARY, Client, HttpError, joined, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Protocol
 
     from rootless.oci.errors import RegistryError
@@ -36,6 +37,38 @@ if TYPE_CHECKING:
 
 SMALL = 1 << 18
 """Bytes that are sent with the PUT: configurations, and layers of a few files."""
+
+
+class Whole:
+    """Content that is there; `read` begins to read it at an offset."""
+
+    def __init__(self, digest: str, size: int, read: Callable[[int], Iterator[bytes]]) -> None:
+        self.digest = digest
+        self.size = size
+        self.read = read
+
+    def settle(self) -> None:
+        """It is there."""
+
+
+def bring(repository: Repository, content: Content, origin: str) -> str:
+    """See that a blob is there; return how it came: exists, mounted, pushed.
+
+    `origin` is another repository of the registry that may have it, "" for none. Raises
+    RegistryError.
+    """
+    if repository.has(content.digest, content.size):
+        return "exists"
+    try:
+        location = repository.begin_upload(content.digest, origin)
+    except Denied:
+        if not origin:
+            raise
+        location = repository.begin_upload()  # we may write here, but not read there
+    if not location:
+        return "mounted"
+    Upload(repository, content).run(location)
+    return "pushed"
 
 
 class Upload:

@@ -35,6 +35,26 @@ def set_all(fd: int, xattrs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, byt
     return refused
 
 
+def read_all(fd: int) -> list[tuple[bytes, bytes]]:
+    """Return the attributes of the open file that belong into a layer, sorted by name.
+
+    Those that `set_all` drops are left out. Raises OSError for faults.
+    """
+    try:
+        names = sorted(map(os.fsencode, os.listxattr(fd)))
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        return []
+    found = []
+    for name in names:
+        if name.startswith(_UNION) or (name.startswith(b"security.") and name != CAPABILITY):
+            continue
+        value = os.getxattr(fd, name)
+        found.append((name, capability(value) if name == CAPABILITY else value))
+    return found
+
+
 def capability(value: bytes) -> bytes:
     """Return a `security.capability` as version 2, which the kernel ties to our namespace.
 

@@ -6,8 +6,10 @@ from rootless.store.paths import Paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.artifacts.collection import Artifacts
     from rootless.containers.collection import Containers
     from rootless.images.collection import Images
+    from rootless.images.manifests import Manifests
 
 
 class Engine:
@@ -33,3 +35,17 @@ class Engine:
         from rootless.images.collection import Images
 
         return Images(self)
+
+    @property
+    def manifests(self) -> Manifests:
+        """The manifest lists of this store."""
+        from rootless.images.manifests import Manifests
+
+        return Manifests(self)
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The artifacts of this store: files of registries."""
+        from rootless.artifacts.collection import Artifacts
+
+        return Artifacts(self)

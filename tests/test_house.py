@@ -29,10 +29,11 @@ MAY_IMPORT = {
     "network": "network linux",
     "runtime": "runtime network store linux",
     "images": "images runtime store linux oci",
+    "artifacts": "artifacts images store linux oci",
     "containers": "containers images runtime network store linux oci",
     "registry": "registry images store oci",
-    "engine": "engine containers images runtime store linux oci",
-    "cli": "cli engine registry containers images runtime store linux oci",
+    "engine": "engine artifacts containers images runtime store linux oci",
+    "cli": "cli engine registry artifacts containers images runtime store linux oci",
 }
 """Part -> the parts that it may import; `engine` are the modules of the folder rootless/ itself."""
 

@@ -70,7 +70,7 @@ def _yes_or_no(engine: Engine, key: str, value: str) -> Any:
     from rootless.images.removing import containers
 
     used = {record.get("image_id") for record in containers(engine.paths)}
-    return lambda image: (image.id in used) == wanted
+    return lambda image: (not used.isdisjoint(image.ids)) == wanted
 
 
 def _label(image: Image, name: str) -> str | None:

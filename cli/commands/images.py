@@ -105,7 +105,6 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
         "CreatedAt": output.when(image.created) if image.created else "N/A",
         "CreatedSince": output.ago(image.created),
         "ID": f"sha256:{image.id}" if full else image.id[:12],
-        "ReadOnly": "true" if image.readonly else "false",
         "SharedSize": "N/A",
         "Size": size,
         "UniqueSize": "N/A",
@@ -117,6 +116,14 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
         digest = (image.digests_of(name) or [NONE])[0]
         row = ImageRow({**common, "Digest": digest, "Repository": repository, "Tag": tag})
         row.bytes = image.size
+        row.further = {
+            "Created": common["CreatedSince"],
+            "CreatedTime": common["CreatedAt"],
+            "Dangling": not image.names,
+            "Labels": (image.config.get("config") or {}).get("Labels") or {},
+            "Names": names,
+            "ReadOnly": image.readonly,
+        }
         rows.append(row)
     return rows
 

@@ -11,7 +11,7 @@ from rootless.errors import Error, NotFound, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Unpack
 
     from rootless.cli import options as opt
     from rootless.engine import Engine
@@ -27,17 +27,22 @@ def inspect(
     latest: opt.TheLatest = False,
     type: opt.Type = "all",  # noqa: A002 - the option's name
     size: opt.InspectSize = False,
+    **elsewhere: Unpack[opt.Elsewhere],
 ) -> int:
     """Show all that is known of containers or images.
 
     As JSON in docker's shape, with what podman has beyond it. Where the two contradict each other,
-    `--format podman` has it podman's way.
+    `--format podman` has it podman's way. `--remote` looks at images where they are, as skopeo
+    does, without pulling them: in a registry, or at any place that `copy` knows.
 
     Examples:
         rootless inspect web
         rootless inspect -f '{{.State.Status}} {{.State.Pid}}' web
         rootless inspect --type image -f '{{json .Config.Env}}' busybox
+        rootless inspect --remote debian:12
     """
+    if elsewhere:
+        return _elsewhere(engine, names or [], format, elsewhere)
     looks = {"container": _container, "image": _image, "all": _either}
     if latest:
         names, type = _latest(engine, names), "container"  # noqa: A001 - the option's name
@@ -76,9 +81,23 @@ def inspect_image(
     images: opt.ImageNames,
     *,
     format: opt.ShortFormat = "",  # noqa: A002 - the option's name
+    **elsewhere: Unpack[opt.Elsewhere],
 ) -> int:
-    """Show all that is known of images."""
+    """Show all that is known of images.
+
+    `--remote` looks at images where they are, as skopeo does, without pulling them.
+    """
+    if elsewhere:
+        return _elsewhere(engine, images, format, elsewhere)
     return _inspect(engine, images, format, _image, size=False)
+
+
+def _elsewhere(engine: Engine, names: list[str], template: str, asked: opt.Elsewhere) -> int:
+    if not asked.get("remote"):
+        raise UsageError(f"--{next(iter(asked)).replace('_', '-')} goes with --remote only")
+    from rootless.cli.commands.remote import show
+
+    return show(engine, names, template, asked)
 
 
 def container_exists(engine: Engine, container: opt.Container) -> int:

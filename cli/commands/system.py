@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from rootless.cli import exits, output
+from rootless.cli.commands.images import split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from rootless.cli import options as opt
     from rootless.engine import Engine
+    from rootless.images.image import Image
     from rootless.system.usage import Row, Usage
 
 HEADINGS = {
@@ -21,6 +23,11 @@ HEADINGS = {
     "Size": "SIZE",
     "Reclaimable": "RECLAIMABLE",
 }
+
+IMAGE_HEADINGS = [
+    *("REPOSITORY", "TAG", "IMAGE ID", "CREATED"),
+    *("SIZE", "SHARED SIZE", "UNIQUE SIZE", "CONTAINERS"),
+]
 
 
 def df(
@@ -60,13 +67,7 @@ def _row(row: Row) -> output.Row:
 
 def _show_all(usage: Usage) -> None:
     print("Images space usage:\n")
-    rows = [["REPOSITORY", "IMAGE ID", "CREATED", "SIZE", "SHARED SIZE", "CONTAINERS"]]
-    for image in usage.images:
-        sizes = [output.size(usage.image_size(image)), output.size(usage.shared_size(image))]
-        name = (image.names or ["<none>"])[0]
-        created = output.ago(image.created)
-        rows.append([name, image.id[:12], created, *sizes, str(usage.containers_of(image))])
-    print(output.table(rows))
+    print(output.table([IMAGE_HEADINGS, *(_image_row(usage, image) for image in usage.images)]))
     print("Containers space usage:\n")
     rows = [["CONTAINER ID", "IMAGE", "LOCAL VOLUMES", "SIZE", "CREATED", "STATUS", "NAMES"]]
     for one in usage.containers:
@@ -82,6 +83,17 @@ def _show_all(usage: Usage) -> None:
     for name in usage.volumes:
         rows.append([name, str(usage.links(name)), output.size(usage.volume_sizes[name])])
     print(output.table(rows), end="")
+
+
+def _image_row(usage: Usage, image: Image) -> list[str]:
+    size, shared = usage.image_size(image), usage.shared_size(image)
+    return [
+        *split(image.names[0] if image.names else ""),
+        image.id[:12],
+        output.ago(image.created),
+        *map(output.size, (size, shared, size - shared)),
+        str(usage.containers_of(image)),
+    ]
 
 
 def check(

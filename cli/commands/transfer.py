@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from rootless.engine import Engine
     from rootless.images.access import Access
     from rootless.images.collection import Images
-    from rootless.images.pushing import Pushed, Wish
+    from rootless.images.pushing import Pushed
     from rootless.images.sources import Retry
+    from rootless.images.wish import CopyWish, Wish
 
 MOST_WARNINGS = 5
 """How many warnings are told; of the others only the number."""
@@ -38,16 +39,18 @@ def pull(
     retry_delay: opt.RetryDelay = "",
     decryption_key: opt.DecryptionKey = None,
 ) -> int:
-    """Fetch images from their registries.
+    """Fetch images from registries, archives and directories.
 
     Where from is a matter of registries.conf, as for podman: short names, mirrors, what is blocked.
-    The last line is the id of the image.
+    Archives and directories are oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], oci:DIR[:TAG]
+    and dir:DIR. The last line is the id of the image.
 
     Examples:
         rootless pull debian:12
         rootless pull --platform linux/arm64 busybox
         rootless pull --tls-verify=false localhost:5000/tools
         rootless pull -q --all-tags ghcr.io/me/tools
+        rootless pull oci-archive:tools.tar
     """
     from rootless.cli.asking import choose
     from rootless.cli.progress import shown
@@ -55,8 +58,8 @@ def pull(
 
     if decryption_key:
         raise UsageError("--decryption-key: encrypted images are not supported")
-    platform = _platform(platform, arch, os, variant)
-    patience = _patience(retry, retry_delay)
+    wanted_platform = platform_of(platform, arch, os, variant)
+    patience = patience_of(retry, retry_delay)
     store = engine.images
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     for name in images:
@@ -65,7 +68,7 @@ def pull(
             with shown(quiet=quiet, lines=True) as progress:
                 image = store.pull(
                     one,
-                    platform=platform,
+                    platform=wanted_platform,
                     policy=policy,
                     access=access,
                     retry=patience,
@@ -77,7 +80,7 @@ def pull(
     return 0
 
 
-def _platform(platform: str, arch: str, os: str, variant: str) -> str:
+def platform_of(platform: str, arch: str, os: str, variant: str) -> str:
     """Return what --platform, or its three parts, ask for. Raises UsageError for both."""
     if not (arch or os or variant):
         return platform
@@ -89,7 +92,7 @@ def _platform(platform: str, arch: str, os: str, variant: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def _patience(retry: int, delay: str) -> Retry:
+def patience_of(retry: int, delay: str) -> Retry:
     """Return what --retry and --retry-delay ask for. Raises UsageError."""
     from rootless import times
     from rootless.images.sources import Retry
@@ -113,7 +116,7 @@ def push(
     cert_dir: opt.CertDir = "",
     format: opt.PushFormat = "",  # noqa: A002 - the option's name
     compression_format: opt.CompressionFormat = "",
-    compression_level: opt.CompressionLevel = 0,
+    compression_level: opt.PushLevel = 0,
     digestfile: opt.DigestFile = "",
     remove_signatures: opt.RemoveSignatures = False,
     disable_content_trust: opt.DisableContentTrust = False,
@@ -121,30 +124,36 @@ def push(
     retry: opt.Retry = 0,
     retry_delay: opt.RetryDelay = "",
 ) -> int:
-    """Send an image to a registry.
+    """Send an image to a registry, an archive or a directory.
 
     What was pulled is pushed as it came, with the same digest. The last line says the digest.
+    Other destinations are oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE:NAME and dir:DIR.
     Where a registry lies, and whether it may be used, is a matter of registries.conf.
 
     Examples:
         rootless push ghcr.io/me/tools:1
+        rootless push tools oci:mirror:tools
         rootless push --tls-verify=false busybox localhost:5000/busybox
         rootless push --all-tags ghcr.io/me/tools
     """
     from rootless.images.access import Access
-    from rootless.images.pushing import Wish
+    from rootless.images.wish import CopyWish, Wish
+    from rootless.oci.transports import has_transport
 
     if all_tags and (destination or digestfile):
         other = "a destination" if destination else "--digestfile"
         raise UsageError(f"--all-tags does not go with {other}")
     store = engine.images
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    if has_transport(destination):
+        how = CopyWish(format_=format, compression=compression_format, level=compression_level)
+        return _push_to_files(store, image, destination, how, digestfile, quiet=quiet)
     wish = Wish(format, compression_format, compression_level)
-    patience = _patience(retry, retry_delay) if retry or retry_delay else None
+    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    patience = patience_of(retry, retry_delay) if retry or retry_delay else None
     for name in store.tags_here(image) if all_tags else [image]:
         pushed = _push(store, name, destination, access, wish, patience, quiet=quiet)
         if digestfile:
-            _write_digest(digestfile, pushed.digest)
+            write_digest(digestfile, pushed.digest)
         tag = pushed.name.rpartition("/")[2].partition(":")[2]
         told = pushed.name if quiet else f"{tag}: digest: {pushed.digest} size: {pushed.size}"
         print(told, flush=True)
@@ -170,7 +179,27 @@ def _push(
         return images.push(name, target, access=access, wish=wish, retry=retry, progress=progress)
 
 
-def _write_digest(path: str, digest: str) -> None:
+def _push_to_files(
+    images: Images, name: str, destination: str, wish: CopyWish, digestfile: str, *, quiet: bool
+) -> int:
+    from rootless.cli.progress import shown
+
+    with shown(quiet=quiet, lines=True) as progress:
+        digest = images.copy(f"containers-storage:{name}", destination, wish, progress=progress)
+    tell_digest(digest, digestfile, quiet=quiet)
+    return 0
+
+
+def tell_digest(digest: str, file: str, *, quiet: bool) -> None:
+    """Say the digest of what was copied, also to a file if one is named. Raises UsageError."""
+    if file:
+        write_digest(file, digest)
+    if not quiet:
+        print(digest)
+
+
+def write_digest(path: str, digest: str) -> None:
+    """Write the digest of a manifest to a file. Raises UsageError where that cannot be done."""
     try:
         with open(path, "w", encoding="ascii") as file:
             file.write(digest)
@@ -206,6 +235,9 @@ def save(
     *,
     output: opt.Output = "-",
     format: opt.SaveFormat = "docker-archive",  # noqa: A002 - the option's name
+    compress: opt.SaveCompress = False,
+    multi_image_archive: opt.ManyImages = False,
+    uncompressed: opt.Uncompressed = False,
     quiet: opt.Silent = False,
 ) -> int:
     """Write images into an archive or a directory.
@@ -220,7 +252,7 @@ def save(
         raise UsageError("refusing to write an archive to a terminal", "use -o FILE, or redirect")
     sys.stdout.flush()
     with shown(quiet=quiet) as progress:
-        engine.images.save(images, output, format=format, progress=progress)
+        engine.images.save(images, output, format=format, compress=compress, progress=progress)
     return 0
 
 

@@ -77,6 +77,11 @@ class Container:
 
     # -- what is
 
+    @property
+    def paths(self) -> Paths:
+        """The directories of its store."""
+        return self._paths
+
     def state(self, *, locked: bool = False) -> State:
         """Read the state. A container runs if and only if its supervisor lives.
 

@@ -8,7 +8,15 @@ entry without one. Other programs may have written entries too, so a name need n
 from __future__ import annotations
 
 from rootless.errors import Ambiguous, Conflict, NotFound, UsageError
-from rootless.images.image import HostImage, Image, layout_of, pushed_of, sources_of
+from rootless.images.image import (
+    HostImage,
+    Image,
+    identity,
+    layout_of,
+    list_of,
+    pushed_of,
+    sources_of,
+)
 from rootless.oci import reference
 from rootless.oci.errors import Error, ImageError, InvalidReference
 from rootless.oci.layout import Layout, name_of
@@ -21,8 +29,9 @@ if TYPE_CHECKING:
     from rootless.engine import Engine
     from rootless.images.access import Access
     from rootless.images.progress import Progress, Shown
-    from rootless.images.pushing import Pushed, Wish
+    from rootless.images.pushing import Pushed
     from rootless.images.sources import Choose, Retry
+    from rootless.images.wish import CopyWish, Wish
     from rootless.store.paths import Paths
 
     Document = dict[str, Any]
@@ -82,8 +91,19 @@ class Images:
     def get(self, ref: str) -> Image:
         """Return the image that `ref` means: a name, a name with a digest, an id or its beginning.
 
-        Raises NotFound, Ambiguous for an id that fits several, ImageError for a damaged image.
+        Of a manifest list that for this machine. Raises NotFound, Ambiguous for an id that fits
+        several, ImageError for a damaged image.
         """
+        image = self.look(ref).member()
+        if image.origin:
+            raise NotFound(
+                f"the image for this machine in the manifest list {ref} is not here",
+                f"rootless pull {image.origin}",
+            )
+        return image
+
+    def look(self, ref: str) -> Image:
+        """As `get`, but a manifest list is returned as what it is."""
         image = self._find(ref)
         if image is None:
             raise NotFound(f"no such image: {ref}", "rootless images lists what there is")
@@ -111,6 +131,10 @@ class Images:
         if ref == HOST:
             return HostImage(self._paths)
         image = self._find(ref) if pull in ("missing", "never") else None
+        if image is not None:
+            image = image.member(platform)
+            if image.origin:
+                ref, image = image.origin, None
         if image is not None and runs(image, platform):
             return image
         if image is not None and (pull == "never" or ref.startswith("localhost/")):
@@ -146,17 +170,19 @@ class Images:
         output: str = "-",
         *,
         format: str = "docker-archive",  # noqa: A002 - the option's name
+        compress: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """Write images to a file, a directory or standard output ("-").
 
-        Formats: docker-archive, oci-archive, oci-dir. Raises NotFound, UsageError for a place that
+        Formats: docker-archive, oci-archive, oci-dir, docker-dir, of which the last takes one image
+        and may `compress` its layers. Raises NotFound, UsageError, ImageError for a place that
         cannot be written, DigestError for a damaged blob of the store.
         """
         from rootless.images.saving import save
 
         names = list(refs)
-        save(self, names, output, format, progress)
+        save(self, names, output, format, progress, compress=compress)
         for name in names:
             self._tell("save", name)
 
@@ -216,11 +242,43 @@ class Images:
         RegistryError, or what `get` raises.
         """
         from rootless.images.access import Access
-        from rootless.images.pushing import Wish, push
+        from rootless.images.pushing import push
+        from rootless.images.wish import Wish
 
         pushed = push(self, ref, target, access or Access(), wish or Wish(), progress, retry)
         self._tell("push", ref)
         return pushed
+
+    def copy(
+        self,
+        source: str,
+        target: str,
+        wish: CopyWish | None = None,
+        *,
+        access: tuple[Access, Access] | None = None,
+        retry: Retry | None = None,
+        progress: Progress | None = None,
+        choose: Choose | None = None,
+    ) -> str:
+        """Copy an image between any two places of `oci.transports`; return its digest there.
+
+        `access` is how the registries of source and target are reached. Raises what reading and
+        writing such places raise.
+        """
+        from rootless.images.access import Access
+        from rootless.images.copying import copy
+        from rootless.images.wish import CopyWish
+        from rootless.oci.transports import parse
+
+        both = access or (Access(), Access())
+        how = wish or CopyWish()
+        digest = copy(
+            self, source, target, how, both, retry=retry, progress=progress, choose=choose
+        )
+        for place, action in ((source, "push"), (target, "pull")):
+            if parse(place).transport == "containers-storage":
+                self._tell(action, parse(place).path)
+        return digest
 
     def tags_here(self, ref: str) -> Names:
         """Return the full names of all tags of the repository `ref` that the store has, in order.
@@ -279,6 +337,12 @@ class Images:
             self._tell(_REMOVED[word], what)
         return lines
 
+    def drop_layers(self) -> None:
+        """Delete the unpacked layers that only images of shared stores need, and no container."""
+        from rootless.images.removing import drop_layers
+
+        drop_layers(self.paths)
+
     def _tell(self, action: str, ref: str) -> None:
         """Record what happened to the image that `ref` means now."""
         from rootless.store import events
@@ -302,10 +366,16 @@ class Images:
         for shared, entries in self._stores():
             descriptor = self.find_entry(entries, ref, shared)
             if descriptor is not None:
-                digest = descriptor["digest"]
-                names = [name for name, entry in _named(entries) if entry["digest"] == digest]
-                return Image(self._paths, descriptor, names, shared)
+                same = [one for one in entries if identity(one) == identity(descriptor)]
+                return self._image([name for name, _ in _named(same)], descriptor, shared)
         return None
+
+    def _image(self, names: Names, descriptor: Document, shared: Paths | None) -> Image:
+        if not list_of(descriptor):
+            return Image(self._paths, descriptor, names, shared)
+        from rootless.images.lists import ListImage
+
+        return ListImage(self._paths, descriptor, names, shared)
 
     def _stores(self) -> Iterable[tuple[Paths | None, Entries]]:
         """The index entries of the user's store (None), then of each shared one."""
@@ -329,7 +399,7 @@ class Images:
             for names, descriptor in groups:
                 mine = [name for name in names if name not in taken]
                 if mine or not names:
-                    yield Image(self._paths, descriptor, mine, shared)
+                    yield self._image(mine, descriptor, shared)
             taken.update(name for names, _ in groups for name in names)
 
     def get_entry(self, ref: str) -> Document:
@@ -377,7 +447,7 @@ class Images:
         found: dict[str, Document] = {}
         for names, descriptor in grouped(entries):
             try:
-                image_id = Image(self._paths, descriptor, names, shared).id
+                image_id = self._image(names, descriptor, shared).id
             except ImageError:
                 continue  # a damaged image is found by its name only
             if image_id.startswith(start):
@@ -458,7 +528,7 @@ def grouped(entries: Iterable[Document]) -> list[tuple[list[str], Document]]:
     """Gather the entries of one manifest: all its names, and the first of its descriptors."""
     groups: dict[str, tuple[list[str], Document]] = {}
     for entry in entries:
-        names, _ = groups.setdefault(entry["digest"], ([], entry))
+        names, _ = groups.setdefault(identity(entry), ([], entry))
         if name_of(entry):
             names.append(reference.full(name_of(entry)))
     return list(groups.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.images.image import PUSHED, SOURCES, pushed_of
+from rootless.images.image import PUSHED, SOURCES, identity, pushed_of
 from rootless.oci import reference
 from rootless.oci.layout import OCI_MANIFEST, REF_NAME, name_of
 
@@ -40,11 +40,11 @@ def named(entries: list[Document], names: list[str], descriptor: Document) -> li
     An image that loses its last name by that stays without one, as docker and podman do; without
     names `descriptor` gets an entry only if it has none yet.
     """
-    digest = descriptor["digest"]
+    same = identity(descriptor)
     rest = unnamed(entries, names)
     if names:
-        rest = [entry for entry in rest if entry["digest"] != digest or name_of(entry)]
-    elif any(entry["digest"] == digest for entry in rest):
+        rest = [entry for entry in rest if identity(entry) != same or name_of(entry)]
+    elif any(identity(entry) == same for entry in rest):
         return rest
     return rest + [renamed(descriptor, name) for name in names or [""]]
 
@@ -56,10 +56,10 @@ def unnamed(entries: list[Document], names: list[str]) -> list[Document]:
     for entry in entries:
         lost = name_of(entry) and reference.full(name_of(entry)) in names
         (losers if lost else rest).append(entry)
-    kept = {entry["digest"] for entry in rest}
+    kept = set(map(identity, rest))
     for entry in losers:
-        if entry["digest"] not in kept:
-            kept.add(entry["digest"])
+        if identity(entry) not in kept:
+            kept.add(identity(entry))
             rest.append(renamed(entry, ""))
     return rest
 

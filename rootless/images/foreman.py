@@ -54,11 +54,12 @@ class Foreman:
             number = theirs.fileno()
             self._worker = spawn(paths, _serve, number, keep_fds=(number,))
 
-    def extract(self, directory: str, *, owners: str, limits: Limits) -> Job:
-        """Begin to extract the uncompressed tar fed to the job into the new `directory`."""
+    def extract(self, directory: str, *, owners: str, limits: Limits, beside: str) -> Job:
+        """Begin to extract the uncompressed tar fed to the job; see `oci.unpack.extract_fd`."""
         reading, feed = os.pipe()
         widen(feed)
-        order = {"do": "extract", "directory": directory, "owners": owners, "limits": vars(limits)}
+        how = {"owners": owners, "beside": beside, "limits": vars(limits)}
+        order = {"do": "extract", "directory": directory, **how}
         return Job(feed, self._send(order, reading))
 
     def remove(self, path: str) -> Job:
@@ -124,4 +125,5 @@ def _do(order: Order, fds: list[int]) -> Any:
 
         return difference(order["directory"], order["other"])
     limits = Limits(**order["limits"])
-    return extract_fd(fds[0], order["directory"], owners=order["owners"], limits=limits)
+    how = {"owners": order["owners"], "beside": order["beside"], "limits": limits}
+    return extract_fd(fds[0], order["directory"], **how)

@@ -23,6 +23,12 @@ SOURCES = "rootless.source-digests"
 They differ from the entry's own where the registry served an index of several platforms, or a
 docker manifest that became an OCI one here."""
 
+LIST = "rootless.list"
+"""Annotation of an index entry that is a manifest list of the user's own: its id, and when it was
+made, in seconds since the epoch. The id stays when members come and go.
+
+Other indexes, such as those pushed to `registry serve`, are images: that for this machine."""
+
 PUSHED = "rootless.pushed-digests"
 """Annotation of an index entry: REPOSITORY@DIGEST under which the image was pushed, latest first.
 
@@ -38,12 +44,18 @@ class Image:
     host = False
     """Whether this is the built-in reference `host`, this machine's own file system."""
 
+    is_list = False
+    """Whether this is a manifest list (`images.lists`), which has neither settings nor layers."""
+
+    origin = ""
+    """Where to pull it, as name@digest, where a manifest list has it and the store has not."""
+
     def __init__(
         self, paths: Paths, descriptor: Document, names: list[str], shared: Paths | None = None
     ) -> None:
         """`paths` is the user's store, `shared` the one that has the image, if another."""
         self._paths = paths
-        self._shared = shared
+        self.shared = shared
         self.layout = layout_of(paths, shared)
         self._descriptor = descriptor
         self._manifest: Document | None = None
@@ -55,7 +67,7 @@ class Image:
     @property
     def readonly(self) -> bool:
         """Whether the image lies in a shared store."""
-        return self._shared is not None
+        return self.shared is not None
 
     def merge(self, other: Image) -> None:
         """Take on the names of another entry with the same configuration, for a listing."""
@@ -98,6 +110,23 @@ class Image:
         """The hexadecimal digest of the configuration, as docker and podman name images."""
         return str(self.manifest["config"]["digest"]).partition(":")[2]
 
+    def member(self, platform: str = "") -> Image:
+        """The image that runs: of a manifest list that for `platform`, by default this machine's.
+
+        It may be one that is not here, see `origin`. Raises ImageError for a list without one.
+        """
+        return self
+
+    @property
+    def ids(self) -> set[str]:
+        """The ids of the images that are lost with this one."""
+        return {self.id}
+
+    @property
+    def parts(self) -> list[Document]:
+        """The descriptors of the configuration and the layers."""
+        return [self.manifest["config"], *self.manifest["layers"]]
+
     @property
     def digest(self) -> str:
         """The digest by which the image was pulled, else that of its manifest."""
@@ -124,6 +153,25 @@ class Image:
         """The digest of the manifest as it is stored here."""
         _ = self.manifest  # an index is followed first
         return str(self._descriptor["digest"])
+
+    def original(self) -> tuple[str, bytes]:
+        """Return digest and bytes of the manifest as a registry had it, else as it is here.
+
+        Raises ImageError where neither is.
+        """
+        for digest in (*self.digests, self.manifest_digest):
+            # The first of several may be an index, which is not kept.
+            if self.layout.has(digest) and "layers" in self.layout.document(digest):
+                with open(self.layout.blob_path(digest), "rb") as file:
+                    return digest, file.read()
+        raise ImageError(f"blob {self.manifest_digest} is missing", "pull it again")
+
+    @property
+    def descriptor(self) -> Document:
+        """What points at the manifest here: its media type, digest and size."""
+        _ = self.manifest  # an index is followed first
+        known = ("mediaType", "digest", "size")
+        return {key: self._descriptor[key] for key in known if key in self._descriptor}
 
     @property
     def created(self) -> float:
@@ -154,7 +202,7 @@ class Image:
             return _stored_size(descriptor)
         try:
             # Written once with the layer: no tree is walked for a listing.
-            with open(f"{(self._shared or self._paths).layers}/{chain}/layer.json", "rb") as file:
+            with open(f"{(self.shared or self._paths).layers}/{chain}/layer.json", "rb") as file:
                 return int(jsonio.loads(file.read())["bytes"])
         except (OSError, ValueError, TypeError, KeyError):
             return -1
@@ -180,14 +228,19 @@ class Image:
             directories = [f"{self._paths.layers}/{chain}" for chain in self.chains]
         return [f"{directory}/fs" for directory in directories]
 
+    @property
+    def directories(self) -> list[str]:
+        """The directories of the unpacked layers, lowest first, whether they are there or not."""
+        return [f"{self._unpacked(chain)}/fs" for chain in self.chains]
+
     def _unpacked(self, chain: str) -> str:
         """Return the directory of a layer: in the user's store, or where it may be used shared."""
         own = f"{self._paths.layers}/{chain}"
-        if self._shared is None or trust.is_trusted(own):
+        if self.shared is None or trust.is_trusted(own):
             return own
         from rootless.images.shared import fits
 
-        return f"{self._shared.layers}/{chain}" if fits(self._shared, chain) else own
+        return f"{self.shared.layers}/{chain}" if fits(self.shared, chain) else own
 
 
 def layout_of(paths: Paths, shared: Paths | None) -> Layout:
@@ -238,6 +291,21 @@ def _words(descriptor: Document, annotation: str) -> list[str]:
     annotations = descriptor.get("annotations")
     text = annotations.get(annotation) if isinstance(annotations, dict) else None
     return text.split() if isinstance(text, str) else []
+
+
+def list_of(descriptor: Document) -> str:
+    """The id of the manifest list that an index entry is, "" for an image."""
+    annotations = descriptor.get("annotations")
+    text = annotations.get(LIST) if isinstance(annotations, dict) else None
+    return text.partition(" ")[0] if isinstance(text, str) else ""
+
+
+def identity(descriptor: Document) -> str:
+    """What the entries of one image have in common: the manifest's digest, or the id of a list.
+
+    Several lists may have the same digest, such as those that are empty.
+    """
+    return list_of(descriptor) or str(descriptor["digest"])
 
 
 def timestamp(text: object) -> float:

@@ -39,7 +39,7 @@ def import_(
     settings: dict[str, Any] = {}
     changes.apply(settings, lines)
     target = platform.parse(platform_) if platform_ else platform.host()
-    names = [_name(ref)] if ref else []
+    names = [new_name(ref, "import")] if ref else []
     teller = progress or Silent()
     with Intake(images.paths, images) as intake, _opened(source) as (stream, size):
         blob = intake.blob()
@@ -67,19 +67,18 @@ def import_(
     return config_digest.partition(":")[2]
 
 
-def _name(ref: str) -> str:
+def new_name(ref: str, action: str) -> str:
+    """Return the full name that `action` gives to a new image. Raises UsageError."""
     parsed = reference.parse(ref)
     if parsed.digest:
-        raise UsageError(f"cannot import as {ref}: a name to give cannot have a digest")
+        raise UsageError(f"cannot {action} as {ref}: a name to give cannot have a digest")
     return str(parsed.tagged())
 
 
 def _config(
     target: platform.Platform, settings: dict[str, Any], diff_id: str, comment: str
 ) -> bytes:
-    import datetime
-
-    now = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+    now = moment()
     document: dict[str, Any] = {
         "created": now,
         "architecture": target.architecture,
@@ -91,6 +90,13 @@ def _config(
     if target.variant:
         document["variant"] = target.variant
     return manifests.encode(document)
+
+
+def moment() -> str:
+    """Return this moment as configurations have it."""
+    import datetime
+
+    return datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
 
 
 class Told:

@@ -29,24 +29,37 @@ def inspect(image: Image) -> dict[str, Any]:
         "Comment": str(history[-1].get("comment", "")) if history else "",
         "Created": config.get("created") or ZERO_TIME,
         "Author": config.get("author", ""),
+        "DockerVersion": config.get("docker_version", ""),
+        "Version": config.get("docker_version", ""),
         "Config": _config(inner),
         "Labels": inner.get("Labels") or {},
         "Architecture": config.get("architecture", ""),
         "Variant": config.get("variant", ""),
         "Os": config.get("os", ""),
+        **({"OsVersion": config["os.version"]} if config.get("os.version") else {}),
         "Size": image.size,
         "VirtualSize": image.size,
-        "GraphDriver": {"Name": "overlay", "Data": {}},
+        "GraphDriver": {"Name": "overlay", "Data": _directories(image)},
         "RootFS": {"Type": "layers", "Layers": config["rootfs"].get("diff_ids", [])},
         "Annotations": image.manifest.get("annotations") or {},
         "User": inner.get("User", ""),
-        "HealthCheck": inner.get("Healthcheck"),
+        "Healthcheck": inner.get("Healthcheck"),
         "NamesHistory": [str(name) for name in names],
         "Digest": image.digest,
+        "Descriptor": image.descriptor,
         "ManifestType": image.manifest.get("mediaType", ""),
         "History": history,
         "Metadata": {"LastTagTime": ZERO_TIME},
     }
+
+
+def _directories(image: Image) -> dict[str, str]:
+    """Return where the layers are, or will be once they are unpacked: the last, and the others."""
+    if not image.chains:
+        return {}
+    *lower, upper = image.directories
+    places = {"UpperDir": upper}
+    return {"LowerDir": ":".join(lower[::-1]), **places} if lower else places
 
 
 def _digests(image: Image, names: list[Reference]) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import threading
 
 from rootless import settings
@@ -123,12 +124,18 @@ class _Joined:
 class Intake:
     """One load, pull or import under way. A context manager; leaving it drops what is not kept.
 
-    `images` is told of warnings, if given; `source` is a further layout to find blobs in.
+    `images` is told of warnings, if given; `source` is a further layout to find blobs in; `beside`
+    has trees of layers in other stores, by their chain ids: files may leave their content there.
     Raises UsageError for settings that make no sense.
     """
 
     def __init__(
-        self, paths: Paths, images: Images | None = None, *, source: Layout | None = None
+        self,
+        paths: Paths,
+        images: Images | None = None,
+        *,
+        source: Layout | None = None,
+        beside: dict[str, str] | None = None,
     ) -> None:
         self.limits = settings.read()
         paths.prepare()
@@ -138,6 +145,7 @@ class Intake:
         self.paths = paths
         self.layout = Layout(paths.images)
         self._source = source or self.layout
+        self._beside = beside or {}
         self._blobs: dict[str, Blob] = {}
         self._open: list[Blob] = []
         self._layers: dict[str, Layer] = {}
@@ -218,8 +226,11 @@ class Intake:
             self._open.append(blob)
         return blob
 
-    def unpack(self, blob: Blob) -> Layer:
-        """Begin to unpack `blob`, which may still grow; waits while too many layers are at it."""
+    def unpack(self, blob: Blob, beside: str = "") -> Layer:
+        """Begin to unpack `blob`, which may still grow; waits while too many layers are at it.
+
+        `beside` is the layer's tree in a store where files may leave their content.
+        """
         self._free.acquire()
         try:
             with self._lock:
@@ -227,7 +238,7 @@ class Intake:
                 os.mkdir(directory, 0o700)
                 trust.mark(directory)
                 job = self._foreman.extract(
-                    directory, owners=self._owners, limits=self.limits.layer
+                    directory, owners=self._owners, limits=self.limits.layer, beside=beside
                 )
                 layer = Layer(directory, job, blob, self._free)
                 self._begun.append(layer)
@@ -283,13 +294,13 @@ class Intake:
         missing = [
             part for part in wanted if not trust.is_trusted(f"{self.paths.layers}/{part[2]}")
         ]
-        for descriptor, _, _ in missing:
+        for descriptor, _, chain in missing:
             if descriptor["digest"] not in self._layers:
-                self._unpack_stored(descriptor)
+                self._unpack_stored(descriptor, chain)
         for descriptor, diff_id, chain in missing:
             layer = self._layers.pop(descriptor["digest"], None)
             if layer is None:  # the same layer twice in one image: its tree has moved
-                self._unpack_stored(descriptor)
+                self._unpack_stored(descriptor, chain)
                 layer = self._layers.pop(descriptor["digest"])
             found = layer.finish()
             if found != diff_id:
@@ -303,16 +314,18 @@ class Intake:
                 self._images.warnings += layer.warnings
                 self._images.warned += layer.warned
 
-    def _unpack_stored(self, descriptor: Document) -> None:
+    def _unpack_stored(self, descriptor: Document, chain: str) -> None:
         """Begin to unpack a layer whose blob is here already."""
         digest = descriptor["digest"]
         blob = self._blobs.get(digest)
         if blob is None:
             blob = Stored(self.path(digest), digest)
-        self._layers[digest] = self.unpack(blob)
+        self._layers[digest] = self.unpack(blob, self._beside.get(chain, ""))
 
     def _place(self, directory: str, chain: str) -> None:
         target = f"{self.paths.layers}/{chain}"
+        # Who opens the store to others opens `layers`; what comes later follows.
+        os.chmod(directory, stat.S_IMODE(os.stat(self.paths.layers).st_mode) & 0o755 | 0o700)
         if not trust.is_trusted(target):
             with contextlib.suppress(FileNotFoundError):
                 os.rename(target, self._trees.new())  # from before a crash; swept

@@ -14,7 +14,8 @@ from rootless.oci import archive, manifests, models, policy, reference
 from rootless.oci.compression import compression_of, decompress
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError
-from rootless.oci.layout import MAX_JSON, OCI_CONFIG, OCI_LAYER, Layout
+from rootless.oci.layout import MAX_JSON, OCI_CONFIG, Layout
+from rootless.oci.reading import describe_layer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,12 +126,7 @@ class Receiver:
         """Return the descriptor of a layer, its media type by its first bytes."""
         path = self._intake.path(digest)
         with open(path, "rb") as file:
-            compression = compression_of(file.read(6))
-        suffix = models.COMPRESSION_SUFFIX.get(compression)
-        if suffix is None:
-            raise ImageError(f"layer {digest}: {compression} is no compression of layers")
-        size = os.path.getsize(path)
-        return {"mediaType": OCI_LAYER + suffix, "digest": digest, "size": size}
+            return describe_layer(digest, file.read(6), os.path.getsize(path))
 
 
 def looks_like_layer(head: bytes) -> bool:

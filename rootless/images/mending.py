@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 
-from rootless.images.downloading import Download
+from rootless.images.downloading import Transfers
 from rootless.images.intake import Intake
 from rootless.images.progress import Silent
 from rootless.oci import models
 from rootless.oci.blobs import Stored, sync_directory
+from rootless.oci.datalayer import tree_behind
 from rootless.oci.errors import DigestError, Error, ImageError
+from rootless.oci.remote import RegistrySource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ class Mending(Intake):
                 elif size < 0:
                     raise ImageError(f"blob {digest}: its manifest does not say its size")
                 else:
-                    Download(self, repository, Silent()).fetch(digest, size, unpack=False)
+                    source = RegistrySource(repository)
+                    Transfers(self, source, Silent()).fetch(digest, size, unpack=False)
                 self._blobs[digest].publish(self.layout)
                 sync_directory(os.path.dirname(self.layout.blob_path(digest)))
             except Error as error:
@@ -62,9 +65,9 @@ class Mending(Intake):
 
         Raises LayerError and others where the blob itself is damaged.
         """
-        layer = self.unpack(Stored(self.path(digest), digest))
-        layer.finish()
         path = f"{self.paths.layers}/{chain}"
+        layer = self.unpack(Stored(self.path(digest), digest), tree_behind(path))
+        layer.finish()
         return str(self._foreman.compare(layer.directory, path).result())
 
     def unpack_again(self, digest: str, diff_id: str, chain: str) -> None:
@@ -72,10 +75,10 @@ class Mending(Intake):
 
         Raises DigestError where it is not `diff_id`, and what unpacking raises.
         """
-        layer = self.unpack(Stored(self.path(digest), digest))
+        target = f"{self.paths.layers}/{chain}"
+        layer = self.unpack(Stored(self.path(digest), digest), tree_behind(target))
         if (found := layer.finish()) != diff_id:
             raise DigestError(f"layer {digest} unpacks to {found}, not to {diff_id}")
-        target = f"{self.paths.layers}/{chain}"
         os.rename(target, self._trees.new())  # swept at the end
         self._place(layer.directory, chain)
 

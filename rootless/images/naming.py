@@ -6,6 +6,7 @@ import os
 
 from rootless.errors import NotFound, UsageError
 from rootless.images.entries import entry_for, named, pushed_as, unnamed
+from rootless.images.image import identity
 from rootless.images.intake import store_errors
 from rootless.oci import reference
 from rootless.oci.blobs import locked, write_index
@@ -14,6 +15,8 @@ from rootless.oci.layout import Layout, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rootless.images.collection import Images
     from rootless.images.image import Image
     from rootless.images.intake import Intake
@@ -25,10 +28,10 @@ def tag(images: Images, source: str, target: str) -> None:
     if name.digest:
         raise UsageError(f"cannot tag {target}: a name to give cannot have a digest")
     paths = images.paths
-    image = images.get(source)  # says what is wrong before anything is locked
+    image = images.look(source)  # says what is wrong before anything is locked
     paths.prepare()
     if image.readonly:
-        _bring(images, image, str(name.tagged()))
+        _bring(images, image.member(), str(name.tagged()))
         return
     with store_errors(paths), locked(paths.images):
         index = Layout(paths.images).index()
@@ -48,7 +51,7 @@ def untag(images: Images, ref: str, names: list[str]) -> list[str]:
         descriptor = images.find_entry(index["manifests"], ref)
         if descriptor is None:
             raise NotFound(f"no such image: {ref}")
-        same = [each for each in index["manifests"] if each["digest"] == descriptor["digest"]]
+        same = [one for one in index["manifests"] if identity(one) == identity(descriptor)]
         has = [reference.full(name_of(each)) for each in same if name_of(each)]
         found = {name: images.find_name(same, name) for name in names}
         for name, full in found.items():
@@ -80,15 +83,19 @@ def _bring(images: Images, image: Image, name: str) -> None:
     """
     from rootless.images.intake import Intake
 
-    parts = [image.manifest["config"], *image.manifest["layers"]]
-    digests = [*(str(part["digest"]) for part in parts), image.manifest_digest]
+    digests = [*(str(part["digest"]) for part in image.parts), image.manifest_digest]
     with Intake(images.paths, source=image.layout) as intake:
-        for digest in digests:
-            if not intake.has(digest):
-                _copy(intake, digest)
+        bring_in(intake, digests)
         size = os.path.getsize(intake.path(image.manifest_digest))
         entry = entry_for(image.manifest_digest, size, image.digests)
         intake.commit([([name], entry)], digests)
+
+
+def bring_in(intake: Intake, digests: Iterable[str]) -> None:
+    """Take those blobs in that the store does not have. Raises DigestError for a damaged one."""
+    for digest in digests:
+        if not intake.has(digest):
+            _copy(intake, digest)
 
 
 def _copy(intake: Intake, digest: str) -> None:

@@ -1,110 +1,204 @@
-"""Layers that are compressed while they are uploaded, and blobs as they lie in the store.
+"""Trees of layers as tar streams: the changes for `commit`, everything for `export`.
 
-Both are `oci.upload.Content`. What is compressed goes through a file of the workspace: so little
-memory is needed however large the layer, and a transfer that breaks off goes on where it stopped.
+Owners are those that files have in the containers' user namespace. Where it has one id only, and
+for all that the disk could not be given, the side files of the layers say more (`oci.owners`);
+what a container has changed keeps it as far as it left it as it was on the disk.
 """
 
 from __future__ import annotations
 
-import threading
+import errno
+import os
+import stat
 
-from rootless.oci.blobs import Blob
-from rootless.oci.compression import compress
-from rootless.oci.digest import CHUNK, Digest, Verifier
-from rootless.oci.errors import ImageError
+from rootless.errors import Error, StoreError
+from rootless.images.comparing import CHANGED, DELETED, Comparison
+from rootless.oci import tar, xattrs
+from rootless.oci.extract import WHITEOUT
+from rootless.oci.tar import Entry
+from rootless.oci.tarwriter import HOLES, Writer
+from rootless.runtime.copying import extents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from rootless.images.comparing import Change, Trees
+    from rootless.images.ids import Ids
+    from rootless.images.views import Found, View
+    from rootless.oci.owners import Truth
+
+_KINDS = {
+    stat.S_IFREG: tar.FILE,
+    stat.S_IFLNK: tar.SYMLINK,
+    stat.S_IFCHR: tar.CHARACTER,
+    stat.S_IFBLK: tar.BLOCK_DEVICE,
+    stat.S_IFDIR: tar.DIRECTORY,
+    stat.S_IFIFO: tar.FIFO,
+}
+"""All but sockets, which no archive has."""
+
+_OPENED = (tar.FILE, tar.DIRECTORY)
 
 
-class Packing:
-    """A layer that a thread of its own compresses into the file `path`."""
+def pack(output: int, trees: Trees, everything: bool, ids: Ids) -> int:
+    """In the user namespace: write the changes, or the whole new tree; return how many entries.
 
-    def __init__(
-        self,
-        source: str,
-        digest: str,
-        path: str,
-        kind: str,
-        level: int,
-        advance: Callable[[int], None],
-    ) -> None:
-        """`advance` is told of bytes that were read of the blob `digest`, the file `source`."""
-        self.digest = ""
-        self.size = -1
-        self._source, self._expected = source, digest
-        self._kind, self._level = kind, level
-        self._advance = advance
-        self._blob = Blob(path)
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="compress", daemon=True)
-        self._thread.start()
+    Raises StoreError.
+    """
+    try:
+        with Comparison(trees, everything=everything) as comparison:
+            ids.look(comparison.new)
+            return Packer(output, comparison, ids, whole=everything).run()
+    except BrokenPipeError:
+        raise Error("cannot write the archive: nobody reads it any more") from None
+    except OSError as error:
+        where = f" ({error.filename})" if isinstance(error.filename, str) else ""
+        raise StoreError(f"cannot write the archive: {error.strerror}{where}") from error
 
-    def _run(self) -> None:
+
+class Packer:
+    """Writes what a comparison tells."""
+
+    def __init__(self, output: int, comparison: Comparison, ids: Ids, *, whole: bool) -> None:
+        self._writer = Writer(output)
+        self._comparison = comparison
+        self._ids = ids
+        self._whole = whole
+        """Whether it is all of the tree, not a layer upon others."""
+        self._links: dict[tuple[str, int], bytes] = {}
+        """Layer and inode of each file with several names -> the name it was written under."""
+
+    def run(self) -> int:
+        """Write the archive; return the number of its entries. Raises OSError."""
+        new, old = self._comparison.new.status, self._comparison.old.status
+        usual = (stat.S_IFDIR | 0o755, 0, 0)
+        mine, theirs = (
+            (each.st_mode, each.st_uid, each.st_gid) if each else usual for each in (new, old)
+        )
+        # Who unpacks it gives the root the usual mode, unless it is told.
+        unusual = mine != usual
+        if mine != theirs or (unusual and self._whole):
+            self._root(self._comparison.new)
+        for change in self._comparison.changes():
+            if unusual and not self._writer.entries:
+                self._root(self._comparison.new)
+            try:
+                self._change(change)
+            except FileNotFoundError:
+                pass  # it has gone meanwhile: the container runs
+        self._writer.close()
+        return self._writer.entries
+
+    def _root(self, view: View) -> None:
+        layer, fd = view.parts[0]
+        entry = _entry(b".", tar.DIRECTORY, os.fstat(fd))
+        entry.xattrs = xattrs.read_all(fd)
+        _correct(entry, layer.truths.get("."))
+        self._writer.add(entry)
+
+    def _change(self, change: Change) -> None:
+        path = os.fsencode(change.path)
+        here = change.node
+        if here is not None and stat.S_IFMT(here.status.st_mode) in _KINDS:
+            self._add(path, here, change.before)
+        elif change.kind in (DELETED, CHANGED) and not self._whole:
+            # A socket, too, hides what was there.
+            above, _, name = path.rpartition(b"/")
+            marker = above + b"/" * bool(above) + WHITEOUT + name
+            self._writer.add(Entry(marker, tar.FILE, (0o600, 0, 0), 0, 0))
+
+    def _add(self, path: bytes, here: Found, before: Found | None) -> None:
+        kind = _KINDS[stat.S_IFMT(here.status.st_mode)]
+        if kind == tar.FILE and here.status.st_nlink > 1:
+            first = self._links.setdefault((here.layer.path, here.status.st_ino), path)
+            if first != path:
+                entry = _entry(path, tar.LINK, here.status)
+                entry.link = first
+                self._tell_truth(entry, here, before)
+                self._writer.add(entry)
+                return
+        if kind not in _OPENED:
+            entry = _entry(path, kind, here.status)
+            if kind == tar.SYMLINK:
+                entry.link = os.fsencode(here.link())
+            self._tell_truth(entry, here, before)
+            self._writer.add(entry)
+            return
+        fd = here.open(os.O_RDONLY | os.O_NONBLOCK)
+        opened = [fd]
         try:
-            with open(self._source, "rb", buffering=0) as file:
-                # A blob that the disk has changed would be pushed as what it no longer is.
-                stream = Verifier(file, Digest.parse(self._expected))
-                name = f"layer {self._expected[:19]}"
-                for count, piece in compress(stream, self._kind, name=name, level=self._level):
-                    self._blob.write(piece)
-                    self._advance(count)
-            self._blob.finish()
-            self.digest, self.size = self._blob.digest, self._blob.size
-        except OSError as error:
-            self._error = ImageError(f"cannot compress {self._expected}: {error.strerror}")
-        except BaseException as error:  # noqa: BLE001 - raised again by who waits
-            self._error = error
+            status = os.fstat(fd)
+            if stat.S_IFMT(status.st_mode) != stat.S_IFMT(here.status.st_mode):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), here.name)
+            entry = _entry(path, kind, status)
+            entry.xattrs = xattrs.read_all(fd)
+            if kind == tar.FILE:
+                if (elsewhere := here.content(fd)) >= 0:
+                    opened.append(elsewhere)
+                entry.size = status.st_size
+                entry.sparse = _holes(opened[-1], status)
+            self._tell_truth(entry, here, before)
+            self._writer.add(entry, opened[-1])
         finally:
-            self._blob.abandon()
+            for one in opened:
+                os.close(one)
 
-    def read(self, start: int) -> Iterator[bytes]:
-        """Yield what is there, and wait for more."""
-        follower = self._blob.follow()
-        try:
-            follower.skip(start)
-            while data := self._next(follower.read):
-                yield data
-        finally:
-            follower.close()
-
-    def _next(self, read: Callable[[int], bytes]) -> bytes:
-        try:
-            return read(CHUNK)
-        except BaseException:
-            self.settle()
-            raise
-
-    def settle(self) -> None:
-        """Wait for the end. Raises what went wrong."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-
-    def cancel(self) -> None:
-        """Make an end of it, from any thread."""
-        self._blob.cancel()
+    def _tell_truth(self, entry: Entry, here: Found, before: Found | None) -> None:
+        """Give an entry what the disk could not be given, and the owner that the container saw."""
+        path = os.fsdecode(entry.name)
+        if here.layer.unpacked:
+            _correct(entry, here.layer.truths.get(path))
+            return
+        now, then = here.status, before.status if before else None
+        if then is None or stat.S_IFMT(now.st_mode) != stat.S_IFMT(then.st_mode):
+            entry.uid, entry.gid = self._ids.shown(entry.uid, entry.gid)
+            return
+        kept = (now.st_uid, now.st_gid) == (then.st_uid, then.st_gid)
+        if not kept:
+            entry.uid, entry.gid = self._ids.shown(entry.uid, entry.gid)
+        same_content = (now.st_size, now.st_mtime_ns) == (then.st_size, then.st_mtime_ns)
+        _correct(
+            entry,
+            before.layer.truths.get(path) if before else None,
+            owner=kept,
+            mode=now.st_mode == then.st_mode,
+            content=same_content or not stat.S_ISREG(now.st_mode),
+        )
 
 
-class Kept:
-    """A blob of the store."""
+def _entry(path: bytes, kind: bytes, status: os.stat_result) -> Entry:
+    ids = (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+    entry = Entry(path, kind, ids, 0, status.st_mtime_ns)
+    if kind in (tar.CHARACTER, tar.BLOCK_DEVICE):
+        entry.major, entry.minor = os.major(status.st_rdev), os.minor(status.st_rdev)
+    return entry
 
-    def __init__(self, path: str, digest: str, size: int, advance: Callable[[int], None]) -> None:
-        self.digest, self.size = digest, size
-        self._path = path
-        self._advance = advance
 
-    def read(self, start: int) -> Iterator[bytes]:
-        """Yield the content from an offset on. Raises ImageError."""
-        try:
-            with open(self._path, "rb", buffering=0) as file:
-                file.seek(start)
-                while data := file.read(CHUNK):
-                    yield data
-                    self._advance(len(data))
-        except OSError as error:
-            raise ImageError(f"cannot read blob {self.digest}: {error.strerror}") from error
+def _holes(fd: int, status: os.stat_result) -> list[tuple[int, int]] | None:
+    """Where a file has data, if its holes are too large to be written out."""
+    if status.st_size - status.st_blocks * 512 < HOLES:
+        return None
+    return [(start, end - start) for start, end in extents(fd, status.st_size)]
 
-    def settle(self) -> None:
-        """It is there."""
+
+def _correct(
+    entry: Entry,
+    truth: Truth | None,
+    *,
+    owner: bool = True,
+    mode: bool = True,
+    content: bool = True,
+) -> None:
+    """Put in what the side file says, of each group that holds still."""
+    if truth is None:
+        return
+    if owner:
+        entry.uid, entry.gid = truth.uid, truth.gid
+    if mode and truth.mode >= 0:
+        entry.mode = truth.mode
+    if content and truth.kind and entry.type == tar.FILE and not entry.size:
+        entry.type = tar.CHARACTER if truth.kind == "c" else tar.BLOCK_DEVICE
+        entry.major, entry.minor = truth.device
+    if content and truth.xattrs:
+        known = {name for name, _ in entry.xattrs or ()}
+        more = ((os.fsencode(name), value) for name, value in truth.xattrs.items())
+        entry.xattrs = [*(entry.xattrs or ()), *(pair for pair in more if pair[0] not in known)]

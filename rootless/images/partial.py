@@ -54,13 +54,6 @@ class PartialBlob(Blob):
             self.size += len(data)
         return self.size
 
-    def begin_anew(self) -> None:
-        """Forget what was there. Nobody may follow the blob yet."""
-        os.ftruncate(self._fd, 0)
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        self._reset()
-        self.start = 0
-
     def discard(self) -> None:
         """Remove it: its content is bad, or the disk is full. Harmless when repeated."""
         if self._lock >= 0:

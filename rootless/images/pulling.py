@@ -6,32 +6,33 @@ import contextlib
 from functools import partial
 
 from rootless.errors import NotFound, UsageError
+from rootless.images.access import Access
 from rootless.images.collection import PULL_POLICIES, runs
-from rootless.images.downloading import Download
+from rootless.images.downloading import Transfers
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.images.known import Form, Known
 from rootless.images.parallel import in_parallel
 from rootless.images.partial import sweep
+from rootless.images.places import check_platform, image_manifest, open_source
 from rootless.images.progress import Silent
 from rootless.images.sources import Sources
-from rootless.oci import models, platform, reference
-from rootless.oci import policy as trust_policy
+from rootless.oci import models, platform, reference, transports
 from rootless.oci.compression import LEVELS, compression_of
 from rootless.oci.errors import ImageError, RegistryError
-from rootless.oci.layout import MAX_DEPTH, MAX_JSON
+from rootless.oci.layout import MAX_JSON
+from rootless.oci.reading import LocalSource
+from rootless.oci.remote import RegistrySource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rootless.images.access import Access
     from rootless.images.collection import Images
     from rootless.images.image import Image
     from rootless.images.progress import Progress
     from rootless.images.sources import Choose, Retry
     from rootless.oci.platform import Platform
-    from rootless.oci.registry import Fetched, Repository
+    from rootless.oci.registry import Repository
+    from rootless.oci.transports import Location, Source
 
 
 def pull(
@@ -49,6 +50,8 @@ def pull(
         raise UsageError(f"unknown pull policy {policy!r}", "one of " + ", ".join(PULL_POLICIES))
     if ref == "host":
         raise UsageError("the image host is this machine itself and is never pulled")
+    if transports.has_transport(ref):
+        return _from_files(images, transports.parse(ref), wanted, progress)
     reference.parse(ref)
     asked = platform.parse(wanted) if wanted else None
     local = None if policy == "always" else _local(images, ref, policy)
@@ -61,15 +64,39 @@ def pull(
         return local
 
     def fetch(repository: Repository) -> None:
-        with Intake(images.paths, images) as intake:
-            sweep(images.paths.images)
-            Pull(intake, repository, progress or Silent()).run(asked)
+        names = [str(repository.name)]
+        take(images, RegistrySource(repository), asked, names, progress or Silent())
 
     name, _ = sources.first(fetch)
     warning = sources.remember(name)
     if warning:
         images.warnings.append(warning)
     return images.get(str(name))
+
+
+def take(
+    images: Images, source: Source, asked: Platform | None, names: list[str] | None, told: Progress
+) -> str:
+    """Bring the image of a source into the store under `names`, and unpack it; return its id.
+
+    Without `names` under that which the source says, if any.
+    """
+    with Intake(images.paths, images) as intake:
+        sweep(images.paths.images)
+        return Pull(intake, source, told).run(asked, names)
+
+
+def _from_files(images: Images, place: Location, wanted: str, progress: Progress | None) -> Image:
+    """Take an image from an archive or directory."""
+    if place.transport == "docker-archive" and not place.ref:
+        from rootless.images.loading import load
+
+        return images.get(load(images, place.path, progress)[-1])
+    if place.transport == "containers-storage":
+        return images.get(place.path)
+    with contextlib.closing(open_source(images, place, Access())) as source:
+        asked = platform.parse(wanted) if wanted else None
+        return images.get(take(images, source, asked, None, progress or Silent()))
 
 
 def _local(images: Images, ref: str, policy: str) -> Image | None:
@@ -95,23 +122,24 @@ def _is_old(image: Image, sources: Sources) -> bool:
 class Pull:
     """One pull under way."""
 
-    def __init__(self, intake: Intake, repository: Repository, progress: Progress) -> None:
+    def __init__(self, intake: Intake, source: Source, progress: Progress) -> None:
         self._intake = intake
-        self._repository = repository
+        self._source = source
         self._progress = progress
-        self._download = Download(intake, repository, progress)
+        self._transfers = Transfers(intake, source, progress)
 
-    def run(self, asked: Platform | None) -> None:
-        """Fetch everything, then name the image."""
-        name = self._repository.name
-        top = self._repository.manifest(name.digest or name.tag)
-        fetched = self._image_manifest(top, asked)
-        trust_policy.load().check(name, fetched.data, self._repository)
+    def run(self, asked: Platform | None, names: list[str] | None) -> str:
+        """Fetch everything, then name the image; return its id."""
+        top = self._source.manifest()
+        fetched = image_manifest(self._source, asked)
+        self._source.admit(fetched.data)
         manifest = models.decode(fetched.data, models.Manifest, f"manifest {fetched.digest}")
         manifest.check()
         config = self._config(manifest)
-        if fetched is top:  # an index was chosen from; many configurations in one are careless
-            self._check_platform(config, asked)
+        # An index was chosen from; many configurations in one are careless.
+        if fetched.digest == top.digest:
+            offered = platform.Platform(config.os, config.architecture, config.variant)
+            check_platform(self._source, offered, asked)
         self._layers(manifest)
         layers = [{"digest": layer.digest} for layer in manifest.layers]
         self._intake.keep_layers(layers, config.rootfs.diff_ids)
@@ -119,14 +147,19 @@ class Pull:
         blobs.append(self._intake.take_bytes(fetched.data))
         data = models.to_oci(manifest) if manifest.is_docker else fetched.data
         blobs.append(self._intake.take_bytes(data))
-        entry = entry_for(blobs[-1], len(data), [top.digest, fetched.digest])
-        self._intake.commit([([str(name)], entry)], blobs)
-        self._note(manifest)
+        if isinstance(self._source, LocalSource):  # no registry knows it
+            known = [fetched.digest] if manifest.is_docker else []
+            names = [self._source.full_name] if names is None and self._source.full_name else names
+        else:
+            known = [top.digest, fetched.digest]
+        self._intake.commit([(names or [], entry_for(blobs[-1], len(data), known))], blobs)
+        if isinstance(self._source, RegistrySource):
+            self._note(manifest, self._source.repository.place.name)
+        return manifest.config.digest.partition(":")[2]
 
-    def _note(self, manifest: models.Manifest) -> None:
+    def _note(self, manifest: models.Manifest, place: str) -> None:
         """Remember for pushes where the blobs came from, and what the layers are unpacked."""
         known = Known(self._intake.paths.images)
-        place = self._repository.place.name
         parts = {part.digest: part.size for part in (manifest.config, *manifest.layers)}
         for digest, size in parts.items():
             known.note(digest, Form("", 0, digest, size), place)
@@ -137,45 +170,14 @@ class Pull:
                 if kind in LEVELS:
                     known.note(diff_id, Form(kind, 0, digest, parts[digest]), place)
 
-    def _image_manifest(self, fetched: Fetched, asked: Platform | None) -> Fetched:
-        """Follow indexes to the manifest for the platform. Raises ImageError."""
-        wanted = asked or platform.host()
-        for _ in range(MAX_DEPTH):
-            subject = f"manifest {fetched.digest}"
-            if models.kind_of(fetched.data, fetched.media_type, subject) == "manifest":
-                return fetched
-            index = models.decode(fetched.data, models.Index, subject)
-            chosen = models.choose(index.manifests, wanted)
-            if chosen is None:
-                raise ImageError(
-                    f"no image for platform {wanted} in {self._repository.name.familiar}",
-                    "it is there for " + (", ".join(_platforms(index)) or "none"),
-                )
-            chosen.check()
-            fetched = self._repository.manifest(chosen.digest)
-            kind = models.kind_of(fetched.data, chosen.media_type, f"manifest {chosen.digest}")
-            if kind == "manifest":
-                return fetched
-        raise ImageError(f"manifest {fetched.digest}: indexes are nested too deep")
-
     def _config(self, manifest: models.Manifest) -> models.Config:
         descriptor = manifest.config
         if descriptor.size > MAX_JSON:
             raise ImageError(f"image configuration {descriptor.digest} is larger than 4 MiB")
         if not self._intake.has(descriptor.digest):
-            self._download.fetch(descriptor.digest, descriptor.size, unpack=False)
+            self._transfers.fetch(descriptor.digest, descriptor.size, unpack=False)
         data = self._intake.text(descriptor.digest)
         return models.decode(data, models.Config, f"image configuration {descriptor.digest}")
-
-    def _check_platform(self, config: models.Config, asked: Platform | None) -> None:
-        """A single manifest may be for another machine than asked; unasked it may be anything."""
-        if asked is None:
-            return
-        offered = platform.Platform(config.os, config.architecture, config.variant)
-        if not platform.fits(offered, asked):
-            raise ImageError(
-                f"{self._repository.name.familiar} is for platform {offered}, not {asked}"
-            )
 
     def _layers(self, manifest: models.Manifest) -> None:
         """Download the layers that are not here, several at a time; the first error wins."""
@@ -189,12 +191,5 @@ class Pull:
                 missing.append(layer)
         if not missing:
             return
-        fetch = partial(self._download.fetch, unpack=True)
-        in_parallel([partial(fetch, x.digest, x.size) for x in missing], self._download.cancel)
-
-
-def _platforms(index: models.Index) -> Iterator[str]:
-    for entry in index.manifests:
-        text = str(platform.of(entry.platform))
-        if text and not text.startswith("unknown"):
-            yield text
+        fetch = partial(self._transfers.fetch, unpack=True)
+        in_parallel([partial(fetch, x.digest, x.size) for x in missing], self._transfers.cancel)

@@ -19,8 +19,8 @@ from rootless.images.collection import meanings
 from rootless.images.known import Form, Known
 from rootless.images.parallel import in_parallel
 from rootless.images.progress import Silent
+from rootless.images.wish import compression_of
 from rootless.oci import jsonio, layout, manifests, reference
-from rootless.oci.compression import LEVELS
 from rootless.oci.errors import ImageError, InvalidReference, RegistryError
 
 TYPE_CHECKING = False
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from rootless.images.access import Access
     from rootless.images.collection import Images
     from rootless.images.image import Image
-    from rootless.images.packing import Packing
+    from rootless.images.outgoing import Packing
     from rootless.images.progress import Progress
     from rootless.images.sources import Retry
+    from rootless.images.wish import Wish
     from rootless.oci.blobs import Workspace
     from rootless.oci.reference import Reference
     from rootless.oci.registry import Repository
@@ -41,39 +42,8 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-FORMATS = {
-    "": "",
-    "oci": layout.OCI_MANIFEST,
-    "v2s2": layout.DOCKER_MANIFEST,
-    "docker": layout.DOCKER_MANIFEST,
-}
 MOUNTS = 2
 """Repositories that are asked for a blob; each that lacks it leaves an upload begun in ours."""
-
-
-class Wish:
-    """How an image is to be pushed; "" and 0 leave it as it is."""
-
-    def __init__(self, format_: str = "", compression: str = "", level: int = 0) -> None:
-        """Raises UsageError for what is not known, or cannot be together."""
-        if format_ not in FORMATS:
-            raise UsageError(f"unknown format {format_!r}", "oci or v2s2")
-        if compression and compression not in LEVELS:
-            raise UsageError(f"unknown compression {compression!r}", "gzip or zstd")
-        if compression == "zstd" and FORMATS[format_] == layout.DOCKER_MANIFEST:
-            raise UsageError("docker's format knows no zstd", "--format oci")
-        most = LEVELS[compression or "gzip"]
-        if not 0 <= level <= most:
-            raise UsageError(f"{compression or 'gzip'} has no level {level}", f"1 to {most}")
-        self.media_type = FORMATS[format_]
-        self.compression = compression
-        self.level = level
-
-    def of(self, layer: Document) -> str:
-        """Return how a layer is to be compressed, "" where it stays as it is."""
-        now = _compression_of(layer)
-        wanted = self.compression or now or "gzip"
-        return "" if wanted == now else wanted
 
 
 class Pushed:
@@ -226,7 +196,7 @@ class Push:
     def _check(self, media_type: str, layers: list[Document]) -> None:
         """Refuse before anything is sent what docker's format has no word for."""
         for layer in layers:
-            kind = self._wish.of(layer) or _compression_of(layer)
+            kind = self._wish.of(layer) or compression_of(layer)
             if media_type == layout.DOCKER_MANIFEST and kind == "zstd":
                 what = "would be" if self._wish.of(layer) else "is"
                 message = f"layer {layer['digest'][:19]} {what} compressed with zstd"
@@ -272,7 +242,7 @@ class Push:
 
     def _compress(self, layer: Document, kind: str, location: str) -> Form:
         """Compress a layer and upload it meanwhile."""
-        from rootless.images.packing import Packing
+        from rootless.images.outgoing import Packing
 
         digest, level = str(layer["digest"]), self._wish.level
         path = self._layout.blob_path(digest)
@@ -306,7 +276,7 @@ class Push:
         form = known[0] if known else Form("", 0, digest, size)
         word, location = self._found(form)
         if not word:
-            from rootless.images.packing import Kept
+            from rootless.images.outgoing import Kept
 
             path = self._layout.blob_path(digest)
             self._upload(
@@ -346,10 +316,6 @@ class Push:
         from rootless.oci.upload import Upload
 
         Upload(self._repository, content).run(location or self._repository.begin_upload())
-
-
-def _compression_of(layer: Document) -> str:
-    return manifests.LAYER_TYPES.get(str(layer.get("mediaType")), "").removeprefix("+")
 
 
 def _parts(data: bytes) -> list[str]:

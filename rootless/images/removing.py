@@ -15,7 +15,7 @@ import os
 from rootless.errors import Conflict, NotFound
 from rootless.images.collection import grouped
 from rootless.images.entries import unnamed
-from rootless.images.image import Image, sources_of
+from rootless.images.image import Image, identity, list_of, sources_of
 from rootless.images.intake import store_errors
 from rootless.images.known import Known
 from rootless.oci import jsonio, reference
@@ -78,7 +78,7 @@ class Removal:
         entry = self._images.find_entry(entries, self._ref)
         if entry is None:
             raise NotFound(f"no such image: {self._ref}")
-        same = [other for other in entries if self._is_same(other, entry)]
+        same = [other for other in entries if self._id(other) == self._id(entry)]
         names = [reference.full(name_of(other)) for other in same if name_of(other)]
         named = self._images.find_name(entries, self._ref)
         if named and (len(names) > 1 or not self._prune):
@@ -89,24 +89,27 @@ class Removal:
                 f"cannot remove image {self._ref}: it has several names ({', '.join(names)})",
                 "remove them by name, or all of them with --force",
             )
-        self._check_unused(entry)
-        return names, [other for other in entries if other not in same]
-
-    def _is_same(self, other: Document, entry: Document) -> bool:
-        """Whether two entries are of one image: the same configuration."""
-        return bool(other["digest"] == entry["digest"] or self._id(other) == self._id(entry))
+        rest = [other for other in entries if other not in same]
+        self._check_unused(entry, rest)
+        return names, rest
 
     def _id(self, entry: Document) -> str:
-        """The image's id, the manifest's digest for a damaged one."""
+        """The image's id, which is that of its configuration; a damaged one's is its digest."""
+        if list_of(entry):
+            return list_of(entry)
         try:
             return Image(self._paths, entry, []).id
         except ImageError:
             return str(entry["digest"]).partition(":")[2]
 
-    def _check_unused(self, entry: Document) -> None:
-        image_id = self._id(entry)
+    def _check_unused(self, entry: Document, rest: list[Document]) -> None:
+        lost = {self._id(entry)}
+        if list_of(entry):
+            from rootless.images.lists import ListImage
+
+            lost = ListImage(self._paths, entry, []).ids - {self._id(other) for other in rest}
         for container in containers(self._paths):
-            if container.get("image_id") == image_id and not self._force:
+            if container.get("image_id") in lost and not self._force:
                 name = container.get("name") or str(container.get("id"))[:12]
                 raise Conflict(
                     f"cannot remove image {self._ref}: container {name} uses it",
@@ -129,32 +132,9 @@ class Removal:
 
     def _bury_layers(self, gone: list[Document], rest: list[Document]) -> None:
         """Rename the layers away that only the removed images needed."""
-        needed = {chain for entry in rest for chain in self._chains(entry)} | self._in_use()
-        buried = {}
-        for chain in {chain for entry in gone for chain in self._chains(entry)} - needed:
-            dead = f"{self._paths.layers}/{WORK}dead-{chain}-{os.urandom(4).hex()}"
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{self._paths.layers}/{chain}", dead)
-                buried[chain] = dead
-        # A container may have been made meanwhile; Containers.create looks in the other order.
-        for chain in self._in_use() & buried.keys():
-            with contextlib.suppress(OSError):  # somebody unpacked it again
-                os.rename(buried[chain], f"{self._paths.layers}/{chain}")
-                del buried[chain]
-        self._dead += buried.values()
-
-    def _in_use(self) -> set[str]:
-        """The chain ids of the layers that containers name."""
-        return {
-            path.split("/")[-2]
-            for container in containers(self._paths)
-            for path in container.get("layers", [])
-        }
-
-    def _chains(self, entry: Document) -> list[str]:
-        with contextlib.suppress(ImageError):
-            return Image(self._paths, entry, []).chains
-        return []
+        needed = {chain for entry in rest for chain in _chains(self._paths, entry)}
+        chains = {chain for entry in gone for chain in _chains(self._paths, entry)}
+        self._dead += _bury(self._paths, chains - needed)
 
     def _diff_ids(self, entry: Document) -> list[str]:
         with contextlib.suppress(ImageError):
@@ -194,6 +174,50 @@ class Removal:
         return found
 
 
+def drop_layers(paths: Paths) -> None:
+    """Delete the unpacked layers that no image of the store needs, and no container.
+
+    Those of images in shared stores: where they are needed again, they are unpacked again.
+    """
+    with store_errors(paths), locked(paths.images):
+        entries = Layout(paths.images).index()["manifests"]
+        needed = {chain for entry in entries for chain in _chains(paths, entry)}
+        here = {name for name in os.listdir(paths.layers) if not name.startswith(".")}
+        dead = _bury(paths, here - needed)
+    _delete(paths, dead)
+
+
+def _bury(paths: Paths, chains: set[str]) -> list[str]:
+    """Rename away those of the layers that no container names; return where they are now."""
+    buried = {}
+    for chain in chains - _in_use(paths):
+        dead = f"{paths.layers}/{WORK}dead-{chain}-{os.urandom(4).hex()}"
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{paths.layers}/{chain}", dead)
+            buried[chain] = dead
+    # A container may have been made meanwhile; Containers.create looks in the other order.
+    for chain in _in_use(paths) & buried.keys():
+        with contextlib.suppress(OSError):  # somebody unpacked it again
+            os.rename(buried[chain], f"{paths.layers}/{chain}")
+            del buried[chain]
+    return list(buried.values())
+
+
+def _in_use(paths: Paths) -> set[str]:
+    """The chain ids of the layers that containers name."""
+    return {
+        path.split("/")[-2]
+        for container in containers(paths)
+        for path in container.get("layers", [])
+    }
+
+
+def _chains(paths: Paths, entry: Document) -> list[str]:
+    with contextlib.suppress(ImageError):
+        return Image(paths, entry, []).chains
+    return []
+
+
 def containers(paths: Paths) -> Iterable[Document]:
     """The records of all containers that can be read."""
     try:
@@ -210,14 +234,13 @@ def containers(paths: Paths) -> Iterable[Document]:
 
 def _lost(before: list[Document], after: list[Document]) -> list[Document]:
     """The first entry of each manifest that has none any more."""
-    left = {entry["digest"] for entry in after}
-    return [group for _, group in grouped(e for e in before if e["digest"] not in left)]
+    left = set(map(identity, after))
+    return [group for _, group in grouped(e for e in before if identity(e) not in left)]
 
 
 def _without_bare(entries: list[Document], entry: Document) -> list[Document]:
     """Drop the nameless entry that `unnamed` left for a manifest whose image has other names."""
-    digest = entry["digest"]
-    return [e for e in entries if e["digest"] != digest or name_of(e)]
+    return [e for e in entries if identity(e) != identity(entry) or name_of(e)]
 
 
 def _familiar(name: str) -> str:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import sys
 
 from rootless.errors import UsageError
 from rootless.images.entries import named, renamed
 from rootless.images.progress import Silent
 from rootless.oci import jsonio
-from rootless.oci.blobs import Blob, Workspace, initialise, locked, sync_directory, write_index
+from rootless.oci.blobs import Workspace, initialise, locked, sync_directory, write_index
 from rootless.oci.bundle import Bundle
 from rootless.oci.compression import decompress
 from rootless.oci.digest import CHUNK
-from rootless.oci.errors import ImageError
-from rootless.oci.layout import OCI_INDEX, OCI_MANIFEST, Layout
+from rootless.oci.layout import OCI_MANIFEST, Layout
+from rootless.oci.models import Descriptor
+from rootless.oci.reading import open_file
+from rootless.oci.writing import begin_layout, index_of, replacing, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
     from rootless.images.collection import Images
     from rootless.images.image import Image
     from rootless.images.progress import Progress
+    from rootless.oci.reading import Part
 
     Document = dict[str, Any]
 
-FORMATS = ("docker-archive", "oci-archive", "oci-dir")
+FORMATS = ("docker-archive", "oci-archive", "oci-dir", "docker-dir")
 CONTAINERD_NAME = "io.containerd.image.name"
 
 
@@ -42,25 +44,50 @@ class Chosen:
 
 
 def save(
-    images: Images, refs: list[str], output: str, format_: str, progress: Progress | None
+    images: Images,
+    refs: list[str],
+    output: str,
+    format_: str,
+    progress: Progress | None,
+    *,
+    compress: bool = False,
 ) -> None:
     """Write the images `refs`; see Images.save."""
     if format_ not in FORMATS:
         raise UsageError(f"unknown format {format_!r}", "one of " + ", ".join(FORMATS))
+    if compress and format_ != "docker-dir":
+        raise UsageError("--compress goes with docker-dir only", "--format docker-dir")
     chosen = _choose(images, refs)
     teller = progress or Silent()
+    if format_.endswith("-dir") and output == "-":
+        raise UsageError("a directory cannot go to standard output", "name one with -o")
+    if format_ == "docker-dir":
+        if len(chosen) > 1:
+            raise UsageError("a directory of docker's form holds one image", "--format oci-dir")
+        _docker_directory(images, refs[0], output, progress, compress=compress)
+        return
     if format_ == "oci-dir":
-        if output == "-":
-            raise UsageError("an OCI directory cannot go to standard output", "name one with -o")
         _save_directory(chosen, output, teller)
         return
-    with _opened(output) as fd:
+    with opened(output) as fd:
         bundle = Bundle(fd)
         if format_ == "oci-archive":
             _oci(bundle, chosen, teller)
         else:
             _docker(bundle, chosen, teller)
         bundle.close()
+
+
+def _docker_directory(
+    images: Images, ref: str, output: str, progress: Progress | None, *, compress: bool
+) -> None:
+    from rootless.images.access import Access
+    from rootless.images.copying import copy
+    from rootless.images.wish import CopyWish
+
+    wish = CopyWish(format_="v2s2", compression="gzip" if compress else "")
+    origin, none = f"containers-storage:{ref}", Access()
+    copy(images, origin, f"dir:{output}", wish, (none, none), progress=progress)
 
 
 def _choose(images: Images, refs: list[str]) -> list[Chosen]:
@@ -80,34 +107,16 @@ def _choose(images: Images, refs: list[str]) -> list[Chosen]:
 
 
 @contextlib.contextmanager
-def _opened(output: str) -> Iterator[int]:
-    """A descriptor to write the archive to: under a temporary name where it is a regular file."""
+def opened(output: str) -> Iterator[int]:
+    """A descriptor to write an archive to: under a temporary name where it is a regular file."""
     if output == "-":
         if os.isatty(1):
-            raise UsageError("cannot save to a terminal", "name a file with -o, or redirect")
+            raise UsageError("cannot write an archive to a terminal", "use -o FILE, or redirect")
         sys.stdout.flush()
         yield 1
         return
-    temporary = output
-    try:
-        if not os.path.exists(output) or stat.S_ISREG(os.stat(output).st_mode):
-            temporary = f"{output}.{os.getpid()}"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror}") from error
-    try:
-        try:
-            yield fd
-        finally:
-            os.close(fd)
-        if temporary != output:
-            os.rename(temporary, output)
-    except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror}") from error
-    finally:
-        if temporary != output:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+    with replacing(output) as fd:
+        yield fd
 
 
 # -- docker archive ----------------------------------------------------------------------------
@@ -143,20 +152,19 @@ def _docker_layer(
 ) -> None:
     """Write a layer uncompressed. Its size comes first in a tar, so it must be known."""
     member, diff_id, size = target
-    path = layout.blob_path(part["digest"])
     name = f"layer {part['digest'][7:19]}"
     if part["digest"] == diff_id:
         _member(bundle, layout, member, diff_id, progress)
         return
     if size < 0:  # not unpacked yet: nobody counted
-        with _blob(path, part["digest"]) as fd:
-            stream = decompress(fd, name=name)
+        with contextlib.closing(_blob(layout, part["digest"])) as blob:
+            stream = decompress(blob, name=name)
             size = 0
             while data := stream.read(CHUNK):
                 size += len(data)
-    with _blob(path, part["digest"]) as fd:
+    with contextlib.closing(_blob(layout, part["digest"])) as blob:
         progress.begin(diff_id, name, size)
-        for count in bundle.copy(member, decompress(fd, name=name), size, diff_id):
+        for count in bundle.copy(member, decompress(blob, name=name), size, diff_id):
             progress.advance(diff_id, count)
         progress.end(diff_id, "saved")
 
@@ -166,12 +174,8 @@ def _docker_layer(
 
 def _oci(bundle: Bundle, chosen: list[Chosen], progress: Progress) -> None:
     """Write the layout as an archive."""
-    bundle.data("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-    entries = [entry for one in chosen for entry in _entries(one)]
-    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
-    bundle.data("index.json", jsonio.dump_bytes(index))
-    bundle.directory("blobs/")
-    bundle.directory("blobs/sha256/")
+    begin_layout(bundle)
+    bundle.data("index.json", index_of([entry for one in chosen for entry in _entries(one)]))
     for digest, layout in _all_blobs(chosen).items():
         member = f"blobs/{digest.replace(':', '/')}"
         _member(bundle, layout, member, digest, progress)
@@ -180,7 +184,8 @@ def _oci(bundle: Bundle, chosen: list[Chosen], progress: Progress) -> None:
 def _entries(one: Chosen) -> list[Document]:
     digest = one.image.manifest_digest
     size = os.path.getsize(one.image.layout.blob_path(digest))
-    bare: Document = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
+    kind = one.image.manifest.get("mediaType") or OCI_MANIFEST  # docker's, in a manifest list
+    bare: Document = {"mediaType": kind, "digest": digest, "size": size}
     entries = []
     for name in one.names:
         entry = renamed(bare, name)
@@ -234,47 +239,26 @@ def _name(entry: Document) -> str:
 
 
 def _copy(source: Layout, target: Layout, path: str, digest: str, progress: Progress) -> None:
-    with _blob(source.blob_path(digest), digest) as fd:
-        size = os.fstat(fd).st_size
-        blob = Blob(path, expected=digest, size=size)
-        progress.begin(digest, f"blob {digest[7:19]}", size)
-        try:
-            while data := os.read(fd, CHUNK):
-                blob.write(data)
+    with contextlib.closing(_blob(source, digest)) as part:
+
+        def pieces(_: int) -> Iterator[bytes]:
+            while data := part.read():
+                yield data
                 progress.advance(digest, len(data))
-            blob.finish()
-        except BaseException:
-            blob.abandon()
-            raise
-        blob.publish(target)
+
+        progress.begin(digest, f"blob {digest[7:19]}", part.size)
+        write(path, Descriptor("", digest, part.size), pieces).publish(target)
         progress.end(digest, "saved")
 
 
 def _member(bundle: Bundle, layout: Layout, member: str, digest: str, progress: Progress) -> None:
     """Write a blob as it is."""
-    with _blob(layout.blob_path(digest), digest) as fd:
-        size = os.fstat(fd).st_size
-        progress.begin(digest, f"blob {digest[7:19]}", size)
-        for count in bundle.copy(member, _Fd(fd), size, digest):
+    with contextlib.closing(_blob(layout, digest)) as part:
+        progress.begin(digest, f"blob {digest[7:19]}", part.size)
+        for count in bundle.copy(member, part, part.size, digest):
             progress.advance(digest, count)
         progress.end(digest, "saved")
 
 
-class _Fd:
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def read(self, size: int, /) -> bytes:
-        return os.read(self._fd, size)
-
-
-@contextlib.contextmanager
-def _blob(path: str, digest: str) -> Iterator[int]:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ImageError(f"cannot read blob {digest}: {error.strerror}") from error
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def _blob(layout: Layout, digest: str) -> Part:
+    return open_file(layout.blob_path(digest), f"blob {digest}")

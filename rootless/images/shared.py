@@ -11,13 +11,17 @@ What is taken from such a store depends on who can write to it:
   if they unpack to their diff id.
 - Its unpacked layers are used where they lie only if the store, and all on the way to the layer,
   is a real directory of this very user, writable by nobody else, and was unpacked for the identity
-  mode in which containers run now (`owners` in layer.json). All others are unpacked into the user's
-  own store.
+  mode in which containers run now (`owners` in layer.json).
+- Of all others the user gets a skeleton in the own store: every file with its owner and mode, but
+  with its content where it was (`oci.datalayer`), where that could be read and was the layer's when
+  the skeleton was made. It takes no room to speak of, however many users have one.
+- Where the kernel does not let overlay do that, they are unpacked into the own store whole.
 
-The second rule is the kernel's more than ours: files of a user that the namespace of the containers
-does not map belong to nobody in there, root of the container can neither change nor replace them,
-and set-user-id programs run without effect. A layer of a stranger would also be his to change, and
-a symbolic link in it or on the way to it would show a container what is the user's own.
+The second and the third rule are the kernel's more than ours: files of a user that the namespace of
+the containers does not map belong to nobody in there, root of the container can neither change nor
+replace them, and set-user-id programs run without effect. A symbolic link in such a tree or on the
+way to it would also show a container what is the user's own; overlay follows none to content.
+Whoever can write to a shared store can change what its users run: it is for them to name it.
 """
 
 from __future__ import annotations
@@ -111,9 +115,57 @@ def fits(paths: Paths, chain: str) -> bool:
     return bool(owners == ("record" if mode == "single" else "chown"))
 
 
-def _is_tree(path: str) -> bool:
-    """Whether `path` is a real directory; its owner is what the layer says of its root."""
+def trees(own: Paths, paths: Paths, chains: list[str]) -> dict[str, str]:
+    """Return the trees of the shared store's layers `chains` in which files may stay, by chain id.
+
+    The caller must not have threads. Raises HostError where there is no user namespace.
+    """
+    from rootless.runtime import rootfs, worker
+
+    found = {}
+    for chain in chains:
+        layer = f"{paths.layers}/{chain}"
+        if all(map(_is_tree, (paths.root, paths.layers, layer))) and _is_tree(f"{layer}/fs"):
+            found[chain] = f"{layer}/fs"
+    own.prepare()
+    if not found or rootfs.choose_driver(own) != "overlay":
+        return {}
+    return found if worker.call(own, _overlay_finds_data, own.containers) else {}
+
+
+def _overlay_finds_data(directory: str) -> bool:
+    """In the user namespace: whether overlay finds the content of files in a data-only layer."""
+    from rootless.linux import mount as m
+    from rootless.oci import datalayer
+    from rootless.oci.remove import remove_tree
+
+    base = f"{directory}/.try-{os.getpid()}"
     try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
+        for name in ("", "/lower", "/data", "/root"):
+            os.mkdir(base + name, 0o700)
+        for name, content in (("lower", b""), ("data", b"x")):
+            with open(f"{base}/{name}/file", "xb") as file:
+                file.write(content)
+        os.truncate(f"{base}/lower/file", 1)
+        os.setxattr(f"{base}/lower/file", datalayer.METACOPY, b"")
+        os.setxattr(f"{base}/lower/file", datalayer.REDIRECT, b"/file")
+        lowers = f"lowerdir={base}/lower::{base}/data,userxattr"
+        m.mount("overlay", f"{base}/root", "overlay", 0, lowers)
+        try:
+            with open(f"{base}/root/file", "rb") as file:
+                return file.read() == b"x"
+        finally:
+            m.umount2(f"{base}/root", m.MNT_DETACH)
+    except OSError:
+        return False  # before Linux 6.16, or a file system without such attributes
+    finally:
+        remove_tree(base)
+
+
+def _is_tree(path: str) -> bool:
+    """Whether `path` is a real directory that not everybody may write."""
+    try:
+        mode = os.lstat(path).st_mode
     except OSError:
         return False
+    return stat.S_ISDIR(mode) and not mode & stat.S_IWOTH

@@ -15,6 +15,7 @@ from rootless.oci.errors import DigestError, Error, ImageError, RegistryError, S
 from rootless.oci.http import HttpError
 from rootless.oci.reference import Reference, is_tag, parse
 from rootless.oci.registries import Registries
+from rootless.oci.transports import has_transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,6 +146,8 @@ class Sources:
 
 def tagged(ref: str, access: Access, choose: Choose | None) -> list[str]:
     """Return the full names of all tags of a repository; see Images.tags."""
+    if has_transport(ref):
+        raise UsageError(f"{ref} is in no registry, and all tags are asked for")
     parsed = parse(ref)
     if parsed.tag or parsed.digest:
         raise UsageError(f"{ref} names one image, and all tags are asked for", "leave its tag out")

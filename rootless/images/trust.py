@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _MARK = "boot"
 
+_DATA = "data"
+"""The link of a layer whose files have their content in a shared store: see `oci.datalayer`."""
+
 
 def mark(layer: str) -> None:
     """Mark the directory of a layer before anything is unpacked into it."""
@@ -32,7 +35,13 @@ def is_trusted(layer: str) -> bool:
         host = boot = ""
     if host == os.uname().nodename and boot != _boot_id():
         return False
-    return os.path.isdir(f"{layer}/fs")
+    if not os.path.isdir(f"{layer}/fs"):
+        return False
+    try:
+        behind = os.readlink(f"{layer}/{_DATA}")
+    except OSError:
+        return True
+    return os.path.isdir(f"{behind}/{os.path.basename(layer)}/fs")
 
 
 def _boot_id() -> str:

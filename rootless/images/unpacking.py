@@ -15,5 +15,10 @@ def unpack(paths: Paths, image: Image) -> None:
 
     Raises DigestError or LayerError for a damaged layer.
     """
-    with Intake(paths, source=image.layout) as intake:
+    beside = {}
+    if image.shared is not None:
+        from rootless.images.shared import trees
+
+        beside = trees(paths, image.shared, image.chains)
+    with Intake(paths, source=image.layout, beside=beside) as intake:
         intake.keep_layers(image.manifest["layers"], image.config["rootfs"]["diff_ids"])

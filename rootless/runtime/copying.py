@@ -126,7 +126,7 @@ class Copier:
         try:
             for index in indices:
                 sources.append(os.open(name, _OPEN_DIRECTORY, dir_fd=level.sources[index]))
-                if self._layers and _is_opaque(sources[-1]):
+                if self._layers and is_opaque(sources[-1]):
                     break
             os.mkdir(name, 0o700, dir_fd=level.target)
             opened = os.open(name, _OPEN_DIRECTORY, dir_fd=level.target)
@@ -151,7 +151,7 @@ class Copier:
         directories: dict[str, list[int]] = {}
         done: set[str] = set()
         for index, source in enumerate(level.sources):
-            found, deleted = self._sort(source)
+            found, deleted = layer_entries(source)
             for entry in found:
                 name = entry.name
                 if name in done:
@@ -164,19 +164,6 @@ class Copier:
                     self._node(source, level, name)
             done |= deleted
         level.below += directories.items()
-
-    def _sort(self, source: int) -> tuple[list[os.DirEntry[str]], set[str]]:
-        """Return the entries of a layer's directory, and the names that it deletes below."""
-        found, deleted = [], set()
-        for entry in _entries(source):
-            if entry.name.startswith(_WHITEOUT):
-                deleted.add(entry.name[len(_WHITEOUT) :])
-                continue
-            if not entry.is_file(follow_symlinks=False) and _is_whiteout(entry):
-                deleted.add(entry.name)
-            else:
-                found.append(entry)
-        return found, deleted
 
     # -- everything else
 
@@ -263,7 +250,7 @@ class Copier:
         if status.st_blocks * 512 >= status.st_size:
             self._bytes(source, target, 0, status.st_size)
             return
-        for start, end in _extents(source, status.st_size):
+        for start, end in extents(source, status.st_size):
             self._bytes(source, target, start, end)
         os.ftruncate(target, status.st_size)
 
@@ -287,6 +274,20 @@ class Copier:
             start += done
 
 
+def layer_entries(directory: int) -> tuple[list[os.DirEntry[str]], set[str]]:
+    """Return the entries of a layer's directory, and the names that it deletes below."""
+    found, deleted = [], set()
+    for entry in _entries(directory):
+        if entry.name.startswith(_WHITEOUT):
+            deleted.add(entry.name[len(_WHITEOUT) :])
+            continue
+        if not entry.is_file(follow_symlinks=False) and _is_whiteout(entry):
+            deleted.add(entry.name)
+        else:
+            found.append(entry)
+    return found, deleted
+
+
 def _entries(directory: int) -> list[os.DirEntry[str]]:
     with os.scandir(directory) as entries:
         return list(entries)
@@ -297,7 +298,7 @@ def _is_whiteout(entry: os.DirEntry[str]) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
-def _is_opaque(fd: int) -> bool:
+def is_opaque(fd: int) -> bool:
     """Whether nothing of lower layers shows through the directory `fd`."""
     for name in _OPAQUE:
         try:
@@ -348,7 +349,7 @@ def _copy_xattrs(source: int, target: int) -> None:
                 raise
 
 
-def _extents(fd: int, size: int) -> list[tuple[int, int]]:
+def extents(fd: int, size: int) -> list[tuple[int, int]]:
     """Return where a sparse file has data (lseek(2), SEEK_DATA); the whole where it cannot say."""
     found = []
     position = 0
@@ -361,6 +362,13 @@ def _extents(fd: int, size: int) -> list[tuple[int, int]]:
         if error.errno != errno.ENXIO:  # no data behind `position`
             return [(0, size)]
     return found
+
+
+def allow_descriptors() -> None:
+    """Let this process open as many files as it may: one for each layer and level of a walk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def copy_tree(source: int, destination: int, *, lenient: bool = False) -> int:
@@ -379,15 +387,13 @@ def merge(layers: list[str], destination: str) -> None:
 
     Raises OSError; then `destination` is gone again.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_descriptors()
     old_umask = os.umask(0)
     sources: list[int] = []
     try:
         for path in layers:
             sources.append(os.open(path, _OPEN_DIRECTORY))
-            if _is_opaque(sources[-1]):
+            if is_opaque(sources[-1]):
                 break
         os.mkdir(destination, 0o700)
         target = os.open(destination, _OPEN_DIRECTORY)

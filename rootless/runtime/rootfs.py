@@ -109,6 +109,7 @@ def layered(
     # Who was copied once has his changes in the copy, whatever the driver is now.
     driver = "copy" if holds_files(merged) else choose_driver(paths)
     changed = holds_files(upper)
+    check_finds_data(driver, lowers)
     if driver == "copy":
         from rootless.runtime.copying import merge_once
 
@@ -120,6 +121,27 @@ def layered(
     if driver == "overlay":
         return OverlayRoot(lowers, upper, work, volatile=volatile)
     return FuseRoot(lowers, upper, work)
+
+
+def check_finds_data(driver: str, lowers: list[str]) -> None:
+    """Raises HostError where `driver` does not find the content of the layers' files."""
+    if driver != "overlay" and (behind := data_layers(lowers)):
+        raise HostError(
+            f"the image's files are in the shared store {os.path.dirname(behind[0])}, "
+            f"where {driver} does not find them",
+            "use the driver overlay, or pull the image into your own store",
+        )
+
+
+def data_layers(lowers: list[str]) -> list[str]:
+    """Return the directories in which files of the layers have their content (oci.datalayer)."""
+    found: dict[str, None] = {}
+    for lower in lowers:
+        try:
+            found[os.readlink(f"{os.path.dirname(lower)}/data")] = None
+        except OSError:
+            pass  # nearly all layers have it themselves
+    return list(found)
 
 
 def holds_files(directory: str) -> bool:
@@ -150,23 +172,34 @@ class OverlayRoot:
         # on. Its mark forbids a second mount; who mounts again has decided that the files count.
         extra = ",volatile" if self.volatile else ""
         _remove_volatile_mark(self.work)
-        data = f"upperdir={_escape(self.upper)},workdir={_escape(self.work)},userxattr{extra}"
-        lowers = ":".join(_escape(path) for path in self.lowers)
-        held: list[int] = []
-        if len(lowers) + len(data) > _MAX_DATA:
-            flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-            held = [os.open(path, flags) for path in self.lowers]
-            lowers = ":".join(f"/proc/self/fd/{fd}" for fd in held)
+        data = f"upperdir={_escape(self.upper)},workdir={_escape(self.work)},userxattr"
         try:
-            m.mount("overlay", target, "overlay", 0, f"lowerdir={lowers},{data}")
+            mount_overlay(self.lowers, target, data + extra)
         except OSError as error:
             if error.errno != errno.EINVAL or not self.volatile:
                 raise
-            data = data.removesuffix(extra)
-            m.mount("overlay", target, "overlay", 0, f"lowerdir={lowers},{data}")
+            mount_overlay(self.lowers, target, data)
+        tree.enter(target)
+
+
+def mount_overlay(lowers: list[str], target: str, data: str, flags: int = 0) -> None:
+    """Mount `lowers`, topmost first, merged, with the further options `data`. Raises OSError."""
+    paths = [*lowers, *data_layers(lowers)]
+    below = _lowerdir([_escape(path) for path in paths], len(lowers))
+    held: list[int] = []
+    if len(below) + len(data) > _MAX_DATA:
+        held = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in paths]
+        below = _lowerdir([f"/proc/self/fd/{fd}" for fd in held], len(lowers))
+    try:
+        m.mount("overlay", target, "overlay", flags, f"lowerdir={below},{data}")
+    finally:
         for fd in held:
             os.close(fd)
-        tree.enter(target)
+
+
+def _lowerdir(names: list[str], count: int) -> str:
+    """The value of overlay's option `lowerdir`: behind `count` layers come data-only ones."""
+    return "::".join([":".join(names[:count]), *names[count:]])
 
 
 def _mount_point(upper: str) -> str:
@@ -215,13 +248,15 @@ class FuseRoot:
 def mount_fuse(lowers: list[str], upper: str, work: str, target: str) -> None:
     """Mount by fuse-overlayfs, which stays behind as a child of our subreaper.
 
-    Raises OSError where it is not installed, HostError with its own words where it fails.
+    Without `upper` it is read-only. Raises OSError where the program is not installed, HostError
+    with its own words where it fails.
     """
     program = find_program("fuse-overlayfs")
     if not program:
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), "fuse-overlayfs")
     below = ":".join(_escape(path) for path in lowers)
-    data = f"lowerdir={below},upperdir={_escape(upper)},workdir={_escape(work)}"
+    data = f"lowerdir={below}"
+    data += f",upperdir={_escape(upper)},workdir={_escape(work)}" if upper else ",ro"
     words, theirs = os.pipe()
     # It goes to the background by itself, closing its standard error, when the mount is there.
     pid = os.posix_spawn(

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import os
 
+from rootless.artifacts.artifact import Artifact
 from rootless.errors import Conflict, Error, NotFound, StoreError
 from rootless.images import trust
-from rootless.images.image import Image, sources_of
+from rootless.images.image import Image, list_of, sources_of
+from rootless.images.lists import ListImage
 from rootless.images.mending import Mending
 from rootless.oci import reference
 from rootless.oci.digest import Digest, Verifier
@@ -63,6 +65,7 @@ class Check:
         """Yield what is wrong, each as soon as it is found. Raises StoreError for no store."""
         self._paths.prepare()
         yield from self._images()
+        yield from self._artifacts()
         yield from self._layers()
         yield from self._containers()
         yield from self._names()
@@ -72,6 +75,9 @@ class Check:
     def _images(self) -> Iterator[Finding]:
         seen: set[str] = set()
         for entry in self._layout.index()["manifests"]:
+            if list_of(entry):
+                yield from self._list(seen, entry)
+                continue
             name = name_of(entry) or str(entry["digest"])
             manifest = (str(entry["digest"]), int(entry.get("size", -1)))
             sources = [(one, -1) for one in sources_of(entry)[-1:]]  # docker's own manifest
@@ -85,6 +91,21 @@ class Check:
                 continue
             for digest, size in parts:
                 yield from self._once(seen, entry, digest, size, manifest=False)
+
+    def _list(self, seen: set[str], entry: dict[str, Any]) -> Iterator[Finding]:
+        """Look at a manifest list, and at what is here of its members."""
+        digest, size = str(entry["digest"]), int(entry.get("size", -1))
+        yield from self._once(seen, entry, digest, size, manifest=True)
+        try:
+            image = ListImage(self._paths, entry, [])
+            members, parts = image.members, image.parts
+        except Error as error:
+            if not self._blob(digest, size):  # else it was told of
+                yield self._damaged_image(name_of(entry) or image.id, error.message)
+            return
+        for part in parts:
+            digest, size = str(part["digest"]), int(part.get("size", -1))
+            yield from self._once(seen, entry, digest, size, manifest=part in members)
 
     def _once(
         self, seen: set[str], entry: dict[str, Any], digest: str, size: int, *, manifest: bool
@@ -109,6 +130,9 @@ class Check:
         for entry in self._layout.index()["manifests"]:
             sources = sources_of(entry)
             try:
+                if list_of(entry):
+                    places += self._origins(entry, digest)
+                    continue
                 whole = {str(entry["digest"]), *sources}
                 if digest not in whole:
                     whole |= {one for one, _ in self._blobs(entry)}
@@ -118,14 +142,23 @@ class Check:
                 continue  # a damaged manifest, or a name that is none
         return places
 
+    def _origins(self, entry: dict[str, Any], digest: str) -> list[tuple[Reference, list[str]]]:
+        """As `_places`, of a manifest list: where its members are from."""
+        image = ListImage(self._paths, entry, [])
+        return [
+            (reference.parse(image.origins[member["digest"]]), [str(member["digest"])])
+            for member in image.members
+            if member["digest"] in image.origins
+            and (digest == member["digest"] or digest in _digests(image, member))
+        ]
+
     def _blobs(self, entry: dict[str, Any]) -> list[tuple[str, int]]:
-        manifest = Image(self._paths, entry, []).manifest
-        parts = [manifest["config"], *manifest["layers"]]
+        parts = Image(self._paths, entry, []).parts
         return [(str(part["digest"]), int(part.get("size", -1))) for part in parts]
 
-    def _blob(self, digest: str, size: int) -> str:
+    def _blob(self, digest: str, size: int, layout: Layout | None = None) -> str:
         """Return what is wrong with a blob, "" for nothing."""
-        path = self._layout.blob_path(digest)
+        path = (layout or self._layout).blob_path(digest)
         try:
             there = os.stat(path).st_size
         except OSError as error:
@@ -154,6 +187,33 @@ class Check:
 
         costs = "the image: pull or load it again"
         return Finding(f"image {name}: {problem}", remove, costs=costs, mend=mend)
+
+    # -- artifacts
+
+    def _artifacts(self) -> Iterator[Finding]:
+        layout = Layout(self._paths.artifacts)
+        for entry in layout.index()["manifests"]:
+            if problem := self._artifact(layout, entry):
+                yield self._damaged_artifact(name_of(entry) or str(entry["digest"]), problem)
+
+    def _damaged_artifact(self, name: str, problem: str) -> Finding:
+        def remove() -> None:
+            self._engine.artifacts.remove([name])
+
+        costs = "the artifact: pull or add it again"
+        return Finding(f"artifact {name}: {problem}", remove, costs=costs)
+
+    def _artifact(self, layout: Layout, entry: dict[str, Any]) -> str:
+        """Return what is wrong with an artifact, "" for nothing."""
+        digest, size = str(entry["digest"]), int(entry.get("size", -1))
+        if problem := self._blob(digest, size, layout):
+            return problem
+        try:
+            blobs = Artifact(layout, entry).manifest.blobs.values()
+        except Error as error:
+            return error.message
+        problems = (self._blob(blob.digest, blob.size, layout) for blob in blobs)
+        return next(filter(None, problems), "")
 
     # -- layers
 
@@ -265,6 +325,14 @@ class Check:
                     f"name {name} leads to no container of this name",
                     lambda path=path: os.unlink(path),  # type: ignore[misc]
                 )
+
+
+def _digests(image: ListImage, member: dict[str, Any]) -> list[str]:
+    """The blobs of a member of a list, none for one whose manifest cannot be read."""
+    try:
+        return [str(part["digest"]) for part in image.parts_of(member)]
+    except Error:
+        return []
 
 
 def _aside(path: str) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from rootless.errors import Error
-from rootless.system.sizes import layer_size, tree_sizes
+from rootless.oci.reference import is_hex
+from rootless.runtime import removal
+from rootless.system.sizes import layer_size, tree_sizes, written_sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,17 +31,19 @@ class Usage:
     def __init__(self, engine: Engine) -> None:
         self._paths = engine.paths
         self.images: list[Image] = [one for one in engine.images.list() if not one.readonly]
+        self._known = {one.stored_digest: _pieces(self._paths, one) for one in self.images}
+        self._owners: dict[str, int] = {}
+        """How many images have a layer or blob."""
+        for key in (key for pieces in self._known.values() for key in pieces):
+            self._owners[key] = self._owners.get(key, 0) + 1
         self.containers: list[Container] = engine.containers.list()
         self.running = {one.id for one in self.containers if _runs(one)}
-        directories = [f"{one.directory}/upper" for one in self.containers]
-        self.volumes = self._volume_names()
-        directories += [f"{self._paths.volumes}/{name}" for name in self.volumes]
-        sizes = tree_sizes(self._paths, directories)
-        count = len(self.containers)
-        self.container_sizes = dict(
-            zip((one.id for one in self.containers), sizes[:count], strict=True)
-        )
-        self.volume_sizes = dict(zip(self.volumes, sizes[count:], strict=True))
+        written = written_sizes(self._paths, self.containers)
+        ids = [one.id for one in self.containers]
+        self.container_sizes = dict(zip(ids, written, strict=True))
+        self.volumes = volume_names(self._paths)
+        sizes = tree_sizes(self._paths, [f"{self._paths.volumes}/{one}" for one in self.volumes])
+        self.volume_sizes = dict(zip(self.volumes, sizes, strict=True))
 
     def rows(self) -> list[Row]:
         """Return one row for each kind of thing, in docker's order."""
@@ -72,7 +76,7 @@ class Usage:
 
     def containers_of(self, image: Image) -> int:
         """Return how many containers were made from an image."""
-        return sum(one.record["image_id"] == image.id for one in self.containers)
+        return sum(one.record["image_id"] in image.ids for one in self.containers)
 
     def links(self, volume: str) -> int:
         """Return how many containers name a volume."""
@@ -81,31 +85,60 @@ class Usage:
         )
 
     def shared_size(self, image: Image) -> int:
-        """Return the bytes of layers that other images have, too."""
-        others = {chain for other in self.images if other is not image for chain in _chains(other)}
-        return sum(_layer(self._paths, chain) for chain in _chains(image) if chain in others)
+        """Return the bytes of layers and blobs that other images have, too."""
+        return sum(size for key, size in self._pieces(image).items() if self._owners[key] > 1)
 
     def image_size(self, image: Image) -> int:
         """Return the bytes of an image, unpacked and packed."""
-        return images_size(self._paths, [image])
+        return sum(self._pieces(image).values())
 
-    def _volume_names(self) -> list[str]:
-        try:
-            names = os.listdir(self._paths.volumes)
-        except FileNotFoundError:
-            return []
-        return sorted(name for name in names if not name.startswith("."))
+    def _pieces(self, image: Image) -> dict[str, int]:
+        return self._known[image.stored_digest]
+
+
+def volume_names(paths: Paths) -> list[str]:
+    """Return the names of all volumes."""
+    try:
+        names = os.listdir(paths.volumes)
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def discard_volumes(engine: Engine) -> dict[str, int]:
+    """Remove the volumes without a name of their own that no container has; return their bytes.
+
+    Raises StoreError where a container's record is damaged: what it has is not known.
+    """
+    paths = engine.paths
+    names = volume_names(paths)  # first: a container is there before its volumes are
+    containers = engine.containers
+    used = {each["name"] for one in containers.list() for each in one.record["volumes"]}
+    if containers.problems:
+        raise containers.problems[0]
+    names = [name for name in names if name not in used and _is_anonymous(name)]
+    sizes = tree_sizes(paths, [f"{paths.volumes}/{name}" for name in names])
+    for name in names:
+        removal.discard(paths, f"{paths.volumes}/{name}", f"{paths.volumes}/.gone-{name}")
+    return dict(zip(names, sizes, strict=True))
+
+
+def _is_anonymous(name: str) -> bool:
+    return len(name) == 64 and is_hex(name)
 
 
 def images_size(paths: Paths, images: list[Image]) -> int:
     """Return the bytes of images together, unpacked and packed, each layer and blob once."""
-    chains = {chain for image in images for chain in _chains(image)}
-    blobs = {digest: size for image in images for digest, size in _blobs(image).items()}
-    return sum(_layer(paths, chain) for chain in chains) + sum(blobs.values())
+    known: dict[str, int] = {}
+    for image in images:
+        known.update(_pieces(paths, image))
+    return sum(known.values())
 
 
-def _layer(paths: Paths, chain: str) -> int:
-    return layer_size(f"{paths.layers}/{chain}/fs")
+def _pieces(paths: Paths, image: Image) -> dict[str, int]:
+    """Return the bytes of an image's unpacked layers, by chain id, and of its blobs, by digest."""
+    layers = {chain: layer_size(f"{paths.layers}/{chain}/fs") for chain in _chains(image)}
+    return {**layers, **_blobs(image)}
 
 
 def _runs(container: Container) -> bool:
@@ -124,7 +157,6 @@ def _chains(image: Image) -> list[str]:
 
 def _blobs(image: Image) -> dict[str, int]:
     try:
-        parts = [image.manifest["config"], *image.manifest["layers"]]
-        return {str(part["digest"]): int(part.get("size", 0)) for part in parts}
+        return {str(part["digest"]): int(part.get("size", 0)) for part in image.parts}
     except (Error, KeyError, TypeError, ValueError):
         return {}

@@ -119,4 +119,19 @@ def test_inspect_has_podmans_fields_beside_dockers(shared: Store) -> None:
     (document,) = json.loads(shared.ok("image", "inspect", "busybox"))
     assert document["Annotations"] == {}
     assert document["User"] == document["Config"]["User"]
-    assert document["HealthCheck"] is None
+    assert document["Healthcheck"] is None
+    assert sorted(document["Descriptor"]) == ["digest", "mediaType", "size"]
+    upper = document["GraphDriver"]["Data"]["UpperDir"]
+    assert os.path.exists(f"{upper}/bin/busybox")
+
+
+def test_listing_as_json_is_dockers_and_templates_may_ask_for_podmans(shared: Store) -> None:
+    (line,) = shared.ok("images", "--format", "json", "busybox").splitlines()
+    # docker 28: docker images --format json
+    assert sorted(json.loads(line)) == [
+        *("Containers", "CreatedAt", "CreatedSince", "Digest", "ID", "Repository"),
+        *("SharedSize", "Size", "Tag", "UniqueSize", "VirtualSize"),
+    ]
+    template = "{{.Names}} {{.ReadOnly}} {{.Dangling}} {{.Labels}}"
+    found = shared.ok("images", "--format", template, "busybox")
+    assert found == "[localhost/busybox:latest] false false map[]"

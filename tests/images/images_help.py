@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
-import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,27 +40,20 @@ class Podman:
 @contextlib.contextmanager
 def docker_registry(settings: Path) -> Iterator[int]:
     """Run docker-registry with a file of settings; its port on 127.0.0.1."""
-    server = subprocess.Popen(
-        ["docker-registry", "serve", str(settings)], stderr=subprocess.PIPE, text=True
-    )
-    assert server.stderr is not None
-    # What it writes is read to the end: a full pipe would stop it in the middle of a test.
-    drain = threading.Thread(target=server.stderr.read)
+    # No pipe: it says so much in a long test that one would be full, and it would stand still.
+    words = settings.with_suffix(".log")
+    with open(words, "wb") as file:
+        server = subprocess.Popen(["docker-registry", "serve", str(settings)], stderr=file)
     try:
-        for line in server.stderr:
-            if "listening on 127.0.0.1:" in line:
-                port = line.partition("listening on 127.0.0.1:")[2]
-                drain.start()
-                yield int(port.partition(chr(34))[0].split(",")[0])
-                break
-        else:
-            pytest.fail("docker-registry did not start")
+        deadline = time.monotonic() + 20
+        while not (found := re.search(r"listening on 127\.0\.0\.1:(\d+)", words.read_text())):
+            if server.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"docker-registry did not start: {words.read_text()[-500:]}")
+            time.sleep(0.02)
+        yield int(found[1])
     finally:
         server.kill()
-        server.wait()
-        if drain.ident is not None:
-            drain.join()
-        server.stderr.close()
+        server.communicate()
 
 
 def skopeo(*arguments: str) -> str:

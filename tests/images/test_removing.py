@@ -14,7 +14,7 @@ from archives import docker, layer
 from images_help import leavings
 
 from rootless.errors import Conflict, NotFound
-from rootless.images.removing import Removal
+from rootless.images import removing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from conftest import Store
 
     from rootless.images.collection import Images
+    from rootless.store.paths import Paths
 
 BASE = layer({"base": b"1", "deep/": b"", "deep/er/": b"", "deep/er/f": b"x"})
 
@@ -93,21 +94,23 @@ def test_an_image_in_use_is_kept(two: Images) -> None:
     assert all(map(os.path.isdir, lowers)), "the container lost its layers"
 
 
-class Raced(Removal):
-    """A removal in which a container is made just after it looked for containers."""
+def test_layers_of_a_container_made_meanwhile_are_put_back(
+    two: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made just after the removal has looked for containers."""
+    in_use = removing._in_use
 
-    def _in_use(self) -> set[str]:
-        found = super()._in_use()
+    def raced(paths: Paths) -> set[str]:
+        found = in_use(paths)
         if not found:
-            os.rename(f"{self._paths.root}/later", f"{self._paths.containers}/{'c' * 64}")
+            os.rename(f"{paths.root}/later", f"{paths.containers}/{'c' * 64}")
         return found
 
-
-def test_layers_of_a_container_made_meanwhile_are_put_back(two: Images) -> None:
     lowers = two.get("one").lowers()
     container(two, "one")
     os.rename(f"{two.paths.containers}/{'c' * 64}", f"{two.paths.root}/later")
-    Raced(two, "one", force=False).run()
+    monkeypatch.setattr(removing, "_in_use", raced)
+    two.remove(["one"])
     assert all(map(os.path.isdir, lowers)), "the container lost its layers"
     assert leavings(two.paths.root) == []
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import shutil
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +17,10 @@ from archives import docker, layer
 from rootless import Engine, settings
 from rootless.errors import Conflict, NotFound, UsageError
 from rootless.images import shared
+from tests.conftest import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from conftest import Store
+    from collections.abc import Callable, Iterator
 
     from rootless.images.collection import Images
 
@@ -82,6 +84,81 @@ def test_layers_that_do_not_fit_are_unpacked_into_the_own_store(
     assert all(path.startswith(both.paths.layers) for path in lowers)
     assert Path(lowers[0], "base").read_bytes() == b"1"
     assert Path(lowers[1], "tool").read_bytes() == b"1"
+
+
+@pytest.fixture
+def theirs_only(busybox: Store) -> Iterator[Store]:
+    """A store whose image `busybox` is in a shared one, which belongs to others: to a group."""
+    with contextlib.ExitStack() as stack:
+        store = Store()
+        stack.callback(store.remove)
+        store.env[shared.VARIABLE] = busybox.root
+        os.chmod(f"{busybox.root}/layers", 0o775)
+        store.ok("run", "--rm", "busybox", "true")
+        if not list(Path(store.root, "layers").glob("*/data")):
+            pytest.skip("overlay has no data-only layers with userxattr here (Linux 6.16)")
+        yield store
+
+
+def used(root: str) -> int:
+    """Bytes on the disk."""
+    return sum(path.lstat().st_blocks * 512 for path in Path(root, "layers").rglob("*"))
+
+
+def test_layers_of_others_stay_where_they_are(theirs_only: Store, busybox: Store) -> None:
+    assert used(theirs_only.root) < used(busybox.root) / 2
+    copied_up = "sum=sha256sum; f=/bin/busybox; $sum $f; chmod 500 $f; $sum $f; stat -c %u:%a $f"
+    lines = theirs_only.ok("run", "--rm", "busybox", "sh", "-c", copied_up).splitlines()
+    program = hashlib.sha256(Path("/bin/busybox").read_bytes()).hexdigest()
+    assert lines == [f"{program}  /bin/busybox"] * 2 + ["0:500"]
+    theirs_only.ok("image", "prune", "--all", "--force")
+    assert used(theirs_only.root) == 0
+    theirs_only.ok("create", "--name", "one", "busybox")
+    theirs_only.ok("image", "prune", "--all", "--force")
+    assert used(theirs_only.root) > 0
+    theirs_only.ok("export", "-o", f"{theirs_only.directory}/x.tar", "one")
+    with tarfile.open(f"{theirs_only.directory}/x.tar") as archive:
+        file = archive.extractfile("bin/busybox")
+        assert file
+        assert hashlib.sha256(file.read()).hexdigest() == program
+    busybox.ok("system", "check")
+
+
+def test_a_store_of_others_that_changed(theirs_only: Store, busybox: Store) -> None:
+    """A check finds it, and a repair writes what the image's blob says."""
+    theirs_only.ok("tag", "busybox", "mine")  # brings the blobs: before, there is nothing to check
+    theirs_only.ok("system", "check")
+    (program,) = Path(busybox.root, "layers").glob("*/fs/bin/busybox")
+    content = program.read_bytes()
+    program.write_bytes(content[:-1] + b"!")
+    done = theirs_only("system", "check")
+    assert done.returncode != 0
+    assert "is not what the layer's blob holds" in done.stdout
+    theirs_only.ok("system", "check", "--repair")
+    (own,) = Path(theirs_only.root, "layers").glob("*/fs/bin/busybox")
+    assert own.read_bytes() == content
+
+
+def test_a_store_of_others_that_went(theirs_only: Store, busybox: Store) -> None:
+    """The tree alone: its blob is unpacked whole. And a driver that cannot find it says so."""
+    done = theirs_only("run", "--rm", "busybox", "true", env={"ROOTLESS_DRIVER": "copy"})
+    assert done.returncode != 0
+    assert "where copy does not find them" in done.stderr
+    for tree in Path(busybox.root, "layers").iterdir():
+        shutil.move(tree, f"{busybox.directory}/gone-{tree.name}")
+    assert theirs_only.ok("run", "--rm", "busybox", "echo", "hi") == "hi"
+    assert not list(Path(theirs_only.root, "layers").glob("*/data"))
+
+
+def test_mounted_files_of_a_store_of_others_have_their_content(theirs_only: Store) -> None:
+    theirs_only.ok("run", "--rm", "busybox", "true")
+    command = " ".join(theirs_only.command)
+    script = f"$({command} image mount busybox)/bin/busybox echo hi"
+    assert theirs_only.ok("unshare", "sh", "-c", script) == "hi"
+    script = f"{command} image mount busybox"
+    done = theirs_only("unshare", "sh", "-c", script, env={"ROOTLESS_DRIVER": "copy"})
+    assert done.returncode != 0
+    assert "where copy does not find them" in done.stderr
 
 
 def test_removal_is_refused_and_a_tag_brings_the_blobs(both: Images, theirs: Images) -> None:

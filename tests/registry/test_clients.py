@@ -202,6 +202,22 @@ def test_attestations_come_with_their_index(own: Registry) -> None:
 
 
 @pytest.mark.needs("skopeo")
+def test_a_manifest_list_is_served(own: Registry) -> None:
+    image = own.image("built", "1")
+    own.store.ok("manifest", "create", "multi", "localhost/built:1")
+    own.store.ok("manifest", "push", "-q", "multi", f"{own.address}/pushed:1")
+    got = {}
+    for name in ("multi", "pushed:1"):
+        line = ("inspect", "--raw", "--tls-verify=false", f"docker://{own.address}/{name}")
+        (got[name],) = json.loads(skopeo(*line))["manifests"]
+    assert got["multi"]["digest"] == image
+    assert got["pushed:1"]["platform"] == {"os": "linux", "architecture": "amd64"}
+    copy(f"docker://{own.address}/multi", f"dir:{own.store.directory}/copy")
+    own.store.ok("pull", "-q", f"{own.address}/multi")
+    assert own.store.ok("system", "check") == ""
+
+
+@pytest.mark.needs("skopeo")
 def test_a_directory_is_a_layout_that_skopeo_reads(
     start: Callable[..., Registry], busybox_image: str, tmp_path: Path
 ) -> None:

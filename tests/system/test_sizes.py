@@ -10,6 +10,8 @@ from rootless.system.sizes import layer_size
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from conftest import Store
+
 
 def test_a_layer_is_not_walked(tmp_path: Path) -> None:
     (tmp_path / "fs").mkdir()
@@ -17,3 +19,20 @@ def test_a_layer_is_not_walked(tmp_path: Path) -> None:
     assert layer_size(f"{tmp_path}/fs") == 0
     (tmp_path / "layer.json").write_text(json.dumps({"bytes": 12345}))
     assert layer_size(f"{tmp_path}/fs") == 12345
+
+
+def test_what_images_share(busybox: Store) -> None:
+    busybox.ok("run", "--name", "one", "busybox", "touch", "/x")
+    busybox.ok("commit", "one", "localhost/more:2")
+    lines = busybox.ok("system", "df", "-v").splitlines()
+    headings, *rows = (line.split("   ") for line in lines[2:5])
+    assert [word.strip() for word in headings if word][4:7] == [
+        "SIZE", "SHARED SIZE", "UNIQUE SIZE",
+    ]  # fmt: skip
+    found = {row[0]: [word.strip() for word in row if word.strip()] for row in rows}
+    more, base = found["localhost/more"], found["localhost/busybox"]
+    assert more[1] == "2"
+    # The new layer is an archive of two entries, and lies there packed and unpacked.
+    assert more[5] == base[5]
+    assert more[6].endswith("kB")
+    assert base[6].endswith("B")

@@ -2,9 +2,10 @@
 # Install the Debian packages that the tests use, or name those that are missing.
 set -eu
 wanted="
-    acl attr bind9-dnsutils bubblewrap buildah busybox-static cron crun curl docker-registry fish
-    fuse-overlayfs git gpg gpg-agent iperf3 iproute2 iputils-ping libcap2-bin libseccomp2 mmdebstrap ncat passt
-    podman python3-venv runc skopeo slirp4netns strace tmux uidmap umoci xz-utils zsh zstd
+    acl apache2-utils attr bind9-dnsutils bubblewrap buildah busybox-static cron crun curl
+    docker-registry fish fuse-overlayfs git gpg gpg-agent iperf3 iproute2 iputils-ping
+    libcap2-bin libseccomp2 mmdebstrap ncat passt podman python3-venv runc skopeo slirp4netns
+    strace tmux uidmap umoci xz-utils zsh zstd
 "
 
 command -v dpkg-query >/dev/null || { echo "not Debian: tests skip by name what is missing"; exit 0; }

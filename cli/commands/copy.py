@@ -1,0 +1,93 @@
+"""copy: an image from any place to any other."""
+
+from __future__ import annotations
+
+from rootless.cli.commands.transfer import patience_of, platform_of, tell_digest, warn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli import options as opt
+    from rootless.engine import Engine
+
+
+def copy(
+    engine: Engine,
+    source: opt.CopySource,
+    destination: opt.CopyTarget,
+    *,
+    all: opt.CopyAll = False,  # noqa: A002 - the option's name
+    platform: opt.PullPlatform = "",
+    arch: opt.PullArch = "",
+    os: opt.PullOs = "",
+    variant: opt.PullVariant = "",
+    format: opt.CopyFormat = "",  # noqa: A002 - the option's name
+    compression_format: opt.CopyCompression = "",
+    compression_level: opt.CompressionLevel = 0,
+    digestfile: opt.DigestFile = "",
+    quiet: opt.Silent = False,
+    remove_signatures: opt.CopySignatures = False,
+    retry: opt.CopyRetry = 0,
+    retry_delay: opt.RetryDelay = "",
+    tls_verify: opt.TlsVerify = True,
+    src_tls_verify: opt.SrcTlsVerify = True,
+    dest_tls_verify: opt.DestTlsVerify = True,
+    creds: opt.Creds = "",
+    src_creds: opt.SrcCreds = "",
+    dest_creds: opt.DestCreds = "",
+    authfile: opt.AuthFile = "",
+    src_authfile: opt.SrcAuthFile = "",
+    dest_authfile: opt.DestAuthFile = "",
+    cert_dir: opt.CertDir = "",
+    src_cert_dir: opt.SrcCertDir = "",
+    dest_cert_dir: opt.DestCertDir = "",
+) -> int:
+    """Copy an image from any place to any other.
+
+    Places are docker://NAME, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME],
+    dir:DIR and containers-storage:NAME, which is also what a name alone means. The digest stays,
+    unless another form is asked for or the destination cannot hold the one there is. The last
+    line is the digest.
+
+    Examples:
+        rootless copy docker://debian:12 oci:mirror:debian
+        rootless copy --all docker://ghcr.io/me/tools docker://localhost:5000/tools
+        rootless copy --compression-format zstd tools docker://ghcr.io/me/tools:2
+    """
+    from rootless.cli.asking import choose
+    from rootless.cli.progress import shown
+    from rootless.images.access import Access
+    from rootless.images.wish import CopyWish
+
+    wish = CopyWish(
+        everything=all,
+        platform=platform_of(platform, arch, os, variant),
+        format_=format,
+        compression=compression_format,
+        level=compression_level,
+    )
+    here = Access(
+        tls_verify=tls_verify and src_tls_verify,
+        creds=src_creds or creds,
+        authfile=src_authfile or authfile,
+        cert_dir=src_cert_dir or cert_dir,
+    )
+    there = Access(
+        tls_verify=tls_verify and dest_tls_verify,
+        creds=dest_creds or creds,
+        authfile=dest_authfile or authfile,
+        cert_dir=dest_cert_dir or cert_dir,
+    )
+    images = engine.images
+    with shown(quiet=quiet, lines=True) as progress:
+        digest = images.copy(
+            source,
+            destination,
+            wish,
+            access=(here, there),
+            retry=patience_of(retry, retry_delay),
+            progress=progress,
+            choose=choose,
+        )
+    warn(images)
+    tell_digest(digest, digestfile, quiet=quiet)
+    return 0

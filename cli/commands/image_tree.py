@@ -1,0 +1,57 @@
+"""image tree: the layers of an image, and what is upon them."""
+
+from __future__ import annotations
+
+import sys
+
+from rootless.cli import output
+from rootless.oci import reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli import options as opt
+    from rootless.engine import Engine
+    from rootless.images.tree import Node
+
+
+def image_tree(
+    engine: Engine, image: opt.ImageName, *, whatrequires: opt.WhatRequires = False
+) -> int:
+    """Show the layers of an image, or the images that are made upon it.
+
+    Examples:
+        rootless image tree busybox
+        rootless image tree --whatrequires debian:12
+    """
+    from rootless.images.tree import descendants, layers
+
+    images = engine.images
+    found = images.get(image)
+    names = " ".join(map(_familiar, found.names))
+    print(f"Image ID: {found.id[:12]}\nTags:     [{names}]\nSize:     {output.size(found.size)}")
+    if not found.chains:
+        print("No Image Layers")
+        return 0
+    print("Image Layers")
+    if whatrequires:
+        top = descendants(found, images.list())
+        lines = _branches([top] if top else [], "")
+    else:
+        lines = _branches(layers(found, images.list()), "")
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    return 0
+
+
+def _branches(nodes: list[Node], before: str) -> list[str]:
+    lines = []
+    for node in nodes:
+        last = node is nodes[-1]
+        tops = f" Top Layer of: [{' '.join(map(_familiar, node.tops))}]" if node.tops else ""
+        text = f"ID: {node.chain[:12]} Size: {output.size(node.size):>7}{tops}"
+        lines.append(f"{before}{'└── ' if last else '├── '}{text}")
+        lines += _branches(node.children, before + ("    " if last else "│   "))
+    return lines
+
+
+def _familiar(name: str) -> str:
+    return reference.parse(name).familiar if reference.is_valid(name) else name

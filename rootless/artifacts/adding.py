@@ -1,0 +1,165 @@
+"""`artifact add`: files of this machine as an artifact."""
+
+from __future__ import annotations
+
+import datetime
+import os
+
+from rootless.artifacts.intake import Intake
+from rootless.errors import Conflict, NotFound, UsageError
+from rootless.images.members import annotations_of
+from rootless.images.progress import Silent
+from rootless.oci import artifacts, reference
+from rootless.oci.digest import CHUNK
+from rootless.oci.errors import ImageError
+from rootless.oci.reading import open_file
+from rootless.oci.transports import media_type_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.artifacts.artifact import Artifact
+    from rootless.engine import Engine
+    from rootless.images.access import Access
+    from rootless.images.progress import Progress
+
+    Document = dict[str, Any]
+
+_MAGIC = (
+    (b"\x1f\x8b\x08", "application/x-gzip"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"%PDF-", "application/pdf"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\0asm", "application/wasm"),
+)
+"""First bytes -> type, in the words of Go's http.DetectContentType, which podman asks."""
+
+_BINARY = frozenset(range(0x20)) - frozenset(b"\t\n\f\r\x1b")
+_SNIFFED = 512
+
+
+class Adding:
+    """Files on their way into an artifact."""
+
+    def __init__(
+        self, engine: Engine, file_type: str, annotations: list[str], progress: Progress | None
+    ) -> None:
+        """Raises UsageError for annotations that are none."""
+        self._engine = engine
+        self._file_type = file_type
+        self._annotations = annotations_of(annotations)
+        self._progress = progress or Silent()
+
+    def make(
+        self, name: str, files: list[str], *, kind: str, replace: bool, subject: Document | None
+    ) -> str:
+        """Make a new artifact; return its digest. Raises Conflict for a name that is taken."""
+        full = _full(name)
+        self._check_titles(files)
+        if not replace and any(one.name == full for one in self._engine.artifacts.list()):
+            raise _taken(full)  # before files are read that may be large
+        created = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+
+        def compose(before: Artifact | None) -> bytes:
+            if before is not None and not replace:
+                raise _taken(full)
+            return artifacts.make(kind or artifacts.UNKNOWN_TYPE, layers, created, subject)
+
+        with Intake(self._engine.paths) as intake:
+            layers = [self._layer(intake, path) for path in files]
+            intake.take_bytes(artifacts.EMPTY)
+            return intake.commit(full, compose)
+
+    def append(self, name: str, files: list[str], *, kind: str, replace: bool, subject: str) -> str:
+        """Add files to an artifact; return its new digest. Raises NotFound, UsageError."""
+        if kind or replace or subject:
+            wrong = "--type" if kind else "--replace" if replace else "--subject"
+            raise UsageError(f"--append and {wrong} contradict each other")
+        known = self._engine.artifacts.get(name)
+        self._check_titles(files, known)  # before files are read that may be large
+
+        def compose(before: Artifact | None) -> bytes:
+            if before is None:
+                raise NotFound(f"the artifact {known.name} was removed meanwhile")
+            self._check_titles(files, before)
+            return before.with_layers(layers)
+
+        with Intake(self._engine.paths) as intake:
+            layers = [self._layer(intake, path) for path in files]
+            return intake.commit(known.name, compose)
+
+    def _check_titles(self, files: list[str], known: Artifact | None = None) -> None:
+        """Raise UsageError for two files of one name, one of which may be there already."""
+        titles = set(map(artifacts.title_of, known.manifest.layers)) if known else set()
+        wanted = self._annotations.get(artifacts.TITLE)
+        for path in files:
+            title = os.path.basename(path) if wanted is None else wanted
+            if title in titles:
+                raise UsageError(f"two files of the name {title!r} cannot be in one artifact")
+            titles.add(title)
+
+    def _layer(self, intake: Intake, path: str) -> Document:
+        try:
+            part = open_file(path, path)
+        except ImageError as error:
+            raise UsageError(error.message) from error
+        blob = intake.blob()
+        self._progress.begin(path, f"add {os.path.basename(path)}", part.size)
+        kind = self._file_type
+        try:
+            while data := part.read(CHUNK):
+                kind = kind or sniff(data[:_SNIFFED])
+                blob.write(data)
+                self._progress.advance(path, len(data))
+            blob.finish()
+        except BaseException:
+            blob.abandon()
+            raise
+        finally:
+            part.close()
+        self._progress.end(path, "added")
+        return {
+            "mediaType": kind or sniff(b""),
+            "digest": intake.take(blob),
+            "size": blob.size,
+            "annotations": {artifacts.TITLE: os.path.basename(path), **self._annotations},
+        }
+
+    def subject(self, ref: str, access: Access | None) -> Document:
+        """Return the descriptor of an image: of the store, else of a registry."""
+        from rootless.images.access import Access
+        from rootless.images.places import registry_source
+        from rootless.oci.transports import Location
+
+        if not ref.startswith("docker://") and self._engine.images.exists(ref):
+            digest, data = self._engine.images.get(ref).original()
+        else:
+            place = Location("docker", ref.removeprefix("docker://"))
+            found = registry_source(place, access or Access()).manifest()
+            digest, data = found.digest, found.data
+        kind = media_type_of(data, "", f"manifest {digest}")
+        return {"mediaType": kind, "digest": digest, "size": len(data)}
+
+
+def sniff(head: bytes) -> str:
+    """Return the type of a file by its first bytes."""
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    if _BINARY.isdisjoint(head):
+        return "text/plain; charset=utf-8"
+    return "application/octet-stream"
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(f"there is an artifact {name} already", "--append or --replace")
+
+
+def _full(name: str) -> str:
+    """The full name of a new artifact: of a short one under localhost/."""
+    parsed = reference.parse(name)  # raises InvalidReference
+    if parsed.digest:
+        raise UsageError(f"cannot make {name}: a name to give cannot have a digest")
+    return reference.full(name.removeprefix("docker://"))

@@ -1,0 +1,148 @@
+"""`artifact pull` and `artifact push`, and who refers to an image in a registry.
+
+A transfer that breaks off is gone on with a few times; a pull that fails leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rootless.artifacts.intake import Intake
+from rootless.errors import UsageError
+from rootless.images.outgoing import Kept
+from rootless.images.parallel import in_parallel
+from rootless.images.places import registry_source
+from rootless.images.progress import Silent
+from rootless.images.sources import Sources
+from rootless.oci import artifacts, reference, referrers
+from rootless.oci.digest import Digest
+from rootless.oci.errors import InvalidReference, one_line
+from rootless.oci.layout import OCI_MANIFEST
+from rootless.oci.remote import RegistrySource
+from rootless.oci.transports import Location
+from rootless.oci.upload import bring
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.artifacts.artifact import Artifact
+    from rootless.images.access import Access
+    from rootless.images.progress import Progress
+    from rootless.images.sources import Choose, Retry
+    from rootless.oci.artifacts import Referrer
+    from rootless.oci.models import Descriptor
+    from rootless.oci.registry import Repository
+    from rootless.oci.transports import Stream
+    from rootless.store.paths import Paths
+
+_PIECE = 1 << 18
+"""Bytes that are moved at once."""
+
+
+def pull(
+    paths: Paths,
+    ref: str,
+    access: Access,
+    retry: Retry | None,
+    progress: Progress | None,
+    choose: Choose | None,
+) -> str:
+    """Pull an artifact; return its full name. See Artifacts.pull."""
+
+    def fetch(repository: Repository) -> None:
+        with Intake(paths) as intake:
+            Pull(intake, RegistrySource(repository), progress or Silent()).run()
+
+    name, _ = Sources(ref, access, retry=retry, choose=choose).first(fetch)
+    return str(name)
+
+
+class Pull:
+    """One pull under way."""
+
+    def __init__(self, intake: Intake, source: RegistrySource, progress: Progress) -> None:
+        self._intake = intake
+        self._source = source
+        self._progress = progress
+        self._transfers: set[Stream] = set()
+
+    def run(self) -> None:
+        """Fetch all that is not here, then name the artifact."""
+        top = self._source.manifest()
+        manifest = artifacts.decode(top.data, f"manifest {top.digest} of {self._source.name}")
+        self._source.admit(top.data)
+        if artifacts.EMPTY_DIGEST in manifest.blobs:
+            self._intake.take_bytes(artifacts.EMPTY)
+        missing = [blob for blob in manifest.blobs.values() if not self._intake.has(blob.digest)]
+        in_parallel([partial(self._fetch, blob) for blob in missing], self._cancel)
+        self._intake.commit(str(self._source.repository.name), lambda _: top.data)
+
+    def _cancel(self) -> None:
+        """End the transfers of other threads: none of them shall keep Control-C waiting."""
+        for stream in list(self._transfers):
+            stream.abort()
+
+    def _fetch(self, descriptor: Descriptor) -> None:
+        digest, size = descriptor.digest, descriptor.size
+        name = artifacts.title_of(descriptor) or f"blob {digest[7:19]}"
+        self._progress.begin(digest, one_line(name), size)
+        blob = self._intake.blob(expected=digest, size=size)
+        stream = self._source.blob(digest, size)
+        self._transfers.add(stream)
+        try:
+            while data := stream.read(_PIECE):
+                blob.write(data)
+                self._progress.advance(digest, len(data))
+            blob.finish()
+        except BaseException:
+            blob.abandon()
+            raise
+        finally:
+            self._transfers.discard(stream)
+            stream.close()
+        self._progress.end(digest, "pulled")
+        self._intake.take(blob)
+
+
+def push(artifact: Artifact, target: str, access: Access, progress: Progress | None) -> str:
+    """Push an artifact; return its digest. See Artifacts.push."""
+    try:
+        name = reference.parse(target or artifact.name).tagged()
+    except InvalidReference as error:
+        raise UsageError(error.message) from error
+    if name.domain == "localhost":
+        raise UsageError(f"{name} is a name of this machine alone", "push NAME REGISTRY/NAME")
+    repository, told = access.repository(name), progress or Silent()
+    blobs = artifact.manifest.blobs.values()
+    in_parallel([partial(_send, artifact, repository, blob, told) for blob in blobs], lambda: None)
+    subject = artifact.manifest.subject
+    tag = name.tag or name.digest
+    listed = repository.put_listed(tag, artifact.data, OCI_MANIFEST)
+    if subject is not None and not listed:
+        referrers.enter(repository, subject.digest, _descriptor(artifact))
+    return str(Digest.of(artifact.data))
+
+
+def _send(artifact: Artifact, repository: Repository, blob: Descriptor, told: Progress) -> None:
+    name = artifacts.title_of(blob) or f"blob {blob.digest[7:19]}"
+    told.begin(blob.digest, one_line(name), blob.size)
+    path, advance = artifact.layout.blob_path(blob.digest), partial(told.advance, blob.digest)
+    told.end(blob.digest, bring(repository, Kept(path, blob.digest, blob.size, advance), ""))
+
+
+def _descriptor(artifact: Artifact) -> dict[str, object]:
+    """What a list of referrers says of an artifact."""
+    said: dict[str, object] = {
+        "mediaType": OCI_MANIFEST,
+        "digest": artifact.digest,
+        "size": len(artifact.data),
+        "artifactType": artifact.manifest.kind,
+    }
+    if artifact.manifest.annotations:
+        said["annotations"] = artifact.manifest.annotations
+    return said
+
+
+def referring(ref: str, access: Access, kind: str) -> list[Referrer]:
+    """Return what refers to `ref` in its registry; see Artifacts.referrers."""
+    source = registry_source(Location("docker", ref.removeprefix("docker://")), access)
+    return referrers.referrers(source.repository, source.manifest().digest, kind)

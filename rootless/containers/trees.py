@@ -1,0 +1,98 @@
+"""The files of containers and images beside those that they were made from: diff and export."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import NotFound, UsageError
+from rootless.images.comparing import Trees, listed
+from rootless.images.ids import Ids
+from rootless.runtime import identity, notify
+from rootless.runtime.rootfs import holds_files
+from rootless.runtime.worker import call, spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.containers.container import Container
+    from rootless.engine import Engine
+
+
+def trees_of(container: Container) -> Trees:
+    """Return the container's root and its image's, with the mount points in between.
+
+    Raises UsageError for a container of the host's own files.
+    """
+    record = container.record
+    source = record["rootfs"]
+    if source["kind"] == "host":
+        raise UsageError(f"container {container.name} shows this machine's own files")
+    if source["kind"] == "directory" and not source["overlay"]:
+        return Trees([source["path"]], [source["path"]])
+    lowers = [source["path"]] if source["kind"] == "directory" else record["layers"][::-1]
+    merged, upper = f"{container.directory}/rootfs", f"{container.directory}/upper"
+    new = lowers
+    if os.path.isdir(merged) and holds_files(merged):  # the layers were copied together
+        new = [merged]
+    elif os.path.isdir(upper):
+        new = [upper, *lowers]
+    mounted = [mount["destination"] for mount in record["spec"]["mounts"]]
+    return Trees(new, lowers, [*mounted, notify.PLACE])
+
+
+def ids_of(container: Container) -> Ids:
+    """Return how the container shows the ids of its files."""
+    spec = container.record["spec"]
+    user = spec["process"]["user"].get("username", "")
+    return Ids(identity.detect(), spec["rootless"]["userns"], user)
+
+
+def check_whole(container: Container) -> None:
+    """Raises NotFound where it was removed while its files were read: some were not there."""
+    if not os.path.isdir(container.directory):
+        raise NotFound(f"container {container.name} was removed meanwhile")
+
+
+def changes(engine: Engine, name: str, other: str = "", kind: str = "all") -> list[list[str]]:
+    """Return how a container or image differs from its image, its parent layer, or from `other`.
+
+    Pairs of A, C or D and the path, by path. `kind` is container, image, or all for either.
+    Raises NotFound, UsageError.
+    """
+    trees = _trees(engine, name, kind)
+    if other:
+        trees.old, trees.rough = _trees(engine, other, "all").new, True
+    found: list[list[str]] = call(engine.paths, listed, trees)
+    return found
+
+
+def _trees(engine: Engine, name: str, kind: str) -> Trees:
+    if kind != "image":
+        try:
+            return trees_of(engine.containers.get(name))
+        except NotFound:
+            if kind == "container":
+                raise
+    try:
+        image = engine.images.get(name)
+    except NotFound:
+        if kind == "image":
+            raise
+        raise NotFound(f"no such container or image: {name}") from None
+    layers = image.lowers()[::-1]
+    return Trees(layers, layers[1:])
+
+
+def export(container: Container, output: str) -> None:
+    """Write all files of the container as a tar to a file, or to standard output ("-").
+
+    Raises UsageError for a place that cannot be written, StoreError, NotFound where it goes.
+    """
+    from rootless.images.packing import pack
+    from rootless.images.saving import opened
+
+    trees = trees_of(container)
+    trees.mount_points = []
+    with opened(output) as fd:
+        ids = ids_of(container)
+        spawn(container.paths, pack, fd, trees, True, ids, keep_fds=(fd,)).result()
+        check_whole(container)

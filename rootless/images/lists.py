@@ -1,0 +1,154 @@
+"""A manifest list of the store: how it is read. `manifests` has what makes and changes lists.
+
+A list is an index entry like that of an image, with two annotations: LIST makes it a list, ORIGINS
+says where members are that are not here. The list itself is an image index (or docker's manifest
+list), a blob, and so is the manifest of each member; of members from a registry there is no more
+than that. Whatever a list names is kept as long as the list is (`removing`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from rootless.images.image import LIST, Image
+from rootless.oci import platform as platforms
+from rootless.oci.errors import ImageError
+from rootless.oci.layout import is_descriptor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Document = dict[str, Any]
+
+ORIGINS = "rootless.list-origins"
+"""Annotation of a list's entry: DIGEST=NAME, space between, for members that a registry has."""
+
+
+class ListImage(Image):
+    """A manifest list as a listing shows it; `member` is the image that runs."""
+
+    is_list = True
+
+    @property
+    def manifest(self) -> Document:
+        """The index. Raises ImageError for a damaged one."""
+        if self._manifest is None:
+            document = self.layout.document(str(self._descriptor["digest"]))
+            members = document.get("manifests")
+            good = isinstance(members, list) and all(map(is_descriptor, members))
+            if not good:
+                raise ImageError(f"{self._descriptor['digest']} is not a manifest list")
+            self._manifest = document
+        return self._manifest
+
+    @property
+    def members(self) -> list[Document]:
+        """The descriptors in the list."""
+        found: list[Document] = self.manifest["manifests"]
+        return found
+
+    @property
+    def config(self) -> Document:
+        """A list has no settings."""
+        return {}
+
+    @property
+    def id(self) -> str:
+        """The id that the list has had since it was made."""
+        return self._made()[0]
+
+    @property
+    def created(self) -> float:
+        """When the list was made."""
+        text = self._made()[1]
+        return float(text) if text.isascii() and text.isdecimal() else 0.0
+
+    def _made(self) -> tuple[str, str]:
+        identity, _, moment = str(self._descriptor["annotations"][LIST]).partition(" ")
+        return identity, moment
+
+    @property
+    def digests(self) -> list[str]:
+        """The digest of the list as it is now."""
+        return [str(self._descriptor["digest"])]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the list itself, as podman shows it."""
+        _ = self.manifest
+        size = self._descriptor.get("size")
+        return size if isinstance(size, int) else 0
+
+    @property
+    def chains(self) -> list[str]:
+        """A list has no layers."""
+        return []
+
+    def layer_sizes(self) -> list[int]:
+        """A list has no layers."""
+        return []
+
+    @property
+    def ids(self) -> set[str]:
+        """The ids of the members that are here."""
+        configs = [parts[0] for parts in self._kept()]
+        return {str(config["digest"]).partition(":")[2] for config in configs}
+
+    @property
+    def parts(self) -> list[Document]:
+        """What the store has of the members: their manifests, configurations and layers."""
+        return [*self.members, *(part for parts in self._kept() for part in parts)]
+
+    def _kept(self) -> list[list[Document]]:
+        """Configuration and layers of each member whose manifest can be read, if they are ours."""
+        found = []
+        for member in self.members:
+            with contextlib.suppress(ImageError):
+                if str(member["digest"]) not in self.origins or self.is_here(member):
+                    found.append(self.parts_of(member))
+        return found
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """Digest -> the name by which a registry has the member."""
+        return origins_of(self._descriptor)
+
+    def member(self, platform: str = "") -> Image:
+        """The image for a platform; see Image.member."""
+        wanted = platforms.parse(platform) if platform else platforms.host()
+        chosen = platforms.choose(self.members, wanted)
+        if chosen is None:
+            known = [str(platforms.of(one.get("platform"))) for one in self.members]
+            offered = ", ".join(filter(None, known))
+            raise ImageError(
+                f"the manifest list {(self.names or [self.id[:12]])[0]} has no image for {wanted}",
+                f"it has some for {offered}" if offered else "it is empty",
+            )
+        return self.image(chosen)
+
+    def image(self, member: Document) -> Image:
+        """One of the members as an image; it has the list's names. See Image.origin."""
+        # Only what points at it: annotations of an index are others' and mean nothing here.
+        plain = {key: member.get(key) for key in ("mediaType", "digest", "size")}
+        image = Image(self._paths, plain, self.names, self.shared)
+        name = self.origins.get(str(member["digest"]), "")
+        if name and not self.is_here(member):
+            image.origin = f"{name}@{member['digest']}"
+        return image
+
+    def is_here(self, member: Document) -> bool:
+        """Whether the store has all that a member needs. Raises ImageError for a damaged one."""
+        return all(self.layout.has(str(part["digest"])) for part in self.parts_of(member))
+
+    def parts_of(self, member: Document) -> list[Document]:
+        """Configuration and layers of a member. Raises ImageError for a damaged one."""
+        _, document = self.layout.manifest(member)
+        return [document["config"], *document["layers"]]
+
+
+def origins_of(descriptor: Document) -> dict[str, str]:
+    """Digest -> the name by which a registry has it, for members in the list of an index entry."""
+    text = descriptor["annotations"].get(ORIGINS)
+    pairs = [pair.partition("=") for pair in text.split()] if isinstance(text, str) else []
+    return {digest: name for digest, _, name in pairs}

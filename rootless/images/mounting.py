@@ -1,0 +1,88 @@
+"""Images and containers as read-only directories, for who is in `rootless unshare`.
+
+Mounts are those of the caller's mount namespace: they end with it, and no other sees them. The
+directories they are on lie in the runtime directory, named after what is mounted, and stay there,
+empty: removing one would end the mount that another namespace has on it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from rootless.errors import HostError, NotFound
+from rootless.linux import mount as m
+from rootless.runtime.binding import bind, mounts_below
+from rootless.runtime.options import Options
+from rootless.runtime.rootfs import (
+    check_finds_data,
+    choose_driver,
+    data_layers,
+    mount_fuse,
+    mount_overlay,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.store.paths import Paths
+
+INSIDE = "it is possible inside `rootless unshare`"
+_FLAGS = m.MS_RDONLY | m.MS_NOSUID | m.MS_NODEV
+
+
+class Mounts:
+    """What is mounted in this namespace of one kind of things: `image` or `container`."""
+
+    def __init__(self, paths: Paths, kind: str) -> None:
+        self._paths = paths
+        self._kind = kind
+        self._base = f"{paths.runtime}/mounts/{kind}"
+
+    def all(self) -> dict[str, str]:
+        """Return the ids of what is mounted, and where."""
+        return {os.path.basename(path): path for path in mounts_below(self._base)}
+
+    def mount(self, id: str, layers: list[str]) -> str:  # noqa: A002 - the field's own word
+        """Mount directories, topmost first, merged, unless it is done; return where.
+
+        Raises HostError where that may not be.
+        """
+        target = f"{self._base}/{id}"
+        if id in self.all():
+            return target
+        try:
+            os.makedirs(target, 0o700, exist_ok=True)
+            self._mount(layers, target)
+        except OSError as error:
+            hint = INSIDE if error.errno in (errno.EPERM, errno.EACCES) else ""
+            reason = error.strerror or str(error)
+            raise HostError(f"cannot mount {self._kind} {id[:12]}: {reason}", hint) from error
+        return target
+
+    def _mount(self, layers: list[str], target: str) -> None:
+        if len(layers) == 1 and not data_layers(layers):  # an overlay wants two
+            bind(layers[0], target, Options(["ro", "nosuid", "nodev"]), recursive=False)
+            return
+        driver = choose_driver(self._paths)
+        check_finds_data(driver, layers)
+        if driver == "overlay":
+            mount_overlay(layers, target, "userxattr", _FLAGS)
+        elif driver == "fuse-overlayfs":
+            mount_fuse(layers, "", "", target)
+        else:
+            raise HostError("several layers cannot be mounted without an overlay file system")
+
+    def unmount(self, id: str, *, force: bool = False) -> None:  # noqa: A002 - as above
+        """Unmount it; with `force` also while it is in use.
+
+        Raises NotFound where it is not mounted, HostError where it cannot be unmounted.
+        """
+        target = self.all().get(id)
+        name = f"{self._kind} {id[:12]}"
+        if target is None:
+            raise NotFound(f"{name} is not mounted here", "each `rootless unshare` has its own")
+        try:
+            m.umount2(target, m.MNT_DETACH if force else 0)
+        except OSError as error:
+            hint = "--force unmounts it all the same" if error.errno == errno.EBUSY else ""
+            raise HostError(f"cannot unmount {name}: {error.strerror}", hint) from error

@@ -1,0 +1,92 @@
+"""mount and unmount: images and containers, inside unshare."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Store
+
+DRIVERS = pytest.mark.parametrize(
+    "driver",
+    [
+        "overlay",
+        pytest.param("fuse-overlayfs", marks=pytest.mark.needs("fuse-overlayfs", "/dev/fuse")),
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def stacked(shared: Store) -> Iterator[Store]:
+    """An image `top` upon busybox, and the container `maker` that it was made of."""
+    shared.ok("run", "--name", "maker", "busybox", "touch", "/top")
+    shared.ok("commit", "maker", "top")
+    return shared
+
+
+@DRIVERS
+def test_mount_inside_unshare(stacked: Store, driver: str) -> None:
+    command = " ".join(stacked.command)
+    script = f"""
+        top=$({command} image mount top) && ls $top
+        base=$({command} image mount busybox)
+        touch $top/new 2>/dev/null || touch $base/new 2>/dev/null || echo read-only
+        ls $base
+        {command} image mount --format json
+        {command} image unmount busybox
+        {command} image umount --all
+        {command} image mount
+        {command} image mount top >/dev/null  # and leaves it so
+    """
+    shown = stacked.ok("unshare", "sh", "-c", script, env={"ROOTLESS_DRIVER": driver})
+    before, _, rest = shown.partition("[\n")
+    words = before.split()
+    assert words[: words.index("read-only")] == ["bin", "etc", "root", "tmp", "top"]
+    assert words[words.index("read-only") + 1 :] == ["bin", "etc", "root", "tmp"]
+    listed, end, after = ("[\n" + rest).partition("\n]\n")
+    found = {one["Repositories"][0]: one for one in json.loads(listed + end)}
+    assert set(found) == {"localhost/busybox:latest", "docker.io/library/top:latest"}
+    assert after.split() == ["busybox", found["docker.io/library/top:latest"]["id"]]
+    place = Path(found["docker.io/library/top:latest"]["mountpoint"])
+    assert os.listdir(place) == []  # the mount was that of the other namespace
+    assert stacked.ok("image", "mount") == ""
+
+
+def test_outside_of_unshare_it_is_said_where_it_goes(stacked: Store) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may mount anywhere")
+    for name in ("top", "busybox"):
+        done = stacked("image", "mount", name)
+        assert done.returncode == 125
+        assert "rootless unshare" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert "not mounted" in stacked("image", "unmount", "top").stderr
+    assert stacked("image", "unmount").returncode == 125
+
+
+@DRIVERS
+def test_a_container(stacked: Store, driver: str) -> None:
+    command = " ".join(stacked.command)
+    script = f"""
+        ls $({command} mount maker)
+        rm $({command} mount maker)/top 2>/dev/null || echo read-only
+        {command} mount --format json
+        {command} unmount maker
+        {command} mount
+    """
+    shown = stacked.ok("unshare", "sh", "-c", script, env={"ROOTLESS_DRIVER": driver})
+    before, _, rest = shown.partition("[\n")
+    words = before.split()
+    assert {"bin", "top"} < set(words)
+    assert words[-1] == "read-only"
+    listed, end, after = ("[\n" + rest).partition("\n]\n")
+    assert [one["Names"] for one in json.loads(listed + end)] == [["maker"]]
+    assert after == "maker"
+    assert stacked.ok("diff", "maker") == "A /top"

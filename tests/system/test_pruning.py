@@ -1,0 +1,109 @@
+"""system and container prune: what nothing needs goes, what is needed stays."""
+
+from __future__ import annotations
+
+import os
+import pty
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Store
+
+
+def left(store: Store) -> tuple[list[str], list[str]]:
+    """The names of containers and images."""
+    containers = store.ok("ps", "-a", "--format", "{{.Names}}").split()
+    images = store.ok("images", "--format", "{{.Repository}}").split()
+    return sorted(containers), sorted(images)
+
+
+@pytest.fixture
+def used(busybox: Store) -> Store:
+    """Containers that run and that have ended, images with and without a name, two volumes."""
+    busybox.ok("run", "--name", "ended", "-v", "/data", "busybox", "sh", "-c", "echo x > /data/x")
+    busybox.ok("run", "-d", "--name", "runs", "-v", "/data", "busybox", "sleep", "60")
+    busybox.ok("commit", "-m", "first", "ended", "localhost/named")
+    busybox.ok("commit", "-m", "second", "ended")
+    busybox.ok("run", "--name", "loaded", "busybox", "dd", "if=/dev/zero", "of=/f", "bs=1k",
+               "count=500")  # fmt: skip
+    return busybox
+
+
+def test_system_prune(used: Store) -> None:
+    ended = used.ok("inspect", "-f", "{{.Id}}", "ended")
+    bare = used.ok("images", "-q", "--no-trunc", "--filter", "dangling=true")
+    lines = used.ok("system", "prune", "-f").splitlines()
+    assert lines[0] == "Deleted Containers:"
+    assert ended in lines[1:3]
+    assert lines[3:5] == ["", "Deleted Images:"]
+    assert f"deleted: {bare}" in lines
+    # The container's half megabyte, and the few bytes of an image's settings.
+    assert lines[-1].startswith("Total reclaimed space: 51")
+    assert lines[-1].endswith("kB")
+    assert left(used) == (["runs"], ["localhost/busybox", "localhost/named"])
+    assert used.ok("system", "prune", "-f") == "Total reclaimed space: 0B"
+
+
+def test_all_and_volumes(used: Store) -> None:
+    volumes = Path(used.root, "volumes")
+    assert len(os.listdir(volumes)) == 2
+    (volumes / "named" / "_data").mkdir(parents=True)
+    lines = used.ok("system", "prune", "-af", "--volumes").splitlines()
+    assert "Deleted Volumes:" in lines
+    assert left(used) == (["runs"], ["localhost/busybox"])
+    assert len(os.listdir(volumes)) == 2  # that of the container, and what somebody has named
+    assert (volumes / "named").exists()
+    assert used.ok("exec", "runs", "ls", "/data") == ""
+
+
+def test_a_damaged_container_keeps_all_volumes(used: Store) -> None:
+    ended = used.ok("inspect", "-f", "{{.Id}}", "ended")
+    Path(used.root, "containers", ended, "config.json").write_text("{")
+    done = used("system", "prune", "-f", "--volumes")
+    assert done.returncode == 1
+    assert "damaged record" in done.stderr
+    assert len(os.listdir(f"{used.root}/volumes")) == 2
+
+
+def test_filters(used: Store) -> None:
+    before = left(used)
+    for words in ("--filter until=2000-01-01", "--filter label=x", "-a --filter until=10h"):
+        assert used.ok("system", "prune", "-f", *words.split()).endswith(": 0B")
+    assert left(used) == before
+    for words in ("--filter name=x", "--volumes --filter label=x"):
+        assert used("system", "prune", "-f", *words.split()).returncode == 125
+    used.ok("container", "prune", "-f", "--filter", "label!=x")
+    assert left(used)[0] == ["runs"]
+    assert left(used)[1] == before[1]
+
+
+@pytest.mark.parametrize("command", ["system prune", "container prune", "image prune -a"])
+def test_no_is_no(used: Store, command: str) -> None:
+    before = left(used)
+    ours, theirs = pty.openpty()
+    os.write(ours, b"n\n")
+    done = used(*command.split(), stdin=theirs)
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 1
+    assert done.stdout.startswith("WARNING! This will remove")
+    assert left(used) == before
+
+
+@pytest.mark.parametrize("command", ["system prune", "image prune"])
+def test_what_is_left_of_pulls(busybox: Store, command: str) -> None:
+    directory = Path(busybox.root, "images", "partial")
+    directory.mkdir(exist_ok=True)
+    for name, age in (("sha256-" + "0" * 64, 8), ("sha256-" + "1" * 64, 1)):
+        (directory / name).write_bytes(b"x" * 100_000)
+        then = time.time() - age * 86400
+        os.utime(directory / name, (then, then))
+    busybox.ok("create", "busybox")
+    assert busybox.ok(*command.split(), "-f").endswith("reclaimed space: 102kB")
+    assert os.listdir(directory) == ["sha256-" + "1" * 64]
+    assert not busybox.ok(*command.split(), "-af").endswith("reclaimed space: 0B")
+    assert os.listdir(directory) == []
