@@ -41,17 +41,16 @@ class Registry:
             time.sleep(0.05)
         port = said.partition("listening on 127.0.0.1:")[2].partition('"')[0]
         self.address = f"127.0.0.1:{port.split(',')[0]}"
+        try:
+            self._fill()
+        except BaseException:
+            self.close()
+            raise
+
+    def _fill(self) -> None:
+        line = ("skopeo", "copy", "-q", "--insecure-policy", *PLAIN)
         for archive, name in ((images.debian(), "debian:bench"), (_ten(), "ten:bench")):
-            target = f"docker://{self.address}/{name}"
-            images.run(
-                "skopeo",
-                "copy",
-                "-q",
-                "--insecure-policy",
-                *PLAIN,
-                f"docker-archive:{archive}",
-                target,
-            )
+            images.run(*line, f"docker-archive:{archive}", f"docker://{self.address}/{name}")
 
     def close(self) -> None:
         """End it."""
