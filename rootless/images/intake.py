@@ -286,20 +286,22 @@ class Intake:
     def keep_layers(self, layers: list[Document], diff_ids: list[str]) -> None:
         """See that all layers of an image are unpacked and are what its configuration says.
 
+        A layer that was unpacked long ago may come in a new blob, which has to be the same.
         Raises DigestError where the content of a layer is another, and what unpacking raises.
         """
         if len(layers) != len(diff_ids):
             raise ImageError(f"the image has {len(layers)} layers and {len(diff_ids)} diff ids")
         wanted = list(zip(layers, diff_ids, chain_ids(diff_ids), strict=True))
-        missing = [
-            part for part in wanted if not trust.is_trusted(f"{self.paths.layers}/{part[2]}")
-        ]
-        for descriptor, _, chain in missing:
-            if descriptor["digest"] not in self._layers:
+        there = {x for _, _, x in wanted if trust.is_trusted(f"{self.paths.layers}/{x}")}
+        for descriptor, _, chain in wanted:
+            if chain not in there and descriptor["digest"] not in self._layers:
                 self._unpack_stored(descriptor, chain)
-        for descriptor, diff_id, chain in missing:
+        for descriptor, diff_id, chain in wanted:
             layer = self._layers.pop(descriptor["digest"], None)
-            if layer is None:  # the same layer twice in one image: its tree has moved
+            if layer is None:
+                if chain in there:
+                    continue
+                # The same layer twice in one image: its tree has moved.
                 self._unpack_stored(descriptor, chain)
                 layer = self._layers.pop(descriptor["digest"])
             found = layer.finish()
@@ -308,7 +310,8 @@ class Intake:
                     f"layer {descriptor['digest']} unpacks to {found}, not to {diff_id}",
                     "the image is damaged or was tampered with",
                 )
-            self._place(layer.directory, chain)
+            if chain not in there:
+                self._place(layer.directory, chain)
             self.proven.append((diff_id, str(descriptor["digest"])))
             if self._images is not None:
                 self._images.warnings += layer.warnings

@@ -299,6 +299,20 @@ def test_a_layer_that_is_another_once_unpacked_is_refused(cli: Store, hostile: H
     refused(cli, hostile, "unpacks to")
 
 
+def test_another_blob_for_a_layer_that_is_here_is_refused(cli: Store, hostile: Hostile) -> None:
+    """It would never be unpacked, but saved and pushed."""
+    good, kind = layer({"a": b"good"}), "application/vnd.oci.image.layer.v1.tar+gzip"
+    hostile.tag(hostile.oci.manifest([gzipped(good)], config(good), kind=kind))
+    cli.ok("pull", "-q", hostile.name)
+    before = cli.ok("images", "-q")
+    packed = gzipped(layer({"a": b"evil"}))
+    hostile.tag(hostile.oci.manifest([packed], config(good, Cmd=["x"]), kind=kind))
+    done = cli("pull", "-q", hostile.name)
+    assert done.returncode == 125
+    assert "unpacks to" in done.stderr
+    assert cli.ok("images", "-q") == before
+
+
 def test_a_manifest_of_two_kinds_is_refused(cli: Store, hostile: Hostile) -> None:
     """CVE-2021-41190: an index to one reader, an image to another."""
     manifest = hostile.image(layer(), manifests=[])
