@@ -21,8 +21,8 @@ import tempfile
 import time
 from typing import TYPE_CHECKING
 
-from rootless.oci import unpack
 from rootless.oci.digest import Digest, Hasher, Verifier
+from rootless.oci.layers import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import rich.progress
 
-    from rootless.images.progress import Progress
+    from rootless.images.transfer.progress import Progress
 
 PAUSE = 0.1
 """Seconds between two drawings."""

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import posixpath
 
-from rootless.oci import layout, platform, reference, tar
+from rootless.oci import layout, platform, reference
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError
+from rootless.oci.layers import tar
 from rootless.oci.models import (
     Config,
     Descriptor,

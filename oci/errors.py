@@ -62,7 +62,7 @@ class SignatureError(ImageError):
 
 
 class Exceeded(ValueError):
-    """A bound on an archive was exceeded: `limit` is its name in `oci.tar.Limits`.
+    """A bound on an archive was exceeded: `limit` is its name in `layers.tar.Limits`.
 
     Not shown to anybody: who reads the archive makes a LayerError of it that names the entry.
     """

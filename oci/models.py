@@ -21,7 +21,7 @@ from rootless.oci.manifests import LAYER_TYPES, make_manifest
 T = TypeVar("T")
 
 COMPRESSION_SUFFIX = {"none": "", "gzip": "+gzip", "zstd": "+zstd"}
-"""What `oci.compression.compression_of` found -> suffix of the media type."""
+"""What `layers.compression.compression_of` found -> suffix of the media type."""
 
 
 class Descriptor(msgspec.Struct, rename={"media_type": "mediaType"}):

@@ -12,11 +12,13 @@ import os
 import stat
 import tempfile
 
-from rootless.oci import archive, manifests, models, policy, reference, tar
-from rootless.oci.compression import compression_of, decompress
+from rootless.oci import archive, manifests, models, reference
 from rootless.oci.digest import CHUNK, Digest, Hasher
 from rootless.oci.errors import DigestError, ImageError
+from rootless.oci.layers import tar
+from rootless.oci.layers.compression import compression_of, decompress
 from rootless.oci.layout import MAX_JSON, OCI_CONFIG, OCI_LAYER, REF_NAME
+from rootless.oci.signatures import policy
 from rootless.oci.transports import Fetched, check_size, media_type_of
 
 TYPE_CHECKING = False

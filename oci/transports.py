@@ -7,9 +7,9 @@
     dir:DIR                        skopeo's own: manifest.json beside the blobs
     containers-storage:NAME        the images of this store, also a name without a transport
 
-A `Source` is read, a `Target` is written; `oci.reading`, `oci.writing` and `oci.remote` have one of
-each for most. A source says what is there and is believed in nothing: who takes a blob checks its
-digest and its size.
+A `Source` is read, a `Target` is written; `oci.reading`, `oci.writing` and `distribution.remote`
+have one of each for most. A source says what is there and is believed in nothing: who takes a blob
+checks its digest and its size.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ from rootless.oci.blobs import (
     write_index,
 )
 from rootless.oci.bundle import Bundle
-from rootless.oci.compression import decompress
 from rootless.oci.digest import CHUNK, Digest, Verifier
 from rootless.oci.errors import DigestError, ImageError
+from rootless.oci.layers.compression import decompress
 from rootless.oci.layout import OCI_INDEX, REF_NAME, Layout
 from rootless.oci.reading import scratch_directory
 

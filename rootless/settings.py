@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from rootless.errors import UsageError
 from rootless.oci import archive
-from rootless.oci.tar import Limits
+from rootless.oci.layers.tar import Limits
 from rootless.store.paths import config_file
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LIMITS = {
     "layer-bytes": 2**63 - 1,
     "layer-entries": 2**31,
-    # The depth costs open descriptors, of which 1024 are usual; oci.places keeps 384 of them.
+    # The depth costs open descriptors, of which 1024 are usual; layers.places keeps 384 of them.
     "layer-depth": 512,
     "layer-header": 2**30,
     "layer-parts": 2**30,

@@ -12,7 +12,7 @@ import pytest
 
 from rootless import settings
 from rootless.errors import UsageError
-from rootless.oci.tar import Limits
+from rootless.oci.layers.tar import Limits
 
 if TYPE_CHECKING:
     from conftest import Store

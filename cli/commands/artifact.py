@@ -56,7 +56,7 @@ def artifact_add(
         rootless artifact add --subject ghcr.io/me/tools:1 ghcr.io/me/tools:sbom sbom.json
     """
     from rootless.cli.progress import shown
-    from rootless.images.access import Access
+    from rootless.images.transfer.access import Access
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     with shown(quiet=quiet) as progress:
@@ -98,7 +98,7 @@ def artifact_ls(
     """
     artifacts = engine.artifacts
     if remote:
-        from rootless.images.access import Access
+        from rootless.images.transfer.access import Access
 
         access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
         found = artifacts.referrers(remote, access=access, kind=type)
@@ -210,7 +210,7 @@ def artifact_pull(
     from rootless.cli.asking import choose
     from rootless.cli.commands.transfer import patience_of
     from rootless.cli.progress import shown
-    from rootless.images.access import Access
+    from rootless.images.transfer.access import Access
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     patience = patience_of(retry, retry_delay)
@@ -241,7 +241,7 @@ def artifact_push(
     """
     from rootless.cli.commands.transfer import write_digest
     from rootless.cli.progress import shown
-    from rootless.images.access import Access
+    from rootless.images.transfer.access import Access
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     with shown(quiet=quiet, lines=True) as progress:

@@ -55,8 +55,8 @@ def copy(
     """
     from rootless.cli.asking import choose
     from rootless.cli.progress import shown
-    from rootless.images.access import Access
-    from rootless.images.wish import CopyWish
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.wish import CopyWish
 
     wish = CopyWish(
         everything=all,

@@ -6,7 +6,8 @@ import os
 import sys
 
 from rootless.errors import NotFound, UsageError
-from rootless.oci import credentials, reference
+from rootless.oci import reference
+from rootless.oci.distribution import credentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def login(
         rootless login ghcr.io
         pass show registry | rootless login -u me --password-stdin registry.example.com
     """
-    from rootless.images.access import Access
+    from rootless.images.transfer.access import Access
 
     name = _registry(registry)
     if get_login:

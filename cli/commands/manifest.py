@@ -33,7 +33,7 @@ def manifest_create(
         rootless manifest create tools localhost/tools:amd64 docker://ghcr.io/me/tools:arm64
         rootless manifest create --all tools docker://debian:12
     """
-    from rootless.images.access import Access
+    from rootless.images.transfer.access import Access
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     manifests = engine.manifests
@@ -67,8 +67,8 @@ def manifest_add(
         rootless manifest add tools docker://ghcr.io/me/tools:arm64
         rootless manifest add --arch arm64 --variant v8 tools docker://debian:12
     """
-    from rootless.images.access import Access
     from rootless.images.members import Changes
+    from rootless.images.transfer.access import Access
 
     changes = Changes(
         os=os,
@@ -143,7 +143,7 @@ def manifest_inspect(
         rootless manifest inspect docker://debian:12
     """
     from rootless.cli.output import pretty
-    from rootless.images.access import Access
+    from rootless.images.transfer.access import Access
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     sys.stdout.write(pretty(engine.manifests.inspect(name, access=access)) + "\n")
@@ -176,7 +176,7 @@ def manifest_push(
     """
     from rootless.cli.commands.transfer import write_digest
     from rootless.cli.progress import shown
-    from rootless.images.access import Access
+    from rootless.images.transfer.access import Access
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     with shown(quiet=quiet, lines=True) as progress:

@@ -30,7 +30,7 @@ def mount(
         rootless unshare sh -c 'du -sh $(rootless mount web)'
     """
     from rootless.containers.trees import trees_of
-    from rootless.images.mounting import Mounts
+    from rootless.images.trees.mounting import Mounts
 
     mounts = Mounts(engine.paths, "container")
     here = [one for one in engine.containers.list() if one.record["rootfs"]["kind"] != "host"]
@@ -65,7 +65,7 @@ def image_mount(
     Examples:
         rootless unshare sh -c 'ls $(rootless image mount busybox)'
     """
-    from rootless.images.mounting import Mounts
+    from rootless.images.trees.mounting import Mounts
 
     store = engine.images
     mounts = Mounts(engine.paths, "image")
@@ -129,7 +129,7 @@ def _unmount(
     every: bool,
     force: bool,
 ) -> int:
-    from rootless.images.mounting import Mounts
+    from rootless.images.trees.mounting import Mounts
 
     mounts = Mounts(engine.paths, kind)
     chosen = _wanted(names, every=every, known=lambda: list(mounts.all()))

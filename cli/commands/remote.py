@@ -11,15 +11,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli import options as opt
     from rootless.engine import Engine
-    from rootless.images.remote import Remote
+    from rootless.images.transfer.remote import Remote
 
 
 def show(engine: Engine, names: list[str], template: str, asked: opt.Elsewhere) -> int:
     """Print what skopeo prints of each image, one object after the other."""
     from rootless.cli.asking import choose
     from rootless.cli.commands.transfer import patience_of
-    from rootless.images.access import Access
-    from rootless.images.remote import Remote
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.remote import Remote
 
     if asked.get("raw") and template:
         raise UsageError("--raw and --format contradict each other")

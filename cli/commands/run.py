@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rootless.containers.collection import Containers
     from rootless.containers.container import Container
     from rootless.engine import Engine
-    from rootless.images.progress import Progress
+    from rootless.images.transfer.progress import Progress
 
 
 def run(

@@ -11,8 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli import options as opt
     from rootless.engine import Engine
-    from rootless.images.access import Access
-    from rootless.images.searching import Found
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.searching import Found
 
 HEADINGS = {
     "Index": "INDEX",
@@ -59,7 +59,7 @@ def search(
         rootless search localhost:5000/
         rootless search --list-tags --limit 10 debian
     """
-    from rootless.images.access import Access
+    from rootless.images.transfer.access import Access
 
     if limit < 1:
         raise UsageError(f"--limit {limit} makes no sense", "it is 25 by default")
@@ -68,7 +68,7 @@ def search(
         if filter:
             raise UsageError("tags are not filtered", "leave --filter out")
         return _tags(term, access, limit, format)
-    from rootless.images.searching import search as find
+    from rootless.images.transfer.searching import search as find
 
     rows = [_row(found, full=no_trunc) for found in find(term, access, limit, filter)]
     if format in ("", "table"):  # as docker's has it
@@ -78,7 +78,7 @@ def search(
 
 
 def _tags(name: str, access: Access, limit: int, template: str) -> int:
-    from rootless.images.searching import tags
+    from rootless.images.transfer.searching import tags
 
     found, some = tags(name, access, limit)
     if template == "json":

@@ -10,11 +10,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli import options as opt
     from rootless.engine import Engine
-    from rootless.images.access import Access
     from rootless.images.collection import Images
-    from rootless.images.pushing import Pushed
-    from rootless.images.sources import Retry
-    from rootless.images.wish import CopyWish, Wish
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.pushing import Pushed
+    from rootless.images.transfer.sources import Retry
+    from rootless.images.transfer.wish import CopyWish, Wish
 
 MOST_WARNINGS = 5
 """How many warnings are told; of the others only the number."""
@@ -54,7 +54,7 @@ def pull(
     """
     from rootless.cli.asking import choose
     from rootless.cli.progress import shown
-    from rootless.images.access import Access
+    from rootless.images.transfer.access import Access
 
     if decryption_key:
         raise UsageError("--decryption-key: encrypted images are not supported")
@@ -95,7 +95,7 @@ def platform_of(platform: str, arch: str, os: str, variant: str) -> str:
 def patience_of(retry: int, delay: str) -> Retry:
     """Return what --retry and --retry-delay ask for. Raises UsageError."""
     from rootless import times
-    from rootless.images.sources import Retry
+    from rootless.images.transfer.sources import Retry
 
     seconds = times.span(delay) if delay else 0.0
     if retry < 0 or seconds is None:
@@ -136,8 +136,8 @@ def push(
         rootless push --tls-verify=false busybox localhost:5000/busybox
         rootless push --all-tags ghcr.io/me/tools
     """
-    from rootless.images.access import Access
-    from rootless.images.wish import CopyWish, Wish
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.wish import CopyWish, Wish
     from rootless.oci.transports import has_transport
 
     if all_tags and (destination or digestfile):

@@ -8,7 +8,7 @@ import os
 from rootless.artifacts.intake import Intake
 from rootless.errors import Conflict, NotFound, UsageError
 from rootless.images.members import annotations_of
-from rootless.images.progress import Silent
+from rootless.images.transfer.progress import Silent
 from rootless.oci import artifacts, reference
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from rootless.artifacts.artifact import Artifact
     from rootless.engine import Engine
-    from rootless.images.access import Access
-    from rootless.images.progress import Progress
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.progress import Progress
 
     Document = dict[str, Any]
 
@@ -129,8 +129,8 @@ class Adding:
 
     def subject(self, ref: str, access: Access | None) -> Document:
         """Return the descriptor of an image: of the store, else of a registry."""
-        from rootless.images.access import Access
-        from rootless.images.places import registry_source
+        from rootless.images.transfer.access import Access
+        from rootless.images.transfer.places import registry_source
         from rootless.oci.transports import Location
 
         if not ref.startswith("docker://") and self._engine.images.exists(ref):

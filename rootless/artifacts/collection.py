@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.engine import Engine
-    from rootless.images.access import Access
-    from rootless.images.progress import Progress
-    from rootless.images.sources import Choose, Retry
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.progress import Progress
+    from rootless.images.transfer.sources import Choose, Retry
     from rootless.oci.artifacts import Referrer
 
     Document = dict[str, Any]

@@ -9,28 +9,29 @@ from functools import partial
 
 from rootless.artifacts.intake import Intake
 from rootless.errors import UsageError
-from rootless.images.outgoing import Kept
-from rootless.images.parallel import in_parallel
-from rootless.images.places import registry_source
-from rootless.images.progress import Silent
-from rootless.images.sources import Sources
-from rootless.oci import artifacts, reference, referrers
+from rootless.images.transfer.outgoing import Kept
+from rootless.images.transfer.parallel import in_parallel
+from rootless.images.transfer.places import registry_source
+from rootless.images.transfer.progress import Silent
+from rootless.images.transfer.sources import Sources
+from rootless.oci import artifacts, reference
 from rootless.oci.digest import Digest
+from rootless.oci.distribution import referrers
+from rootless.oci.distribution.remote import RegistrySource
+from rootless.oci.distribution.upload import bring
 from rootless.oci.errors import InvalidReference, one_line
 from rootless.oci.layout import OCI_MANIFEST
-from rootless.oci.remote import RegistrySource
 from rootless.oci.transports import Location
-from rootless.oci.upload import bring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.artifacts.artifact import Artifact
-    from rootless.images.access import Access
-    from rootless.images.progress import Progress
-    from rootless.images.sources import Choose, Retry
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.progress import Progress
+    from rootless.images.transfer.sources import Choose, Retry
     from rootless.oci.artifacts import Referrer
+    from rootless.oci.distribution.registry import Repository
     from rootless.oci.models import Descriptor
-    from rootless.oci.registry import Repository
     from rootless.oci.transports import Stream
     from rootless.store.paths import Paths
 

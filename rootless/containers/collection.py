@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rootless.containers.options import CreateOptions, Record
     from rootless.engine import Engine
     from rootless.images.collection import Images
-    from rootless.images.progress import Shown
-    from rootless.images.sources import Choose
+    from rootless.images.transfer.progress import Shown
+    from rootless.images.transfer.sources import Choose
 
 _HEX = frozenset("0123456789abcdef")
 

@@ -16,15 +16,15 @@ from rootless.containers.values import signal_name
 from rootless.errors import Conflict, NotFound, UsageError
 from rootless.images import changes as dockerfile
 from rootless.images.entries import entry_for
-from rootless.images.importing import Told, moment, new_name
 from rootless.images.intake import Intake
 from rootless.images.naming import bring_in
-from rootless.images.packing import pack
-from rootless.images.progress import Silent
+from rootless.images.transfer.importing import Told, moment, new_name
+from rootless.images.transfer.progress import Silent
+from rootless.images.trees.packing import pack
 from rootless.oci import manifests
 from rootless.oci.digest import CHUNK
+from rootless.oci.layers.unpack import widen
 from rootless.oci.layout import OCI_CONFIG, OCI_LAYER
-from rootless.oci.unpack import widen
 from rootless.runtime.worker import spawn
 from rootless.store import records
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rootless.containers.options import Record
     from rootless.images.collection import Images
     from rootless.images.image import Image
-    from rootless.images.progress import Progress
+    from rootless.images.transfer.progress import Progress
 
     Document = dict[str, Any]
 

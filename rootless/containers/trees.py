@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from rootless.errors import NotFound, UsageError
-from rootless.images.comparing import Trees, listed
-from rootless.images.ids import Ids
+from rootless.images.trees.comparing import Trees, listed
+from rootless.images.trees.ids import Ids
 from rootless.runtime import identity, notify
 from rootless.runtime.rootfs import holds_files
 from rootless.runtime.worker import call, spawn
@@ -87,8 +87,8 @@ def export(container: Container, output: str) -> None:
 
     Raises UsageError for a place that cannot be written, StoreError, NotFound where it goes.
     """
-    from rootless.images.packing import pack
-    from rootless.images.saving import opened
+    from rootless.images.transfer.saving import opened
+    from rootless.images.trees.packing import pack
 
     trees = trees_of(container)
     trees.mount_points = []

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.engine import Engine
-    from rootless.images.access import Access
-    from rootless.images.progress import Progress, Shown
-    from rootless.images.pushing import Pushed
-    from rootless.images.sources import Choose, Retry
-    from rootless.images.wish import CopyWish, Wish
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.progress import Progress, Shown
+    from rootless.images.transfer.pushing import Pushed
+    from rootless.images.transfer.sources import Choose, Retry
+    from rootless.images.transfer.wish import CopyWish, Wish
     from rootless.store.paths import Paths
 
     Document = dict[str, Any]
@@ -157,7 +157,7 @@ class Images:
         Return their names (an id for one without a name). The layers are unpacked as well.
         Raises ImageError or DigestError for what is damaged or not understood.
         """
-        from rootless.images.loading import load
+        from rootless.images.transfer.loading import load
 
         names = load(self, source, progress)
         for name in names:
@@ -179,7 +179,7 @@ class Images:
         and may `compress` its layers. Raises NotFound, UsageError, ImageError for a place that
         cannot be written, DigestError for a damaged blob of the store.
         """
-        from rootless.images.saving import save
+        from rootless.images.transfer.saving import save
 
         names = list(refs)
         save(self, names, output, format, progress, compress=compress)
@@ -197,7 +197,7 @@ class Images:
         progress: Progress | None = None,
     ) -> Image:
         """Make an image of one layer from the tar of a root file system: file, URL, or "-"."""
-        from rootless.images.importing import import_
+        from rootless.images.transfer.importing import import_
 
         image_id = import_(self, source, ref, list(changes), message, platform, progress)
         self._tell("import", ref or image_id)
@@ -219,8 +219,8 @@ class Images:
         `choose` is asked which registry is meant by a short name that several may have.
         Raises RegistryError, SettingsError for a damaged registries.conf, or what `get` raises.
         """
-        from rootless.images.access import Access
-        from rootless.images.pulling import pull
+        from rootless.images.transfer.access import Access
+        from rootless.images.transfer.pulling import pull
 
         image = pull(self, ref, platform, policy, access or Access(), progress, retry, choose)
         self._tell("pull", ref)
@@ -241,9 +241,9 @@ class Images:
         By default all stays as it is, but that layers without compression get gzip. Raises
         RegistryError, or what `get` raises.
         """
-        from rootless.images.access import Access
-        from rootless.images.pushing import push
-        from rootless.images.wish import Wish
+        from rootless.images.transfer.access import Access
+        from rootless.images.transfer.pushing import push
+        from rootless.images.transfer.wish import Wish
 
         pushed = push(self, ref, target, access or Access(), wish or Wish(), progress, retry)
         self._tell("push", ref)
@@ -265,9 +265,9 @@ class Images:
         `access` is how the registries of source and target are reached. Raises what reading and
         writing such places raise.
         """
-        from rootless.images.access import Access
-        from rootless.images.copying import copy
-        from rootless.images.wish import CopyWish
+        from rootless.images.transfer.access import Access
+        from rootless.images.transfer.copying import copy
+        from rootless.images.transfer.wish import CopyWish
         from rootless.oci.transports import parse
 
         both = access or (Access(), Access())
@@ -285,7 +285,7 @@ class Images:
 
         Raises UsageError for a name with a tag or digest, NotFound for none.
         """
-        from rootless.images.pushing import tags_here
+        from rootless.images.transfer.pushing import tags_here
 
         return tags_here(self, ref)
 
@@ -296,8 +296,8 @@ class Images:
 
         Raises UsageError for a name with a tag or digest, and what `pull` raises.
         """
-        from rootless.images.access import Access
-        from rootless.images.sources import tagged
+        from rootless.images.transfer.access import Access
+        from rootless.images.transfer.sources import tagged
 
         return tagged(ref, access or Access(), choose)
 
@@ -482,7 +482,7 @@ def _configured(ref: str) -> list[str]:
     """
     if not (reference.is_valid(ref) and reference.is_short(ref)):
         return []
-    from rootless.oci.registries import Registries
+    from rootless.oci.distribution.registries import Registries
 
     return [str(name) for name in Registries.load().candidates(ref)]
 

@@ -13,8 +13,8 @@ import signal
 import socket
 
 from rootless.oci import jsonio
-from rootless.oci.tar import Limits
-from rootless.oci.unpack import extract_fd, widen
+from rootless.oci.layers.tar import Limits
+from rootless.oci.layers.unpack import extract_fd, widen
 from rootless.runtime.worker import run, spawn, unpacked
 
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ class Foreman:
             self._worker = spawn(paths, _serve, number, keep_fds=(number,))
 
     def extract(self, directory: str, *, owners: str, limits: Limits, beside: str) -> Job:
-        """Begin to extract the uncompressed tar fed to the job; see `oci.unpack.extract_fd`."""
+        """Begin to extract the uncompressed tar fed to the job; see `layers.unpack.extract_fd`."""
         reading, feed = os.pipe()
         widen(feed)
         how = {"owners": owners, "beside": beside, "limits": vars(limits)}
@@ -67,7 +67,7 @@ class Foreman:
         return Job(-1, self._send({"do": "remove", "directory": path}))
 
     def compare(self, one: str, other: str) -> Job:
-        """Begin to look for the first difference between two trees; see oci.compare."""
+        """Begin to look for the first difference between two trees; see layers.compare."""
         return Job(-1, self._send({"do": "compare", "directory": one, "other": other}))
 
     def _send(self, order: Order, *fds: int) -> int:
@@ -121,7 +121,7 @@ def _do(order: Order, fds: list[int]) -> Any:
         remove_tree(order["directory"])
         return None
     if order["do"] == "compare":
-        from rootless.oci.compare import difference
+        from rootless.oci.layers.compare import difference
 
         return difference(order["directory"], order["other"])
     limits = Limits(**order["limits"])

@@ -20,8 +20,8 @@ from rootless.errors import StoreError
 from rootless.images import trust
 from rootless.images.entries import named
 from rootless.images.foreman import Foreman
-from rootless.images.parallel import PARALLEL
 from rootless.images.partial import InUse, PartialBlob
+from rootless.images.transfer.parallel import PARALLEL
 from rootless.oci.blobs import (
     Blob,
     Stored,
@@ -32,10 +32,10 @@ from rootless.oci.blobs import (
     sync_directory,
     write_index,
 )
-from rootless.oci.compression import compression_of
 from rootless.oci.errors import DigestError, Error, ImageError
+from rootless.oci.layers.compression import compression_of
+from rootless.oci.layers.unpack import feed, write_all
 from rootless.oci.layout import MAX_JSON, Layout, chain_ids
-from rootless.oci.unpack import feed, write_all
 from rootless.runtime import identity
 
 TYPE_CHECKING = False

@@ -12,14 +12,14 @@ import time
 
 from rootless.errors import Ambiguous, Conflict, NotFound, UsageError
 from rootless.images import members as sources
-from rootless.images.access import Access
 from rootless.images.entries import named, renamed
 from rootless.images.image import LIST, list_of
 from rootless.images.intake import store_errors
 from rootless.images.lists import ORIGINS, ListImage, origins_of
 from rootless.images.members import Changes
-from rootless.images.places import open_source, open_target
-from rootless.images.wish import CopyWish
+from rootless.images.transfer.access import Access
+from rootless.images.transfer.places import open_source, open_target
+from rootless.images.transfer.wish import CopyWish
 from rootless.oci import manifests, models, reference, transports
 from rootless.oci.blobs import Blob, Workspace, initialise, locked, sync_directory, write_index
 from rootless.oci.errors import ImageError, InvalidReference
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from rootless.engine import Engine
     from rootless.images.members import Member
-    from rootless.images.progress import Progress
+    from rootless.images.transfer.progress import Progress
 
     Document = dict[str, Any]
     Edit = Callable[[ListImage, list[Document], dict[str, str]], None]

@@ -9,16 +9,16 @@ from __future__ import annotations
 import contextlib
 
 from rootless.errors import Conflict, NotFound, UsageError
-from rootless.images.copying import read_document
 from rootless.images.lists import ListImage
-from rootless.images.places import open_source
+from rootless.images.transfer.copying import read_document
+from rootless.images.transfer.places import open_source
 from rootless.oci import jsonio, models, platform, transports
 from rootless.oci.blobs import Blob
 from rootless.oci.digest import CHUNK, Digest
+from rootless.oci.distribution.remote import RegistrySource
 from rootless.oci.errors import ImageError
 from rootless.oci.layout import Layout
 from rootless.oci.reading import document, open_file
-from rootless.oci.remote import RegistrySource
 from rootless.oci.transports import Location, media_type_of
 
 TYPE_CHECKING = False
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from rootless.images.access import Access
     from rootless.images.collection import Images
     from rootless.images.image import Image
+    from rootless.images.transfer.access import Access
     from rootless.oci.blobs import Workspace
     from rootless.oci.platform import Platform
     from rootless.oci.transports import Fetched, Source

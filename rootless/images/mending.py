@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import os
 
-from rootless.images.downloading import Transfers
 from rootless.images.intake import Intake
-from rootless.images.progress import Silent
+from rootless.images.transfer.downloading import Transfers
+from rootless.images.transfer.progress import Silent
 from rootless.oci import models
 from rootless.oci.blobs import Stored, sync_directory
-from rootless.oci.datalayer import tree_behind
+from rootless.oci.distribution.remote import RegistrySource
 from rootless.oci.errors import DigestError, Error, ImageError
-from rootless.oci.remote import RegistrySource
+from rootless.oci.layers.datalayer import tree_behind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from rootless.oci.distribution.registry import Repository
     from rootless.oci.reference import Reference
-    from rootless.oci.registry import Repository
 
     Document = dict[str, Any]
 
@@ -39,7 +39,7 @@ class Mending(Intake):
         `manifest`: it is the image's manifest, not its configuration or a layer.
         Raises ImageError, which says why, where none has it.
         """
-        from rootless.images.access import Access
+        from rootless.images.transfer.access import Access
 
         reasons = []
         for name, sources in places:

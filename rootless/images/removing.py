@@ -17,7 +17,7 @@ from rootless.images.collection import grouped
 from rootless.images.entries import unnamed
 from rootless.images.image import Image, identity, list_of, sources_of
 from rootless.images.intake import store_errors
-from rootless.images.known import Known
+from rootless.images.transfer.known import Known
 from rootless.oci import jsonio, reference
 from rootless.oci.blobs import WORK, locked, reserve, unlink_orphans, write_index
 from rootless.oci.errors import ImageError

@@ -13,8 +13,8 @@ What is taken from such a store depends on who can write to it:
   is a real directory of this very user, writable by nobody else, and was unpacked for the identity
   mode in which containers run now (`owners` in layer.json).
 - Of all others the user gets a skeleton in the own store: every file with its owner and mode, but
-  with its content where it was (`oci.datalayer`), where that could be read and was the layer's when
-  the skeleton was made. It takes no room to speak of, however many users have one.
+  with its content where it was (`layers.datalayer`), where that could be read and was the layer's
+  when the skeleton was made. It takes no room to speak of, however many users have one.
 - Where the kernel does not let overlay do that, they are unpacked into the own store whole.
 
 The second and the third rule are the kernel's more than ours: files of a user that the namespace of
@@ -136,7 +136,7 @@ def trees(own: Paths, paths: Paths, chains: list[str]) -> dict[str, str]:
 def _overlay_finds_data(directory: str) -> bool:
     """In the user namespace: whether overlay finds the content of files in a data-only layer."""
     from rootless.linux import mount as m
-    from rootless.oci import datalayer
+    from rootless.oci.layers import datalayer
     from rootless.oci.remove import remove_tree
 
     base = f"{directory}/.try-{os.getpid()}"

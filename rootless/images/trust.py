@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MARK = "boot"
 
 _DATA = "data"
-"""The link of a layer whose files have their content in a shared store: see `oci.datalayer`."""
+"""The link of a layer whose files have their content in a shared store: see `layers.datalayer`."""
 
 
 def mark(layer: str) -> None:

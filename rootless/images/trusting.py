@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 
 from rootless.errors import UsageError
-from rootless.oci import jsonio, policy, scopes
+from rootless.oci import jsonio
 from rootless.oci.blobs import replace
 from rootless.oci.errors import SignatureError
-from rootless.oci.lookaside import Lookaside, read_bounded
-from rootless.oci.requirements import Signed
+from rootless.oci.signatures import policy, scopes
+from rootless.oci.signatures.lookaside import Lookaside, read_bounded
+from rootless.oci.signatures.requirements import Signed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.oci.requirements import Requirement
+    from rootless.oci.signatures.requirements import Requirement
 
     Document = dict[str, Any]
 
@@ -115,7 +116,7 @@ def _ids(requirement: Requirement) -> str:
         return ""
     if requirement.kind != "signedBy":
         return "N/A"
-    from rootless.oci.openpgp import KeyRing
+    from rootless.oci.signatures.openpgp import KeyRing
 
     ring = KeyRing()
     try:

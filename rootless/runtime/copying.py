@@ -5,7 +5,7 @@
     merge_once  the same from outside the user namespace, complete or not at all
 
 Layers are merged from the top down, as overlayfs looks names up: what a higher layer deletes or
-replaces is never copied. The marks are those of `oci.extract`: the character device 0:0 (or an
+replaces is never copied. The marks are those of `layers.extract`: the character device 0:0 (or an
 empty file `.wh.NAME`) deletes a name, the attribute `user.overlay.opaque` (or an empty file
 `.wh..wh..opq`) everything below in a directory; those of fuse-overlayfs are read too.
 

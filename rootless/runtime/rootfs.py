@@ -134,7 +134,7 @@ def check_finds_data(driver: str, lowers: list[str]) -> None:
 
 
 def data_layers(lowers: list[str]) -> list[str]:
-    """Return the directories in which files of the layers have their content (oci.datalayer)."""
+    """Return the directories in which files of the layers have their content (layers.datalayer)."""
     found: dict[str, None] = {}
     for lower in lowers:
         try:

@@ -17,7 +17,7 @@ from images_help import leavings, skopeo
 from servers import Server
 
 from rootless.oci.errors import SignatureError
-from rootless.oci.openpgp import KeyRing
+from rootless.oci.signatures.openpgp import KeyRing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import stat
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from rootless.oci import tar, unpack
+from rootless.oci.layers import tar, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

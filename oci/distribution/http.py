@@ -1,0 +1,386 @@
+"""HTTP as registries need it: redirects that keep secrets at home, retries, bounded answers.
+
+Over urllib3, which is imported with the first request that needs it: short ones go by `brief`. The
+errors of both become `HttpError` here and nowhere else. Redirects are followed by hand: an
+Authorization header goes to the origin it was meant for and to no other, and https never becomes
+http.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+
+from rootless.oci.distribution import brief
+from rootless.oci.errors import RegistryError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypeAlias
+
+    import urllib3
+
+    from rootless.oci.distribution.certificates import Certificates
+
+    Headers = dict[str, str]
+    Body: TypeAlias = bytes | Callable[[], Iterable[bytes]]
+    """What is sent: bytes, or a function that begins to read them anew at each attempt."""
+
+MAX_REDIRECTS = 5
+MAX_ERROR = 64 << 10
+TEMPORARY = frozenset((408, 425, 429, 500, 502, 503, 504))
+"""Status codes after which the same request may succeed."""
+
+REDIRECTS = frozenset((301, 302, 303, 307, 308))
+LONGEST_PAUSE = 30.0
+"""Seconds of a server's Retry-After; if it wants more, there is no further attempt."""
+
+
+class HttpError(RegistryError):
+    """No answer, or none that helps. `temporary`: the same again may work.
+
+    `no_tls`: there is nobody, or nobody who speaks TLS, at the other end. `after`: the seconds
+    that the server wants us to wait, -1 where it does not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        temporary: bool = False,
+        no_tls: bool = False,
+        after: float = -1,
+    ) -> None:
+        super().__init__(message, hint)
+        self.temporary = temporary
+        self.after = after
+        self.no_tls = no_tls
+
+
+class Response:
+    """An answer whose body is read piece by piece. To be closed."""
+
+    def __init__(self, raw: urllib3.BaseHTTPResponse | brief.Answer, url: str) -> None:
+        self._raw = raw
+        self.url = url
+        self.status = raw.status
+        self.headers: brief.Fields | urllib3.HTTPHeaderDict = raw.headers
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes of the body, empty at its end. Raises HttpError."""
+        if isinstance(self._raw, brief.Answer):
+            return self._raw.read(size)
+        import urllib3
+
+        try:
+            return self._raw.read(size, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise HttpError(
+                f"reading {shown(self.url)} broke off: {error}", temporary=True
+            ) from error
+
+    def body(self, limit: int) -> bytes:
+        """The whole body. Raises HttpError where it is longer than `limit`."""
+        pieces: list[bytes] = []
+        size = 0
+        while data := self.read(min(limit + 1, 1 << 20)):
+            pieces.append(data)
+            size += len(data)
+            if size > limit:
+                raise HttpError(f"the answer of {shown(self.url)} is longer than {limit} bytes")
+        return b"".join(pieces)
+
+    @property
+    def length(self) -> int:
+        """The length of the body as the server says, -1 where it does not."""
+        text = self.headers.get("Content-Length", "")
+        return int(text) if text.isascii() and text.isdecimal() else -1
+
+    def abort(self) -> None:
+        """Make a `read` that waits in another thread fail at once, where urllib3 can (2.3)."""
+        # RuntimeError: it has come to its end meanwhile, and given its connection back.
+        with contextlib.suppress(AttributeError, ValueError, RuntimeError, OSError):
+            self._raw.shutdown()  # type: ignore[union-attr, attr-defined, unused-ignore]
+
+    def close(self) -> None:
+        """Give the connection back, or end it where the body was not read to its end."""
+        self._raw.close()
+
+    def __enter__(self) -> Response:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Client:
+    """Sends requests; may be used by several threads at once."""
+
+    attempts = 4
+    pause = 0.5
+    """Seconds before the second attempt; each further pause is twice as long."""
+
+    def __init__(self, *, verify: bool = True, certificates: Certificates | None = None) -> None:
+        """`certificates` are those of one registry, beside the system's; not for other hosts."""
+        self._verify = verify
+        self._certificates = certificates
+        self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
+        self._brief = brief.Connections()
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._lock = threading.Lock()
+
+    def request(
+        self,
+        url: str,
+        headers: Headers | None = None,
+        *,
+        method: str = "GET",
+        body: Body = b"",
+        downgrade: bool = False,
+    ) -> Response:
+        """Return the answer behind all redirects, whatever its status; retry temporary faults.
+
+        A body whose length is not among the headers is sent in chunks. `downgrade` allows a
+        redirect from https to http. Raises HttpError without an answer.
+        """
+        # What PATCH adds is added twice by a second one: its caller knows where to go on.
+        attempts = 1 if method == "PATCH" else self.attempts
+        for attempt in range(1, attempts + 1):
+            last = attempt == attempts
+            try:
+                response = self._follow(method, url, dict(headers or {}), body, downgrade)
+            except HttpError as error:
+                if last or not error.temporary:
+                    raise
+                self.wait(attempt)
+                continue
+            after = retry_after(response)
+            if last or response.status not in TEMPORARY or after > LONGEST_PAUSE:
+                return response
+            response.close()
+            self.wait(attempt, after)
+        raise AssertionError("unreachable")
+
+    @classmethod
+    def wait(cls, attempt: int, after: float = -1) -> None:
+        """Wait before the next attempt; at least `after` seconds, if that is not too long."""
+        import random
+
+        seconds = cls.pause * 2 ** (attempt - 1) * (1 + random.random() / 4)  # noqa: S311 - no secret
+        time.sleep(max(seconds, min(after, LONGEST_PAUSE)))
+
+    def _follow(
+        self, method: str, url: str, headers: Headers, body: Body, downgrade: bool
+    ) -> Response:
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._once(method, url, headers, body)
+            target = response.headers.get("Location", "")
+            if response.status not in REDIRECTS or not target:
+                return response
+            if response.status < 307 and method not in ("GET", "HEAD"):
+                return response  # RFC 9110, 15.4: these may ask for another method
+            response.close()
+            from urllib.parse import urljoin, urlsplit
+
+            try:
+                target = urljoin(url, target)
+                old, new = urlsplit(url), urlsplit(target)
+            except ValueError as error:
+                raise HttpError(f"{shown(url)} redirects to no URL: {error}") from error
+            if new.scheme != "https" and not (
+                new.scheme == "http" and (old.scheme == "http" or downgrade)
+            ):
+                raise HttpError(f"{shown(url)} redirects to {shown(target)}, which is not https")
+            if (old.scheme, old.netloc) != (new.scheme, new.netloc):
+                # A blob usually lies with a storage service: the registry's token is not for it.
+                headers = {k: v for k, v in headers.items() if k.lower() != "authorization"}
+            url = target
+        raise HttpError(f"{shown(url)}: more than {MAX_REDIRECTS} redirects")
+
+    def _once(self, method: str, url: str, headers: Headers, body: Body) -> Response:
+        if method != "GET" and not callable(body) and not _proxy(url):
+            target = brief.target_of(url)
+            if target is not None and all(map(_is_plain, headers.values())):
+                return self._briefly(method, target, headers, body)
+        import urllib3
+
+        errors = urllib3.exceptions
+        try:
+            raw = self._pool(url).request(
+                method,
+                url,
+                headers={"User-Agent": "rootless", "Accept-Encoding": "identity", **headers},
+                body=body() if callable(body) else body or None,
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+                retries=False,
+                timeout=urllib3.Timeout(connect=15, read=60),
+            )
+        except errors.SSLError as error:
+            hint = "--tls-verify=false goes without a valid certificate"
+            raise HttpError(f"{shown(url)}: {_cause(error)}", hint, no_tls=True) from error
+        except (errors.NewConnectionError, errors.LocationValueError) as error:
+            hint = "rootless images lists what is here already"
+            raise HttpError(
+                f"cannot reach {shown(url)}: {_cause(error)}", hint, no_tls=True
+            ) from error
+        except (errors.HTTPError, OSError) as error:
+            raise HttpError(
+                f"{shown(url)}: {_cause(error)}", temporary=True, no_tls=True
+            ) from error
+        return Response(raw, url)
+
+    def _briefly(
+        self, method: str, target: brief.Target, headers: Headers, body: bytes
+    ) -> Response:
+        """Do without urllib3 what needs neither a stream nor a proxy."""
+        url = f"{target.scheme}://{target.netloc}{target.path}"
+        try:
+            context = self._context(target.netloc) if target.scheme == "https" else None
+            answer = self._brief.exchange(method, target, headers, body, context)
+        except brief.Unreachable as error:
+            hint = "rootless images lists what is here already"
+            raise HttpError(f"cannot reach {shown(url)}: {error}", hint, no_tls=True) from error
+        except OSError as error:
+            message = f"{shown(url)}: {_cause(error)}"
+            if type(error).__module__ == "ssl":  # SSLError and those that are made of it
+                hint = "--tls-verify=false goes without a valid certificate"
+                raise HttpError(message, hint, no_tls=True) from error
+            raise HttpError(message, temporary=True, no_tls=True) from error
+        return Response(answer, url)
+
+    def _context(self, host: str) -> ssl.SSLContext:
+        """Return what TLS to a host is set up with."""
+        from rootless.oci.distribution.certificates import system_context
+
+        own = self._certificates is not None and host == self._certificates.host
+        with self._lock:
+            if own not in self._contexts:
+                make = self._certificates.context if own and self._certificates else system_context
+                self._contexts[own] = make(verify=self._verify)
+            return self._contexts[own]
+
+    def is_without_tls(self, host: str) -> bool:
+        """Whether a registry was seen to speak plain HTTP, so that TLS need not be tried."""
+        target = brief.target_of(f"https://{host}/")
+        if target is None or _proxy(f"https://{host}/"):
+            return False
+        return brief.speaks_tls(target.host, target.port) is False
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        from urllib.parse import urlsplit
+
+        proxy = _proxy(url)
+        own = self._certificates is not None and urlsplit(url).netloc == self._certificates.host
+        with self._lock:
+            if (proxy, own) not in self._pools:
+                self._pools[proxy, own] = self._new_pool(proxy, own=own)
+            return self._pools[proxy, own]
+
+    def _new_pool(self, proxy: str, *, own: bool) -> urllib3.PoolManager:
+        """Return new connections; with `own` those that use the registry's certificates."""
+        import ssl
+
+        import urllib3
+
+        options: dict[str, Any] = {"maxsize": 8}
+        if own and self._certificates is not None:
+            options["ssl_context"] = self._certificates.context(verify=self._verify)
+        if not self._verify:
+            if "ssl_context" not in options:
+                # Without one urllib3 reads all authorities, 40 ms, to ask none of them.
+                context = urllib3.util.ssl_.create_urllib3_context(cert_reqs=ssl.CERT_NONE)
+                options["ssl_context"] = context
+            options["cert_reqs"] = "CERT_NONE"
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        if proxy:
+            return urllib3.ProxyManager(proxy, **options)
+        return urllib3.PoolManager(**options)
+
+    @contextlib.contextmanager
+    def download(self, url: str) -> Iterator[tuple[Response, int]]:
+        """The body of a file on the web, and its length or -1. Raises HttpError."""
+        with self.request(url) as response:
+            if response.status != 200:
+                raise HttpError(f"cannot download {shown(url)}: status {response.status}")
+            yield response, response.length
+
+
+def retry_after(response: Response) -> float:
+    """The seconds that a server wants us to wait (RFC 9110, 10.2.3), -1 where it does not say."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text[:9])
+    if not text:
+        return -1
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0)
+    except (ValueError, OverflowError):
+        return -1
+
+
+def joined(base: str, location: str) -> str:
+    """Return the URL that a Location header means (RFC 9110, 10.2.2). Raises HttpError for none."""
+    if brief.target_of(location) is not None:
+        return location
+    from urllib.parse import urljoin
+
+    try:
+        return urljoin(base, location)
+    except ValueError as error:
+        raise HttpError(f"{shown(base)} names no URL to go on with: {error}") from error
+
+
+def shown(url: str) -> str:
+    """A URL fit for messages: user, password and query, where secrets are, left out."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, perhaps with a port, is this machine: docker lets those speak plain HTTP."""
+    name = brief.split_host(host)[0].lower()
+    return name in ("localhost", "::1") or name.startswith("127.")
+
+
+def _proxy(url: str) -> str:
+    """The proxy that the environment asks for, never for this machine itself, as in Go."""
+    target = brief.target_of(url)
+    if target is not None and is_loopback(target.netloc):
+        return ""
+    if not any(key.lower().endswith("_proxy") for key in os.environ):
+        return ""
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    if is_loopback(parts.netloc) or proxy_bypass(parts.hostname or ""):
+        return ""
+    return getproxies().get(parts.scheme, "")
+
+
+def _is_plain(value: str) -> bool:
+    """Whether the value of a header can be sent as it is."""
+    return value.isascii() and value.isprintable()
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, in words."""
+    reason = getattr(error, "reason", None)
+    if isinstance(reason, BaseException):
+        return _cause(reason)
+    text = str(getattr(error, "strerror", None) or error)
+    # urllib3 begins with the connection, which the URL names already: only the kernel's words.
+    cause = text.rpartition("[Errno ")[2].partition("] ")[2].removesuffix(")")
+    return cause or text or type(error).__name__

@@ -1,0 +1,332 @@
+"""A repository in a registry (OCI distribution-spec 1.1; docker's v2 protocol).
+
+Who we are there is the matter of `auth`. What the registry says is bounded and checked here; blobs
+are verified by whoever reads them.
+"""
+
+from __future__ import annotations
+
+from rootless.oci import jsonio, layout
+from rootless.oci.digest import Digest
+from rootless.oci.distribution.auth import Authority, Denied
+from rootless.oci.distribution.http import Client, HttpError, Response, is_loopback, joined, shown
+from rootless.oci.distribution.refusals import refusal
+from rootless.oci.errors import DigestError, RegistryError
+from rootless.oci.reference import DEFAULT_DOMAIN
+from rootless.oci.transports import Fetched
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rootless.oci.distribution.certificates import Certificates
+    from rootless.oci.distribution.credentials import Credentials
+    from rootless.oci.distribution.http import Body
+    from rootless.oci.reference import Reference
+
+DOCKER_HOST = "registry-1.docker.io"
+INDEX_HOST = "index.docker.io"
+"""Where docker.io is searched."""
+
+ACCEPT = ", ".join((*layout.MANIFESTS, *layout.INDEXES))
+MAX_TAGS = 1 << 20
+"""Tags of one repository that are listed, so that no registry goes on for ever."""
+
+MAX_PAGES = 1000
+"""Pages of a list of referrers that are read, for the same reason."""
+
+_PULL, _PUSH = "pull", "pull,push"
+_CATALOGUE = "registry:catalog:*"
+"""The scope of the list of all repositories, which is in none of them."""
+
+
+class Repository:
+    """One repository. May be used by several threads at once.
+
+    `place` is its name at a mirror (`registries`); `name` is what it is called here.
+    Registries on this machine may speak plain HTTP, as for docker; others only without
+    `tls_verify`, and then TLS without a valid certificate is tried first.
+    """
+
+    def __init__(
+        self,
+        name: Reference,
+        *,
+        place: Reference | None = None,
+        tls_verify: bool = True,
+        credentials: Credentials | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
+        self.name = name
+        self.place = place or name
+        host = DOCKER_HOST if self.place.domain == DEFAULT_DOMAIN else self.place.domain
+        lenient = not tls_verify or (is_loopback(host) and certificates is None)
+        self._client = Client(verify=not lenient, certificates=certificates)
+        self._schemes = ["https", "http"] if lenient else ["https"]
+        self._host = host
+        self._authority = Authority(self._client, self.place.domain, credentials)
+
+    # -- reading
+
+    def manifest(self, reference: str) -> Fetched:
+        """Return the manifest or index that a tag or digest names. Raises RegistryError.
+
+        Raises DigestError where the content is not what the digest says.
+        """
+        with self._get(f"manifests/{reference}", {"Accept": ACCEPT}) as response:
+            return self._fetched(reference, response)
+
+    def find(self, reference: str) -> Fetched | None:
+        """As `manifest`, but None where there is none of this name."""
+        path = f"manifests/{reference}"
+        with self._ask(path, {"Accept": ACCEPT}) as response:
+            if response.status == 404:
+                return None
+            if response.status != 200:
+                raise self._refused(response, path)
+            return self._fetched(reference, response)
+
+    def _fetched(self, reference: str, response: Response) -> Fetched:
+        data = response.body(layout.MAX_JSON)
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        claimed = response.headers.get("Docker-Content-Digest", "")
+        digest = Digest.of(data)
+        expected = reference if ":" in reference else claimed
+        if expected.startswith("sha256:") and expected != digest:
+            raise DigestError(f"manifest {expected} of {self.name.name} has the digest {digest}")
+        if expected.startswith("sha512:"):
+            raise RegistryError(f"manifest {expected}: sha512 is not supported for manifests")
+        return Fetched(data, media_type, digest)
+
+    def digest(self, reference: str) -> str:
+        """Return the digest that a tag has at present, by a HEAD request. Raises RegistryError."""
+        with self._get(f"manifests/{reference}", {"Accept": ACCEPT}, method="HEAD") as response:
+            digest = response.headers.get("Docker-Content-Digest", "")
+        return digest or self.manifest(reference).digest
+
+    def blob(self, digest: str, start: int = 0) -> Response:
+        """Begin to fetch a blob; the caller verifies and closes it. Raises RegistryError.
+
+        With `start` from that byte on, if the registry knows ranges (RFC 9110, 14): then the
+        status is 206, else 200 and the blob comes whole.
+        """
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        return self._get(f"blobs/{digest}", headers)
+
+    def tags(self) -> Iterator[str]:
+        """Yield all tags, page by page ("Listing Tags" in the spec). Raises RegistryError."""
+        return self._pages(f"{self.place.path}/tags/list", "tags", _PULL)
+
+    def catalogue(self) -> Iterator[str]:
+        """Yield the repositories of the whole registry, if it tells them. Raises RegistryError."""
+        return self._pages("_catalog", "repositories", _CATALOGUE)
+
+    def _pages(self, path: str, key: str, actions: str) -> Iterator[str]:
+        """Yield the words of a list that comes in pages."""
+        query, count = "n=1000", 0
+        while query:
+            with self._request("GET", f"{path}?{query}", {}, b"", actions, "") as response:
+                if response.status != 200:
+                    raise self._refused(response, path)
+                data, link = response.body(layout.MAX_JSON), response.headers.get("Link", "")
+            try:
+                found = jsonio.loads(data)[key] or []
+                yield from (word for word in found if isinstance(word, str))
+            except (ValueError, KeyError, TypeError) as error:
+                raise RegistryError(f"{self._host} answers with no list of {key}") from error
+            count += len(found)
+            query = _next_page(link) if found and count < MAX_TAGS else ""
+
+    def search(self, term: str, limit: int) -> bytes:
+        """Return what docker's index finds, as JSON; only few registries have one.
+
+        Raises RegistryError.
+        """
+        from urllib.parse import urlencode
+
+        query = urlencode({"q": term, "n": limit})
+        with self._request("GET", f"/v1/search?{query}", {}, b"", "", "") as response:
+            if response.status != 200:
+                raise self._refused(response, "v1/search")
+            return response.body(layout.MAX_JSON)
+
+    def referrers(self, subject: str) -> list[bytes] | None:
+        """Return the pages of the list of what refers to a manifest ("Listing Referrers").
+
+        None where the registry does not know such lists. Raises RegistryError.
+        """
+        first = path = f"referrers/{subject}"
+        pages: list[bytes] = []
+        while len(pages) < MAX_PAGES:
+            with self._ask(path, {"Accept": layout.OCI_INDEX}) as response:
+                if response.status == 404 and not pages:
+                    return None
+                if response.status != 200:
+                    raise self._refused(response, path)
+                pages.append(response.body(layout.MAX_JSON))
+                query = _next_page(response.headers.get("Link", ""))
+            if not query:
+                break
+            path = f"{first}?{query}"
+        return pages
+
+    # -- writing
+
+    def has(self, digest: str, size: int = -1) -> bool:
+        """Whether a blob is there, of this size if one is given. Raises RegistryError."""
+        with self._ask(f"blobs/{digest}", {}, method="HEAD", actions=_PUSH) as response:
+            if response.status not in (200, 404):
+                raise self._refused(response, f"blobs/{digest}")
+            # 0 is what servers in between make of a length that they do not know.
+            return response.status == 200 and (size < 0 or response.length in (-1, 0, size))
+
+    def begin_upload(self, digest: str = "", origin: str = "") -> str:
+        """Begin to upload a blob; return where to. Raises RegistryError.
+
+        With `origin`, a repository of the same registry that has the blob `digest`, the registry
+        may take it from there; then there is nowhere to upload to, and the answer is "".
+        """
+        query = f"?mount={digest}&from={origin}" if origin else ""
+        path = f"blobs/uploads/{query}"
+        with self._ask(path, {}, method="POST", actions=_PUSH, origin=origin) as response:
+            if response.status == 201 and origin:
+                return ""
+            location = response.headers.get("Location", "")
+            if response.status != 202 or not location:
+                raise self._refused(response, path)
+            return joined(response.url, location)
+
+    def send(self, method: str, url: str, headers: dict[str, str], body: Body = b"") -> Response:
+        """Send a request to a place that `begin_upload` named. Raises RegistryError."""
+        if url.partition("://")[2].partition("/")[0] == self._host:
+            return self._authorised(method, url, headers, body, _PUSH, "")
+        return self._client.request(url, headers, method=method, body=body)
+
+    def put_manifest(self, reference: str, data: bytes, media_type: str) -> str:
+        """Give a manifest a tag, or none (a digest); return its digest. Raises RegistryError."""
+        self.put_listed(reference, data, media_type)
+        return Digest.of(data)
+
+    def put_listed(self, reference: str, data: bytes, media_type: str) -> bool:
+        """As `put_manifest`; whether the registry lists it with those that refer to its subject.
+
+        ("Pushing Manifests with Subject": else the client has to.)
+        """
+        path = f"manifests/{reference}"
+        headers = {"Content-Type": media_type}
+        with self._ask(path, headers, method="PUT", body=data, actions=_PUSH) as response:
+            if response.status not in (200, 201, 202):
+                raise self._refused(response, path)
+            return bool(response.headers.get("OCI-Subject"))
+
+    def check(self) -> None:
+        """See whether the registry accepts us (`login`). Raises Denied, RegistryError."""
+        self._request("GET", "", {}, b"", "", "").close()
+
+    # -- requests
+
+    def _get(self, path: str, headers: dict[str, str], *, method: str = "GET") -> Response:
+        """Send a request. Raises RegistryError unless it succeeds."""
+        response = self._ask(path, headers, method=method)
+        if response.status not in (200, 206):
+            with response:
+                raise self._refused(response, path)
+        return response
+
+    def _ask(
+        self,
+        path: str,
+        headers: dict[str, str],
+        *,
+        method: str = "GET",
+        body: Body = b"",
+        actions: str = _PULL,
+        origin: str = "",
+    ) -> Response:
+        return self._request(method, f"{self.place.path}/{path}", headers, body, actions, origin)
+
+    def _request(
+        self, method: str, path: str, headers: dict[str, str], body: Body, actions: str, origin: str
+    ) -> Response:
+        """Send a request below /v2/, by TLS if there is any; or at a path that begins with /."""
+        host = INDEX_HOST if path[:1] == "/" and self._host == DOCKER_HOST else self._host
+        lenient = len(self._schemes) > 1
+        if lenient and self._client.is_without_tls(self._host):
+            self._schemes, lenient = ["http"], False
+        url = f"{self._schemes[0]}://{host}{path if path[:1] == '/' else f'/v2/{path}'}"
+        try:
+            response = self._authorised(method, url, headers, body, actions, origin)
+        except HttpError as error:
+            if not (error.no_tls and lenient):
+                raise
+            self._schemes = ["http"]
+            return self._request(method, path, headers, body, actions, origin)
+        self._schemes = self._schemes[:1]
+        return response
+
+    def _authorised(
+        self, method: str, url: str, headers: dict[str, str], body: Body, actions: str, origin: str
+    ) -> Response:
+        """Send a request, and once more with what the registry asks for in between."""
+        scopes = f"repository:{self.place.path}:{actions}" if actions else ""
+        if actions == _CATALOGUE:
+            scopes = actions
+        if origin:
+            scopes += f" repository:{origin}:{_PULL}"
+        known = self._authority.header(scopes)
+        response = self._client.request(url, {**headers, **known}, method=method, body=body)
+        if response.status != 401:
+            return response
+        challenge = response.headers.get("WWW-Authenticate", "")
+        response.close()
+        try:
+            self._authority.answer(challenge, scopes, known, tls=url.startswith("https:"))
+        except Denied as error:
+            raise self._denied(actions) from error
+        known = self._authority.header(scopes)
+        response = self._client.request(url, {**headers, **known}, method=method, body=body)
+        if response.status == 401:
+            response.close()
+            raise self._denied(actions)
+        return response
+
+    def _denied(self, actions: str = _PULL) -> Denied:
+        credentials = self._authority.credentials
+        if not actions:
+            return Denied(f"{self._host} does not accept these credentials")
+        if actions == _CATALOGUE:
+            return Denied(f"{self._host} does not list its repositories to you")
+        if credentials is None:
+            hint = f"rootless login {self.place.domain} first, if it exists"
+        else:
+            hint = f"you are logged in as {credentials.user or 'somebody'}: does it exist?"
+        kind = "push" if actions == _PUSH else "pull"
+        return Denied(f"{kind} access denied for {self.name.familiar_name}", hint)
+
+    def _refused(self, response: Response, path: str) -> RegistryError:
+        status = response.status
+        if status in (401, 403):
+            return self._denied(_PUSH if "uploads" in path else _PULL)
+        if status == 404 and path.startswith("manifests/"):
+            reference = path.partition("/")[2]
+            separator = "@" if ":" in reference else ":"
+            return RegistryError(
+                f"no image {self.name.familiar_name}{separator}{reference} in {self.place.domain}"
+            )
+        return self.refusal(response, shown(response.url))
+
+    def refusal(
+        self, response: Response, subject: str, *, temporary: bool = False
+    ) -> RegistryError:
+        """Return the error for an answer that nobody expected; see `refusals`."""
+        known = self._authority.credentials is not None
+        return refusal(response, subject, self.place.domain, known=known, temporary=temporary)
+
+
+def _next_page(link: str) -> str:
+    """Return what a Link header (RFC 8288) says of the next page, "" for none.
+
+    Only its query: pages come from where the first came from.
+    """
+    target, _, rest = link.partition(">")
+    return target.partition("?")[2] if 'rel="next"' in rest else ""

@@ -1,0 +1,1 @@
+"""Layers: compressed tars, the trees that they unpack to, and the way back."""

@@ -1,0 +1,1 @@
+"""Signatures, and the policy that says whose are wanted."""

@@ -1,0 +1,116 @@
+"""sigstore's signatures with plain public keys, as cosign and skopeo attach them to images.
+
+Beside the image `sha256:ab…` its repository has the tag `sha256-ab….sig`: an image manifest with a
+layer for each signature. The layer is what was signed (see signatures.claims), the signature itself
+is an annotation of it (cosign, SIGNATURE_SPEC.md).
+"""
+
+from __future__ import annotations
+
+import base64
+
+from rootless.oci import models
+from rootless.oci.digest import Digest
+from rootless.oci.errors import ImageError, RegistryError, SignatureError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Protocol
+
+    from rootless.oci.distribution.http import Response
+    from rootless.oci.transports import Fetched
+
+    class Source(Protocol):
+        """A repository, as distribution.registry.Repository is one."""
+
+        def manifest(self, reference: str) -> Fetched:
+            """The manifest that a tag names."""
+
+        def blob(self, digest: str) -> Response:
+            """Begin to fetch a blob."""
+
+
+PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
+ANNOTATION = "dev.cosignproject.cosign/signature"
+MAX_PAYLOAD = 1 << 20
+MAX_SIGNATURES = 64
+
+
+class Attached:
+    """A signature that was attached to an image: its `payload` and the `signature` of that."""
+
+    def __init__(self, payload: bytes, signature: bytes) -> None:
+        self.payload = payload
+        self.signature = signature
+
+
+def attached(source: Source, digest: str) -> Iterator[Attached]:
+    """Yield the signatures attached to a manifest. Raises SignatureError."""
+    tag = f"{digest.replace(':', '-')}.sig"
+    try:
+        fetched = source.manifest(tag)
+        if models.kind_of(fetched.data, fetched.media_type, f"manifest {tag}") != "manifest":
+            raise SignatureError(f"{tag} is an index")
+        manifest = models.decode(fetched.data, models.Manifest, f"manifest {tag}")
+        for layer in manifest.layers:
+            layer.check()
+    except (RegistryError, ImageError) as error:
+        raise SignatureError(f"no sigstore signatures: {error.message}") from error
+    for layer in manifest.layers[:MAX_SIGNATURES]:
+        text = (layer.annotations or {}).get(ANNOTATION)
+        if layer.media_type == PAYLOAD and text is not None:
+            yield Attached(_payload(source, layer), _decoded(text))
+
+
+def _payload(source: Source, layer: models.Descriptor) -> bytes:
+    try:
+        with source.blob(layer.digest) as response:
+            data = response.body(MAX_PAYLOAD)
+    except RegistryError as error:
+        raise SignatureError(f"the payload of a signature: {error.message}") from error
+    if Digest.of(data) != layer.digest:
+        raise SignatureError(f"the payload of a signature is not what {layer.digest} names")
+    return data
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise SignatureError("a sigstore signature is no base64") from error
+
+
+class Keys:
+    """Public keys in PEM. Raises SignatureError for what is none of ECDSA, RSA or Ed25519."""
+
+    def __init__(self, data: bytes) -> None:
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+        from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+        try:
+            self._key: Any = load_pem_public_key(data)
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise SignatureError("this is no public key in PEM") from error
+        good = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey)
+        if not isinstance(self._key, good):
+            raise SignatureError("only ECDSA, RSA and Ed25519 keys are supported")
+
+    def open(self, signed: Attached) -> bytes:
+        """Return the payload. Raises SignatureError unless the key signed it."""
+        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+        try:
+            if isinstance(self._key, ec.EllipticCurvePublicKey):
+                self._key.verify(signed.signature, signed.payload, ec.ECDSA(hashes.SHA256()))
+            elif isinstance(self._key, rsa.RSAPublicKey):
+                scheme = padding.PKCS1v15()
+                self._key.verify(signed.signature, signed.payload, scheme, hashes.SHA256())
+            else:
+                self._key.verify(signed.signature, signed.payload)
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError) as error:
+            raise SignatureError("the signature does not fit the key") from error
+        return signed.payload

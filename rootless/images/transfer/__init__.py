@@ -1,0 +1,1 @@
+"""Images on their way: from and to registries, archives and directories."""

@@ -1,0 +1,305 @@
+"""`copy`: an image, or an index with all its images, from any place to any other.
+
+    Source ── manifest ──> what changes? ── blobs, side by side ──> Target ── name
+
+What is not to be changed goes as it is, byte for byte, so its digest stays. Blobs stream through:
+only those that are compressed otherwise, and layers for docker's archives, lie in a file meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from functools import partial
+
+from rootless.errors import UsageError
+from rootless.images.transfer.parallel import in_parallel
+from rootless.images.transfer.places import check_platform, image_manifest, open_source, open_target
+from rootless.images.transfer.progress import Silent
+from rootless.images.transfer.pulling import take
+from rootless.images.transfer.sources import Retry
+from rootless.oci import jsonio, layout, manifests, models, platform, reference, transports
+from rootless.oci.blobs import Blob
+from rootless.oci.digest import Digest, Verifier
+from rootless.oci.errors import ImageError
+from rootless.oci.layers.compression import compress
+from rootless.oci.reading import open_file, scratch_directory
+from rootless.oci.transports import Fetched, media_type_of
+from rootless.oci.writing import Numbers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from rootless.images.collection import Images
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.progress import Progress
+    from rootless.images.transfer.sources import Choose
+    from rootless.images.transfer.wish import CopyWish
+    from rootless.oci.platform import Platform
+    from rootless.oci.transports import Location, Source, Stream, Target
+
+    Document = dict[str, Any]
+
+_PIECE = 1 << 18
+"""Bytes that are moved at once."""
+
+
+def copy(
+    images: Images,
+    origin: str,
+    destination: str,
+    wish: CopyWish,
+    accesses: tuple[Access, Access],
+    *,
+    retry: Retry | None = None,
+    progress: Progress | None = None,
+    choose: Choose | None = None,
+) -> str:
+    """Copy `origin` to `destination`; see Images.copy. Return the digest of what is there now."""
+    here, there = transports.parse(origin), transports.parse(destination)
+
+    def once() -> str:
+        with contextlib.closing(open_source(images, here, accesses[0], choose=choose)) as source:
+            return _copy(images, source, there, accesses[1], wish, progress or Silent())
+
+    return (retry or Retry()).run(once)
+
+
+def _copy(
+    images: Images, source: Source, place: Location, access: Access, wish: CopyWish, told: Progress
+) -> str:
+    asked = platform.parse(wish.platform) if wish.platform else None
+    if place.transport == "containers-storage":
+        if wish.everything or wish.media_type or wish.compression:
+            raise UsageError("images come into the store as they are, for one platform")
+        name = reference.parse(place.path)
+        if name.digest:
+            raise UsageError(f"{place.path}: a name to give cannot have a digest")
+        take(images, source, asked, [str(name.tagged())], told)
+        return image_manifest(source, asked).digest
+    source.manifest()  # what is not there is told before a place is made for it
+    with (
+        contextlib.closing(open_target(place, access, source)) as target,
+        Copy(source, target, wish, told) as one,
+    ):
+        return one.run(asked)
+
+
+class Copy:
+    """One copy under way. A context manager, for the files that it needs meanwhile."""
+
+    def __init__(self, source: Source, target: Target, wish: CopyWish, progress: Progress) -> None:
+        self._source = source
+        self._target = target
+        self._wish = wish
+        self._progress = progress
+        self._work = ""
+        self._numbers = Numbers()
+        self._made: dict[str, Blob] = {}
+        """Digest -> layers that were compressed for this."""
+        self._done: dict[str, Fetched] = {}
+        """Digest in an index -> what was made of it; an index may name one many times."""
+        self._transfers: set[Stream] = set()
+
+    def __enter__(self) -> Copy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._work:
+            shutil.rmtree(self._work, ignore_errors=True)
+
+    def run(self, asked: Platform | None) -> str:
+        """Copy everything, then give it its name; return the digest."""
+        top = self._source.manifest()
+        kind = models.kind_of(top.data, top.media_type, f"manifest {top.digest}")
+        if kind == "index" and self._wish.everything:
+            if not self._target.many:
+                raise UsageError(f"{self._target.name} can hold one image of one platform only")
+            done = self._index(top, layout.MAX_DEPTH)
+        else:
+            chosen = image_manifest(self._source, asked)
+            if chosen.digest == top.digest and asked is not None:
+                manifest = models.decode(top.data, models.Manifest, f"manifest {top.digest}")
+                about = jsonio.loads(read_document(self._source, manifest.config))
+                check_platform(self._source, platform.of(about), asked)
+            done = self._image(chosen)
+        self._target.finish(done)
+        return done.digest
+
+    # -- manifests
+
+    def _index(self, top: Fetched, depth: int) -> Fetched:
+        """Copy all that an index names; return it as it is to be there."""
+        subject = f"manifest {top.digest}"
+        if not depth:
+            raise ImageError(f"{subject}: indexes are nested too deep")
+        self._source.admit(top.data)
+        entries = models.decode(top.data, models.Index, subject).manifests
+        document = jsonio.loads(top.data)
+        changed = False
+        for entry, raw in zip(entries, document["manifests"], strict=True):
+            entry.check()
+            done = self._done.get(entry.digest) or self._instance(entry, depth)
+            if done.digest != entry.digest:
+                changed = True
+                raw.update(mediaType=done.media_type, digest=str(done.digest), size=len(done.data))
+        kind = self._index_type(top)
+        if not changed and kind == top.media_type:
+            return top
+        return _fetched(manifests.encode({**document, "mediaType": kind}), kind)
+
+    def _instance(self, entry: models.Descriptor, depth: int) -> Fetched:
+        """Copy what an entry of an index is about, once; return its manifest as it is there."""
+        inner = self._source.manifest(entry.digest)
+        if models.kind_of(inner.data, entry.media_type, f"manifest {entry.digest}") == "index":
+            done = self._index(inner, depth - 1)
+        else:
+            done = self._image(inner)
+        self._target.put_manifest(done)
+        self._done[entry.digest] = done
+        return done
+
+    def _index_type(self, top: Fetched) -> str:
+        wanted = self._wish.media_type or ("" if self._target.docker else layout.OCI_MANIFEST)
+        pairs = dict(zip(layout.MANIFESTS, layout.INDEXES, strict=True))
+        return pairs.get(wanted) or media_type_of(top.data, top.media_type, "the index")
+
+    def _image(self, fetched: Fetched) -> Fetched:
+        """Copy what a manifest names; return the manifest as it is to be there."""
+        subject = f"manifest {fetched.digest}"
+        self._source.admit(fetched.data)
+        manifest = models.decode(fetched.data, models.Manifest, subject)
+        manifest.check_copyable()
+        kind = media_type_of(fetched.data, fetched.media_type, subject)
+        wanted = self._wish.media_type
+        if not wanted and manifest.is_docker and not self._target.docker:
+            wanted = layout.OCI_MANIFEST
+        layers = {layer.digest: layer for layer in manifest.layers}
+        others = [one for one in layers.values() if self._compression_for(one)]
+        if (not wanted or wanted == kind) and not others:
+            self._blobs([manifest.config, *layers.values()])
+            return Fetched(fetched.data, kind, fetched.digest)
+        manifest.check()
+        document = jsonio.loads(fetched.data)
+        if others and not self._work:
+            self._work = tempfile.mkdtemp(dir=scratch_directory())
+        told = {layer.digest: _told(layer) for layer in layers.values()}
+        self._in_parallel([partial(self._compress, one, told) for one in others])
+        new = [told[layer.digest] for layer in manifest.layers]
+        data = self._rewritten(document, new, wanted or kind)
+        self._blobs([manifest.config, *models.decode(data, models.Manifest, subject).layers])
+        return _fetched(data, wanted or kind)
+
+    def _rewritten(self, document: Document, layers: list[Document], kind: str) -> bytes:
+        """Return a manifest of other layers, or in the other format."""
+        if kind == layout.DOCKER_MANIFEST:
+            return manifests.to_docker(document["config"], layers)
+        config = {**document["config"], "mediaType": layout.OCI_CONFIG}
+        kept = ("annotations", "subject", "artifactType")
+        extras = {key: value for key, value in document.items() if key in kept}
+        return manifests.make_manifest(config, layers, **extras)
+
+    def _compression_for(self, layer: models.Descriptor) -> str:
+        """How a layer is to be compressed that is not so, "" where it stays as it is."""
+        now = manifests.LAYER_TYPES.get(layer.media_type)
+        if now is None:
+            return ""  # the content of an artifact
+        wanted = self._wish.compression or ("" if now else self._target.compress)
+        return "" if now == f"+{wanted}" else wanted
+
+    # -- blobs
+
+    def _compress(self, layer: models.Descriptor, told: dict[str, Document]) -> None:
+        """Compress a layer into a file; what is said of it in the manifest goes to `told`."""
+        wanted, digest = self._compression_for(layer), layer.digest
+        self._progress.begin(f"{digest} {wanted}", f"compress {digest[7:19]}", layer.size)
+        blob = Blob(f"{self._work}/{self._numbers.next()}")
+        stream = self._source.blob(digest, layer.size)
+        self._transfers.add(stream)
+        try:
+            checked = Verifier(stream, Digest.parse(digest), layer.size)
+            pieces = compress(checked, wanted, name=f"layer {digest[:19]}", level=self._wish.level)
+            for count, piece in pieces:
+                blob.write(piece)
+                self._progress.advance(f"{digest} {wanted}", count)
+            while checked.read(_PIECE):  # what may follow the compressed stream counts as well
+                pass
+            blob.finish()
+        except BaseException:
+            blob.abandon()
+            raise
+        finally:
+            self._transfers.discard(stream)
+            stream.close()
+        self._progress.end(f"{digest} {wanted}", "compressed")
+        self._made[blob.digest] = blob
+        kind = f"{layout.OCI_LAYER}+{wanted}"
+        told[digest] = {
+            **told[digest],
+            "mediaType": kind,
+            "digest": str(blob.digest),
+            "size": blob.size,
+        }
+
+    def _blobs(self, blobs: list[models.Descriptor]) -> None:
+        unique = {blob.digest: blob for blob in blobs}
+        self._in_parallel([partial(self._blob, blob) for blob in unique.values()])
+
+    def _in_parallel(self, jobs: list[Any]) -> None:
+        if self._target.together:
+            in_parallel(jobs, self._cancel)
+            return
+        for job in jobs:
+            job()
+
+    def _cancel(self) -> None:
+        for stream in list(self._transfers):
+            stream.abort()
+
+    def _blob(self, blob: models.Descriptor) -> None:
+        digest = blob.digest
+        self._progress.begin(digest, f"blob {digest[7:19]}", blob.size)
+        self._progress.end(digest, self._target.put(blob, partial(self._content, blob)))
+
+    def _content(self, blob: models.Descriptor, start: int) -> Iterator[bytes]:
+        made = self._made.get(blob.digest)
+        if made is None:
+            stream = self._source.blob(blob.digest, blob.size, start)
+        else:
+            stream = open_file(made.path, f"blob {blob.digest}").seek(start)
+        self._transfers.add(stream)
+        try:
+            while data := stream.read(_PIECE):
+                yield data
+                self._progress.advance(blob.digest, len(data))
+        finally:
+            self._transfers.discard(stream)
+            stream.close()
+
+
+def read_document(source: Source, blob: models.Descriptor) -> bytes:
+    """Return a small blob, checked. Raises ImageError for a large one, DigestError."""
+    if blob.size > layout.MAX_JSON:
+        raise ImageError(f"blob {blob.digest} is larger than 4 MiB")
+    with contextlib.closing(source.blob(blob.digest, blob.size)) as stream:
+        checked = Verifier(stream, Digest.parse(blob.digest), blob.size)
+        return b"".join(iter(checked.read, b""))
+
+
+def _told(layer: models.Descriptor) -> Document:
+    """What a manifest says of a layer, in OCI's words."""
+    told: Document = {
+        "mediaType": layout.OCI_LAYER + manifests.LAYER_TYPES[layer.media_type],
+        "digest": layer.digest,
+        "size": layer.size,
+    }
+    if layer.annotations:
+        told["annotations"] = layer.annotations
+    return told
+
+
+def _fetched(data: bytes, kind: str) -> Fetched:
+    return Fetched(data, kind, Digest.of(data))

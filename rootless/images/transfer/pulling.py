@@ -1,0 +1,195 @@
+"""`pull`: an image from a registry, its layers downloaded and unpacked side by side."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+
+from rootless.errors import NotFound, UsageError
+from rootless.images.collection import PULL_POLICIES, runs
+from rootless.images.entries import entry_for
+from rootless.images.intake import Intake
+from rootless.images.partial import sweep
+from rootless.images.transfer.access import Access
+from rootless.images.transfer.downloading import Transfers
+from rootless.images.transfer.known import Form, Known
+from rootless.images.transfer.parallel import in_parallel
+from rootless.images.transfer.places import check_platform, image_manifest, open_source
+from rootless.images.transfer.progress import Silent
+from rootless.images.transfer.sources import Sources
+from rootless.oci import models, platform, reference, transports
+from rootless.oci.distribution.remote import RegistrySource
+from rootless.oci.errors import ImageError, RegistryError
+from rootless.oci.layers.compression import LEVELS, compression_of
+from rootless.oci.layout import MAX_JSON
+from rootless.oci.reading import LocalSource
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.images.collection import Images
+    from rootless.images.image import Image
+    from rootless.images.transfer.progress import Progress
+    from rootless.images.transfer.sources import Choose, Retry
+    from rootless.oci.distribution.registry import Repository
+    from rootless.oci.platform import Platform
+    from rootless.oci.transports import Location, Source
+
+
+def pull(
+    images: Images,
+    ref: str,
+    wanted: str,
+    policy: str,
+    access: Access,
+    progress: Progress | None,
+    retry: Retry | None = None,
+    choose: Choose | None = None,
+) -> Image:
+    """Pull `ref`; see Images.pull."""
+    if policy not in PULL_POLICIES:
+        raise UsageError(f"unknown pull policy {policy!r}", "one of " + ", ".join(PULL_POLICIES))
+    if ref == "host":
+        raise UsageError("the image host is this machine itself and is never pulled")
+    if transports.has_transport(ref):
+        return _from_files(images, transports.parse(ref), wanted, progress)
+    reference.parse(ref)
+    asked = platform.parse(wanted) if wanted else None
+    local = None if policy == "always" else _local(images, ref, policy)
+    fits = local is not None and (policy == "never" or runs(local, wanted))
+    if local is not None and fits and policy != "newer":
+        return local
+    known = images.name_of(ref) if local is not None else ""
+    sources = Sources(known or ref, access, retry=retry, choose=choose)
+    if local is not None and fits and not _is_old(local, sources):
+        return local
+
+    def fetch(repository: Repository) -> None:
+        names = [str(repository.name)]
+        take(images, RegistrySource(repository), asked, names, progress or Silent())
+
+    name, _ = sources.first(fetch)
+    warning = sources.remember(name)
+    if warning:
+        images.warnings.append(warning)
+    return images.get(str(name))
+
+
+def take(
+    images: Images, source: Source, asked: Platform | None, names: list[str] | None, told: Progress
+) -> str:
+    """Bring the image of a source into the store under `names`, and unpack it; return its id.
+
+    Without `names` under that which the source says, if any.
+    """
+    with Intake(images.paths, images) as intake:
+        sweep(images.paths.images)
+        return Pull(intake, source, told).run(asked, names)
+
+
+def _from_files(images: Images, place: Location, wanted: str, progress: Progress | None) -> Image:
+    """Take an image from an archive or directory."""
+    if place.transport == "docker-archive" and not place.ref:
+        from rootless.images.transfer.loading import load
+
+        return images.get(load(images, place.path, progress)[-1])
+    if place.transport == "containers-storage":
+        return images.get(place.path)
+    with contextlib.closing(open_source(images, place, Access())) as source:
+        asked = platform.parse(wanted) if wanted else None
+        return images.get(take(images, source, asked, None, progress or Silent()))
+
+
+def _local(images: Images, ref: str, policy: str) -> Image | None:
+    """The image in the store, if there is one."""
+    try:
+        return images.get(ref)
+    except NotFound:
+        if policy == "never":
+            raise
+        return None
+
+
+def _is_old(image: Image, sources: Sources) -> bool:
+    """Whether a registry has another image of this name than we."""
+    try:
+        _, newest = sources.first(lambda found: found.digest(found.name.digest or found.name.tag))
+    except RegistryError:
+        return False  # as podman: what cannot be asked has nothing newer
+    pushed = [one.rpartition("@")[2] for one in image.pushed]
+    return newest not in (*image.digests, *pushed, image.manifest_digest)
+
+
+class Pull:
+    """One pull under way."""
+
+    def __init__(self, intake: Intake, source: Source, progress: Progress) -> None:
+        self._intake = intake
+        self._source = source
+        self._progress = progress
+        self._transfers = Transfers(intake, source, progress)
+
+    def run(self, asked: Platform | None, names: list[str] | None) -> str:
+        """Fetch everything, then name the image; return its id."""
+        top = self._source.manifest()
+        fetched = image_manifest(self._source, asked)
+        self._source.admit(fetched.data)
+        manifest = models.decode(fetched.data, models.Manifest, f"manifest {fetched.digest}")
+        manifest.check()
+        config = self._config(manifest)
+        # An index was chosen from; many configurations in one are careless.
+        if fetched.digest == top.digest:
+            offered = platform.Platform(config.os, config.architecture, config.variant)
+            check_platform(self._source, offered, asked)
+        self._layers(manifest)
+        layers = [{"digest": layer.digest} for layer in manifest.layers]
+        self._intake.keep_layers(layers, config.rootfs.diff_ids)
+        blobs = [manifest.config.digest, *(layer.digest for layer in manifest.layers)]
+        blobs.append(self._intake.take_bytes(fetched.data))
+        data = models.to_oci(manifest) if manifest.is_docker else fetched.data
+        blobs.append(self._intake.take_bytes(data))
+        if isinstance(self._source, LocalSource):  # no registry knows it
+            known = [fetched.digest] if manifest.is_docker else []
+            names = [self._source.full_name] if names is None and self._source.full_name else names
+        else:
+            known = [top.digest, fetched.digest]
+        self._intake.commit([(names or [], entry_for(blobs[-1], len(data), known))], blobs)
+        if isinstance(self._source, RegistrySource):
+            self._note(manifest, self._source.repository.place.name)
+        return manifest.config.digest.partition(":")[2]
+
+    def _note(self, manifest: models.Manifest, place: str) -> None:
+        """Remember for pushes where the blobs came from, and what the layers are unpacked."""
+        known = Known(self._intake.paths.images)
+        parts = {part.digest: part.size for part in (manifest.config, *manifest.layers)}
+        for digest, size in parts.items():
+            known.note(digest, Form("", 0, digest, size), place)
+        for diff_id, digest in self._intake.proven:
+            with contextlib.suppress(OSError):  # removed meanwhile
+                with open(self._intake.path(digest), "rb") as file:
+                    kind = compression_of(file.read(6))  # its media type may lie
+                if kind in LEVELS:
+                    known.note(diff_id, Form(kind, 0, digest, parts[digest]), place)
+
+    def _config(self, manifest: models.Manifest) -> models.Config:
+        descriptor = manifest.config
+        if descriptor.size > MAX_JSON:
+            raise ImageError(f"image configuration {descriptor.digest} is larger than 4 MiB")
+        if not self._intake.has(descriptor.digest):
+            self._transfers.fetch(descriptor.digest, descriptor.size, unpack=False)
+        data = self._intake.text(descriptor.digest)
+        return models.decode(data, models.Config, f"image configuration {descriptor.digest}")
+
+    def _layers(self, manifest: models.Manifest) -> None:
+        """Download the layers that are not here, several at a time; the first error wins."""
+        unique = {layer.digest: layer for layer in manifest.layers}
+        missing = []
+        for layer in unique.values():
+            if self._intake.has(layer.digest):
+                self._progress.begin(layer.digest, f"layer {layer.digest[7:19]}", layer.size)
+                self._progress.end(layer.digest, "exists")
+            else:
+                missing.append(layer)
+        if not missing:
+            return
+        fetch = partial(self._transfers.fetch, unpack=True)
+        in_parallel([partial(fetch, x.digest, x.size) for x in missing], self._transfers.cancel)

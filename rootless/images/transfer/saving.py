@@ -1,0 +1,264 @@
+"""`save`: images of the store as a docker archive, an OCI archive or an OCI directory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+from rootless.errors import UsageError
+from rootless.images.entries import named, renamed
+from rootless.images.transfer.progress import Silent
+from rootless.oci import jsonio
+from rootless.oci.blobs import Workspace, initialise, locked, sync_directory, write_index
+from rootless.oci.bundle import Bundle
+from rootless.oci.digest import CHUNK
+from rootless.oci.layers.compression import decompress
+from rootless.oci.layout import OCI_MANIFEST, Layout
+from rootless.oci.models import Descriptor
+from rootless.oci.reading import open_file
+from rootless.oci.writing import begin_layout, index_of, replacing, write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from rootless.images.collection import Images
+    from rootless.images.image import Image
+    from rootless.images.transfer.progress import Progress
+    from rootless.oci.reading import Part
+
+    Document = dict[str, Any]
+
+FORMATS = ("docker-archive", "oci-archive", "oci-dir", "docker-dir")
+CONTAINERD_NAME = "io.containerd.image.name"
+
+
+class Chosen:
+    """An image to be saved, and those of its names that were asked for."""
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+        self.names: list[str] = []
+
+
+def save(
+    images: Images,
+    refs: list[str],
+    output: str,
+    format_: str,
+    progress: Progress | None,
+    *,
+    compress: bool = False,
+) -> None:
+    """Write the images `refs`; see Images.save."""
+    if format_ not in FORMATS:
+        raise UsageError(f"unknown format {format_!r}", "one of " + ", ".join(FORMATS))
+    if compress and format_ != "docker-dir":
+        raise UsageError("--compress goes with docker-dir only", "--format docker-dir")
+    chosen = _choose(images, refs)
+    teller = progress or Silent()
+    if format_.endswith("-dir") and output == "-":
+        raise UsageError("a directory cannot go to standard output", "name one with -o")
+    if format_ == "docker-dir":
+        if len(chosen) > 1:
+            raise UsageError("a directory of docker's form holds one image", "--format oci-dir")
+        _docker_directory(images, refs[0], output, progress, compress=compress)
+        return
+    if format_ == "oci-dir":
+        _save_directory(chosen, output, teller)
+        return
+    with opened(output) as fd:
+        bundle = Bundle(fd)
+        if format_ == "oci-archive":
+            _oci(bundle, chosen, teller)
+        else:
+            _docker(bundle, chosen, teller)
+        bundle.close()
+
+
+def _docker_directory(
+    images: Images, ref: str, output: str, progress: Progress | None, *, compress: bool
+) -> None:
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.copying import copy
+    from rootless.images.transfer.wish import CopyWish
+
+    wish = CopyWish(format_="v2s2", compression="gzip" if compress else "")
+    origin, none = f"containers-storage:{ref}", Access()
+    copy(images, origin, f"dir:{output}", wish, (none, none), progress=progress)
+
+
+def _choose(images: Images, refs: list[str]) -> list[Chosen]:
+    """Find the images; one asked for by several names comes once. Raises NotFound."""
+    chosen: dict[str, Chosen] = {}
+    if not refs:
+        raise UsageError("which image?")
+    for ref in refs:
+        image = images.get(ref)
+        if image.host:
+            raise UsageError("the image host is this machine and cannot be saved")
+        one = chosen.setdefault(image.manifest_digest, Chosen(image))
+        name = images.name_of(ref)
+        if name and name not in one.names:
+            one.names.append(name)
+    return list(chosen.values())
+
+
+@contextlib.contextmanager
+def opened(output: str) -> Iterator[int]:
+    """A descriptor to write an archive to: under a temporary name where it is a regular file."""
+    if output == "-":
+        if os.isatty(1):
+            raise UsageError("cannot write an archive to a terminal", "use -o FILE, or redirect")
+        sys.stdout.flush()
+        yield 1
+        return
+    with replacing(output) as fd:
+        yield fd
+
+
+# -- docker archive ----------------------------------------------------------------------------
+
+
+def _docker(bundle: Bundle, chosen: list[Chosen], progress: Progress) -> None:
+    """Write <diff id>.tar for each layer, <id>.json for each configuration, manifest.json."""
+    table = []
+    for one in chosen:
+        image = one.image
+        diff_ids = image.config["rootfs"]["diff_ids"]
+        sizes = image.layer_sizes()
+        layers = []
+        for part, diff_id, size in zip(image.manifest["layers"], diff_ids, sizes, strict=True):
+            member = diff_id.partition(":")[2] + ".tar"
+            layers.append(member)
+            if not bundle.has(member):
+                _docker_layer(bundle, image.layout, part, (member, diff_id, size), progress)
+        config = image.manifest["config"]["digest"]
+        member = config.partition(":")[2] + ".json"
+        if not bundle.has(member):
+            _member(bundle, image.layout, member, config, Silent())
+        table.append({"Config": member, "RepoTags": one.names or None, "Layers": layers})
+    bundle.data("manifest.json", jsonio.dump_bytes(table))
+
+
+def _docker_layer(
+    bundle: Bundle,
+    layout: Layout,
+    part: Document,
+    target: tuple[str, str, int],
+    progress: Progress,
+) -> None:
+    """Write a layer uncompressed. Its size comes first in a tar, so it must be known."""
+    member, diff_id, size = target
+    name = f"layer {part['digest'][7:19]}"
+    if part["digest"] == diff_id:
+        _member(bundle, layout, member, diff_id, progress)
+        return
+    if size < 0:  # not unpacked yet: nobody counted
+        with contextlib.closing(_blob(layout, part["digest"])) as blob:
+            stream = decompress(blob, name=name)
+            size = 0
+            while data := stream.read(CHUNK):
+                size += len(data)
+    with contextlib.closing(_blob(layout, part["digest"])) as blob:
+        progress.begin(diff_id, name, size)
+        for count in bundle.copy(member, decompress(blob, name=name), size, diff_id):
+            progress.advance(diff_id, count)
+        progress.end(diff_id, "saved")
+
+
+# -- OCI ---------------------------------------------------------------------------------------
+
+
+def _oci(bundle: Bundle, chosen: list[Chosen], progress: Progress) -> None:
+    """Write the layout as an archive."""
+    begin_layout(bundle)
+    bundle.data("index.json", index_of([entry for one in chosen for entry in _entries(one)]))
+    for digest, layout in _all_blobs(chosen).items():
+        member = f"blobs/{digest.replace(':', '/')}"
+        _member(bundle, layout, member, digest, progress)
+
+
+def _entries(one: Chosen) -> list[Document]:
+    digest = one.image.manifest_digest
+    size = os.path.getsize(one.image.layout.blob_path(digest))
+    kind = one.image.manifest.get("mediaType") or OCI_MANIFEST  # docker's, in a manifest list
+    bare: Document = {"mediaType": kind, "digest": digest, "size": size}
+    entries = []
+    for name in one.names:
+        entry = renamed(bare, name)
+        entry["annotations"][CONTAINERD_NAME] = name  # where docker and containerd look
+        entries.append(entry)
+    return entries or [bare]
+
+
+def _all_blobs(chosen: list[Chosen]) -> dict[str, Layout]:
+    """Every blob of the images, layers, configurations, manifests, and where it lies."""
+    found: dict[str, Layout] = {}
+    for one in chosen:
+        manifest = one.image.manifest
+        digests = [str(layer["digest"]) for layer in manifest["layers"]]
+        digests += [str(manifest["config"]["digest"]), one.image.manifest_digest]
+        for digest in digests:
+            found.setdefault(digest, one.image.layout)
+    return found
+
+
+def _save_directory(chosen: list[Chosen], output: str, progress: Progress) -> None:
+    """Write into a new OCI layout, or add to one that is there."""
+    if os.path.exists(output) and not os.path.exists(f"{output}/oci-layout"):
+        _check_empty(output)
+    target = Layout(output)
+    try:
+        initialise(output)
+        with Workspace(output, output) as work:
+            for digest, layout in _all_blobs(chosen).items():
+                if not target.has(digest):
+                    _copy(layout, target, work.new(), digest, progress)
+        sync_directory(f"{output}/blobs/sha256")
+        with locked(output):
+            index = target.index()
+            for one in chosen:
+                for entry in _entries(one):
+                    name = one.names[:0] if "annotations" not in entry else [_name(entry)]
+                    index["manifests"] = named(index["manifests"], name, entry)
+            write_index(output, index)
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+
+
+def _check_empty(output: str) -> None:
+    if not os.path.isdir(output) or os.listdir(output):
+        raise UsageError(f"cannot save to {output}: it is neither empty nor an OCI directory")
+
+
+def _name(entry: Document) -> str:
+    return str(entry["annotations"][CONTAINERD_NAME])
+
+
+def _copy(source: Layout, target: Layout, path: str, digest: str, progress: Progress) -> None:
+    with contextlib.closing(_blob(source, digest)) as part:
+
+        def pieces(_: int) -> Iterator[bytes]:
+            while data := part.read():
+                yield data
+                progress.advance(digest, len(data))
+
+        progress.begin(digest, f"blob {digest[7:19]}", part.size)
+        write(path, Descriptor("", digest, part.size), pieces).publish(target)
+        progress.end(digest, "saved")
+
+
+def _member(bundle: Bundle, layout: Layout, member: str, digest: str, progress: Progress) -> None:
+    """Write a blob as it is."""
+    with contextlib.closing(_blob(layout, digest)) as part:
+        progress.begin(digest, f"blob {digest[7:19]}", part.size)
+        for count in bundle.copy(member, part, part.size, digest):
+            progress.advance(digest, count)
+        progress.end(digest, "saved")
+
+
+def _blob(layout: Layout, digest: str) -> Part:
+    return open_file(layout.blob_path(digest), f"blob {digest}")

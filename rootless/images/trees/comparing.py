@@ -1,0 +1,219 @@
+"""What differs between two trees of layers: the walk that `diff`, `commit` and `export` share.
+
+What a layer has of its own counts as a change without a look at it, as docker has it: two layers
+are compared by what lstat(2) tells only where one does not lie upon the other, as in a root that
+was copied. Mount points that a start has made are nobody's change.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from rootless.errors import Error
+from rootless.images.trees.views import Layer, View, is_same_kind
+from rootless.oci.errors import LayerError
+from rootless.oci.layers import xattrs
+from rootless.runtime.copying import allow_descriptors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rootless.images.trees.views import Found
+
+ADDED, CHANGED, DELETED, SAME = "A", "C", "D", "="
+
+DEPTH = 255
+"""Directories that a tree may be deep, as in archives (layers.tar.Limits)."""
+
+
+class Trees:
+    """Two trees, each as the paths of its layers, topmost first, and mount points to overlook."""
+
+    def __init__(self, new: list[str], old: list[str], mount_points: Iterable[str] = ()) -> None:
+        self.new = new
+        self.old = old
+        self.mount_points = sorted(mount_points)
+        """Paths in the new tree that may be there only because something is mounted on them."""
+        self.rough = False
+        """Whether times that differ by parts of a second are the same: archives tell no more."""
+
+
+class Change:
+    """What became of one path."""
+
+    __slots__ = ("before", "kind", "node", "path")
+
+    def __init__(self, kind: str, path: str, node: Found | None, before: Found | None) -> None:
+        self.kind = kind
+        """ADDED, CHANGED, DELETED, or SAME."""
+        self.path = path
+        """Without a slash before it."""
+        self.node = node
+        """What it is; None for what was deleted."""
+        self.before = before
+        """What it was; None for what was added."""
+
+
+class Comparison:
+    """A walk through both trees at once, inside the user namespace. A context manager."""
+
+    def __init__(self, trees: Trees, *, everything: bool = False) -> None:
+        """With `everything` what is SAME is told as well, and what was deleted is not."""
+        allow_descriptors()
+        known = {path: Layer(path) for path in (*trees.new, *trees.old)}
+        self._stack = {known[path] for path in trees.new}
+        self.new = View.of(known[path] for path in trees.new)
+        self.old = View.of(known[path] for path in trees.old)
+        self._everything = everything
+        self._rough = trees.rough
+        self._mount_points = {path.strip("/") for path in trees.mount_points}
+        self._above = {above for path in self._mount_points for above in _parents(path)}
+        self._pending: list[Change] = []
+        """Directories on the way that are as they were, unless something in them is not."""
+
+    def __enter__(self) -> Comparison:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.new.close()
+        self.old.close()
+
+    def changes(self) -> Iterator[Change]:
+        """Tell them, directories before what is in them, names in order. Raises OSError.
+
+        A change holds while the next one is not asked for.
+        """
+        yield from self._inside(self.new, self.old, "", 0)
+
+    def _inside(self, new: View, old: View, path: str, depth: int) -> Iterator[Change]:
+        if depth > DEPTH:
+            raise LayerError(f"{path!r} lies deeper than {DEPTH} directories")
+        mine, theirs = new.entries(), old.entries()
+        made = self._made(new, old, path)
+        names = mine.keys() if self._everything else mine.keys() | theirs.keys()
+        for name in sorted(names - made, key=os.fsencode):
+            here, there = mine.get(name), theirs.get(name)
+            where = path + name
+            if here is None:
+                yield from self._tell(Change(DELETED, where, None, there))
+            elif there is not None and here.layers == there.layers and not self._everything:
+                continue
+            elif here.is_directory:
+                yield from self._directory(new, old, Change(SAME, where, here, there), depth)
+            elif (kind := self._kind(here, there)) != SAME or self._everything:
+                yield from self._tell(Change(kind, where, here, there))
+
+    def _kind(self, here: Found, there: Found | None) -> str:
+        if there is None:
+            return ADDED
+        try:
+            return CHANGED if self._differs(here, there) else SAME
+        except FileNotFoundError:
+            return CHANGED  # it has gone while we looked: a container may run
+
+    def _directory(self, new: View, old: View, change: Change, depth: int) -> Iterator[Change]:
+        here, there = change.node, change.before
+        assert here is not None  # noqa: S101 - who calls this has looked
+        both = there is not None and there.is_directory
+        inside = f"{change.path}/"
+        try:
+            entered = new.enter(here.name)
+        except FileNotFoundError:
+            return  # it has gone meanwhile: a container may run
+        with entered as mine, old.enter(here.name) if both else View([]) as theirs:
+            touched = bool(self._made(mine, theirs, inside)) if both else False
+            if there is None:
+                change.kind = ADDED
+            elif self._differs(here, there, times=not touched):
+                change.kind = CHANGED
+            if change.kind != SAME or self._everything:
+                yield from self._tell(change)
+                yield from self._inside(mine, theirs, inside, depth + 1)
+                return
+            self._pending.append(change)
+            yield from self._inside(mine, theirs, inside, depth + 1)
+            if self._pending and self._pending[-1] is change:
+                self._pending.pop()
+
+    def _differs(self, here: Found, there: Found, *, times: bool = True) -> bool:
+        """Whether a name means something else than before."""
+        if here.layer is there.layer:
+            return False
+        if not is_same_kind(here, there) or (not here.is_directory and there.layer in self._stack):
+            return True
+        if times and not _is_same_time(here, there, rough=self._rough):
+            return True
+        return _identity(here) != _identity(there)
+
+    def _tell(self, change: Change) -> Iterator[Change]:
+        for directory in self._pending:
+            directory.kind = CHANGED  # as docker: something in it did
+            yield directory
+        self._pending.clear()
+        yield change
+
+    def _made(self, new: View, old: View, path: str) -> set[str]:
+        """The names in a directory that are only mount points, or ways to them."""
+        if path and path[:-1] not in self._above:
+            return set()
+        return {
+            name
+            for name, here in new.entries().items()
+            if name not in old.entries() and self._is_made(new, here, path + name)
+        }
+
+    def _is_made(self, new: View, here: Found, path: str) -> bool:
+        if path not in self._mount_points and path not in self._above:
+            return False
+        if not here.is_directory:
+            return stat.S_ISREG(here.status.st_mode) and not here.status.st_size
+        with new.enter(here.name) as inside:
+            entries = inside.entries().values()
+            return (bool(entries) or path in self._mount_points) and all(
+                self._is_made(inside, one, f"{path}/{one.name}") for one in entries
+            )
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _is_same_time(one: Found, other: Found, *, rough: bool) -> bool:
+    """Whether both were written at the same time. Of symbolic links nobody minds the times."""
+    if stat.S_ISLNK(one.status.st_mode):
+        return True
+    mine, theirs = (divmod(each.status.st_mtime_ns, 1_000_000_000) for each in (one, other))
+    cut = rough and not (mine[1] and theirs[1])
+    return mine[0] == theirs[0] and (cut or mine[1] == theirs[1])
+
+
+def _identity(found: Found) -> object:
+    """What has to be equal of two that are the same, but for times."""
+    status = found.status
+    mode = status.st_mode
+    what: object = status.st_rdev
+    if stat.S_ISLNK(mode):
+        what = found.link()
+    attributes: object = ()
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        fd = found.open(os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            attributes = xattrs.read_all(fd)
+        finally:
+            os.close(fd)
+    size = status.st_size if stat.S_ISREG(mode) else 0
+    return (mode, status.st_uid, status.st_gid, size, what, attributes)
+
+
+def listed(trees: Trees) -> list[list[str]]:
+    """In the user namespace: each change as its letter and its path, sorted by path."""
+    try:
+        with Comparison(trees) as comparison:
+            found = [[change.kind, f"/{change.path}"] for change in comparison.changes()]
+    except OSError as error:
+        raise Error(f"cannot compare the files: {error.strerror} ({error.filename})") from error
+    return sorted(found, key=lambda pair: os.fsencode(pair[1]))

@@ -1,0 +1,65 @@
+"""The ids of what a container has made, as the container saw them (`runtime.shift`).
+
+A second user namespace may show the ids of the store's as others: with `--userns keep-id`, or for
+any user where one id exists. What was unpacked from an image keeps the owners of the image.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import LaunchError
+from rootless.runtime import shift, users
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.images.trees.views import View
+    from rootless.runtime.identity import Extent, Identity
+
+
+class Ids:
+    """The map of one container; `look` comes first, inside the user namespace."""
+
+    def __init__(self, who: Identity, userns: str, user: str) -> None:
+        """`userns` and `user` are the container's, as its specification has them."""
+        self._who = who
+        self._userns = userns
+        self._user = user
+        self._maps: tuple[list[Extent], list[Extent]] | None = None
+
+    def look(self, root: View) -> None:
+        """Find out who the container's user is, where that matters, by its own /etc/passwd."""
+        uid = gid = 0
+        try:
+            if self._who.mode == "single" and self._user:
+                user = _resolve(root, self._user)
+                uid, gid = user.uid, user.gid
+            change = shift.wanted(self._userns, self._who, uid, gid)
+        except LaunchError:
+            return  # it never ran
+        if change is not None:
+            self._maps = (change.uid_map, change.gid_map)
+
+    def shown(self, uid: int, gid: int) -> tuple[int, int]:
+        """Return the owner as the container sees it."""
+        if self._maps is None:
+            return uid, gid
+        return _inside(uid, self._maps[0]), _inside(gid, self._maps[1])
+
+
+def _resolve(root: View, user: str) -> users.User:
+    """Look the user up in the topmost layer that has users. Raises LaunchError."""
+    for _, fd in root.parts:
+        try:
+            os.lstat("etc/passwd", dir_fd=fd)
+        except OSError:
+            continue
+        return users.resolve(fd, user)
+    return users.resolve(-1, user)  # by number only
+
+
+def _inside(number: int, extents: list[Extent]) -> int:
+    for inside, outside, count in extents:
+        if outside <= number < outside + count:
+            return inside + number - outside
+    return number

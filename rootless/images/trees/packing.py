@@ -1,0 +1,204 @@
+"""Trees of layers as tar streams: the changes for `commit`, everything for `export`.
+
+Owners are those that files have in the containers' user namespace. Where it has one id only, and
+for all that the disk could not be given, the side files of the layers say more (`layers.owners`);
+what a container has changed keeps it as far as it left it as it was on the disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from rootless.errors import Error, StoreError
+from rootless.images.trees.comparing import CHANGED, DELETED, Comparison
+from rootless.oci.layers import tar, xattrs
+from rootless.oci.layers.extract import WHITEOUT
+from rootless.oci.layers.tar import Entry
+from rootless.oci.layers.tarwriter import HOLES, Writer
+from rootless.runtime.copying import extents
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.images.trees.comparing import Change, Trees
+    from rootless.images.trees.ids import Ids
+    from rootless.images.trees.views import Found, View
+    from rootless.oci.layers.owners import Truth
+
+_KINDS = {
+    stat.S_IFREG: tar.FILE,
+    stat.S_IFLNK: tar.SYMLINK,
+    stat.S_IFCHR: tar.CHARACTER,
+    stat.S_IFBLK: tar.BLOCK_DEVICE,
+    stat.S_IFDIR: tar.DIRECTORY,
+    stat.S_IFIFO: tar.FIFO,
+}
+"""All but sockets, which no archive has."""
+
+_OPENED = (tar.FILE, tar.DIRECTORY)
+
+
+def pack(output: int, trees: Trees, everything: bool, ids: Ids) -> int:
+    """In the user namespace: write the changes, or the whole new tree; return how many entries.
+
+    Raises StoreError.
+    """
+    try:
+        with Comparison(trees, everything=everything) as comparison:
+            ids.look(comparison.new)
+            return Packer(output, comparison, ids, whole=everything).run()
+    except BrokenPipeError:
+        raise Error("cannot write the archive: nobody reads it any more") from None
+    except OSError as error:
+        where = f" ({error.filename})" if isinstance(error.filename, str) else ""
+        raise StoreError(f"cannot write the archive: {error.strerror}{where}") from error
+
+
+class Packer:
+    """Writes what a comparison tells."""
+
+    def __init__(self, output: int, comparison: Comparison, ids: Ids, *, whole: bool) -> None:
+        self._writer = Writer(output)
+        self._comparison = comparison
+        self._ids = ids
+        self._whole = whole
+        """Whether it is all of the tree, not a layer upon others."""
+        self._links: dict[tuple[str, int], bytes] = {}
+        """Layer and inode of each file with several names -> the name it was written under."""
+
+    def run(self) -> int:
+        """Write the archive; return the number of its entries. Raises OSError."""
+        new, old = self._comparison.new.status, self._comparison.old.status
+        usual = (stat.S_IFDIR | 0o755, 0, 0)
+        mine, theirs = (
+            (each.st_mode, each.st_uid, each.st_gid) if each else usual for each in (new, old)
+        )
+        # Who unpacks it gives the root the usual mode, unless it is told.
+        unusual = mine != usual
+        if mine != theirs or (unusual and self._whole):
+            self._root(self._comparison.new)
+        for change in self._comparison.changes():
+            if unusual and not self._writer.entries:
+                self._root(self._comparison.new)
+            try:
+                self._change(change)
+            except FileNotFoundError:
+                pass  # it has gone meanwhile: the container runs
+        self._writer.close()
+        return self._writer.entries
+
+    def _root(self, view: View) -> None:
+        layer, fd = view.parts[0]
+        entry = _entry(b".", tar.DIRECTORY, os.fstat(fd))
+        entry.xattrs = xattrs.read_all(fd)
+        _correct(entry, layer.truths.get("."))
+        self._writer.add(entry)
+
+    def _change(self, change: Change) -> None:
+        path = os.fsencode(change.path)
+        here = change.node
+        if here is not None and stat.S_IFMT(here.status.st_mode) in _KINDS:
+            self._add(path, here, change.before)
+        elif change.kind in (DELETED, CHANGED) and not self._whole:
+            # A socket, too, hides what was there.
+            above, _, name = path.rpartition(b"/")
+            marker = above + b"/" * bool(above) + WHITEOUT + name
+            self._writer.add(Entry(marker, tar.FILE, (0o600, 0, 0), 0, 0))
+
+    def _add(self, path: bytes, here: Found, before: Found | None) -> None:
+        kind = _KINDS[stat.S_IFMT(here.status.st_mode)]
+        if kind == tar.FILE and here.status.st_nlink > 1:
+            first = self._links.setdefault((here.layer.path, here.status.st_ino), path)
+            if first != path:
+                entry = _entry(path, tar.LINK, here.status)
+                entry.link = first
+                self._tell_truth(entry, here, before)
+                self._writer.add(entry)
+                return
+        if kind not in _OPENED:
+            entry = _entry(path, kind, here.status)
+            if kind == tar.SYMLINK:
+                entry.link = os.fsencode(here.link())
+            self._tell_truth(entry, here, before)
+            self._writer.add(entry)
+            return
+        fd = here.open(os.O_RDONLY | os.O_NONBLOCK)
+        opened = [fd]
+        try:
+            status = os.fstat(fd)
+            if stat.S_IFMT(status.st_mode) != stat.S_IFMT(here.status.st_mode):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), here.name)
+            entry = _entry(path, kind, status)
+            entry.xattrs = xattrs.read_all(fd)
+            if kind == tar.FILE:
+                if (elsewhere := here.content(fd)) >= 0:
+                    opened.append(elsewhere)
+                entry.size = status.st_size
+                entry.sparse = _holes(opened[-1], status)
+            self._tell_truth(entry, here, before)
+            self._writer.add(entry, opened[-1])
+        finally:
+            for one in opened:
+                os.close(one)
+
+    def _tell_truth(self, entry: Entry, here: Found, before: Found | None) -> None:
+        """Give an entry what the disk could not be given, and the owner that the container saw."""
+        path = os.fsdecode(entry.name)
+        if here.layer.unpacked:
+            _correct(entry, here.layer.truths.get(path))
+            return
+        now, then = here.status, before.status if before else None
+        if then is None or stat.S_IFMT(now.st_mode) != stat.S_IFMT(then.st_mode):
+            entry.uid, entry.gid = self._ids.shown(entry.uid, entry.gid)
+            return
+        kept = (now.st_uid, now.st_gid) == (then.st_uid, then.st_gid)
+        if not kept:
+            entry.uid, entry.gid = self._ids.shown(entry.uid, entry.gid)
+        same_content = (now.st_size, now.st_mtime_ns) == (then.st_size, then.st_mtime_ns)
+        _correct(
+            entry,
+            before.layer.truths.get(path) if before else None,
+            owner=kept,
+            mode=now.st_mode == then.st_mode,
+            content=same_content or not stat.S_ISREG(now.st_mode),
+        )
+
+
+def _entry(path: bytes, kind: bytes, status: os.stat_result) -> Entry:
+    ids = (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+    entry = Entry(path, kind, ids, 0, status.st_mtime_ns)
+    if kind in (tar.CHARACTER, tar.BLOCK_DEVICE):
+        entry.major, entry.minor = os.major(status.st_rdev), os.minor(status.st_rdev)
+    return entry
+
+
+def _holes(fd: int, status: os.stat_result) -> list[tuple[int, int]] | None:
+    """Where a file has data, if its holes are too large to be written out."""
+    if status.st_size - status.st_blocks * 512 < HOLES:
+        return None
+    return [(start, end - start) for start, end in extents(fd, status.st_size)]
+
+
+def _correct(
+    entry: Entry,
+    truth: Truth | None,
+    *,
+    owner: bool = True,
+    mode: bool = True,
+    content: bool = True,
+) -> None:
+    """Put in what the side file says, of each group that holds still."""
+    if truth is None:
+        return
+    if owner:
+        entry.uid, entry.gid = truth.uid, truth.gid
+    if mode and truth.mode >= 0:
+        entry.mode = truth.mode
+    if content and truth.kind and entry.type == tar.FILE and not entry.size:
+        entry.type = tar.CHARACTER if truth.kind == "c" else tar.BLOCK_DEVICE
+        entry.major, entry.minor = truth.device
+    if content and truth.xattrs:
+        known = {name for name, _ in entry.xattrs or ()}
+        more = ((os.fsencode(name), value) for name, value in truth.xattrs.items())
+        entry.xattrs = [*(entry.xattrs or ()), *(pair for pair in more if pair[0] not in known)]

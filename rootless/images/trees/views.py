@@ -1,0 +1,167 @@
+"""Unpacked layers seen as one tree, without mounting them: what each name is, and whose it is.
+
+A view is walked by descriptors, inside the user namespace, and never follows a link. The marks of
+deletion are those that `runtime.copying` reads, of both overlay file systems.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from rootless.oci.layers import datalayer, owners
+from rootless.oci.layers.unpack import RECORD
+from rootless.runtime.copying import is_opaque, layer_entries
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rootless.oci.layers.owners import Truth
+
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Layer:
+    """One directory of files: an unpacked layer of the store, or what a container has written."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._truths: dict[str, Truth] | None = None
+        self.unpacked = os.path.exists(f"{os.path.dirname(path)}/{RECORD}")
+        """Whether it is a layer of the store, of which a side file may tell more."""
+
+    @property
+    def truths(self) -> dict[str, Truth]:
+        """What its side file tells (layers.owners), by path without a slash before it."""
+        if self._truths is None:
+            read = owners.read(os.path.dirname(self.path)) if self.unpacked else ()
+            self._truths = dict(read)
+        return self._truths
+
+
+class Found:
+    """What a name is in a view."""
+
+    __slots__ = ("_status", "is_directory", "name", "parts")
+
+    def __init__(self, name: str, is_directory: bool, part: tuple[Layer, int]) -> None:
+        self.name = name
+        self.is_directory = is_directory
+        self.parts = [part]
+        """The layer that has it and the descriptor of its directory there; of a directory all
+        layers that may have a part in it, topmost first."""
+        self._status: os.stat_result | None = None
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that it comes from; of a directory, owner and mode."""
+        return self.parts[0][0]
+
+    @property
+    def status(self) -> os.stat_result:
+        """Its lstat(2)."""
+        if self._status is None:
+            self._status = os.lstat(self.name, dir_fd=self.parts[0][1])
+        return self._status
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers that it comes from."""
+        return [layer for layer, _ in self.parts]
+
+    def open(self, flags: int) -> int:
+        """Open it where it comes from; never through a link."""
+        return os.open(self.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.parts[0][1])
+
+    def content(self, fd: int) -> int:
+        """Open what the open file `fd` leaves in a shared store (layers.datalayer), -1 for none."""
+        return datalayer.content(os.path.dirname(self.layer.path), fd)
+
+    def link(self) -> str:
+        """Where a symbolic link points."""
+        return os.readlink(self.name, dir_fd=self.parts[0][1])
+
+
+class View:
+    """A directory of the merged tree. A context manager, which closes its descriptors."""
+
+    def __init__(self, parts: list[tuple[Layer, int]]) -> None:
+        """`parts` are the layers that have a part in it and its descriptors, topmost first.
+
+        The descriptors belong to the view.
+        """
+        self.parts = parts
+        self._entries: dict[str, Found] | None = None
+
+    @staticmethod
+    def of(layers: Iterable[Layer]) -> View:
+        """The root of `layers`, topmost first."""
+        view = View([])
+        for layer in layers:
+            fd = os.open(layer.path, _OPEN)
+            view.parts.append((layer, fd))
+            if is_opaque(fd):
+                break
+        return view
+
+    @property
+    def status(self) -> os.stat_result | None:
+        """Owner, mode and times; None for a view of no layer."""
+        return os.fstat(self.parts[0][1]) if self.parts else None
+
+    def entries(self) -> dict[str, Found]:
+        """All names that are there."""
+        if self._entries is None:
+            self._entries = self._merge()
+        return self._entries
+
+    def _merge(self) -> dict[str, Found]:
+        found: dict[str, Found] = {}
+        done: set[str] = set()
+        for part in self.parts:
+            entries, deleted = layer_entries(part[1])
+            for entry in entries:
+                name = entry.name
+                if name in done:
+                    continue
+                is_directory = entry.is_dir(follow_symlinks=False)
+                if name not in found:
+                    found[name] = Found(name, is_directory, part)
+                elif is_directory:
+                    found[name].parts.append(part)
+                if not is_directory:
+                    done.add(name)
+            done |= deleted
+        return found
+
+    def enter(self, name: str) -> View:
+        """The directory `name` in it."""
+        view = View([])
+        try:
+            for layer, parent in self.entries()[name].parts:
+                fd = os.open(name, _OPEN, dir_fd=parent)
+                view.parts.append((layer, fd))
+                if is_opaque(fd):
+                    break
+        except BaseException:
+            view.close()
+            raise
+        return view
+
+    def close(self) -> None:
+        """Close the descriptors."""
+        for _, fd in self.parts:
+            os.close(fd)
+        self.parts = []
+
+    def __enter__(self) -> View:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def is_same_kind(one: Found, other: Found) -> bool:
+    """Whether both are files, both directories, and so on."""
+    return stat.S_IFMT(one.status.st_mode) == stat.S_IFMT(other.status.st_mode)

@@ -1,0 +1,145 @@
+"""Files of credentials, and the helpers that they name."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rootless.oci.distribution import credentials
+from rootless.oci.distribution.credentials import AuthFile, Credentials
+from rootless.oci.errors import RegistryError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HELPER = """#!/bin/sh
+# A credential helper that keeps what it is given in a file.
+case $1 in
+store) cat > "$HELPER_STORE" ;;
+get) read -r key
+    [ "$key" = known.example ] || { echo "credentials not found in native keychain"; exit 1; }
+    cat "$HELPER_STORE" ;;
+erase) rm -f "$HELPER_STORE" ;;
+esac
+"""
+
+
+def auth(user: str, password: str) -> dict[str, str]:
+    return {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without any credentials."""
+    monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    for name in ("run/containers", "config/containers", "docker"):
+        (tmp_path / name).mkdir(parents=True)
+    return tmp_path
+
+
+def test_the_longest_key_counts(places: Path) -> None:
+    names = ["r.example", "r.example/team", "r.example/team/app"]
+    document = {"auths": {name: auth(name, "secret") for name in names}}
+    (places / "config/containers/auth.json").write_text(json.dumps(document))
+    for path, user in (
+        ("team/app", "r.example/team/app"),
+        ("team/other", "r.example/team"),
+        ("teams", "r.example"),
+    ):
+        found = credentials.find("r.example", path)
+        assert found is not None
+        assert (found.user, found.password) == (user, "secret")
+    assert credentials.find("r.example.evil", "team/app") is None
+
+
+def test_files_in_order(places: Path) -> None:
+    """podman's of the session, podman's that stays, docker's; docker's own key for its registry."""
+    files = [places / "docker/config.json", places / "config/containers/auth.json"]
+    files.append(places / "run/containers/auth.json")
+    for file in files:
+        key = "docker.io" if file.name == "auth.json" else credentials.DOCKER_KEY
+        file.write_text(json.dumps({"auths": {key: auth(file.parent.parent.name, "x")}}))
+        found = credentials.find("docker.io", "library/busybox")
+        assert found is not None
+        assert found.user == file.parent.parent.name
+
+
+def test_secrets_do_not_end_in_logs() -> None:
+    assert "hidden" not in repr(Credentials("me", "hidden", "hidden"))
+
+
+def test_identity_token_and_colons(places: Path) -> None:
+    entry = {**auth("me", "a:b:c"), "identitytoken": "t"}
+    (places / "docker/config.json").write_text(json.dumps({"auths": {"r.example": entry}}))
+    found = credentials.find("r.example")
+    assert found is not None
+    assert (found.user, found.password, found.token) == ("me", "a:b:c", "t")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"auths": {"r.example": {"auth": "§"}}}'])
+def test_damaged_files_are_named(places: Path, text: str) -> None:
+    path = places / "docker/config.json"
+    path.write_text(text)
+    with pytest.raises(RegistryError, match=r"docker/config.json"):
+        credentials.find("r.example")
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"auths": []}', '{"auths": {"r.example": {}}}'])
+def test_files_without_any(places: Path, text: str) -> None:
+    (places / "docker/config.json").write_text(text)
+    assert credentials.find("r.example") is None
+
+
+def test_store_and_forget(places: Path) -> None:
+    """Other content stays, nobody else can read it, a link stays a link."""
+    real = places / "dotfiles.json"
+    real.write_text('{"psFormat": "x", "auths": {"other": {}}}')
+    real.chmod(0o644)
+    link = places / "docker/config.json"
+    link.symlink_to(real)
+    file = AuthFile(str(link))
+    file.store("r.example", Credentials("me", "secret"))
+    assert link.is_symlink()
+    document = json.loads(real.read_text())
+    assert document["psFormat"] == "x"
+    assert document["auths"] == {"other": {}, "r.example": auth("me", "secret")}
+    assert real.stat().st_mode & 0o777 == 0o600
+    assert file.forget("r.example")
+    assert not file.forget("r.example")
+    assert "r.example" not in real.read_text()
+    assert os.listdir(places / "docker") == ["config.json"]
+
+
+def test_helpers(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = places / "bin"
+    programs.mkdir()
+    (programs / "docker-credential-test").write_text(HELPER)
+    (programs / "docker-credential-test").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("HELPER_STORE", str(places / "kept"))
+    path = places / "docker/config.json"
+    path.write_text('{"credsStore": "test"}')
+    file = AuthFile(str(path))
+    file.store("known.example", Credentials("me", "secret"))
+    assert "secret" not in path.read_text()
+    found = credentials.find("known.example", "a/b")
+    assert found is not None
+    assert (found.user, found.password) == ("me", "secret")
+    assert credentials.find("unknown.example") is None
+    assert file.forget("known.example")
+    assert not (places / "kept").exists()
+
+
+@pytest.mark.parametrize("name", ["missing", "../../bin/sh"])
+def test_helpers_that_are_none(places: Path, name: str) -> None:
+    (places / "docker/config.json").write_text(json.dumps({"credHelpers": {"r.example": name}}))
+    with pytest.raises(RegistryError, match=r"docker-credential-missing|without /"):
+        credentials.find("r.example")
+    assert credentials.find("other.example") is None
