@@ -232,7 +232,8 @@ def test_strangers_outlive_a_container_without_a_pid_namespace(busybox: Store) -
         assert space not in spaces
         assert {stranger.poll() for stranger in strangers} == {None}
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
         for stranger in strangers:
             stranger.kill()
             stranger.communicate()
