@@ -80,14 +80,8 @@ class LayoutTarget:
     def finish(self, top: Fetched) -> None:
         """Name it in the index; who had the name before loses it."""
         self.put_manifest(top)
-        entry: Document = {
-            "mediaType": top.media_type,
-            "digest": str(top.digest),
-            "size": len(top.data),
-        }
         ref = self._place.ref
-        if ref:
-            entry["annotations"] = {REF_NAME: ref}
+        entry = _entry(top, ref)
         with writing(self._place.path):
             sync_directory(f"{self._place.path}/blobs/sha256")
             with locked(self._place.path):
@@ -192,14 +186,7 @@ class OciArchiveTarget:
     def finish(self, top: Fetched) -> None:
         """Write the index and the end of the archive, and give it its name."""
         self.put_manifest(top)
-        entry: Document = {
-            "mediaType": top.media_type,
-            "digest": str(top.digest),
-            "size": len(top.data),
-        }
-        if self._ref:
-            entry["annotations"] = {REF_NAME: self._ref}
-        self._bundle.data("index.json", index_of([entry]))
+        self._bundle.data("index.json", index_of([_entry(top, self._ref)]))
         self._bundle.close()
         self._stack.close()
 
@@ -335,6 +322,16 @@ def _abandoning(blob: Blob) -> Iterator[None]:
 def _as_blob(manifest: Fetched) -> tuple[Descriptor, Callable[[int], Iterator[bytes]]]:
     descriptor = models.Descriptor(manifest.media_type, manifest.digest, len(manifest.data))
     return descriptor, lambda start: iter([manifest.data[start:]])
+
+
+def _entry(top: Fetched, ref: str) -> Document:
+    """The entry of an image in a layout's index, under the name `ref` if there is one."""
+    entry: Document = {
+        "mediaType": top.media_type,
+        "digest": str(top.digest),
+        "size": len(top.data),
+    }
+    return {**entry, "annotations": {REF_NAME: ref}} if ref else entry
 
 
 def begin_layout(bundle: Bundle) -> None:

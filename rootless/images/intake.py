@@ -363,7 +363,7 @@ class Intake:
         for digest in digests:
             if not self.layout.has(digest):
                 blob = self._blobs.get(digest)
-                if blob is None:
+                if blob is None or not os.path.exists(blob.path):
                     raise ImageError(f"blob {digest} was removed meanwhile", "try again")
                 blob.publish(self.layout)
 
