@@ -112,7 +112,7 @@ def push(artifact: Artifact, target: str, access: Access, progress: Progress | N
         raise UsageError(error.message) from error
     if name.domain == "localhost":
         raise UsageError(f"{name} is a name of this machine alone", "push NAME REGISTRY/NAME")
-    repository, told = access.repository(name), progress or Silent()
+    repository, told = access.destination(name), progress or Silent()
     blobs = artifact.manifest.blobs.values()
     in_parallel([partial(_send, artifact, repository, blob, told) for blob in blobs], lambda: None)
     subject = artifact.manifest.subject

@@ -113,8 +113,8 @@ def _with_manifest(repository: Repository) -> RegistrySource:
 def open_target(place: Location, access: Access, source: Source) -> Target:
     """Return where an image can go to; to be closed. Raises ImageError, UsageError."""
     if place.transport == "docker":
-        name = reference.parse(place.path).tagged()
-        return RegistryTarget(access.repository(name), partial(_origin, source, name.domain))
+        repository = access.destination(reference.parse(place.path).tagged())
+        return RegistryTarget(repository, partial(_origin, source, repository.place.domain))
     if place.transport == "oci":
         return LayoutTarget(place)
     if place.transport == "dir":

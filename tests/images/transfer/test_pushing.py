@@ -206,9 +206,13 @@ def test_a_push_goes_where_registries_conf_leads(
     digest = archives.digest(raw(f"{registry}/b/box:1"))
     found = json.loads(busybox.ok("inspect", "tools.invalid/a/box:1"))[0]
     assert f"tools.invalid/a/box@{digest}" in found["RepoDigests"]
-    done = busybox("push", "busybox", "no.invalid/box")
-    assert done.returncode == 125
-    assert "no.invalid/box:latest is not pushed: no.invalid is blocked in" in done.stderr
+    copied = busybox.ok("copy", "busybox", "docker://tools.invalid/a/copy:1").splitlines()[-1]
+    assert copied == archives.digest(raw(f"{registry}/b/copy:1"))
+    blocked = "no.invalid/box"
+    for line in (["push", "busybox", blocked], ["copy", "busybox", f"docker://{blocked}"]):
+        done = busybox(*line)
+        assert done.returncode == 125
+        assert "no.invalid/box:latest is not pushed: no.invalid is blocked in" in done.stderr
 
 
 def test_a_registry_that_does_not_answer_is_tried_again(busybox: Store) -> None:
