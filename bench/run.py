@@ -38,6 +38,22 @@ class Bench:
         self.ours = peers.rootless(work)
         self.theirs = peers.Podman(work)
         self.work = work
+        self._spent: list[Bench] = []
+        """What rows have used and nobody needs any more; see `fresh`."""
+
+    def fresh(self, name: str, count: int) -> list[Bench]:
+        """Return so many with new stores, which are deleted at the very end.
+
+        ext4 looks again and again at inodes that were deleted in the last minutes
+        (recently_deleted in fs/ext4/ialloc.c), which costs whoever makes files next many times
+        what he does himself. So rows delete nothing, and the machine should not have either.
+        """
+        runtime = self.theirs.command[-2:]
+        made = [Bench(self.work / f"{name}-{number}") for number in range(count)]
+        for bench in made:
+            bench.theirs.command += runtime
+        self._spent += made
+        return made
 
     def prepare(self) -> None:
         """Load busybox into both. Raises images.Missing where there is nothing to compare with."""
@@ -54,6 +70,8 @@ class Bench:
 
     def close(self) -> None:
         """Leave nothing running and nothing on disk but the cache of images."""
+        for spent in self._spent:
+            spent.close()
         for engine in self.engines:
             if shutil.which(engine.command[0]):
                 engine.close()
@@ -210,44 +228,28 @@ class Bench:
         return ours, theirs, f"{size / ours * 1000:.0f} MB/s; theirs is conmon"
 
     def load(self) -> Result:
-        """Load a Debian into new stores and run true in it, whoever unpacks it when.
-
-        Nothing is deleted between the rounds: ext4 looks again and again at inodes that were
-        deleted in the last seconds (recently_deleted in fs/ext4/ialloc.c), which costs whoever
-        makes files next many times what he does himself.
-        """
+        """Load a Debian into new stores and run true in it, whoever unpacks it when."""
         archive = str(images.debian())
-        runtime = self.theirs.command[-2:]
-        fresh = [Bench(self.work / f"load-{number}") for number in range(4)]
 
         def cold(engine: peers.Engine) -> float:
+            os.sync()  # what others have left to be written is not for us to wait for
             began = time.perf_counter()
             engine("load", "--input", archive)
             engine("run", "--rm", "--network", "none", "debian:bench", "/bin/true")
             return (time.perf_counter() - began) * 1000
 
-        times = []
-        for bench in fresh:
-            bench.theirs.command += runtime
-            times.append([cold(engine) for engine in bench.engines])
-        for bench in fresh:
-            bench.close()
+        times = [[cold(engine) for engine in one.engines] for one in self.fresh("load", 4)]
         ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
         return ours, theirs, f"{os.path.getsize(archive) >> 20} MiB"
 
     def pull(self, name: str) -> Result:
-        """Pull and unpack, into new stores; what is deleted comes after all (see load)."""
-        runtime = self.theirs.command[-2:]
-        fresh = [Bench(self.work / f"pull-{number}") for number in range(4)]
-        for bench in fresh:
-            bench.theirs.command += runtime
+        """Pull and unpack, into new stores."""
+        pairs = [one.engines for one in self.fresh(f"pull-{name.partition(':')[0]}", 4)]
         server = registry.Registry(self.work)
         try:
-            return registry.pull([one.engines for one in fresh], f"{server.address}/{name}")
+            return registry.pull(pairs, f"{server.address}/{name}")
         finally:
             server.close()
-            for bench in fresh:
-                bench.close()
 
     def transfer(self) -> Result:
         """Copy Debian from a registry into new layouts; theirs is skopeo."""
@@ -278,11 +280,10 @@ class Bench:
 
     def push_first(self) -> Result:
         """Push Debian out of new stores: nobody knows what the registry has, all is compressed."""
-        fresh = [Bench(self.work / f"push-{number}") for number in range(4)]
         server = registry.Registry(self.work)
         times: list[list[float]] = [[], []]
         try:
-            for number, bench in enumerate(fresh):
+            for number, bench in enumerate(self.fresh("push", 4)):
                 for engine, column in zip(bench.engines, times, strict=True):
                     engine("load", "--input", str(images.debian()))
                     name = f"{server.address}/first{number}/{engine.name}:1"
@@ -291,8 +292,6 @@ class Bench:
                     column.append((time.perf_counter() - began) * 1000)
         finally:
             server.close()
-            for bench in fresh:
-                bench.close()
         ours, theirs = map(statistics.median, times)
         return ours, theirs, ""
 
