@@ -21,7 +21,7 @@ from rootless.images import trust
 from rootless.images.entries import named
 from rootless.images.foreman import Foreman
 from rootless.images.partial import InUse, PartialBlob
-from rootless.images.transfer.parallel import PARALLEL
+from rootless.images.transfer.parallel import PARALLEL, in_parallel
 from rootless.oci.blobs import (
     Blob,
     Stored,
@@ -347,6 +347,9 @@ class Intake:
         without one.
         """
         needed = list(blobs)
+        # Side by side, since the file system writes its journal once for all that wait for it.
+        new = [digest for digest in dict.fromkeys(needed) if not self.layout.has(digest)]
+        in_parallel([self._blobs[one].sync for one in new if one in self._blobs], lambda: None)
         self.publish(needed)
         sync_directory(f"{self.paths.images}/blobs/sha256")
         sync_directory(self.paths.layers)
