@@ -90,8 +90,7 @@ class Known:
         path = self._path(key)
         temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
         try:
-            if not os.path.isdir(self._directory):
-                os.mkdir(self._directory, 0o700)
+            os.makedirs(self._directory, 0o700, exist_ok=True)  # as other threads do, too
             with open(temporary, "wb") as file:
                 file.write(f"{_checksum(key, data)}\n".encode() + data)
             os.rename(temporary, path)
