@@ -123,16 +123,18 @@ def test_running_says_the_record_but_nobody_lives(one: Store) -> None:
     """For example after a power cut, with pids that somebody else has now."""
     path = Path(f"{one.root}/containers/{identity(one)}/state.json")
     bystander = subprocess.Popen(["sleep", "1000"])
-    ticks = Path(f"/proc/{bystander.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    for boot in ("another boot", Path("/proc/sys/kernel/random/boot_id").read_text().strip()):
-        state = {**json.loads(path.read_text()), "status": "running", "boot": boot}
-        state |= {"pid": bystander.pid, "supervisor": bystander.pid, "start_ticks": int(ticks) + 1}
-        path.write_text(json.dumps(state))
-        assert one.ok("ps", "-a", "--format", "{{.Status}}").startswith("Exited (255)")
-        assert one.ok("wait", "one") == "255"
-        assert bystander.poll() is None
-    bystander.kill()
-    bystander.wait()
+    try:
+        ticks = Path(f"/proc/{bystander.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+        for boot in ("another boot", Path("/proc/sys/kernel/random/boot_id").read_text().strip()):
+            state = {**json.loads(path.read_text()), "status": "running", "boot": boot}
+            state |= {"pid": bystander.pid, "supervisor": bystander.pid}
+            path.write_text(json.dumps({**state, "start_ticks": int(ticks) + 1}))
+            assert one.ok("ps", "-a", "--format", "{{.Status}}").startswith("Exited (255)")
+            assert one.ok("wait", "one") == "255"
+            assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
     assert one("start", "-a", "one").returncode == 3
     one.ok("rm", "one")
 
