@@ -204,14 +204,14 @@ def test_after_a_reboot(busybox: Store) -> None:
     assert_nothing_left(busybox)
 
 
-LIMITED = 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"'
+WITHOUT_INOTIFY = 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"'
 """In a user namespace of its own: a limit of the whole user would be other tests' as well."""
 
 
 def test_no_free_inotify_instances(busybox: Store) -> None:
     busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
     for line in (["logs", "-f", "one"], ["events"]):
-        command = ["unshare", "-Ur", "sh", "-c", LIMITED, "sh", *busybox.command, *line]
+        command = ["unshare", "-Ur", "sh", "-c", WITHOUT_INOTIFY, "sh", *busybox.command, *line]
         done = subprocess.run(
             command, env=busybox.env, capture_output=True, text=True, timeout=60, check=False
         )
