@@ -447,11 +447,11 @@ def test_many_directories_need_few_descriptors(place: Path) -> None:
     """More directories than descriptors, visited again and again."""
     parts = [directory(b"d%d" % n) for n in range(3000)]
     parts += [file(b"d%d/f%d" % (n, turn)) for turn in range(2) for n in range(3000)]
-    gc.collect()  # what earlier tests forgot is not to be closed in between
+    gc.collect()  # of what earlier tests forgot, or their threads still hold, some may go meanwhile
     before = len(os.listdir("/proc/self/fd"))
     found = unpacked(place, *parts)
     assert len(found) == 9000
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_random_archives_stay_inside(place: Path) -> None:
