@@ -7,6 +7,7 @@ parts of one file that may be read side by side.
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import stat
@@ -98,20 +99,20 @@ def document(part: Part, what: str) -> bytes:
         part.close()
 
 
-class LocalSource:
+class LocalSource(abc.ABC):
     """What sources in files have in common: they differ in where blobs lie, and what is on top."""
 
     def __init__(self, place: Location) -> None:
         self.name = str(place)
         self.place = place
 
+    @abc.abstractmethod
     def part(self, digest: str) -> Part:
         """Where the content of a blob lies. Raises ImageError."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def top(self) -> Fetched:
         """Return what the place means. Raises ImageError."""
-        raise NotImplementedError
 
     def instance(self, digest: str) -> Part:
         """Where a manifest lies that an index names."""
@@ -148,7 +149,7 @@ class LocalSource:
         """Check the place against the policy; nothing in files is signed."""
         policy.load().check_local(self.place.transport, self.place.path)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most hold nothing
         """Nothing is held."""
 
     def choose(self, index: bytes) -> Fetched:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.server
 import ssl
+import subprocess
 import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers, body."""
@@ -67,3 +69,17 @@ class Server:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def self_signed(directory: Path, address: str) -> str:
+    """Make a certificate for an IP address, cert.pem; return the path of it behind its key."""
+    both, alone = directory / "both.pem", directory / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-keyout", both, "-out", alone, "-subj", "/CN=x",
+         "-addext", f"subjectAltName=IP:{address}"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    with open(both, "ab") as file:
+        file.write(alone.read_bytes())
+    return str(both)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import subprocess
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from servers import self_signed
 
 from rootless.oci.distribution import brief
 from rootless.oci.distribution.http import Client, HttpError, is_loopback, joined
@@ -249,15 +249,7 @@ def test_tls(
     canned: Callable[..., Canned], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Verified unless told otherwise; and who speaks it is told from who does not."""
-    certificate = str(tmp_path / "both.pem")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-keyout", certificate, "-out", tmp_path / "cert.pem", "-subj", "/CN=x",
-         "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    with open(certificate, "ab") as file:
-        file.write((tmp_path / "cert.pem").read_bytes())
+    certificate = self_signed(tmp_path, "127.0.0.1")
     server = canned(OK, OK, certificate=certificate)
     port = int(server.address.rpartition(":")[2])
     url = f"https://{server.address}/"

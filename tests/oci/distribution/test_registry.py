@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import email.utils
 import json
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 from archives import digest
-from servers import Server
+from servers import Server, self_signed
 
 from rootless.oci import reference
 from rootless.oci.distribution.http import Client, HttpError, shown
@@ -287,15 +286,7 @@ def test_plain_http_elsewhere_only_without_tls_verify(serve: Callable[..., Serve
 def test_certificates_are_verified_unless_told_otherwise(
     serve: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    certificate = str(tmp_path / "both.pem")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-keyout", certificate, "-out", tmp_path / "cert.pem", "-subj", "/CN=x",
-         "-addext", "subjectAltName=IP:0.0.0.0"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    with open(certificate, "ab") as file:
-        file.write((tmp_path / "cert.pem").read_bytes())
+    certificate = self_signed(tmp_path, "0.0.0.0")
     server = serve(lambda path, headers: (200, {}, MANIFEST), "0.0.0.0", certificate)
     name = reference.parse(f"{server.address}/a/b")
     with pytest.raises(RegistryError, match="certificate"):
