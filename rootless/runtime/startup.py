@@ -331,6 +331,8 @@ class Startup:
         }
         # Where the disk is full the starter still says why.
         write_state(self._launch.directory, state, durable=self._wishes.durable)
+        for port in self._wishes.ports:
+            os.close(port["fd"])
         call_hook(self._wishes.hook, self._paths.root, self._launch.directory)
         starter.fail(getattr(error, "step", "") or "start the container", error)
 

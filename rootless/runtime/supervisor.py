@@ -326,6 +326,7 @@ class Supervisor:
     def _finish(self) -> None:
         """Clean up, and tell the clients the exit code when all else is done."""
         charge = self._charge
+        self._uplink.unpublish()
         _forget(charge["membership"])
         call_hook(charge["hook"], charge["root"], charge["directory"])
         os.close(charge["userns"])

@@ -69,6 +69,12 @@ class Uplink:
                 listener.close()
                 self._listeners.remove(listener)
 
+    def unpublish(self) -> None:
+        """Publish nothing any more. Until then who comes waits: the container may start again."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+
     @property
     def ports(self) -> list[Port]:
         """What is published now."""

@@ -115,6 +115,26 @@ def test_published(busybox: Store) -> None:
         assert sock.connect_ex(("127.0.0.1", int(number))) == errno.ECONNREFUSED
 
 
+def test_ports_are_free_at_once(shared: Store) -> None:
+    """Whoever has waited for a container's end can have its ports; a supervisor kept them once."""
+    for again in ("run", "start"):
+        for _ in range(10):
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                number = free.getsockname()[1]
+            ports = ["-p", f"127.0.0.1:{number}:80", "-p", f"127.0.0.1:{number}:80/udp"]
+            shared.ok("run", "-d", "--name", "first", *ports, "busybox", "sleep", "100")
+            if again == "run":
+                shared.ok("rm", "-f", "first")
+                shared.ok("run", "-d", "--name", "first", *ports, "busybox", "sleep", "100")
+            else:
+                shared.ok("stop", "-t", "0", "first")
+                shared.ok("start", "first")
+            shared.ok("rm", "-f", "first")
+            with socket.socket() as taken:
+                taken.bind(("127.0.0.1", number))
+
+
 def test_the_peers_address(busybox: Store) -> None:
     """A peer that is not on the loopback is seen as who he is; here that is the host itself."""
     command = ["ip", "-4", "route", "get", "203.0.113.1"]
