@@ -11,9 +11,10 @@ import os
 
 from rootless.containers import happening
 from rootless.containers.environment import PATH, PROXIES
+from rootless.containers.pausing import standing
 from rootless.containers.trees import check_whole, ids_of, trees_of
 from rootless.containers.values import signal_name
-from rootless.errors import Conflict, NotFound, UsageError
+from rootless.errors import NotFound, UsageError
 from rootless.images import changes as dockerfile
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
@@ -86,7 +87,8 @@ def commit(
     base = _base(images, container)
     settings = _settings(container.record, base.config.get("config") or {})
     dockerfile.apply(settings, wishes.changes)
-    with _standing(container, wishes.pause), _locked(container):
+    still = standing(container) if wishes.pause else contextlib.nullcontext()
+    with still, _locked(container):
         made = _Making(images, container, base, wishes)
         image_id = made.run(names, settings, progress or Silent())
     happening.tell(container.root, container.record, "commit", comment=wishes.message)
@@ -102,22 +104,6 @@ def _base(images: Images, container: Container) -> Image:
             f"cannot commit container {container.name}: its image {record['image']} was removed",
             "pull or load it again, or use rootless export and import",
         ) from None
-
-
-@contextlib.contextmanager
-def _standing(container: Container, wanted: bool) -> Iterator[None]:
-    """Let the container stand still meanwhile, if it runs."""
-    paused = False
-    if wanted and container.state().status == "running":
-        with contextlib.suppress(Conflict):  # it has just ended, or somebody else has paused it
-            container.pause()
-            paused = True
-    try:
-        yield
-    finally:
-        if paused:
-            with contextlib.suppress(Conflict):
-                container.unpause()
 
 
 @contextlib.contextmanager

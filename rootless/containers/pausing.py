@@ -8,16 +8,19 @@ The file `paused` in the container's directory says how it was done; it comes fi
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from rootless.containers import happening
-from rootless.errors import Conflict
+from rootless.errors import Conflict, Error
 from rootless.runtime import cgroup
 from rootless.runtime.members import members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Iterator
+    from typing import NoReturn
 
     from rootless.containers.container import Container, State
 else:
@@ -58,6 +61,43 @@ def unpause(container: Container) -> None:
     except FileNotFoundError:
         pass  # it has just ended
     happening.tell(container.root, container.record, "unpause")
+
+
+@contextlib.contextmanager
+def standing(container: Container) -> Iterator[None]:
+    """Let a container that runs stand still meanwhile.
+
+    A child lets it go on, so that it does so even where this process is killed.
+    """
+    reading, writing = os.pipe()
+    guard = os.fork()
+    if guard == 0:
+        _guard(container, reading, writing)
+    os.close(reading)
+    try:
+        try:
+            pause(container)
+        except Conflict:  # it does not run, or somebody else has paused it
+            os.write(writing, b"-")
+        yield
+    finally:
+        os.close(writing)
+        if os.waitpid(guard, 0)[1]:
+            raise Error(f"container {container.name} still stands", "rootless unpause helps")
+
+
+def _guard(container: Container, reading: int, writing: int) -> NoReturn:
+    """Wait for the other end; let the container go on unless there was a word."""
+    code = 1
+    try:
+        os.setsid()  # Ctrl-C is for the other one
+        os.close(writing)
+        if not os.read(reading, 1):
+            with contextlib.suppress(Conflict):  # it has ended, or somebody was faster
+                unpause(container)
+        code = 0
+    finally:
+        os._exit(code)
 
 
 def _say(container: Container, way: str) -> None:

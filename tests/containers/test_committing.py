@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -198,6 +199,20 @@ def test_a_running_container_stands_still(busybox: Store, option: str, *, stands
     events = busybox.ok("events", "--stream=false", "--since", "1h", "--format", "{{.Action}}")
     assert ("unpause" in events) == stands
     assert "commit" in events
+
+
+def test_a_killed_commit_lets_the_container_go_on(busybox: Store) -> None:
+    identity = busybox.ok("run", "-d", "busybox", "sleep", "60")
+    status = lambda: busybox.ok("inspect", "-f", "{{.State.Status}}", identity)  # noqa: E731
+    held = os.open(f"{busybox.root}/containers/{identity}", os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)  # so that it comes no further
+        with busybox.start("commit", identity, "new") as commit:
+            until(lambda: status() == "paused")
+            commit.kill()
+    finally:
+        os.close(held)
+    until(lambda: status() == "running")
 
 
 def test_owners_that_the_disk_does_not_have_are_kept(busybox: Store) -> None:
