@@ -191,6 +191,7 @@ class Startup:
         if self._wishes.health is not None:
             state["health"] = self._wishes.health["status"]
         charge = self._charge(state, client)
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))  # the loop is to have it
         records.write_record(directory, "state.json", state, durable=self._wishes.durable)
         tell(charge, "start")
         return ready["steps"], charge

@@ -137,12 +137,14 @@ class Supervisor:
         if new and self._notifier is not None:
             self._notifier.started()
         self._loop.watch(charge["init"], select.POLLIN, self._on_end)
-        _signal.signal(_signal.SIGTERM, lambda *_: self._kill())
+        _signal.signal(_signal.SIGTERM, lambda *_: self._on_term())
+        _signal.signal(_signal.SIGALRM, lambda *_: self._signal(_signal.SIGKILL))
         _signal.signal(_signal.SIGCHLD, lambda *_: self._reap_orphans())
 
     def run(self, *, small: bool) -> NoReturn:
         """Live until the container has ended. Never returns."""
         self._patience = None if small else _SETTLED
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
         try:
             while not self._ended:
                 patience = self._patience
@@ -168,10 +170,19 @@ class Supervisor:
     def _on_end(self, _events: int) -> None:
         self._ended = True
 
-    def _kill(self) -> None:
-        """SIGTERM to the supervisor ends the container, for good."""
+    def _on_term(self) -> None:
+        """A service manager, say, wants the container stopped."""
         self._charge["restart"] = "no"
-        self._signal(_signal.SIGKILL)
+        self._stop()
+
+    def _stop(self) -> None:
+        """Ask init to end, and end it after a while.
+
+        The kernel keeps the time, also through execve(2): a handler may not touch the loop.
+        """
+        seconds = self._charge["stop_timeout"]
+        self._signal(self._charge["stop_signal"] if seconds else _signal.SIGKILL)
+        _signal.alarm(max(0, seconds))
 
     def _signal(self, number: int) -> None:
         try:
@@ -238,10 +249,7 @@ class Supervisor:
         self._starts_again = action == "restart"
         if not self._starts_again:
             self._charge["restart"] = "no"
-        self._signal(self._charge["stop_signal"])
-        if self._charge["stop_timeout"] >= 0:
-            moment = time.monotonic() + self._charge["stop_timeout"]
-            self._loop.at(moment, lambda: self._signal(_signal.SIGKILL))
+        self._stop()
 
     # -- memory
 
@@ -286,6 +294,7 @@ class Supervisor:
 
     def _record_exit(self) -> None:
         """Write down how init ended, and only then reap it: until then its pid is its own."""
+        _signal.alarm(0)
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # what we start from here on is our own
         state = self._charge["state"]
         result = os.waitid(os.P_PID, state["pid"], os.WEXITED | os.WNOWAIT)
@@ -342,9 +351,7 @@ def resume(handed: int) -> NoReturn:
     for fd in _descriptors(charge):
         os.set_inheritable(fd, False)
     set_name()
-    supervisor = Supervisor(charge, new=False)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
-    supervisor.run(small=True)
+    Supervisor(charge, new=False).run(small=True)
 
 
 def _forget(path: str) -> None:

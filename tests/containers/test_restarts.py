@@ -170,6 +170,32 @@ def test_restart_of_all_that_run(busybox: Store) -> None:
     busybox.ok("rm", "-fa")
 
 
+# -- SIGTERM to the supervisor, as a service manager stops a unit
+
+
+def test_a_supervisor_that_is_to_end_stops_its_container(busybox: Store) -> None:
+    script = "trap 'echo bye; exit 3' USR1; echo ready; while true; do sleep 0.1; done"
+    options = ["--restart", "always", "--stop-signal", "USR1", "--name", "one"]
+    busybox.ok("run", "-d", *options, "busybox", "sh", "-c", script)
+    until(lambda: busybox.ok("logs", "one") == "ready")
+    os.kill(record(busybox, "one")["supervisor"], signal.SIGTERM)
+    assert busybox.ok("wait", "one") == "3"
+    assert busybox.ok("logs", "one") == "ready\nbye"
+    state = record(busybox, "one")
+    assert (state["status"], state["restart_count"]) == ("exited", 0)
+
+
+@pytest.mark.parametrize("seconds", [0, 2])
+def test_a_supervisor_that_is_to_end_has_patience(busybox: Store, seconds: int) -> None:
+    """It makes itself small meanwhile, and keeps the time."""
+    options = ["--stop-timeout", str(seconds), "--name", "one"]
+    busybox.ok("run", "-d", *options, "busybox", "sh", "-c", "trap '' TERM; sleep 1000")
+    began = time.monotonic()
+    os.kill(record(busybox, "one")["supervisor"], signal.SIGTERM)
+    assert busybox.ok("wait", "one") == "137"
+    assert time.monotonic() - began > seconds * 0.9
+
+
 # -- after a boot
 
 
