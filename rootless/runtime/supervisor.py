@@ -407,10 +407,26 @@ def go_again(charge: Charge) -> None:
 def tell(charge: Charge, action: str, **attributes: str) -> None:
     """Record an event of the container; it is synced later, when nobody waits."""
     event = charge["event"]
+    _follow_rename(charge["directory"], event)
     every = {**event["attributes"], **attributes}
     events.record(
         charge["root"], "container", action, event["id"], event["name"], every, durable=False
     )
+
+
+def _follow_rename(directory: str, event: dict[str, Any]) -> None:
+    """Know the container by the name that it has now. Most keep theirs: then its link is there."""
+    base, identity = os.path.split(directory)
+    try:
+        if os.readlink(f"{base}/.names/{event['name']}") == identity:
+            return
+    except OSError:
+        pass  # it was renamed, or removed
+    try:
+        name = records.read_record(f"{directory}/config.json")["name"]
+    except (OSError, Error):
+        return  # removed, or damaged
+    event["name"] = event["attributes"]["name"] = name
 
 
 def write_state(directory: str, state: dict[str, Any], *, durable: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.containers.test_restarts import record
 
 if TYPE_CHECKING:
@@ -31,6 +33,19 @@ def test_rename(busybox: Store) -> None:
     assert names(busybox) == ["one", "other", "two"]
     busybox.ok("rm", "-f", "two", "one", "other")
     assert names(busybox) == []
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_its_supervisor_knows_the_new_name(busybox: Store, *, taken: bool) -> None:
+    identity = busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+    busybox.ok("rename", "one", "two")
+    if taken:
+        busybox.ok("create", "--name", "one", "busybox", "true")
+    busybox.ok("kill", "two")
+    busybox.ok("wait", "two")
+    told = ["--filter", f"container={identity}", "--filter", "event=die"]
+    line = "{{.Name}} {{.Attributes.name}}"
+    assert busybox.ok("events", "--stream=false", *told, "--format", line) == "two two"
 
 
 def test_killed_before_the_record_was_written(busybox: Store) -> None:
