@@ -7,7 +7,7 @@ import os
 from rootless.images import trust
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
-from rootless.oci.layout import Layout, chain_ids
+from rootless.oci.layout import MAX_JSON, Layout, chain_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,13 +157,14 @@ class Image:
     def original(self) -> tuple[str, bytes]:
         """Return digest and bytes of the manifest as a registry had it, else as it is here.
 
-        Raises ImageError where neither is.
+        Raises ImageError where neither is whole.
         """
+        ours = [part["digest"] for part in self.parts]
         for digest in (*self.digests, self.manifest_digest):
-            # The first of several may be an index, which is not kept.
-            if self.layout.has(digest) and "layers" in self.layout.document(digest):
-                with open(self.layout.blob_path(digest), "rb") as file:
-                    return digest, file.read()
+            # The first of several may be an index, which names other things.
+            data = _read(self.layout.blob_path(digest))
+            if _parts(data) == ours:
+                return digest, data
         raise ImageError(f"blob {self.manifest_digest} is missing", "pull it again")
 
     @property
@@ -275,6 +276,26 @@ class HostImage(Image):
 def _stored_size(descriptor: Document) -> int:
     size = descriptor.get("size")
     return size if isinstance(size, int) else 0
+
+
+def _read(path: str) -> bytes:
+    """Return a small blob, b"" of one that is not here."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(MAX_JSON)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise ImageError(f"cannot read {os.path.basename(path)}: {error.strerror}") from error
+
+
+def _parts(data: bytes) -> list[str]:
+    """The digests of a manifest's configuration and layers; [] for anything else."""
+    try:
+        document = jsonio.loads(data)
+        return [str(part["digest"]) for part in (document["config"], *document["layers"])]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def sources_of(descriptor: Document) -> list[str]:

@@ -10,7 +10,6 @@ The way of a push that sends nothing imports neither urllib3 nor msgspec, which 
 
 from __future__ import annotations
 
-import os
 import threading
 from functools import partial
 
@@ -179,19 +178,13 @@ class Push:
         With its media type, its configuration and its layers; these with OCI's media types.
         Raises ImageError.
         """
-        manifest = self._image.manifest
-        config, layers = manifest["config"], manifest["layers"]
+        config, *layers = self._image.parts
         for part in (config, *layers):
             if not isinstance(part.get("size"), int):
                 raise ImageError(f"manifest {self._image.manifest_digest} is damaged")
-        parts = [part["digest"] for part in (config, *layers)]
-        for digest in (*self._image.digests, self._image.manifest_digest):
-            if self._layout.has(digest):
-                data = _read(self._layout.blob_path(digest))
-                if _parts(data) == parts:
-                    kind = jsonio.loads(data).get("mediaType") or layout.OCI_MANIFEST
-                    return data, str(kind), config, layers
-        raise ImageError(f"blob {self._image.manifest_digest} is missing", "pull it again")
+        _, data = self._image.original()
+        kind = jsonio.loads(data).get("mediaType") or layout.OCI_MANIFEST
+        return data, str(kind), config, layers
 
     def _check(self, media_type: str, layers: list[Document]) -> None:
         """Refuse before anything is sent what docker's format has no word for."""
@@ -316,20 +309,3 @@ class Push:
         from rootless.oci.distribution.upload import Upload
 
         Upload(self._repository, content).run(location or self._repository.begin_upload())
-
-
-def _parts(data: bytes) -> list[str]:
-    """The digests of a manifest's configuration and layers; [] for anything else."""
-    try:
-        document = jsonio.loads(data)
-        return [str(part["digest"]) for part in (document["config"], *document["layers"])]
-    except (ValueError, KeyError, TypeError):
-        return []
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(layout.MAX_JSON)
-    except OSError as error:
-        raise ImageError(f"cannot read {os.path.basename(path)}: {error.strerror}") from error
