@@ -82,15 +82,19 @@ def execute(
     if dies:  # a health check, of which there are many
         return _Session(join, Keys(""), interactive=interactive, detach=detach).run()
     session = sessions.Session(f"{paths.containers}/{record['id']}", process)
-    join.record, join.on_change = session.fd, session.note
+    end = happening.later(paths.root, record, "exec_die", execID=session.id)
+
+    def note(pid: int, code: int | None) -> None:
+        session.note(pid, code)
+        if code is not None:
+            end.tell(exitCode=str(code))
+
+    join.kept, join.on_change = {session.fd, end.fd} - {-1}, note
     line = " ".join(process["args"])
     happening.tell(paths.root, record, f"exec_create: {line}", execID=session.id)
     happening.tell(paths.root, record, f"exec_start: {line}", execID=session.id)
     keys = Keys(detach_keys if process.get("terminal") else "")
-    code = _Session(join, keys, interactive=interactive, detach=detach).run()
-    if not detach:
-        happening.tell(paths.root, record, "exec_die", execID=session.id, exitCode=str(code))
-    return code
+    return _Session(join, keys, interactive=interactive, detach=detach).run()
 
 
 class _Session:

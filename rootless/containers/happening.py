@@ -17,6 +17,16 @@ def tell(root: str, record: Record, action: str, **attributes: str) -> None:
     )  # fmt: skip
 
 
+def later(root: str, record: Record, action: str, **attributes: str) -> events.Later:
+    """Prepare the record of what will happen inside the container, where nobody finds the file."""
+    about_it = {
+        "id": record["id"],
+        "name": record["name"],
+        "attributes": {**about(record), **attributes},
+    }
+    return events.Later(root, {"kind": "container", "action": action, **about_it})
+
+
 def about(record: Record) -> dict[str, str]:
     """Return the attributes that all events of a container have."""
     return {**record["labels"], "image": record["image"], "name": record["name"]}

@@ -43,8 +43,8 @@ class Join:
         """What become descriptors 0 to 2, unless a terminal does."""
         self.dies = False
         """Whether all of it ends when the caller does."""
-        self.record = -1
-        """A descriptor that the joiner keeps for `on_change`."""
+        self.kept: set[int] = set()
+        """Descriptors that the joiner keeps for `on_change`."""
         self.on_change: Callable[[int, int | None], None] = lambda _pid, _code: None
         """Called in the joiner with the pid of the command, and with its exit code at the end."""
         self._step = ""
@@ -55,7 +55,7 @@ class Join:
             self._step = "enter the container's namespaces"
             set_dumpable(False)
             # Nothing else may come along: the caller's descriptors could lead out of the container.
-            close_others({0, 1, 2, self.target, report.fileno(), self.record, *self.stdio})
+            close_others({0, 1, 2, self.target, report.fileno(), *self.kept, *self.stdio})
             # We have all capabilities there, whatever our uid is called.
             namespaces.setns(self.target, self._flags())
             self._step = "fork"
@@ -63,7 +63,7 @@ class Join:
             if child == 0:
                 self._settle(report)
             # Or the ends of pipes that we hold here would be open for as long as it runs.
-            close_others({self.record})
+            close_others(self.kept)
             self.on_change(child, None)
             for number in (_signal.SIGINT, _signal.SIGQUIT, _signal.SIGHUP):
                 _signal.signal(number, _signal.SIG_IGN)

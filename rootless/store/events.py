@@ -51,18 +51,44 @@ def record(
     durable: bool = True,
 ) -> None:
     """Append an event. Never raises: what happened has happened, though nobody may hear of it."""
-    event = {"time": time.time_ns(), "kind": kind, "action": action, "id": id, "name": name}
-    line = jsonio.dump_bytes({**event, "attributes": attributes or {}})
+    event = {"kind": kind, "action": action, "id": id, "name": name, "attributes": attributes or {}}
     try:
         fd = _open(root)
         try:
-            _append(fd, line)
+            _append(fd, event)
             if durable:
                 os.fdatasync(fd)
         finally:
             os.close(fd)  # and with it the lock
     except OSError:
         pass
+
+
+class Later:
+    """An event that is told from where the file has no name: inside a container's namespaces."""
+
+    def __init__(self, root: str, event: dict[str, Any]) -> None:
+        """`event` lacks its time. Opens the file, which closes with the process."""
+        self._event = event
+        self.fd = -1
+        """-1 where it cannot be opened."""
+        try:
+            self.fd = _open(root)
+            fcntl.flock(self.fd, fcntl.LOCK_UN)
+        except OSError:
+            pass
+
+    def tell(self, **attributes: str) -> None:
+        """Append it with further attributes, be it to what is the older file meanwhile."""
+        if self.fd < 0:
+            return
+        event = {**self._event, "attributes": {**self._event["attributes"], **attributes}}
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX)
+            _append(self.fd, event)
+            fcntl.flock(self.fd, fcntl.LOCK_UN)
+        except OSError:
+            pass  # the disk is full
 
 
 def _open(root: str) -> int:
@@ -92,7 +118,8 @@ def _is_at(path: str, status: os.stat_result) -> bool:
         return False
 
 
-def _append(fd: int, line: bytes) -> None:
+def _append(fd: int, event: dict[str, Any]) -> None:
+    line = jsonio.dump_bytes({"time": time.time_ns(), **event})
     size = os.lseek(fd, 0, os.SEEK_END)
     if size and os.pread(fd, 1, size - 1) != b"\n":  # torn by a power cut
         tail = os.pread(fd, 1 << 16, max(0, size - (1 << 16)))

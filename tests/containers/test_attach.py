@@ -149,6 +149,7 @@ def test_start_without_i_passes_no_input(busybox: Store) -> None:
     assert client.stdin
     client.stdin.write("end\n")
     client.stdin.flush()
+    until(lambda: busybox.ok("ps", "-q"))
     time.sleep(0.5)
     assert client.poll() is None
     busybox.ok("kill", "one")

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rootless.store import events
+from tests.containers.test_restarts import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,7 +133,17 @@ def test_the_life_of_a_container(busybox: Store) -> None:
     podman = json.loads(
         busybox.ok("events", "--stream=false", "--filter", "event=die", "--format", "podman")
     )
-    assert (podman["Name"], podman["ContainerExitCode"], podman["Status"]) == ("one", 137, "die")
+    assert (podman["Name"], podman["ContainerExitCode"], podman["Status"]) == ("two", 137, "die")
+
+
+def test_the_end_of_a_command_in_the_background(busybox: Store) -> None:
+    """Nobody of ours is left outside the container who could tell it."""
+    busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+    busybox.ok("exec", "-d", "one", "sh", "-c", "exit 7")
+    told = ["events", "--stream=false", "--filter", "event=exec_die", "--format"]
+    until(lambda: busybox.ok(*told, "{{.Action}}"))
+    line = "{{.Attributes.exitCode}} {{.Attributes.image}}"
+    assert busybox.ok(*told, line) == "7 busybox"
 
 
 def test_filters_and_times(busybox: Store) -> None:
