@@ -23,6 +23,7 @@ from rootless.runtime import (
     supervisor,
     terminal,
 )
+from rootless.runtime.charge import go_again, settle
 from rootless.runtime.launch import Launch
 from rootless.runtime.report import Phase, Report
 from rootless.runtime.startup import Startup, Wishes, interrupt
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
 
     from rootless.containers.options import Record, Spec
     from rootless.network.ports import Port
+    from rootless.runtime.charge import Charge
     from rootless.runtime.logfile import LogCharge
     from rootless.runtime.plan import Root
-    from rootless.runtime.supervisor import Charge
 else:
     import _signal
 
@@ -224,9 +225,9 @@ def again(handed: int) -> NoReturn:
         if not os.path.exists(f"{directory}/{restart.STOPPED}"):
             state["exit_code"] = getattr(error, "exit_code", 125)
             state.update(error=str(error), started=time.time(), finished=time.time())
-        supervisor.settle(charge)
+        settle(charge)
         if state["status"] == "restarting":
-            supervisor.go_again(charge)
+            go_again(charge)
         supervisor.call_hook(charge["hook"], charge["root"], directory)
         os._exit(0)
 

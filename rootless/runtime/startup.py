@@ -15,9 +15,10 @@ from rootless.errors import Error, LaunchError
 from rootless.linux import process
 from rootless.linux.boot import boot_id
 from rootless.runtime import cgroup, clients, streams
+from rootless.runtime.charge import tell, write_state
 from rootless.runtime.logfile import open_log
 from rootless.runtime.report import Phase, Report
-from rootless.runtime.supervisor import Supervisor, call_hook, reap_all, set_name, tell, write_state
+from rootless.runtime.supervisor import Supervisor, call_hook, reap_all, set_name
 from rootless.runtime.userns import Entry, Membership
 from rootless.runtime.worker import close_others
 from rootless.store import events, records
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from rootless.network.ports import Port
+    from rootless.runtime.charge import Charge
     from rootless.runtime.health import Checks
     from rootless.runtime.launch import Launch
     from rootless.runtime.logfile import LogCharge
     from rootless.runtime.notify import Listening, Notice
-    from rootless.runtime.supervisor import Charge
     from rootless.store.paths import Paths
 else:
     import _signal

@@ -6,7 +6,7 @@ the life lock of the container: that lock, and no pid, says that the container r
 
 It begins as a fork of the command that started it (`startup`), with all that this command had
 loaded. Once it has been idle for a moment it executes the interpreter again with nothing but this
-module, which halves its memory; all that it holds passes on as a `Charge`. So nothing here may
+module, which halves its memory; all that it holds passes on as its `charge`. So nothing here may
 import ctypes, or anything else that the loop does not need.
 """
 
@@ -20,81 +20,25 @@ import sys
 import termios
 import time
 
-from rootless.errors import Error
 from rootless.linux.loop import Loop
 from rootless.oci import jsonio
-from rootless.runtime import handover, restart, streams
+from rootless.runtime import handover, streams
+from rootless.runtime.charge import descriptors, go_again, settle, tell, write_state
 from rootless.runtime.clients import Clients
 from rootless.runtime.logfile import writer
 from rootless.runtime.relay import Input, Output
 from rootless.runtime.uplink import Uplink
-from rootless.store import events, records
+from rootless.store import events
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from typing import Any, NoReturn, TypedDict
+    from typing import NoReturn
 
-    from rootless.network.addresses import Settings
-    from rootless.network.ports import Port
+    from rootless.runtime.charge import Charge
     from rootless.runtime.clients import Client
     from rootless.runtime.health import Checks, Health
-    from rootless.runtime.logfile import LogCharge
-    from rootless.runtime.notify import Listening, Notice, Notifier
-
-    class Charge(TypedDict):
-        """What a supervisor holds: plain values, so that they outlive execve(2)."""
-
-        root: str
-        """The data directory."""
-        directory: str
-        """The container's own."""
-        hook: str
-        """MODULE:FUNCTION, called with `root` and `directory` at the very end."""
-        again: str
-        """MODULE:FUNCTION, which starts the container once more (see `handover`)."""
-        event: dict[str, Any]
-        """id, name and attributes of the container's events."""
-        durable: bool
-        """Whether the records of this container must outlive a power cut."""
-        state: dict[str, Any]
-        """state.json."""
-        membership: str
-        """File that offers our user namespace to others; removed at the end."""
-        init: int
-        """pidfd of the container's first process."""
-        outputs: dict[str, int]
-        """Descriptor -> stream."""
-        stdin: int
-        terminal: int
-        """Master side, -1 without one."""
-        link: int
-        """Our end of the private network, -1 without one."""
-        network: Settings | None
-        """Its addresses."""
-        ports: list[Port]
-        """What is published."""
-        clients: list[list[int]]
-        """[descriptor, whether it is the first] of each attached client."""
-        listener: int
-        """Socket through which others attach, -1 without one."""
-        log: LogCharge
-        alive: int
-        """The life lock."""
-        userns: int
-        """The user namespace, only kept open."""
-        space: int
-        """The mount namespace of a container without a pid namespace of its own, else -1."""
-        restart: str
-        """Restart policy."""
-        delay: float
-        """Seconds that the container waited for this start, 0 for the first."""
-        health: Checks | None
-        notice: Notice | None
-        listening: Listening | None
-        stop_signal: int
-        stop_timeout: int
-
+    from rootless.runtime.notify import Notice, Notifier
 else:
     import _signal
 
@@ -267,7 +211,7 @@ class Supervisor:
         charge["stdin"] = self._input.fd
         charge["clients"] = self._clients.descriptors
         name = os.path.basename(charge["directory"])
-        kept = _descriptors(charge)
+        kept = descriptors(charge)
         handover.pass_on(charge, kept, f"{__name__}:resume", name, light=True)
 
     def _is_idle(self) -> bool:
@@ -348,7 +292,7 @@ class Supervisor:
 def resume(handed: int) -> NoReturn:
     """Go on as the supervisor whose charge is in the file `handed`. Never returns."""
     charge: Charge = handover.receive(handed)
-    for fd in _descriptors(charge):
+    for fd in descriptors(charge):
         os.set_inheritable(fd, False)
     set_name()
     Supervisor(charge, new=False).run(small=True)
@@ -359,82 +303,6 @@ def _forget(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass  # it was not there, or somebody found it stale
-
-
-def _descriptors(charge: Charge) -> list[int]:
-    names = ("init", "stdin", "terminal", "link", "listener", "alive", "userns", "space")
-    found = [int(charge[name]) for name in names]  # type: ignore[literal-required]
-    found.append(charge["log"]["fd"])
-    if charge["notice"] is not None:
-        found.append(charge["notice"]["fd"])
-    found += handed_over(charge)
-    found += [fd for fd, _ in charge["clients"]]
-    found += [port["fd"] for port in charge["ports"]]
-    return [fd for fd in (*found, *map(int, charge["outputs"])) if fd >= 0]
-
-
-def handed_over(charge: Charge) -> list[int]:
-    """Return the sockets that a service manager has handed to the container (sd_listen_fds(3))."""
-    return list(range(3, 3 + charge["listening"]["count"])) if charge["listening"] else []
-
-
-def settle(charge: Charge, *, again: bool = False) -> None:
-    """Write down that the container has ended: for good, or until its next start."""
-    state = charge["state"]
-    policy, count = charge["restart"], state.get("restart_count", 0)
-    again = again or restart.is_wanted(policy, state["exit_code"], count)
-    state["status"] = "exited"
-    if again and not os.path.exists(f"{charge['directory']}/{restart.STOPPED}"):
-        ran = state["finished"] - state["started"]
-        charge["delay"] = restart.next_delay(charge["delay"], ran)
-        state.update(status="restarting", restart_count=count + 1)
-    write_state(charge["directory"], state, durable=charge["durable"])
-
-
-def go_again(charge: Charge) -> None:
-    """Wait as the restart policy wants, and start the container anew in this same process.
-
-    Returns only where somebody stops the container meanwhile; that is written down then.
-    """
-    directory = charge["directory"]
-    if restart.rest(directory, charge["delay"]):
-        kept = [charge["alive"], *handed_over(charge), *(port["fd"] for port in charge["ports"])]
-        handover.pass_on(charge, kept, charge["again"], os.path.basename(directory), light=False)
-    charge["state"]["status"] = "exited"
-    write_state(directory, charge["state"], durable=charge["durable"])
-
-
-def tell(charge: Charge, action: str, **attributes: str) -> None:
-    """Record an event of the container; it is synced later, when nobody waits."""
-    event = charge["event"]
-    _follow_rename(charge["directory"], event)
-    every = {**event["attributes"], **attributes}
-    events.record(
-        charge["root"], "container", action, event["id"], event["name"], every, durable=False
-    )
-
-
-def _follow_rename(directory: str, event: dict[str, Any]) -> None:
-    """Know the container by the name that it has now. Most keep theirs: then its link is there."""
-    base, identity = os.path.split(directory)
-    try:
-        if os.readlink(f"{base}/.names/{event['name']}") == identity:
-            return
-    except OSError:
-        pass  # it was renamed, or removed
-    try:
-        name = records.read_record(f"{directory}/config.json")["name"]
-    except (OSError, Error):
-        return  # removed, or damaged
-    event["name"] = event["attributes"]["name"] = name
-
-
-def write_state(directory: str, state: dict[str, Any], *, durable: bool) -> None:
-    """Write state.json, if the disk has room: else whoever looks finds a dead supervisor."""
-    try:
-        records.write_record(directory, "state.json", state, durable=durable)
-    except Error:
-        pass
 
 
 def set_name() -> None:
