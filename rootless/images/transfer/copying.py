@@ -14,7 +14,7 @@ import tempfile
 from functools import partial
 
 from rootless.errors import UsageError
-from rootless.images.transfer.parallel import in_parallel
+from rootless.images.transfer.parallel import Streams, in_parallel
 from rootless.images.transfer.places import check_platform, image_manifest, open_source, open_target
 from rootless.images.transfer.progress import Silent
 from rootless.images.transfer.pulling import take
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from rootless.images.transfer.sources import Choose
     from rootless.images.transfer.wish import CopyWish
     from rootless.oci.platform import Platform
-    from rootless.oci.transports import Location, Source, Stream, Target
+    from rootless.oci.transports import Location, Source, Target
 
     Document = dict[str, Any]
 
@@ -102,7 +102,7 @@ class Copy:
         """Digest -> layers that were compressed for this."""
         self._done: dict[str, Fetched] = {}
         """Digest in an index -> what was made of it; an index may name one many times."""
-        self._transfers: set[Stream] = set()
+        self._streams = Streams()
 
     def __enter__(self) -> Copy:
         return self
@@ -217,23 +217,19 @@ class Copy:
         wanted, digest = self._compression_for(layer), layer.digest
         self._progress.begin(f"{digest} {wanted}", f"compress {digest[7:19]}", layer.size)
         blob = Blob(f"{self._work}/{self._numbers.next()}")
-        stream = self._source.blob(digest, layer.size)
-        self._transfers.add(stream)
         try:
-            checked = Verifier(stream, Digest.parse(digest), layer.size)
-            pieces = compress(checked, wanted, name=f"layer {digest[:19]}", level=self._wish.level)
-            for count, piece in pieces:
-                blob.write(piece)
-                self._progress.advance(f"{digest} {wanted}", count)
-            while checked.read(_PIECE):  # what may follow the compressed stream counts as well
-                pass
+            with self._streams.reading(self._source.blob(digest, layer.size)) as stream:
+                checked = Verifier(stream, Digest.parse(digest), layer.size)
+                name, level = f"layer {digest[:19]}", self._wish.level
+                for count, piece in compress(checked, wanted, name=name, level=level):
+                    blob.write(piece)
+                    self._progress.advance(f"{digest} {wanted}", count)
+                while checked.read(_PIECE):  # what may follow the compressed stream counts as well
+                    pass
             blob.finish()
         except BaseException:
             blob.abandon()
             raise
-        finally:
-            self._transfers.discard(stream)
-            stream.close()
         self._progress.end(f"{digest} {wanted}", "compressed")
         self._made[blob.digest] = blob
         kind = f"{layout.OCI_LAYER}+{wanted}"
@@ -250,14 +246,10 @@ class Copy:
 
     def _in_parallel(self, jobs: list[Any]) -> None:
         if self._target.together:
-            in_parallel(jobs, self._cancel)
+            in_parallel(jobs, self._streams.abort)
             return
         for job in jobs:
             job()
-
-    def _cancel(self) -> None:
-        for stream in list(self._transfers):
-            stream.abort()
 
     def _blob(self, blob: models.Descriptor) -> None:
         digest = blob.digest
@@ -270,14 +262,10 @@ class Copy:
             stream = self._source.blob(blob.digest, blob.size, start)
         else:
             stream = open_file(made.path, f"blob {blob.digest}").seek(start)
-        self._transfers.add(stream)
-        try:
+        with self._streams.reading(stream):
             while data := stream.read(_PIECE):
                 yield data
                 self._progress.advance(blob.digest, len(data))
-        finally:
-            self._transfers.discard(stream)
-            stream.close()
 
 
 def read_document(source: Source, blob: models.Descriptor) -> bytes:
