@@ -2,7 +2,8 @@
 
     Source ── manifest ──> what changes? ── blobs, side by side ──> Target ── name
 
-What is not to be changed goes as it is, byte for byte, so its digest stays. Blobs stream through:
+What is not to be changed goes as it is, byte for byte, so its digest stays. What is signed is not
+changed at all, and its signatures go along. Blobs stream through:
 only those that are compressed otherwise, and layers for docker's archives, lie in a file meanwhile.
 """
 
@@ -22,7 +23,8 @@ from rootless.images.transfer.sources import Retry
 from rootless.oci import jsonio, layout, manifests, models, platform, reference, transports
 from rootless.oci.blobs import Blob
 from rootless.oci.digest import Digest, Verifier
-from rootless.oci.errors import ImageError
+from rootless.oci.distribution.remote import RegistryTarget
+from rootless.oci.errors import ImageError, SignatureError
 from rootless.oci.layers.compression import compress
 from rootless.oci.reading import open_file, scratch_directory
 from rootless.oci.transports import Fetched, media_type_of
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from rootless.images.transfer.sources import Choose
     from rootless.images.transfer.wish import CopyWish
     from rootless.oci.platform import Platform
+    from rootless.oci.signatures.signature import Signature
     from rootless.oci.transports import Location, Source, Target
 
     Document = dict[str, Any]
@@ -137,6 +140,9 @@ class Copy:
         if not depth:
             raise ImageError(f"{subject}: indexes are nested too deep")
         self._source.admit(top.data)
+        kind, signatures = self._index_type(top), self._signatures(top.digest)
+        if signatures and kind != top.media_type:
+            raise self._signed()
         entries = models.decode(top.data, models.Index, subject).manifests
         document = jsonio.loads(top.data)
         changed = False
@@ -146,9 +152,10 @@ class Copy:
             if done.digest != entry.digest:
                 changed = True
                 raw.update(mediaType=done.media_type, digest=str(done.digest), size=len(done.data))
-        kind = self._index_type(top)
         if not changed and kind == top.media_type:
-            return top
+            return Fetched(top.data, kind, top.digest, signatures)
+        if signatures:
+            raise self._signed()
         return _fetched(manifests.encode({**document, "mediaType": kind}), kind)
 
     def _instance(self, entry: models.Descriptor, depth: int) -> Fetched:
@@ -171,6 +178,7 @@ class Copy:
         """Copy what a manifest names; return the manifest as it is to be there."""
         subject = f"manifest {fetched.digest}"
         self._source.admit(fetched.data)
+        signatures = self._signatures(fetched.digest)
         manifest = models.decode(fetched.data, models.Manifest, subject)
         manifest.check_copyable()
         kind = media_type_of(fetched.data, fetched.media_type, subject)
@@ -179,9 +187,13 @@ class Copy:
             wanted = layout.OCI_MANIFEST
         layers = {layer.digest: layer for layer in manifest.layers}
         others = [one for one in layers.values() if self._compression_for(one)]
+        if signatures and not self._wish.compression:
+            others = []  # what nobody has asked for is left undone
         if (not wanted or wanted == kind) and not others:
             self._blobs([manifest.config, *layers.values()])
-            return Fetched(fetched.data, kind, fetched.digest)
+            return Fetched(fetched.data, kind, fetched.digest, signatures)
+        if signatures:
+            raise self._signed()
         manifest.check()
         document = jsonio.loads(fetched.data)
         if others and not self._work:
@@ -209,6 +221,29 @@ class Copy:
             return ""  # the content of an artifact
         wanted = self._wish.compression or ("" if now else self._target.compress)
         return "" if now == f"+{wanted}" else wanted
+
+    # -- signatures
+
+    def _signatures(self, digest: str) -> list[Signature]:
+        """Return those of a manifest that go along. Raises SignatureError where they cannot."""
+        found = [] if self._wish.remove_signatures else self._source.signatures(digest)
+        kinds = {one.kind for one in found}
+        if kinds and (lost := kinds.difference(self._target.keeps)):
+            hint = "--remove-signatures leaves them out"
+            if lost == {"sigstore"} and isinstance(self._target, RegistryTarget):
+                hint = f"use-sigstore-attachments: true in registries.d lets them in, {hint}"
+            what = f"{' and '.join(sorted(lost))} signatures"
+            raise SignatureError(
+                f"{self._source.name} has {what}, which {self._target.name} cannot keep", hint
+            )
+        return found
+
+    def _signed(self) -> SignatureError:
+        """The error for a manifest that is signed and would have to become another."""
+        return SignatureError(
+            f"{self._source.name} is signed, and the signatures would not hold for another form",
+            "--remove-signatures leaves them out",
+        )
 
     # -- blobs
 
