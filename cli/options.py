@@ -259,7 +259,7 @@ DigestFile = Annotated[
     str, option("--digestfile", metavar="FILE", about="Write the manifest's digest there.")
 ]
 RemoveSignatures = Annotated[
-    bool, option("--remove-signatures", about="Accepted: images are pushed without them.")
+    bool, option("--remove-signatures", about="Accepted: images in the store have none.")
 ]
 PullWhen = Annotated[
     Literal["always", "missing", "never", "newer"],
@@ -346,7 +346,7 @@ CompressionLevel = Annotated[
     ),
 ]
 CopySignatures = Annotated[
-    bool, option("--remove-signatures", about="Accepted: images are copied without them.")
+    bool, option("--remove-signatures", about="Leave the signatures of the source out.")
 ]
 CopyRetry = Annotated[
     int,

@@ -20,6 +20,7 @@ from rootless.oci.layers import tar
 from rootless.oci.layers.compression import compression_of, decompress
 from rootless.oci.layout import MAX_JSON, OCI_CONFIG, OCI_LAYER, REF_NAME
 from rootless.oci.signatures import policy
+from rootless.oci.signatures.lookaside import numbered, read_bounded
 from rootless.oci.transports import Fetched, check_size, media_type_of
 
 TYPE_CHECKING = False
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rootless.oci.digest import Readable
     from rootless.oci.layout import Layout
     from rootless.oci.models import Descriptor
+    from rootless.oci.signatures.signature import Signature
     from rootless.oci.transports import Location
 
     Document = dict[str, Any]
@@ -145,8 +147,12 @@ class LocalSource(abc.ABC):
             raise
         return part.seek(start)
 
+    def signatures(self, digest: str) -> list[Signature]:
+        """Return none: most forms have no place for them."""
+        return []
+
     def admit(self, manifest: bytes) -> None:
-        """Check the place against the policy; nothing in files is signed."""
+        """Check the place against the policy; no signature in files is verified."""
         policy.load().check_local(self.place.transport, self.place.path)
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
@@ -208,6 +214,14 @@ class DirectorySource(LocalSource):
     def instance(self, digest: str) -> Part:
         """The file of the manifest."""
         return self._file(digest, ".manifest.json")
+
+    def signatures(self, digest: str) -> list[Signature]:
+        """Return those in files: signature-1 for what is on top, DIGITS.signature-1 for others."""
+        from rootless.oci.signatures.signature import decode
+
+        start = "" if digest == self.top().digest else f"{Digest.parse(digest).hex}."
+        files = numbered(read_bounded, f"{self.place.path}/{start}")
+        return [decode(data, f"a signature of {self.name}") for data in files]
 
     def _file(self, digest: str, suffix: str) -> Part:
         name = Digest.parse(digest).hex + suffix

@@ -19,10 +19,11 @@ from rootless.oci.errors import ImageError, InvalidReference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Protocol, TypeAlias
 
     from rootless.oci.models import Descriptor
+    from rootless.oci.signatures.signature import Signature
 
     Content: TypeAlias = Callable[[int], Iterator[bytes]]
     """Begins to read a blob at an offset, anew each time."""
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
         def blob(self, digest: str, size: int, start: int = 0) -> Stream:
             """Begin to read a blob at an offset. Raises ImageError, RegistryError."""
 
+        def signatures(self, digest: str) -> list[Signature]:
+            """Return the signatures of a manifest. Raises SignatureError, RegistryError."""
+
         def admit(self, manifest: bytes) -> None:
             """Raise SignatureError where the user's policy refuses the image."""
 
@@ -71,6 +75,10 @@ if TYPE_CHECKING:
         """Whether blobs may be put by several threads at once."""
         compress: str
         """How layers that are not compressed are to be; empty for as they are."""
+
+        @property
+        def keeps(self) -> tuple[str, ...]:
+            """Which kinds of signatures can be kept there; manifests come without others."""
 
         def put(self, blob: Descriptor, content: Content) -> str:
             """Bring a blob there; return what came of it: copied, exists, mounted."""
@@ -93,10 +101,14 @@ ELSEWHERE = ("docker-daemon", "ostree", "sif", "tarball", "atomic")
 class Fetched:
     """A manifest or index as it came: its bytes are what the digest is of."""
 
-    def __init__(self, data: bytes, media_type: str, digest: str) -> None:
+    def __init__(
+        self, data: bytes, media_type: str, digest: str, signatures: Sequence[Signature] = ()
+    ) -> None:
         self.data = data
         self.media_type = media_type
         self.digest = digest
+        self.signatures = signatures
+        """Those that go along with it to a target."""
 
 
 class Location:

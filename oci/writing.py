@@ -50,6 +50,7 @@ class LayoutTarget:
     """An OCI layout, made if it is not there yet; other images in it stay as they are."""
 
     docker, many, together, compress = False, True, True, ""
+    keeps: tuple[str, ...] = ()
 
     def __init__(self, place: Location) -> None:
         """Raises ImageError where it can be none."""
@@ -111,6 +112,7 @@ class DirectoryTarget:
 
     docker = many = together = True
     compress = ""
+    keeps: tuple[str, ...] = ("OpenPGP", "sigstore")
 
     def __init__(self, place: Location) -> None:
         """Raises ImageError for a directory with other things in it."""
@@ -130,7 +132,16 @@ class DirectoryTarget:
 
     def put_manifest(self, manifest: Fetched) -> None:
         """Write it beside the blobs."""
-        self._put(f"{Digest.parse(manifest.digest).hex}.manifest.json", *_as_blob(manifest))
+        digits = Digest.parse(manifest.digest).hex
+        self._sign(f"{digits}.", manifest)
+        self._put(f"{digits}.manifest.json", *_as_blob(manifest))
+
+    def _sign(self, start: str, manifest: Fetched) -> None:
+        for number, signature in enumerate(manifest.signatures, 1):
+            name = f"{start}signature-{number}"
+            self._files.add(name)
+            with writing(self._path):
+                replace(f"{self._path}/{name}", signature.encode())
 
     def _put(self, name: str, blob: Descriptor, content: Content) -> str:
         self._files.add(name)
@@ -141,10 +152,11 @@ class DirectoryTarget:
 
     def finish(self, top: Fetched) -> None:
         """Write manifest.json, and remove what belonged to another image."""
+        self._sign("", top)
         with writing(self._path):
             replace(f"{self._path}/manifest.json", top.data)
             for name in set(os.listdir(self._path)) - self._files:
-                digits = name.removesuffix(".manifest.json")
+                digits = name.removesuffix(".manifest.json").partition(".signature-")[0]
                 if reference.is_digest(f"sha256:{digits}") or name.startswith("signature-"):
                     os.unlink(f"{self._path}/{name}")
 
@@ -160,6 +172,7 @@ class OciArchiveTarget:
     """A tar file with an OCI layout, written from its beginning to its end."""
 
     docker, many, together, compress = False, True, False, ""
+    keeps: tuple[str, ...] = ()
 
     def __init__(self, place: Location) -> None:
         """Raises ImageError where the file cannot be written."""
@@ -202,6 +215,7 @@ class DockerArchiveTarget:
     """
 
     docker, many, together, compress = True, False, True, ""
+    keeps: tuple[str, ...] = ()
 
     def __init__(self, place: Location, limit: int) -> None:
         """At most `limit` bytes of each layer are unfolded. Raises ImageError."""

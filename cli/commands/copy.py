@@ -48,6 +48,11 @@ def copy(
     unless another form is asked for or the destination cannot hold the one there is. The last
     line is the digest.
 
+    Signatures go along between registries and dir:, as registries.d has it: sigstore's from and to
+    registries with use-sigstore-attachments: true, OpenPGP's from a lookaside to dir:; no lookaside
+    is written. Where they cannot go along, or would not hold for what is written, nothing is copied
+    without --remove-signatures. Images in the store have none.
+
     Examples:
         rootless copy docker://debian:12 oci:mirror:debian
         rootless copy --all docker://ghcr.io/me/tools docker://localhost:5000/tools
@@ -64,6 +69,7 @@ def copy(
         format_=format,
         compression=compression_format,
         level=compression_level,
+        remove_signatures=remove_signatures,
     )
     here = Access(
         tls_verify=tls_verify and src_tls_verify,

@@ -105,9 +105,9 @@ def check(
 ) -> int:
     """Look whether the store is whole.
 
-    Ends with 0 where it is, or was mended. --repair fetches again what is damaged of an image that
-    was pulled, and nothing else. What only --force mends costs something: a damaged image or the
-    record of a container.
+    Ends with 0 where it is, or was mended. --repair fetches again what is damaged of an image or
+    artifact that was pulled, and nothing else. What only --force mends costs something: a damaged
+    image or artifact, or the record of a container.
 
     Examples:
         rootless system check

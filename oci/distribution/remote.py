@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rootless.oci.distribution.http import Response
     from rootless.oci.distribution.registry import Repository
     from rootless.oci.models import Descriptor
+    from rootless.oci.signatures.signature import Signature
     from rootless.oci.transports import Content, Fetched
 
 MOST_CUTS = 100
@@ -47,6 +48,12 @@ class RegistrySource:
         """Begin to fetch a blob."""
         return Download(self.repository, digest, size, start)
 
+    def signatures(self, digest: str) -> list[Signature]:
+        """Return those that registries.d tells of: in a lookaside, and attached to the image."""
+        from rootless.oci.signatures.attaching import signatures
+
+        return signatures(self.repository, digest)
+
     def admit(self, manifest: bytes) -> None:
         """Check the image against the policy, with the registry's signatures."""
         policy.load().check(self.repository.name, manifest, self.repository)
@@ -71,8 +78,16 @@ class RegistryTarget:
         whole = Whole(blob.digest, blob.size, content)
         return bring(self._repository, whole, self._origin(blob.digest))
 
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """Sigstore's, where registries.d lets them be attached to images."""
+        from rootless.oci.signatures.lookaside import Lookaside
+
+        return ("sigstore",) if Lookaside().has_attachments(self._repository.name) else ()
+
     def put_manifest(self, manifest: Fetched) -> None:
         """Give it no name but its digest."""
+        self._attach(manifest)
         self._repository.put_manifest(manifest.digest, manifest.data, manifest.media_type)
 
     def finish(self, top: Fetched) -> None:
@@ -80,7 +95,15 @@ class RegistryTarget:
         name = self._repository.name
         if name.digest and name.digest != top.digest:
             raise RegistryError(f"the image is {top.digest} and cannot become {name}")
+        self._attach(top)
         self._repository.put_manifest(name.tag or name.digest, top.data, top.media_type)
+
+    def _attach(self, manifest: Fetched) -> None:
+        """Attach the signatures first: what has a name is never seen without them."""
+        if manifest.signatures:
+            from rootless.oci.signatures.attaching import attach
+
+            attach(self._repository, manifest.digest, manifest.signatures)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -20,7 +20,7 @@ from rootless.oci.signatures.scopes import configuration, scopes_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rootless.oci.reference import Reference
 
@@ -92,13 +92,18 @@ class Lookaside:
         return self._setting(name, "use-sigstore-attachments") is True
 
     def signatures(self, name: Reference, digest: str) -> Iterator[bytes]:
-        """Yield the simple signatures of a manifest. Raises SignatureError."""
+        """Return the simple signatures of a manifest. Raises SignatureError."""
         place = f"{self.url(name)}/{name.path}@{digest.replace(':', '=')}"
-        for number in range(1, MAX_SIGNATURES + 1):
-            found = _fetch(f"{place}/signature-{number}")
-            if found is None:
-                return
-            yield found
+        return numbered(_fetch, f"{place}/")
+
+
+def numbered(read: Callable[[str], bytes | None], start: str) -> Iterator[bytes]:
+    """Yield the files signature-1, -2 and so on, up to the first that is not there."""
+    for number in range(1, MAX_SIGNATURES + 1):
+        found = read(f"{start}signature-{number}")
+        if found is None:
+            return
+        yield found
 
 
 def _default_directory() -> str:

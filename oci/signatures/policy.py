@@ -67,7 +67,7 @@ class Policy:
     def check_local(self, transport: str, path: str) -> None:
         """Let an archive or directory in or raise SignatureError; "-" is standard input.
 
-        `transport` is oci, oci-archive, docker-archive or dir. There are no signatures in those.
+        `transport` is oci, oci-archive, docker-archive or dir. No signatures of those are verified.
         """
         known = transport != "docker-archive" and path != "-"  # whose only scope is ""
         names = scopes.scopes_of_path(path) if known else []

@@ -138,7 +138,7 @@ class Signed:
     def check(self, candidate: Candidate) -> None:
         """Raises SignatureError unless there is a good signature for this image."""
         if candidate.name is None or candidate.source is None:
-            raise SignatureError("archives and directories hold no signatures")
+            raise SignatureError("signatures of archives and directories are not verified")
         digest = Digest.of(candidate.manifest)
         if self.kind == "signedBy":
             candidate.accept(self._simple(candidate.name, digest), ATOMIC, self._identity)

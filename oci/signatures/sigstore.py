@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     class Source(Protocol):
         """A repository, as distribution.registry.Repository is one."""
 
-        def manifest(self, reference: str) -> Fetched:
-            """The manifest that a tag names."""
+        def find(self, reference: str) -> Fetched | None:
+            """The manifest that a tag names, None for none."""
 
         def blob(self, digest: str) -> Response:
             """Begin to fetch a blob."""
@@ -47,23 +47,39 @@ class Attached:
 
 def attached(source: Source, digest: str) -> Iterator[Attached]:
     """Yield the signatures attached to a manifest. Raises SignatureError."""
-    tag = f"{digest.replace(':', '-')}.sig"
+    for layer in found(source, digest)[1][:MAX_SIGNATURES]:
+        text = (layer.annotations or {}).get(ANNOTATION)
+        if layer.media_type == PAYLOAD and text is not None:
+            yield Attached(payload(source, layer), _decoded(text))
+
+
+def tag_of(digest: str) -> str:
+    """The tag of what is attached to a manifest."""
+    return f"{digest.replace(':', '-')}.sig"
+
+
+def found(source: Source, digest: str) -> tuple[bytes, list[models.Descriptor]]:
+    """Return the manifest of what is attached to a manifest, and its layers: one for each.
+
+    Empty where there is nothing. Raises SignatureError.
+    """
+    tag = tag_of(digest)
     try:
-        fetched = source.manifest(tag)
+        fetched = source.find(tag)
+        if fetched is None:
+            return b"", []
         if models.kind_of(fetched.data, fetched.media_type, f"manifest {tag}") != "manifest":
             raise SignatureError(f"{tag} is an index")
-        manifest = models.decode(fetched.data, models.Manifest, f"manifest {tag}")
-        for layer in manifest.layers:
+        layers = models.decode(fetched.data, models.Manifest, f"manifest {tag}").layers
+        for layer in layers:
             layer.check()
     except (RegistryError, ImageError) as error:
         raise SignatureError(f"no sigstore signatures: {error.message}") from error
-    for layer in manifest.layers[:MAX_SIGNATURES]:
-        text = (layer.annotations or {}).get(ANNOTATION)
-        if layer.media_type == PAYLOAD and text is not None:
-            yield Attached(_payload(source, layer), _decoded(text))
+    return fetched.data, layers
 
 
-def _payload(source: Source, layer: models.Descriptor) -> bytes:
+def payload(source: Source, layer: models.Descriptor) -> bytes:
+    """Return what was signed, at most a megabyte. Raises SignatureError."""
     try:
         with source.blob(layer.digest) as response:
             data = response.body(MAX_PAYLOAD)

@@ -88,7 +88,7 @@ class Adding:
 
         with Intake(self._engine.paths) as intake:
             layers = [self._layer(intake, path) for path in files]
-            return intake.commit(known.name, compose)
+            return intake.commit(known.name, compose, known.sources)
 
     def _check_titles(self, files: list[str], known: Artifact | None = None) -> None:
         """Raise UsageError for two files of one name, one of which may be there already."""

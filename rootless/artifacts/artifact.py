@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.images.image import timestamp
+from rootless.images.image import sources_of, timestamp
 from rootless.oci import artifacts, jsonio, manifests
 from rootless.oci.layout import name_of
 from rootless.oci.reading import document, open_file
@@ -25,6 +25,8 @@ class Artifact:
         self.name = name_of(entry)
         self.digest = str(entry["digest"])
         """Of the manifest."""
+        self.sources = sources_of(entry)
+        """The digests by which the registry of its name knows it; [] where it was made here."""
         path = layout.blob_path(self.digest)
         self.data = document(open_file(path, f"blob {self.digest}"), f"manifest {self.digest}")
         self.manifest = artifacts.decode(self.data, f"the artifact {self.name}")

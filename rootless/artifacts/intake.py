@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 
 from rootless.artifacts.artifact import Artifact
+from rootless.images.entries import entry_for, renamed
+from rootless.images.incoming import Incoming
 from rootless.images.intake import store_errors
 from rootless.oci.blobs import (
     Blob,
@@ -23,13 +24,14 @@ from rootless.oci.blobs import (
 )
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError
-from rootless.oci.layout import OCI_MANIFEST, REF_NAME, Layout, name_of
+from rootless.oci.layout import name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any, Self
 
+    from rootless.oci.layout import Layout
     from rootless.store.paths import Paths
 
     Document = dict[str, Any]
@@ -52,23 +54,21 @@ class SparseBlob(Blob):
         return super().finish()
 
 
-class Intake:
+class Intake(Incoming):
     """One artifact on its way in. A context manager; leaving it drops what is not kept."""
 
+    kind = SparseBlob
+
     def __init__(self, paths: Paths) -> None:
-        self._path = paths.artifacts
-        self._paths = paths
-        self.layout = Layout(paths.artifacts)
-        self._blobs: dict[str, Blob] = {}
-        self._begun: list[Blob] = []
-        self._lock = threading.Lock()
+        super().__init__(paths, paths.artifacts)
 
     def __enter__(self) -> Self:
-        self._paths.prepare()
+        self.paths.prepare()
+        path = self.layout.path
         with contextlib.ExitStack() as stack:
-            stack.enter_context(store_errors(self._paths))
-            initialise(self._path)
-            self._work = stack.enter_context(Workspace(self._path, self._path))
+            stack.enter_context(store_errors(self.paths))
+            initialise(path)
+            self._work = stack.enter_context(Workspace(path, path))
             stack.callback(self._drop)
             self._stack = stack.pop_all()
         return self
@@ -76,39 +76,20 @@ class Intake:
     def __exit__(self, *error: Any) -> None:
         self._stack.__exit__(*error)
 
-    def _drop(self) -> None:
-        for blob in self._begun:
-            blob.abandon()
-
-    def blob(self, *, expected: str = "", size: int = -1) -> Blob:
-        """Begin a blob. `take` must be called with it when it is finished."""
-        with self._lock:
-            blob = SparseBlob(self._work.new(), expected=expected, size=size)
-            self._begun.append(blob)
-        return blob
-
     def take(self, blob: Blob) -> str:
         """Accept a finished blob. Return its digest."""
         blob.sync()
-        self._blobs.setdefault(blob.digest, blob)
-        return blob.digest
+        return super().take(blob)
 
-    def take_bytes(self, data: bytes) -> str:
-        """Accept a document in memory as a blob. Return its digest."""
-        blob = self.blob()
-        blob.write(data)
-        return self.take(blob.finish())
-
-    def has(self, digest: str) -> bool:
-        """Whether a blob is in the store or was brought in."""
-        return digest in self._blobs or self.layout.has(digest)
-
-    def commit(self, name: str, compose: Callable[[Artifact | None], bytes]) -> str:
+    def commit(
+        self, name: str, compose: Callable[[Artifact | None], bytes], sources: Iterable[str] = ()
+    ) -> str:
         """Name an artifact; return its digest.
 
-        `compose` is told of the one that has the name, under the lock, and returns the manifest.
+        `compose` is told of the one that has the name, under the lock, and returns the manifest;
+        `sources` are the digests by which the registry of the name knows it, or some of its files.
         """
-        with locked(self._path):
+        with locked(self.layout.path):
             index = self.layout.index()
             known = [entry for entry in index["manifests"] if name_of(entry) == name]
             before = None
@@ -116,29 +97,16 @@ class Intake:
                 before = Artifact(self.layout, known[0]) if known else None
             data = compose(before)
             digest = self.take_bytes(data)
-            entry: Document = {
-                "mediaType": OCI_MANIFEST,
-                "digest": digest,
-                "size": len(data),
-                "annotations": {REF_NAME: name},
-            }
-            self._publish([digest])
+            entry = renamed(entry_for(digest, len(data), sources), name)
+            self.publish([digest])
             artifact = Artifact(self.layout, entry)
-            self._publish(list(artifact.manifest.blobs))
+            self.publish(artifact.manifest.blobs)
+            sync_directory(f"{self.layout.path}/blobs/sha256")
             rest = [one for one in index["manifests"] if name_of(one) != name]
             index["manifests"] = [*rest, entry]
-            write_index(self._path, index)
+            write_index(self.layout.path, index)
             collect(self.layout, known, index["manifests"])
         return artifact.digest
-
-    def _publish(self, digests: list[str]) -> None:
-        for digest in digests:
-            if not self.layout.has(digest):
-                blob = self._blobs.get(digest)
-                if blob is None:
-                    raise ImageError(f"blob {digest} was removed meanwhile", "try again")
-                blob.publish(self.layout)
-        sync_directory(f"{self._path}/blobs/sha256")
 
 
 def collect(layout: Layout, gone: list[Document], left: list[Document]) -> None:

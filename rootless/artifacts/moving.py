@@ -9,6 +9,7 @@ from functools import partial
 
 from rootless.artifacts.intake import Intake
 from rootless.errors import UsageError
+from rootless.images.transfer.downloading import Transfers
 from rootless.images.transfer.outgoing import Kept
 from rootless.images.transfer.parallel import in_parallel
 from rootless.images.transfer.places import registry_source
@@ -32,11 +33,7 @@ if TYPE_CHECKING:
     from rootless.oci.artifacts import Referrer
     from rootless.oci.distribution.registry import Repository
     from rootless.oci.models import Descriptor
-    from rootless.oci.transports import Stream
     from rootless.store.paths import Paths
-
-_PIECE = 1 << 18
-"""Bytes that are moved at once."""
 
 
 def pull(
@@ -51,57 +48,24 @@ def pull(
 
     def fetch(repository: Repository) -> None:
         with Intake(paths) as intake:
-            Pull(intake, RegistrySource(repository), progress or Silent()).run()
+            _take(intake, RegistrySource(repository), progress or Silent())
 
     name, _ = Sources(ref, access, retry=retry, choose=choose).first(fetch)
     return str(name)
 
 
-class Pull:
-    """One pull under way."""
-
-    def __init__(self, intake: Intake, source: RegistrySource, progress: Progress) -> None:
-        self._intake = intake
-        self._source = source
-        self._progress = progress
-        self._transfers: set[Stream] = set()
-
-    def run(self) -> None:
-        """Fetch all that is not here, then name the artifact."""
-        top = self._source.manifest()
-        manifest = artifacts.decode(top.data, f"manifest {top.digest} of {self._source.name}")
-        self._source.admit(top.data)
-        if artifacts.EMPTY_DIGEST in manifest.blobs:
-            self._intake.take_bytes(artifacts.EMPTY)
-        missing = [blob for blob in manifest.blobs.values() if not self._intake.has(blob.digest)]
-        in_parallel([partial(self._fetch, blob) for blob in missing], self._cancel)
-        self._intake.commit(str(self._source.repository.name), lambda _: top.data)
-
-    def _cancel(self) -> None:
-        """End the transfers of other threads: none of them shall keep Control-C waiting."""
-        for stream in list(self._transfers):
-            stream.abort()
-
-    def _fetch(self, descriptor: Descriptor) -> None:
-        digest, size = descriptor.digest, descriptor.size
-        name = artifacts.title_of(descriptor) or f"blob {digest[7:19]}"
-        self._progress.begin(digest, one_line(name), size)
-        blob = self._intake.blob(expected=digest, size=size)
-        stream = self._source.blob(digest, size)
-        self._transfers.add(stream)
-        try:
-            while data := stream.read(_PIECE):
-                blob.write(data)
-                self._progress.advance(digest, len(data))
-            blob.finish()
-        except BaseException:
-            blob.abandon()
-            raise
-        finally:
-            self._transfers.discard(stream)
-            stream.close()
-        self._progress.end(digest, "pulled")
-        self._intake.take(blob)
+def _take(intake: Intake, source: RegistrySource, told: Progress) -> None:
+    """Fetch all that is not here, then name the artifact."""
+    top = source.manifest()
+    manifest = artifacts.decode(top.data, f"manifest {top.digest} of {source.name}")
+    source.admit(top.data)
+    if artifacts.EMPTY_DIGEST in manifest.blobs:
+        intake.take_bytes(artifacts.EMPTY)
+    transfers = Transfers(intake, source, told)
+    missing = [blob for blob in manifest.blobs.values() if not intake.has(blob.digest)]
+    wanted = [(blob.digest, blob.size, one_line(artifacts.title_of(blob))) for blob in missing]
+    in_parallel([partial(transfers.fetch, *one) for one in wanted], transfers.cancel)
+    intake.commit(str(source.repository.name), lambda _: top.data, [top.digest])
 
 
 def push(artifact: Artifact, target: str, access: Access, progress: Progress | None) -> str:

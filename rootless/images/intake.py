@@ -20,6 +20,7 @@ from rootless.errors import StoreError
 from rootless.images import trust
 from rootless.images.entries import named
 from rootless.images.foreman import Foreman
+from rootless.images.incoming import Incoming
 from rootless.images.partial import InUse, PartialBlob
 from rootless.images.transfer.parallel import PARALLEL, in_parallel
 from rootless.oci.blobs import (
@@ -35,7 +36,7 @@ from rootless.oci.blobs import (
 from rootless.oci.errors import DigestError, Error, ImageError
 from rootless.oci.layers.compression import compression_of
 from rootless.oci.layers.unpack import feed, write_all
-from rootless.oci.layout import MAX_JSON, Layout, chain_ids
+from rootless.oci.layout import MAX_JSON, chain_ids
 from rootless.runtime import identity
 
 TYPE_CHECKING = False
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
     from rootless.images.foreman import Job
+    from rootless.oci.layout import Layout
     from rootless.store.paths import Paths
 
     Document = dict[str, Any]
@@ -121,7 +123,7 @@ class _Joined:
         return head or self._rest.read(size)
 
 
-class Intake:
+class Intake(Incoming):
     """One load, pull or import under way. A context manager; leaving it drops what is not kept.
 
     `images` is told of warnings, if given; `source` is a further layout to find blobs in; `beside`
@@ -142,17 +144,13 @@ class Intake:
         with store_errors(paths):
             initialise(paths.images)
             reserve(paths.images)
-        self.paths = paths
-        self.layout = Layout(paths.images)
+        super().__init__(paths, paths.images)
         self._source = source or self.layout
         self._beside = beside or {}
-        self._blobs: dict[str, Blob] = {}
-        self._open: list[Blob] = []
         self._layers: dict[str, Layer] = {}
         self._begun: list[Layer] = []
         """All that were ever begun: none may still write when the workspace is swept."""
         self._free = threading.Semaphore(PARALLEL)
-        self._lock = threading.Lock()
         self.proven: list[tuple[str, str]] = []
         """Diff id and blob of the layers that were unpacked for this, and were what they should."""
         self._placed = False
@@ -182,11 +180,6 @@ class Intake:
     def _sweep(self, path: str) -> None:
         self._foreman.remove(path).result()
 
-    def cancel(self) -> None:
-        """Make an end of all blobs that are still being written: those who write them fail."""
-        for blob in list(self._open):
-            blob.cancel()
-
     def forget(self, layer: Layer | None) -> None:
         """Let a layer go whose blob failed; its tree is swept with the workspace."""
         if layer is not None:
@@ -195,8 +188,7 @@ class Intake:
 
     def _drop(self) -> None:
         """End whatever is still running: after an error, or what was not a layer after all."""
-        for blob in self._open:
-            blob.abandon()
+        super()._drop()
         for layer in self._begun:
             if not layer.finished:
                 with contextlib.suppress(Exception):
@@ -208,13 +200,6 @@ class Intake:
                 blob.release()
 
     # -- bringing in -----------------------------------------------------------------------
-
-    def blob(self, *, expected: str = "", size: int = -1) -> Blob:
-        """Begin a blob. `take` must be called with it when it is finished."""
-        with self._lock:
-            blob = Blob(self._work.new(), expected=expected, size=size)
-            self._open.append(blob)
-        return blob
 
     def partial(self, digest: str, size: int) -> Blob:
         """Begin a blob that a later command may go on with, or go on with one."""
@@ -250,21 +235,10 @@ class Intake:
     def take(self, blob: Blob, layer: Layer | None = None) -> str:
         """Accept a finished blob, and the layer that is unpacked from it. Return its digest."""
         with self._lock:
-            self._blobs.setdefault(blob.digest, blob)
             if layer is not None and layer is not self._layers.setdefault(blob.digest, layer):
                 # Twice in one archive: the second is forgotten, and swept with the workspace.
                 self._layers[f"{blob.digest} again {layer.directory}"] = layer
-        return blob.digest
-
-    def take_bytes(self, data: bytes, expected: str = "") -> str:
-        """Accept a document in memory as a blob. Return its digest."""
-        blob = self.blob(expected=expected)
-        blob.write(data)
-        return self.take(blob.finish())
-
-    def has(self, digest: str) -> bool:
-        """Whether a blob is in the store or was brought in."""
-        return digest in self._blobs or self.layout.has(digest)
+        return super().take(blob)
 
     def text(self, digest: str) -> bytes:
         """The content of a document, brought in or in the store; at most 4 MiB and a byte of it."""
@@ -360,15 +334,6 @@ class Intake:
             for names, descriptor in images:
                 index["manifests"] = named(index["manifests"], names, descriptor)
             write_index(self.paths.images, index)
-
-    def publish(self, digests: Iterable[str]) -> None:
-        """Give those blobs that are not in the store yet their names in it."""
-        for digest in digests:
-            if not self.layout.has(digest):
-                blob = self._blobs.get(digest)
-                if blob is None or not os.path.exists(blob.path):
-                    raise ImageError(f"blob {digest} was removed meanwhile", "try again")
-                blob.publish(self.layout)
 
 
 @contextlib.contextmanager

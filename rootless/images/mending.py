@@ -1,5 +1,7 @@
 """Mending the store: blobs from the registry that they came from, layers from their blobs.
 
+Those of artifacts as well, which are in a store of their own: they have an intake of their own.
+
 Only what is damaged is fetched. What comes has to have the digest of what was there, so it does
 not matter whether the registry's tags have moved on, nor whom it belongs to by now. A mended blob
 takes the place of the damaged one by a rename: a kill leaves the one or the other.
@@ -10,55 +12,37 @@ from __future__ import annotations
 import os
 
 from rootless.images.intake import Intake
-from rootless.images.transfer.downloading import Transfers
+from rootless.images.transfer.downloading import LayerTransfers
 from rootless.images.transfer.progress import Silent
 from rootless.oci import models
-from rootless.oci.blobs import Stored, sync_directory
+from rootless.oci.blobs import Stored
 from rootless.oci.distribution.remote import RegistrySource
 from rootless.oci.errors import DigestError, Error, ImageError
 from rootless.oci.layers.datalayer import tree_behind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import TypeVar
 
+    from rootless.images.incoming import Incoming
+    from rootless.images.transfer.downloading import Transfers
+    from rootless.images.transfer.progress import Progress
     from rootless.oci.distribution.registry import Repository
     from rootless.oci.reference import Reference
+    from rootless.oci.transports import Source
 
-    Document = dict[str, Any]
+    Into = TypeVar("Into", bound=Incoming)
 
 
 class Mending(Intake):
-    """A repair under way; a context manager as Intake is."""
+    """A repair of images under way; a context manager as Intake is."""
 
     def fetch(
         self, digest: str, size: int, places: list[tuple[Reference, list[str]]], *, manifest: bool
     ) -> None:
-        """Fetch a blob again from the first of `places` that has it: (name, source digests).
-
-        `manifest`: it is the image's manifest, not its configuration or a layer.
-        Raises ImageError, which says why, where none has it.
-        """
-        from rootless.images.transfer.access import Access
-
-        reasons = []
-        for name, sources in places:
-            try:
-                repository = Access().repository(name)
-                if manifest:
-                    self.take_bytes(_manifest(repository, digest, sources), digest)
-                elif size < 0:
-                    raise ImageError(f"blob {digest}: its manifest does not say its size")
-                else:
-                    source = RegistrySource(repository)
-                    Transfers(self, source, Silent()).fetch(digest, size, unpack=False)
-                self._blobs[digest].publish(self.layout)
-                sync_directory(os.path.dirname(self.layout.blob_path(digest)))
-            except Error as error:
-                reasons.append(error.message)
-            else:
-                return
-        raise ImageError("; ".join(reasons) or "no name says which registry it came from")
+        """Fetch a blob again; see `fetch_again`."""
+        fetch_again(self, LayerTransfers, digest, size, places, manifest=manifest)
 
     def damage(self, digest: str, chain: str) -> str:
         """The first path at which an unpacked layer is not what its blob holds, "" for none.
@@ -81,6 +65,43 @@ class Mending(Intake):
             raise DigestError(f"layer {digest} unpacks to {found}, not to {diff_id}")
         os.rename(target, self._trees.new())  # swept at the end
         self._place(layer.directory, chain)
+
+
+def fetch_again(
+    intake: Into,
+    transfers: Callable[[Into, Source, Progress], Transfers],
+    digest: str,
+    size: int,
+    places: list[tuple[Reference, list[str]]],
+    *,
+    manifest: bool,
+) -> None:
+    """Fetch a blob again from the first of `places` that has it: (name, source digests).
+
+    `manifest`: it is the manifest, not a configuration, a layer or a file of an artifact.
+    Raises ImageError, which says why, where none has it.
+    """
+    from rootless.images.transfer.access import Access
+
+    reasons = []
+    for name, sources in places:
+        try:
+            repository = Access().repository(name)
+            if manifest:
+                intake.take_bytes(_manifest(repository, digest, sources), digest)
+            elif size < 0:
+                raise ImageError(f"blob {digest}: its manifest does not say its size")
+            else:
+                transfers(intake, RegistrySource(repository), Silent()).fetch(digest, size)
+            intake.restore(digest)
+        except Error as error:
+            reasons.append(error.message)
+        else:
+            return
+    if not places:
+        hint = "if there is one, pulling it again makes the record"
+        raise ImageError("no record says which registry it came from", hint)
+    raise ImageError("; ".join(reasons))
 
 
 def _manifest(repository: Repository, digest: str, sources: list[str]) -> bytes:

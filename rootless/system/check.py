@@ -1,7 +1,7 @@
 """Whether the store is whole, and mending what can be mended.
 
-A damaged blob is fetched again from the registry that its image came from, and nothing but it; a
-layer whose unpacked files are not those of its blob is unpacked again.
+A damaged blob is fetched again from the registry that its image or artifact came from, and nothing
+but it (see `blobs`); a layer whose unpacked files are not those of its blob is unpacked again.
 
 Nothing of this is needed in daily life: half-made things are swept up by whoever meets them. It
 is for disks that lose or change bytes, and for people who have edited what they should not.
@@ -11,45 +11,20 @@ from __future__ import annotations
 
 import os
 
-from rootless.artifacts.artifact import Artifact
 from rootless.errors import Conflict, Error, NotFound, StoreError
 from rootless.images import trust
-from rootless.images.image import Image, list_of, sources_of
-from rootless.images.lists import ListImage
+from rootless.images.image import Image
 from rootless.images.mending import Mending
-from rootless.oci import reference
-from rootless.oci.digest import Digest, Verifier
-from rootless.oci.layout import Layout, name_of
+from rootless.oci.layout import Layout
 from rootless.runtime import removal
 from rootless.store import records
+from rootless.system.blobs import ArtifactBlobs, Finding, ImageBlobs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
+    from collections.abc import Iterator
 
     from rootless.engine import Engine
-    from rootless.oci.reference import Reference
-
-
-class Finding:
-    """Something that is wrong."""
-
-    def __init__(
-        self,
-        text: str,
-        repair: Callable[[], None] | None = None,
-        *,
-        costs: str = "",
-        mend: Callable[[], None] | None = None,
-    ) -> None:
-        self.text = text
-        self.mend = mend
-        """What may mend it for nothing, and is tried first; None where there is no such thing."""
-        self.repair = repair
-        """What mends it, None for nothing."""
-        self.costs = costs
-        """What is lost by that; empty for nothing. Only --force pays it."""
 
 
 class Check:
@@ -64,156 +39,11 @@ class Check:
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong, each as soon as it is found. Raises StoreError for no store."""
         self._paths.prepare()
-        yield from self._images()
-        yield from self._artifacts()
+        yield from ImageBlobs(self._engine, quick=self._quick).findings()
+        yield from ArtifactBlobs(self._engine, quick=self._quick).findings()
         yield from self._layers()
         yield from self._containers()
         yield from self._names()
-
-    # -- images
-
-    def _images(self) -> Iterator[Finding]:
-        seen: set[str] = set()
-        for entry in self._layout.index()["manifests"]:
-            if list_of(entry):
-                yield from self._list(seen, entry)
-                continue
-            name = name_of(entry) or str(entry["digest"])
-            manifest = (str(entry["digest"]), int(entry.get("size", -1)))
-            sources = [(one, -1) for one in sources_of(entry)[-1:]]  # docker's own manifest
-            for digest, size in (manifest, *sources):
-                yield from self._once(seen, entry, digest, size, manifest=True)
-            try:
-                parts = self._blobs(entry)
-            except Error as error:
-                if not self._blob(*manifest):  # else it was told of
-                    yield self._damaged_image(name, error.message)
-                continue
-            for digest, size in parts:
-                yield from self._once(seen, entry, digest, size, manifest=False)
-
-    def _list(self, seen: set[str], entry: dict[str, Any]) -> Iterator[Finding]:
-        """Look at a manifest list, and at what is here of its members."""
-        digest, size = str(entry["digest"]), int(entry.get("size", -1))
-        yield from self._once(seen, entry, digest, size, manifest=True)
-        try:
-            image = ListImage(self._paths, entry, [])
-            members, parts = image.members, image.parts
-        except Error as error:
-            if not self._blob(digest, size):  # else it was told of
-                yield self._damaged_image(name_of(entry) or image.id, error.message)
-            return
-        for part in parts:
-            digest, size = str(part["digest"]), int(part.get("size", -1))
-            yield from self._once(seen, entry, digest, size, manifest=part in members)
-
-    def _once(
-        self, seen: set[str], entry: dict[str, Any], digest: str, size: int, *, manifest: bool
-    ) -> Iterator[Finding]:
-        """Look at a blob, unless that was done for another image."""
-        if digest in seen:
-            return
-        seen.add(digest)
-        if problem := self._blob(digest, size):
-            name = name_of(entry) or str(entry["digest"])
-            places = self._places(digest)
-
-            def fetch() -> None:
-                with Mending(self._paths) as mending:
-                    mending.fetch(digest, size, places, manifest=manifest)
-
-            yield self._damaged_image(name, problem, fetch if places else None)
-
-    def _places(self, digest: str) -> list[tuple[Reference, list[str]]]:
-        """The names and source digests of all pulled images that have a blob."""
-        places = []
-        for entry in self._layout.index()["manifests"]:
-            sources = sources_of(entry)
-            try:
-                if list_of(entry):
-                    places += self._origins(entry, digest)
-                    continue
-                whole = {str(entry["digest"]), *sources}
-                if digest not in whole:
-                    whole |= {one for one, _ in self._blobs(entry)}
-                if sources and digest in whole:
-                    places.append((reference.parse(name_of(entry)), sources))
-            except Error:
-                continue  # a damaged manifest, or a name that is none
-        return places
-
-    def _origins(self, entry: dict[str, Any], digest: str) -> list[tuple[Reference, list[str]]]:
-        """As `_places`, of a manifest list: where its members are from."""
-        image = ListImage(self._paths, entry, [])
-        return [
-            (reference.parse(image.origins[member["digest"]]), [str(member["digest"])])
-            for member in image.members
-            if member["digest"] in image.origins
-            and (digest == member["digest"] or digest in _digests(image, member))
-        ]
-
-    def _blobs(self, entry: dict[str, Any]) -> list[tuple[str, int]]:
-        parts = Image(self._paths, entry, []).parts
-        return [(str(part["digest"]), int(part.get("size", -1))) for part in parts]
-
-    def _blob(self, digest: str, size: int, layout: Layout | None = None) -> str:
-        """Return what is wrong with a blob, "" for nothing."""
-        path = (layout or self._layout).blob_path(digest)
-        try:
-            there = os.stat(path).st_size
-        except OSError as error:
-            return f"blob {digest[:19]}: {(error.strerror or '').lower()}"
-        if there != size >= 0:
-            return f"blob {digest[:19]} has {there}, not {size} bytes"
-        if self._quick:
-            return ""
-        try:
-            with open(path, "rb") as file:
-                reader = Verifier(file, Digest.parse(digest), size)
-                while reader.read():
-                    pass
-        except (OSError, Error) as error:
-            return f"blob {digest[:19]}: {error}"
-        return ""
-
-    def _damaged_image(
-        self, name: str, problem: str, mend: Callable[[], None] | None = None
-    ) -> Finding:
-        def remove() -> None:
-            try:
-                self._engine.images.remove([name], force=True)
-            except NotFound:
-                pass  # with another of its names
-
-        costs = "the image: pull or load it again"
-        return Finding(f"image {name}: {problem}", remove, costs=costs, mend=mend)
-
-    # -- artifacts
-
-    def _artifacts(self) -> Iterator[Finding]:
-        layout = Layout(self._paths.artifacts)
-        for entry in layout.index()["manifests"]:
-            if problem := self._artifact(layout, entry):
-                yield self._damaged_artifact(name_of(entry) or str(entry["digest"]), problem)
-
-    def _damaged_artifact(self, name: str, problem: str) -> Finding:
-        def remove() -> None:
-            self._engine.artifacts.remove([name])
-
-        costs = "the artifact: pull or add it again"
-        return Finding(f"artifact {name}: {problem}", remove, costs=costs)
-
-    def _artifact(self, layout: Layout, entry: dict[str, Any]) -> str:
-        """Return what is wrong with an artifact, "" for nothing."""
-        digest, size = str(entry["digest"]), int(entry.get("size", -1))
-        if problem := self._blob(digest, size, layout):
-            return problem
-        try:
-            blobs = Artifact(layout, entry).manifest.blobs.values()
-        except Error as error:
-            return error.message
-        problems = (self._blob(blob.digest, blob.size, layout) for blob in blobs)
-        return next(filter(None, problems), "")
 
     # -- layers
 
@@ -325,14 +155,6 @@ class Check:
                     f"name {name} leads to no container of this name",
                     lambda path=path: os.unlink(path),  # type: ignore[misc]
                 )
-
-
-def _digests(image: ListImage, member: dict[str, Any]) -> list[str]:
-    """The blobs of a member of a list, none for one whose manifest cannot be read."""
-    try:
-        return [str(part["digest"]) for part in image.parts_of(member)]
-    except Error:
-        return []
 
 
 def _aside(path: str) -> str:

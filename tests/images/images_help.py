@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import os
 import re
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import archives
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from conftest import Store
 
@@ -62,6 +66,39 @@ def skopeo(*arguments: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def attach(name: str, digest: str, *signatures: tuple[bytes, bytes]) -> None:
+    """Put signatures (payload, signature) into a registry as cosign does, with skopeo's help.
+
+    `name` is that of the image, `digest` that of its manifest.
+    """
+    config = b"{}"
+    layers = [
+        {
+            "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json",
+            "digest": archives.digest(payload),
+            "size": len(payload),
+            "annotations": {
+                "dev.cosignproject.cosign/signature": base64.b64encode(signature).decode()
+            },
+        }
+        for payload, signature in signatures
+    ]
+    kind = "application/vnd.oci.image.config.v1+json"
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"mediaType": kind, "digest": archives.digest(config), "size": len(config)},
+        "layers": layers,
+    }
+    with tempfile.TemporaryDirectory() as directory:
+        for data in (config, *(payload for payload, _ in signatures)):
+            Path(directory, archives.digest(data).partition(":")[2]).write_bytes(data)
+        Path(directory, "version").write_text("Directory Transport Version: 1.1\n")
+        Path(directory, "manifest.json").write_text(json.dumps(manifest))
+        target = f"{name.rpartition(':')[0]}:{digest.replace(':', '-')}.sig"
+        skopeo("copy", "-q", "--dest-tls-verify=false", f"dir:{directory}", f"docker://{target}")
 
 
 def leavings(root: str) -> list[str]:

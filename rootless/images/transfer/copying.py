@@ -2,7 +2,8 @@
 
     Source ── manifest ──> what changes? ── blobs, side by side ──> Target ── name
 
-What is not to be changed goes as it is, byte for byte, so its digest stays. Blobs stream through:
+What is not to be changed goes as it is, byte for byte, so its digest stays. What is signed is not
+changed at all, and its signatures go along. Blobs stream through:
 only those that are compressed otherwise, and layers for docker's archives, lie in a file meanwhile.
 """
 
@@ -14,7 +15,7 @@ import tempfile
 from functools import partial
 
 from rootless.errors import UsageError
-from rootless.images.transfer.parallel import in_parallel
+from rootless.images.transfer.parallel import Streams, in_parallel
 from rootless.images.transfer.places import check_platform, image_manifest, open_source, open_target
 from rootless.images.transfer.progress import Silent
 from rootless.images.transfer.pulling import take
@@ -22,7 +23,8 @@ from rootless.images.transfer.sources import Retry
 from rootless.oci import jsonio, layout, manifests, models, platform, reference, transports
 from rootless.oci.blobs import Blob
 from rootless.oci.digest import Digest, Verifier
-from rootless.oci.errors import ImageError
+from rootless.oci.distribution.remote import RegistryTarget
+from rootless.oci.errors import ImageError, SignatureError
 from rootless.oci.layers.compression import compress
 from rootless.oci.reading import open_file, scratch_directory
 from rootless.oci.transports import Fetched, media_type_of
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
     from rootless.images.transfer.sources import Choose
     from rootless.images.transfer.wish import CopyWish
     from rootless.oci.platform import Platform
-    from rootless.oci.transports import Location, Source, Stream, Target
+    from rootless.oci.signatures.signature import Signature
+    from rootless.oci.transports import Location, Source, Target
 
     Document = dict[str, Any]
 
@@ -102,7 +105,7 @@ class Copy:
         """Digest -> layers that were compressed for this."""
         self._done: dict[str, Fetched] = {}
         """Digest in an index -> what was made of it; an index may name one many times."""
-        self._transfers: set[Stream] = set()
+        self._streams = Streams()
 
     def __enter__(self) -> Copy:
         return self
@@ -137,6 +140,9 @@ class Copy:
         if not depth:
             raise ImageError(f"{subject}: indexes are nested too deep")
         self._source.admit(top.data)
+        kind, signatures = self._index_type(top), self._signatures(top.digest)
+        if signatures and kind != top.media_type:
+            raise self._signed()
         entries = models.decode(top.data, models.Index, subject).manifests
         document = jsonio.loads(top.data)
         changed = False
@@ -146,9 +152,10 @@ class Copy:
             if done.digest != entry.digest:
                 changed = True
                 raw.update(mediaType=done.media_type, digest=str(done.digest), size=len(done.data))
-        kind = self._index_type(top)
         if not changed and kind == top.media_type:
-            return top
+            return Fetched(top.data, kind, top.digest, signatures)
+        if signatures:
+            raise self._signed()
         return _fetched(manifests.encode({**document, "mediaType": kind}), kind)
 
     def _instance(self, entry: models.Descriptor, depth: int) -> Fetched:
@@ -171,6 +178,7 @@ class Copy:
         """Copy what a manifest names; return the manifest as it is to be there."""
         subject = f"manifest {fetched.digest}"
         self._source.admit(fetched.data)
+        signatures = self._signatures(fetched.digest)
         manifest = models.decode(fetched.data, models.Manifest, subject)
         manifest.check_copyable()
         kind = media_type_of(fetched.data, fetched.media_type, subject)
@@ -179,9 +187,13 @@ class Copy:
             wanted = layout.OCI_MANIFEST
         layers = {layer.digest: layer for layer in manifest.layers}
         others = [one for one in layers.values() if self._compression_for(one)]
+        if signatures and not self._wish.compression:
+            others = []  # what nobody has asked for is left undone
         if (not wanted or wanted == kind) and not others:
             self._blobs([manifest.config, *layers.values()])
-            return Fetched(fetched.data, kind, fetched.digest)
+            return Fetched(fetched.data, kind, fetched.digest, signatures)
+        if signatures:
+            raise self._signed()
         manifest.check()
         document = jsonio.loads(fetched.data)
         if others and not self._work:
@@ -210,6 +222,29 @@ class Copy:
         wanted = self._wish.compression or ("" if now else self._target.compress)
         return "" if now == f"+{wanted}" else wanted
 
+    # -- signatures
+
+    def _signatures(self, digest: str) -> list[Signature]:
+        """Return those of a manifest that go along. Raises SignatureError where they cannot."""
+        found = [] if self._wish.remove_signatures else self._source.signatures(digest)
+        kinds = {one.kind for one in found}
+        if kinds and (lost := kinds.difference(self._target.keeps)):
+            hint = "--remove-signatures leaves them out"
+            if lost == {"sigstore"} and isinstance(self._target, RegistryTarget):
+                hint = f"use-sigstore-attachments: true in registries.d lets them in, {hint}"
+            what = f"{' and '.join(sorted(lost))} signatures"
+            raise SignatureError(
+                f"{self._source.name} has {what}, which {self._target.name} cannot keep", hint
+            )
+        return found
+
+    def _signed(self) -> SignatureError:
+        """The error for a manifest that is signed and would have to become another."""
+        return SignatureError(
+            f"{self._source.name} is signed, and the signatures would not hold for another form",
+            "--remove-signatures leaves them out",
+        )
+
     # -- blobs
 
     def _compress(self, layer: models.Descriptor, told: dict[str, Document]) -> None:
@@ -217,23 +252,19 @@ class Copy:
         wanted, digest = self._compression_for(layer), layer.digest
         self._progress.begin(f"{digest} {wanted}", f"compress {digest[7:19]}", layer.size)
         blob = Blob(f"{self._work}/{self._numbers.next()}")
-        stream = self._source.blob(digest, layer.size)
-        self._transfers.add(stream)
         try:
-            checked = Verifier(stream, Digest.parse(digest), layer.size)
-            pieces = compress(checked, wanted, name=f"layer {digest[:19]}", level=self._wish.level)
-            for count, piece in pieces:
-                blob.write(piece)
-                self._progress.advance(f"{digest} {wanted}", count)
-            while checked.read(_PIECE):  # what may follow the compressed stream counts as well
-                pass
+            with self._streams.reading(self._source.blob(digest, layer.size)) as stream:
+                checked = Verifier(stream, Digest.parse(digest), layer.size)
+                name, level = f"layer {digest[:19]}", self._wish.level
+                for count, piece in compress(checked, wanted, name=name, level=level):
+                    blob.write(piece)
+                    self._progress.advance(f"{digest} {wanted}", count)
+                while checked.read(_PIECE):  # what may follow the compressed stream counts as well
+                    pass
             blob.finish()
         except BaseException:
             blob.abandon()
             raise
-        finally:
-            self._transfers.discard(stream)
-            stream.close()
         self._progress.end(f"{digest} {wanted}", "compressed")
         self._made[blob.digest] = blob
         kind = f"{layout.OCI_LAYER}+{wanted}"
@@ -250,14 +281,10 @@ class Copy:
 
     def _in_parallel(self, jobs: list[Any]) -> None:
         if self._target.together:
-            in_parallel(jobs, self._cancel)
+            in_parallel(jobs, self._streams.abort)
             return
         for job in jobs:
             job()
-
-    def _cancel(self) -> None:
-        for stream in list(self._transfers):
-            stream.abort()
 
     def _blob(self, blob: models.Descriptor) -> None:
         digest = blob.digest
@@ -270,14 +297,10 @@ class Copy:
             stream = self._source.blob(blob.digest, blob.size, start)
         else:
             stream = open_file(made.path, f"blob {blob.digest}").seek(start)
-        self._transfers.add(stream)
-        try:
+        with self._streams.reading(stream):
             while data := stream.read(_PIECE):
                 yield data
                 self._progress.advance(blob.digest, len(data))
-        finally:
-            self._transfers.discard(stream)
-            stream.close()
 
 
 def read_document(source: Source, blob: models.Descriptor) -> bytes:

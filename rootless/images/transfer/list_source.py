@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rootless.images.lists import ListImage
     from rootless.images.transfer.access import Access
     from rootless.oci.distribution.remote import RegistrySource
+    from rootless.oci.signatures.signature import Signature
     from rootless.oci.transports import Fetched, Stream
 
 
@@ -46,6 +47,10 @@ class ListSource:
         member = self._member(digest)
         place = self._registry(member).repository.place if member else None
         return place.path if place is not None and place.domain == domain else ""
+
+    def signatures(self, digest: str) -> list[Signature]:
+        """Return none: the store keeps none."""
+        return []
 
     def admit(self, manifest: bytes) -> None:
         """Nothing is to be checked again: members were when they were added."""

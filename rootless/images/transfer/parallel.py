@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from rootless.oci.transports import Stream
 
 PARALLEL = 4
 """Layers at once, on their way or being unpacked. More only fight for the same locks and disk."""
@@ -64,3 +67,25 @@ def _next(results: queue.SimpleQueue[BaseException | None]) -> BaseException | N
             return results.get(timeout=0.5)
         except queue.Empty:
             pass
+
+
+class Streams:
+    """The streams that jobs are reading, so that another thread can end them."""
+
+    def __init__(self) -> None:
+        self._open: set[Stream] = set()
+
+    @contextlib.contextmanager
+    def reading(self, stream: Stream) -> Iterator[Stream]:
+        """Close a stream at the end; in between `abort` ends it."""
+        self._open.add(stream)
+        try:
+            yield stream
+        finally:
+            self._open.discard(stream)
+            stream.close()
+
+    def abort(self) -> None:
+        """End them all: none of them shall keep Control-C waiting."""
+        for stream in list(self._open):
+            stream.abort()

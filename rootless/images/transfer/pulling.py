@@ -11,7 +11,7 @@ from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.images.partial import sweep
 from rootless.images.transfer.access import Access
-from rootless.images.transfer.downloading import Transfers
+from rootless.images.transfer.downloading import LayerTransfers
 from rootless.images.transfer.known import Form, Known
 from rootless.images.transfer.parallel import in_parallel
 from rootless.images.transfer.places import check_platform, image_manifest, open_source
@@ -126,7 +126,7 @@ class Pull:
         self._intake = intake
         self._source = source
         self._progress = progress
-        self._transfers = Transfers(intake, source, progress)
+        self._transfers = LayerTransfers(intake, source, progress)
 
     def run(self, asked: Platform | None, names: list[str] | None) -> str:
         """Fetch everything, then name the image; return its id."""
@@ -175,7 +175,7 @@ class Pull:
         if descriptor.size > MAX_JSON:
             raise ImageError(f"image configuration {descriptor.digest} is larger than 4 MiB")
         if not self._intake.has(descriptor.digest):
-            self._transfers.fetch(descriptor.digest, descriptor.size, unpack=False)
+            self._transfers.fetch(descriptor.digest, descriptor.size)
         data = self._intake.text(descriptor.digest)
         return models.decode(data, models.Config, f"image configuration {descriptor.digest}")
 

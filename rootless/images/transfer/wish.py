@@ -56,12 +56,14 @@ class CopyWish(Wish):
         format_: str = "",
         compression: str = "",
         level: int = 0,
+        remove_signatures: bool = False,
     ) -> None:
         """Raises UsageError for what is not known, or cannot be together."""
         super().__init__(format_, compression, level)
         self.everything = everything
         """An index with all that it names, instead of the image for one platform."""
         self.platform = platform
+        self.remove_signatures = remove_signatures
         if everything and platform:
             raise UsageError("all platforms and one contradict each other")
         if level and not compression:

@@ -114,7 +114,7 @@ class Repository:
         self.data = json.dumps(document).encode()
         self.kind = kind
 
-    def manifest(self, reference: str) -> Fetched:
+    def find(self, reference: str) -> Fetched:
         self.asked.append(reference)
         return Fetched(self.data, self.kind, Digest.of(self.data))
 
