@@ -197,10 +197,9 @@ class Copy:
         """Return a manifest of other layers, or in the other format."""
         if kind == layout.DOCKER_MANIFEST:
             return manifests.to_docker(document["config"], layers)
-        config = {**document["config"], "mediaType": layout.OCI_CONFIG}
         kept = ("annotations", "subject", "artifactType")
         extras = {key: value for key, value in document.items() if key in kept}
-        return manifests.make_manifest(config, layers, **extras)
+        return manifests.make_manifest(document["config"], layers, **extras)
 
     def _compression_for(self, layer: models.Descriptor) -> str:
         """How a layer is to be compressed that is not so, "" where it stays as it is."""
