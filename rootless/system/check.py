@@ -98,14 +98,14 @@ class Check:
         yield from self._once(seen, entry, digest, size, manifest=True)
         try:
             image = ListImage(self._paths, entry, [])
-            members, parts = image.members, image.parts
+            manifests, parts = {one["digest"] for one in image.manifests}, image.parts
         except Error as error:
             if not self._blob(digest, size):  # else it was told of
                 yield self._damaged_image(name_of(entry) or image.id, error.message)
             return
         for part in parts:
             digest, size = str(part["digest"]), int(part.get("size", -1))
-            yield from self._once(seen, entry, digest, size, manifest=part in members)
+            yield from self._once(seen, entry, digest, size, manifest=digest in manifests)
 
     def _once(
         self, seen: set[str], entry: dict[str, Any], digest: str, size: int, *, manifest: bool
@@ -232,11 +232,11 @@ class Check:
     def _contents(self) -> Iterator[Finding]:
         """Compare unpacked layers with what their blobs unpack to."""
         seen: set[str] = set()
-        for entry in self._layout.index()["manifests"]:
-            image = Image(self._paths, entry, [])
+        entries = self._layout.index()["manifests"]
+        for image in (image for entry in entries for image in self._images_of(entry)):
             try:
-                diff_ids = image.config["rootfs"]["diff_ids"]
-                parts = list(zip(image.manifest["layers"], diff_ids, image.chains, strict=True))
+                chains, diff_ids = image.chains, image.config["rootfs"]["diff_ids"]
+                parts = list(zip(image.manifest["layers"], diff_ids, chains, strict=True))
             except Error:
                 continue  # told of already
             for descriptor, diff_id, chain in parts:
@@ -245,6 +245,14 @@ class Check:
                     continue
                 seen.add(chain)
                 yield from self._content(str(descriptor["digest"]), str(diff_id), chain)
+
+    def _images_of(self, entry: dict[str, Any]) -> list[Image]:
+        if not list_of(entry):
+            return [Image(self._paths, entry, [])]
+        try:
+            return ListImage(self._paths, entry, []).images
+        except Error:
+            return []  # told of already
 
     def _content(self, digest: str, diff_id: str, chain: str) -> Iterator[Finding]:
         try:
