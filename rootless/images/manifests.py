@@ -197,7 +197,7 @@ class Manifests:
         if how.media_type:
             raise UsageError("--format changes the images of a list: it goes with --all")
         source = open_source(self._images, here, access)
-        with contextlib.closing(open_target(place, access, source)) as there:
+        with contextlib.closing(open_target(self._images, place, access, source)) as there:
             there.finish(source.manifest())
         return image.stored_digest
 

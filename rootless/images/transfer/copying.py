@@ -15,17 +15,23 @@ from functools import partial
 
 from rootless.errors import UsageError
 from rootless.images.transfer.parallel import in_parallel
-from rootless.images.transfer.places import check_platform, image_manifest, open_source, open_target
+from rootless.images.transfer.places import (
+    check_platform,
+    image_manifest,
+    name_to_give,
+    open_source,
+    open_target,
+)
 from rootless.images.transfer.progress import Silent
 from rootless.images.transfer.pulling import take
 from rootless.images.transfer.sources import Retry
-from rootless.oci import jsonio, layout, manifests, models, platform, reference, transports
+from rootless.oci import jsonio, layout, manifests, models, platform, transports
 from rootless.oci.blobs import Blob
 from rootless.oci.digest import Digest, Verifier
 from rootless.oci.errors import ImageError
 from rootless.oci.layers.compression import compress
 from rootless.oci.reading import open_file, scratch_directory
-from rootless.oci.transports import Fetched, media_type_of
+from rootless.oci.transports import Fetched, check_size, media_type_of
 from rootless.oci.writing import Numbers
 
 TYPE_CHECKING = False
@@ -72,17 +78,14 @@ def _copy(
     images: Images, source: Source, place: Location, access: Access, wish: CopyWish, told: Progress
 ) -> str:
     asked = platform.parse(wish.platform) if wish.platform else None
-    if place.transport == "containers-storage":
-        if wish.everything or wish.media_type or wish.compression:
-            raise UsageError("images come into the store as they are, for one platform")
-        name = reference.parse(place.path)
-        if name.digest:
-            raise UsageError(f"{place.path}: a name to give cannot have a digest")
-        take(images, source, asked, [str(name.tagged())], told)
+    top = source.manifest()  # what is not there is told before a place is made for it
+    kind = models.kind_of(top.data, top.media_type, f"manifest {top.digest}")
+    changed = wish.media_type or wish.compression or (wish.everything and kind == "index")
+    if place.transport == "containers-storage" and not changed:
+        take(images, source, asked, [name_to_give(place)], told)
         return image_manifest(source, asked).digest
-    source.manifest()  # what is not there is told before a place is made for it
     with (
-        contextlib.closing(open_target(place, access, source)) as target,
+        contextlib.closing(open_target(images, place, access, source)) as target,
         Copy(source, target, wish, told) as one,
     ):
         return one.run(asked)
@@ -154,6 +157,7 @@ class Copy:
     def _instance(self, entry: models.Descriptor, depth: int) -> Fetched:
         """Copy what an entry of an index is about, once; return its manifest as it is there."""
         inner = self._source.manifest(entry.digest)
+        check_size(entry.digest, len(inner.data), entry.size)
         if models.kind_of(inner.data, entry.media_type, f"manifest {entry.digest}") == "index":
             done = self._index(inner, depth - 1)
         else:

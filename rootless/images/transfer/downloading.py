@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import errno
+from functools import partial
 
 from rootless.images.partial import PartialBlob
 from rootless.oci.errors import DigestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rootless.images.intake import Intake
     from rootless.images.transfer.progress import Progress
     from rootless.oci.blobs import Blob
-    from rootless.oci.transports import Source, Stream
+    from rootless.oci.transports import Content, Source, Stream
 
 _PIECE = 1 << 17
 """Bytes that are taken at once; a pull that is killed loses as much of each layer at most."""
@@ -43,44 +46,55 @@ class Transfers:
 
         Raises RegistryError, DigestError and others.
         """
-        while True:
-            if unpack or size > _SMALL:
-                blob = self._intake.partial(digest, size)
-            else:
-                blob = self._intake.blob(expected=digest, size=size)
-            try:
-                self._fetch_into(blob, digest, size, unpack=unpack)
-                return
-            except DigestError:
-                if not (isinstance(blob, PartialBlob) and blob.start and blob.digest):
-                    raise
-                # It is complete, but what was there from an earlier time was bad.
-
-    def _fetch_into(self, blob: Blob, digest: str, size: int, *, unpack: bool) -> None:
-        layer = None
         self._progress.begin(digest, f"layer {digest[7:19]}", size)
-        try:
-            self._progress.advance(digest, blob.size)
-            layer = self._intake.unpack(blob) if unpack else None
-            if blob.size < size:
-                self._receive(blob, self._source.blob(digest, size, blob.size))
-            blob.finish()
-        except BaseException as error:
-            blob.abandon()
-            self._intake.forget(layer)
-            if isinstance(blob, PartialBlob):
-                full = isinstance(error, OSError) and error.errno in _FULL
-                blob.discard() if full else blob.release()
-            raise
+        receive(self._intake, digest, size, partial(self._content, digest, size), unpack=unpack)
         self._progress.end(digest, "pulled")
-        self._intake.take(blob, layer)
 
-    def _receive(self, blob: Blob, stream: Stream) -> None:
+    def _content(self, digest: str, size: int, start: int) -> Iterator[bytes]:
+        self._progress.advance(digest, start)
+        stream = self._source.blob(digest, size, start)
         self._streams.add(stream)
         try:
             for data in iter(lambda: stream.read(_PIECE), b""):
-                blob.write(data)
-                self._progress.advance(blob.expected, len(data))
+                yield data
+                self._progress.advance(digest, len(data))
         finally:
             self._streams.discard(stream)
             stream.close()
+
+
+def receive(intake: Intake, digest: str, size: int, content: Content, *, unpack: bool) -> None:
+    """Bring a blob in, or what an earlier command has not; a layer may be unpacked meanwhile.
+
+    Raises what `content` raises, DigestError and others.
+    """
+    while True:
+        if unpack or size > _SMALL:
+            blob = intake.partial(digest, size)
+        else:
+            blob = intake.blob(expected=digest, size=size)
+        try:
+            _receive_into(intake, blob, size, content, unpack=unpack)
+            return
+        except DigestError:
+            if not (isinstance(blob, PartialBlob) and blob.start and blob.digest):
+                raise
+            # It is complete, but what was there from an earlier time was bad.
+
+
+def _receive_into(intake: Intake, blob: Blob, size: int, content: Content, *, unpack: bool) -> None:
+    layer = None
+    try:
+        layer = intake.unpack(blob) if unpack else None
+        if blob.size < size:
+            for data in content(blob.size):
+                blob.write(data)
+        blob.finish()
+    except BaseException as error:
+        blob.abandon()
+        intake.forget(layer)
+        if isinstance(blob, PartialBlob):
+            full = isinstance(error, OSError) and error.errno in _FULL
+            blob.discard() if full else blob.release()
+        raise
+    intake.take(blob, layer)
