@@ -18,7 +18,7 @@ import time
 from rootless.oci import jsonio
 from rootless.oci.digest import CHUNK, Hasher
 from rootless.oci.errors import DigestError, ImageError
-from rootless.oci.layout import Layout
+from rootless.oci.layout import MAX_JSON, Layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,8 +86,11 @@ def write_index(path: str, document: Document) -> None:
     """Replace index.json; the caller holds the lock and read `document` under it.
 
     On a full disk the layout's reserve makes room, so that names can still be removed.
+    Raises ImageError for one that nobody could read any more.
     """
     data = jsonio.dump_bytes(document)
+    if len(data) > MAX_JSON:
+        raise ImageError(f"{path}/index.json would be larger than 4 MiB", "remove images there")
     try:
         replace(f"{path}/index.json", data)
     except OSError as error:

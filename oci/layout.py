@@ -15,6 +15,7 @@ from rootless.oci.reference import is_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from rootless.oci.platform import Platform
@@ -96,15 +97,48 @@ class Layout:
             descriptor = self._choose(descriptor, document, platform)
         raise ImageError(f"index {descriptor['digest']} is nested too deep")
 
+    def behind(self, descriptor: Document) -> Iterator[tuple[Document, Document | None]]:
+        """Yield all manifests and indexes that a descriptor leads to, itself first, each once.
+
+        What points at it comes with its content, which is None where it cannot be read.
+        """
+        left, seen = [descriptor], set()
+        while left:  # no recursion: what was pushed here may nest deeper than the stack
+            one = left.pop()
+            if one["digest"] in seen:
+                continue
+            seen.add(one["digest"])
+            try:
+                document: Document | None = self._either(one)
+            except ImageError:
+                document = None
+            yield one, document
+            left += reversed((document or {}).get("manifests", []))
+
+    def is_whole(self, descriptor: Document) -> bool:
+        """Whether all that a descriptor leads to is here."""
+        return all(
+            document is not None
+            and all(self.has(str(part["digest"])) for part in parts_of(document))
+            for _, document in self.behind(descriptor)
+        )
+
+    def _either(self, descriptor: Document) -> Document:
+        """Return a manifest or an index. Raises ImageError for what is neither."""
+        document = self.document(descriptor["digest"])
+        if "manifests" in document:
+            _check_index(descriptor, document)
+        else:
+            _check_manifest(descriptor, document)
+        return document
+
     def _choose(self, index: Document, document: Document, wanted: Platform | None) -> Document:
         from rootless.oci import platform
 
         wanted = wanted or platform.host()
-        entries = document["manifests"]
-        if not isinstance(entries, list) or not all(map(is_descriptor, entries)):
-            raise ImageError(f"{index['digest']} is not an image index")
+        _check_index(index, document)
         # Programs that copy one platform out of several leave the index whole.
-        present = [entry for entry in entries if self.has(entry["digest"])]
+        present = [entry for entry in document["manifests"] if self.has(entry["digest"])]
         chosen = platform.choose(present, wanted)
         if chosen is None:
             raise ImageError(f"no image for platform {wanted} in index {index['digest']}")
@@ -149,6 +183,17 @@ def sha256(data: bytes) -> str:
 def is_descriptor(value: object) -> bool:
     """Whether a JSON value points at a blob."""
     return isinstance(value, dict) and isinstance(value.get("digest"), str)
+
+
+def parts_of(document: Document) -> list[Document]:
+    """Configuration and layers of a manifest; an index has none."""
+    return [document["config"], *document["layers"]] if "layers" in document else []
+
+
+def _check_index(descriptor: Document, document: Document) -> None:
+    entries = document["manifests"]
+    if not isinstance(entries, list) or not all(map(is_descriptor, entries)):
+        raise ImageError(f"{descriptor['digest']} is not an image index")
 
 
 def _check_manifest(descriptor: Document, document: Document) -> None:

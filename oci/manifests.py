@@ -28,15 +28,27 @@ def encode(value: object) -> bytes:
 
 
 def make_manifest(config: dict[str, Any], layers: list[dict[str, Any]], **more: object) -> bytes:
-    """Return a new OCI manifest; `more` are further fields, such as annotations."""
+    """Return a new OCI manifest; `more` are further fields, such as annotations.
+
+    What docker's media types say is said in OCI's words.
+    """
     document = {
         "schemaVersion": 2,
         "mediaType": layout.OCI_MANIFEST,
-        "config": config,
-        "layers": layers,
+        "config": _in_oci(config),
+        "layers": [_in_oci(layer) for layer in layers],
         **more,
     }
     return encode(document)
+
+
+def _in_oci(part: dict[str, Any]) -> dict[str, Any]:
+    kind = part.get("mediaType")
+    if kind == layout.DOCKER_CONFIG:
+        return {**part, "mediaType": layout.OCI_CONFIG}
+    if kind in LAYER_TYPES:
+        return {**part, "mediaType": layout.OCI_LAYER + LAYER_TYPES[str(kind)]}
+    return part
 
 
 def to_docker(config: dict[str, Any], layers: list[dict[str, Any]]) -> bytes:

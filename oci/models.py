@@ -157,18 +157,9 @@ def to_oci(manifest: Manifest) -> bytes:
     OCI layouts hold OCI types only; skopeo and umoci skip others. The caller keeps the original
     and its digest, which is what a registry knows the image by.
     """
-    config = {
-        "mediaType": layout.OCI_CONFIG,
-        "digest": manifest.config.digest,
-        "size": manifest.config.size,
-    }
-    layers = [
-        {
-            "mediaType": layout.OCI_LAYER + LAYER_TYPES[layer.media_type],
-            "digest": layer.digest,
-            "size": layer.size,
-        }
-        for layer in manifest.layers
+    config, *layers = [
+        {"mediaType": part.media_type, "digest": part.digest, "size": part.size}
+        for part in (manifest.config, *manifest.layers)
     ]
     return make_manifest(config, layers)
 

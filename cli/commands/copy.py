@@ -45,8 +45,8 @@ def copy(
 
     Places are docker://NAME, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME],
     dir:DIR and containers-storage:NAME, which is also what a name alone means. The digest stays,
-    unless another form is asked for or the destination cannot hold the one there is. The last
-    line is the digest.
+    unless another form is asked for or the destination cannot hold the one there is. With --all
+    an index comes into the store as a manifest list. The last line is the digest.
 
     Signatures go along between registries and dir:, as registries.d has it: sigstore's from and to
     registries with use-sigstore-attachments: true, OpenPGP's from a lookaside to dir:; no lookaside
@@ -56,6 +56,7 @@ def copy(
     Examples:
         rootless copy docker://debian:12 oci:mirror:debian
         rootless copy --all docker://ghcr.io/me/tools docker://localhost:5000/tools
+        rootless copy --all docker://debian:12 containers-storage:debian:12
         rootless copy --compression-format zstd tools docker://ghcr.io/me/tools:2
     """
     from rootless.cli.asking import choose

@@ -177,15 +177,15 @@ def manifest_push(
     from rootless.cli.commands.transfer import write_digest
     from rootless.cli.progress import shown
     from rootless.images.transfer.access import Access
+    from rootless.images.transfer.wish import CopyWish
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     with shown(quiet=quiet, lines=True) as progress:
         digest = engine.manifests.push(
             list,
             destination,
+            CopyWish(everything=all, format_=format),
             access=access,
-            everything=all,
-            format="v2s2" if format == "docker" else format,
             progress=progress,
         )
     if digestfile:

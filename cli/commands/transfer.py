@@ -128,6 +128,7 @@ def push(
 
     What was pulled is pushed as it came, with the same digest. The last line says the digest.
     Other destinations are oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE:NAME and dir:DIR.
+    Of a manifest list the image for this machine is sent, or all of it if there is none here.
     Where a registry lies, and whether it may be used, is a matter of registries.conf.
 
     Examples:
@@ -144,12 +145,20 @@ def push(
         other = "a destination" if destination else "--digestfile"
         raise UsageError(f"--all-tags does not go with {other}")
     store = engine.images
-    if has_transport(destination):
-        how = CopyWish(format_=format, compression=compression_format, level=compression_level)
-        return _push_to_files(store, image, destination, how, digestfile, quiet=quiet)
-    wish = Wish(format, compression_format, compression_level)
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     patience = patience_of(retry, retry_delay) if retry or retry_delay else None
+    whole = not all_tags and store.look(image).goes_whole
+    if whole or has_transport(destination):
+        how = CopyWish(
+            everything=whole,
+            format_=format,
+            compression=compression_format,
+            level=compression_level,
+        )
+        digest = _push_by_copy(engine, image, destination, access, how, patience, quiet=quiet)
+        tell_digest(digest, digestfile, quiet=quiet)
+        return 0
+    wish = Wish(format, compression_format, compression_level)
     for name in store.tags_here(image) if all_tags else [image]:
         pushed = _push(store, name, destination, access, wish, patience, quiet=quiet)
         if digestfile:
@@ -179,15 +188,26 @@ def _push(
         return images.push(name, target, access=access, wish=wish, retry=retry, progress=progress)
 
 
-def _push_to_files(
-    images: Images, name: str, destination: str, wish: CopyWish, digestfile: str, *, quiet: bool
-) -> int:
+def _push_by_copy(
+    engine: Engine,
+    name: str,
+    destination: str,
+    access: Access,
+    how: CopyWish,
+    retry: Retry | None,
+    *,
+    quiet: bool,
+) -> str:
+    """Push to files, or a manifest list as a whole; return the digest."""
     from rootless.cli.progress import shown
 
     with shown(quiet=quiet, lines=True) as progress:
-        digest = images.copy(f"containers-storage:{name}", destination, wish, progress=progress)
-    tell_digest(digest, digestfile, quiet=quiet)
-    return 0
+        if how.everything:
+            return engine.manifests.push(
+                name, destination, how, access=access, retry=retry, progress=progress
+            )
+        here = f"containers-storage:{name}"
+        return engine.images.copy(here, destination, how, progress=progress)
 
 
 def tell_digest(digest: str, file: str, *, quiet: bool) -> None:

@@ -91,8 +91,8 @@ class Images:
     def get(self, ref: str) -> Image:
         """Return the image that `ref` means: a name, a name with a digest, an id or its beginning.
 
-        Of a manifest list that for this machine. Raises NotFound, Ambiguous for an id that fits
-        several, ImageError for a damaged image.
+        Of a manifest list that for this machine; others in one are found by their whole ids.
+        Raises NotFound, Ambiguous for an id that fits several, ImageError for a damaged image.
         """
         image = self.look(ref).member()
         if image.origin:
@@ -368,6 +368,20 @@ class Images:
             if descriptor is not None:
                 same = [one for one in entries if identity(one) == identity(descriptor)]
                 return self._image([name for name, _ in _named(same)], descriptor, shared)
+        return self._in_lists(ref.removeprefix("sha256:"))
+
+    def _in_lists(self, image_id: str) -> Image | None:
+        """Find an image that only manifest lists name, by its whole id: containers have it."""
+        if len(image_id) != 64 or not reference.is_hex(image_id):
+            return None
+        for shared, entries in self._stores():
+            for names, descriptor in grouped(entries):
+                try:
+                    for image in self._image(names, descriptor, shared).images:
+                        if image.id == image_id:
+                            return image
+                except ImageError:
+                    continue  # a damaged list
         return None
 
     def _image(self, names: Names, descriptor: Document, shared: Paths | None) -> Image:
@@ -405,15 +419,19 @@ class Images:
     def get_entry(self, ref: str) -> Document:
         """Return the index entry of the user's own store; the image behind it may be damaged.
 
-        Raises NotFound, Ambiguous, and Conflict for an image of a shared store.
+        Raises NotFound, Ambiguous, and Conflict for an image of a shared store or of a list alone.
         """
         descriptor = self.find_entry(self._entries(), ref)
         if descriptor is not None:
             return descriptor
-        if self._find(ref) is not None:
+        found = self._find(ref)
+        if found is not None and found.readonly:
             raise Conflict(
                 f"image {ref} is in a shared store, which is read-only", "its owner can remove it"
             )
+        if found is not None and not found.host:
+            hint = "rootless manifest remove takes it out of it"
+            raise Conflict(f"image {ref} is in a manifest list and has no entry of its own", hint)
         raise NotFound(f"no such image: {ref}", "rootless images lists what there is")
 
     def name_of(self, ref: str) -> str:

@@ -118,6 +118,16 @@ class Image:
         return self
 
     @property
+    def goes_whole(self) -> bool:
+        """Whether `push` sends a list: podman does where there is no image for this machine."""
+        return False
+
+    @property
+    def images(self) -> list[Image]:
+        """The images that only a manifest list names."""
+        return []
+
+    @property
     def ids(self) -> set[str]:
         """The ids of the images that are lost with this one."""
         return {self.id}
@@ -215,6 +225,11 @@ class Image:
         if not isinstance(diff_ids, list) or len(diff_ids) != len(self.manifest["layers"]):
             raise ImageError(f"image {self.id[:12]} has not one diff id for each layer")
         return chain_ids(diff_ids)
+
+    @property
+    def all_chains(self) -> set[str]:
+        """The chain ids of the layers of all images that are lost with this one."""
+        return set(self.chains)
 
     def lowers(self) -> list[str]:
         """Return the directories of the unpacked layers, lowest first; unpack what is missing.

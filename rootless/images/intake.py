@@ -320,6 +320,13 @@ class Intake(Incoming):
         `images` are (names, descriptor of the manifest); an image without a name gets an entry
         without one.
         """
+        with self.naming(blobs) as index:
+            for names, descriptor in images:
+                index["manifests"] = named(index["manifests"], names, descriptor)
+
+    @contextlib.contextmanager
+    def naming(self, blobs: Iterable[str]) -> Iterator[Document]:
+        """Make `blobs` durable, yield the index to be changed under the lock, and write it."""
         needed = list(blobs)
         # Side by side, since the file system writes its journal once for all that wait for it.
         new = [digest for digest in dict.fromkeys(needed) if not self.layout.has(digest)]
@@ -331,8 +338,7 @@ class Intake(Incoming):
             # What was in the store already may have been removed meanwhile; now nobody can.
             self.publish(needed)
             index = self.layout.index()
-            for names, descriptor in images:
-                index["manifests"] = named(index["manifests"], names, descriptor)
+            yield index
             write_index(self.paths.images, index)
 
 

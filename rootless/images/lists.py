@@ -13,11 +13,13 @@ import contextlib
 from rootless.images.image import LIST, Image
 from rootless.oci import platform as platforms
 from rootless.oci.errors import ImageError
-from rootless.oci.layout import is_descriptor
+from rootless.oci.layout import is_descriptor, parts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from rootless.oci.platform import Platform
 
     Document = dict[str, Any]
 
@@ -91,23 +93,48 @@ class ListImage(Image):
 
     @property
     def ids(self) -> set[str]:
-        """The ids of the members that are here."""
-        configs = [parts[0] for parts in self._kept()]
-        return {str(config["digest"]).partition(":")[2] for config in configs}
+        """The ids of the images that are here."""
+        return {str(image["config"]["digest"]).partition(":")[2] for _, image in self._kept()}
+
+    @property
+    def manifests(self) -> list[Document]:
+        """What points at the manifests of the images, and at indexes within the index."""
+        return [one for one, _ in self._behind()]
 
     @property
     def parts(self) -> list[Document]:
-        """What the store has of the members: their manifests, configurations and layers."""
-        return [*self.members, *(part for parts in self._kept() for part in parts)]
+        """What the store has of the images: their manifests, configurations and layers."""
+        kept = [part for _, image in self._kept() for part in parts_of(image)]
+        return [*self.manifests, *kept]
 
-    def _kept(self) -> list[list[Document]]:
-        """Configuration and layers of each member whose manifest can be read, if they are ours."""
-        found = []
-        for member in self.members:
-            with contextlib.suppress(ImageError):
-                if str(member["digest"]) not in self.origins or self.is_here(member):
-                    found.append(self.parts_of(member))
+    @property
+    def images(self) -> list[Image]:
+        """The images that are here."""
+        return [Image(self._paths, one, self.names, self.shared) for one, _ in self._kept()]
+
+    @property
+    def all_chains(self) -> set[str]:
+        """The chain ids of the layers of all images that are here."""
+        found = set()
+        for image in self.images:
+            with contextlib.suppress(ImageError):  # what is no image, such as an attestation
+                found.update(image.chains)
         return found
+
+    def _behind(self) -> list[tuple[Document, Document | None]]:
+        _ = self.manifest  # raises for a damaged list
+        return list(self.layout.behind(self._descriptor))[1:]
+
+    def _kept(self) -> list[tuple[Document, Document]]:
+        """The images whose manifests can be read, if they are ours."""
+        origins = self.origins
+        return [
+            (_bare(one), document)
+            for one, document in self._behind()
+            if document is not None
+            and "layers" in document
+            and (one["digest"] not in origins or self._has(document))
+        ]
 
     @property
     def origins(self) -> dict[str, str]:
@@ -125,26 +152,37 @@ class ListImage(Image):
                 f"the manifest list {(self.names or [self.id[:12]])[0]} has no image for {wanted}",
                 f"it has some for {offered}" if offered else "it is empty",
             )
-        return self.image(chosen)
+        return self._image(chosen, wanted)
 
-    def image(self, member: Document) -> Image:
+    @property
+    def goes_whole(self) -> bool:
+        """Whether there is no image for this machine here; see Image.goes_whole."""
+        try:
+            return bool(self.member().origin)
+        except ImageError:
+            return True
+
+    def _image(self, member: Document, wanted: Platform) -> Image:
         """One of the members as an image; it has the list's names. See Image.origin."""
-        # Only what points at it: annotations of an index are others' and mean nothing here.
-        plain = {key: member.get(key) for key in ("mediaType", "digest", "size")}
-        image = Image(self._paths, plain, self.names, self.shared)
+        found, document = self.layout.manifest(member, wanted)
+        image = Image(self._paths, _bare(found), self.names, self.shared)
         name = self.origins.get(str(member["digest"]), "")
-        if name and not self.is_here(member):
+        if name and not self._has(document):
             image.origin = f"{name}@{member['digest']}"
         return image
 
-    def is_here(self, member: Document) -> bool:
-        """Whether the store has all that a member needs. Raises ImageError for a damaged one."""
-        return all(self.layout.has(str(part["digest"])) for part in self.parts_of(member))
+    def _has(self, manifest: Document) -> bool:
+        """Whether the store has all that an image needs."""
+        return all(self.layout.has(str(part["digest"])) for part in parts_of(manifest))
 
     def parts_of(self, member: Document) -> list[Document]:
         """Configuration and layers of a member. Raises ImageError for a damaged one."""
-        _, document = self.layout.manifest(member)
-        return [document["config"], *document["layers"]]
+        return parts_of(self.layout.manifest(member)[1])
+
+
+def _bare(member: Document) -> Document:
+    """Only what points at a manifest: annotations of an index are others' and mean nothing here."""
+    return {key: member.get(key) for key in ("mediaType", "digest", "size")}
 
 
 def origins_of(descriptor: Document) -> dict[str, str]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rootless.engine import Engine
     from rootless.images.members import Member
     from rootless.images.transfer.progress import Progress
+    from rootless.images.transfer.sources import Retry
 
     Document = dict[str, Any]
     Edit = Callable[[ListImage, list[Document], dict[str, str]], None]
@@ -168,17 +169,18 @@ class Manifests:
         self,
         ref: str,
         target: str = "",
+        wish: CopyWish | None = None,
         *,
         access: Access,
-        everything: bool = True,
-        format: str = "",  # noqa: A002 - the option's name
+        retry: Retry | None = None,
         progress: Progress | None = None,
     ) -> str:
-        """Push a list, `everything`: with its members; return its digest there.
+        """Push a list, by default with its members; return its digest there.
 
         `target` is a name in a registry, by default that of the list, or another place of
         `oci.transports`. Raises what `Images.copy` raises.
         """
+        how = wish or CopyWish(everything=True)
         image = self.get(ref)
         name = target or (image.names or [""])[0]
         place = transports.parse(name)
@@ -187,14 +189,15 @@ class Manifests:
         if place.path.startswith("localhost/"):
             raise UsageError(f"{name} is a name of this machine alone", "push LIST REGISTRY/NAME")
         here = Location("containers-storage", image.id)
-        if everything:
-            wish = CopyWish(everything=True, format_=format)
+        if how.everything:
             both = (_for_members(image, place, access), access)
-            return self._images.copy(str(here), str(place), wish, access=both, progress=progress)
-        if format:
+            return self._images.copy(
+                str(here), str(place), how, access=both, retry=retry, progress=progress
+            )
+        if how.media_type:
             raise UsageError("--format changes the images of a list: it goes with --all")
         source = open_source(self._images, here, access)
-        with contextlib.closing(open_target(place, access, source)) as there:
+        with contextlib.closing(open_target(self._images, place, access, source)) as there:
             there.finish(source.manifest())
         return image.stored_digest
 
@@ -310,9 +313,7 @@ class Manifests:
             if not self._layout.has(blob.digest):
                 blob.publish(self._layout)
         digest = self._publish(work, member.data)
-        _, manifest = self._layout.manifest({"digest": digest})
-        parts = [manifest["config"], *manifest["layers"]]
-        if not member.origin and not all(self._layout.has(str(one["digest"])) for one in parts):
+        if not member.origin and not self._layout.is_whole({"digest": digest}):
             raise ImageError(f"the image {digest} was removed meanwhile", "try again")
 
     def _publish(self, work: Workspace, data: bytes) -> str:

@@ -21,7 +21,7 @@ from rootless.images.transfer.known import Known
 from rootless.oci import jsonio, reference
 from rootless.oci.blobs import WORK, locked, reserve, unlink_orphans, write_index
 from rootless.oci.errors import ImageError
-from rootless.oci.layout import Layout, name_of
+from rootless.oci.layout import Layout, name_of, parts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,12 +102,16 @@ class Removal:
         except ImageError:
             return str(entry["digest"]).partition(":")[2]
 
+    def _ids(self, entry: Document) -> set[str]:
+        """The ids of an image, or of those in a list; none for what is damaged."""
+        with contextlib.suppress(ImageError):
+            return _image(self._paths, entry).ids
+        return set()
+
     def _check_unused(self, entry: Document, rest: list[Document]) -> None:
         lost = {self._id(entry)}
         if list_of(entry):
-            from rootless.images.lists import ListImage
-
-            lost = ListImage(self._paths, entry, []).ids - {self._id(other) for other in rest}
+            lost = self._ids(entry).difference(*map(self._ids, rest))
         for container in containers(self._paths):
             if container.get("image_id") in lost and not self._force:
                 name = container.get("name") or str(container.get("id"))[:12]
@@ -163,14 +167,13 @@ class Removal:
 
     def _blobs(self, entry: Document) -> list[str]:
         """All blobs behind an index entry. Raises ImageError where they cannot be known."""
-        found = [str(entry["digest"]), *sources_of(entry)]
-        document = self._layout.document(entry["digest"])
-        for child in document.get("manifests", []):
-            if self._layout.has(child["digest"]):
-                found += self._blobs(child)
-        if "layers" in document:
-            parts = [document["config"], *document["layers"]]
-            found += [str(part["digest"]) for part in parts]
+        found = sources_of(entry)
+        for one, document in self._layout.behind(entry):
+            digest = str(one["digest"])
+            if document is not None:
+                found += [digest, *(str(part["digest"]) for part in parts_of(document))]
+            elif one is entry or self._layout.has(digest):
+                raise ImageError(f"blob {digest} is missing or damaged")
         return found
 
 
@@ -212,10 +215,18 @@ def _in_use(paths: Paths) -> set[str]:
     }
 
 
-def _chains(paths: Paths, entry: Document) -> list[str]:
+def _chains(paths: Paths, entry: Document) -> set[str]:
     with contextlib.suppress(ImageError):
-        return Image(paths, entry, []).chains
-    return []
+        return _image(paths, entry).all_chains
+    return set()
+
+
+def _image(paths: Paths, entry: Document) -> Image:
+    if not list_of(entry):
+        return Image(paths, entry, [])
+    from rootless.images.lists import ListImage
+
+    return ListImage(paths, entry, [])
 
 
 def containers(paths: Paths) -> Iterable[Document]:

@@ -177,12 +177,12 @@ class ImageBlobs(Blobs):
         return [*super().tops(entry), *((one, -1, True) for one in sources)]
 
     def parts(self, entry: Document) -> list[Part]:
-        """Of a list what is here of its members."""
+        """Of a list what is here of its images."""
         if not list_of(entry):
             return [_part(one) for one in Image(self._paths, entry, []).parts]
         image = ListImage(self._paths, entry, [])
-        members = image.members
-        return [_part(one, manifest=one in members) for one in image.parts]
+        manifests = {one["digest"] for one in image.manifests}
+        return [_part(one, manifest=one["digest"] in manifests) for one in image.parts]
 
     def places(self, entry: Document, digest: str) -> Places:
         """An image's own name; of a list where its members are from."""

@@ -13,7 +13,8 @@ import os
 
 from rootless.errors import Conflict, Error, NotFound, StoreError
 from rootless.images import trust
-from rootless.images.image import Image
+from rootless.images.image import Image, list_of
+from rootless.images.lists import ListImage
 from rootless.images.mending import Mending
 from rootless.oci.layout import Layout
 from rootless.runtime import removal
@@ -23,6 +24,7 @@ from rootless.system.blobs import ArtifactBlobs, Finding, ImageBlobs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from rootless.engine import Engine
 
@@ -62,11 +64,11 @@ class Check:
     def _contents(self) -> Iterator[Finding]:
         """Compare unpacked layers with what their blobs unpack to."""
         seen: set[str] = set()
-        for entry in self._layout.index()["manifests"]:
-            image = Image(self._paths, entry, [])
+        entries = self._layout.index()["manifests"]
+        for image in (image for entry in entries for image in self._images_of(entry)):
             try:
-                diff_ids = image.config["rootfs"]["diff_ids"]
-                parts = list(zip(image.manifest["layers"], diff_ids, image.chains, strict=True))
+                chains, diff_ids = image.chains, image.config["rootfs"]["diff_ids"]
+                parts = list(zip(image.manifest["layers"], diff_ids, chains, strict=True))
             except Error:
                 continue  # told of already
             for descriptor, diff_id, chain in parts:
@@ -75,6 +77,14 @@ class Check:
                     continue
                 seen.add(chain)
                 yield from self._content(str(descriptor["digest"]), str(diff_id), chain)
+
+    def _images_of(self, entry: dict[str, Any]) -> list[Image]:
+        if not list_of(entry):
+            return [Image(self._paths, entry, [])]
+        try:
+            return ListImage(self._paths, entry, []).images
+        except Error:
+            return []  # told of already
 
     def _content(self, digest: str, diff_id: str, chain: str) -> Iterator[Finding]:
         try:

@@ -148,11 +148,11 @@ def _runs(container: Container) -> bool:
         return False  # a damaged record, which `ps` tells of
 
 
-def _chains(image: Image) -> list[str]:
+def _chains(image: Image) -> set[str]:
     try:
-        return image.chains
+        return image.all_chains
     except Error:
-        return []
+        return set()
 
 
 def _blobs(image: Image) -> dict[str, int]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
 
-# For `images_help` and `archives`: under --import-mode=importlib pytest leaves sys.path alone.
+# For the helpers beside this file and `archives`: pytest leaves sys.path alone.
 sys.path[:0] = [
     str(Path(__file__).resolve().parent),
     str(Path(__file__).resolve().parent.parent / "oci"),

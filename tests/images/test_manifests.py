@@ -100,6 +100,56 @@ def test_push(busybox: Store, filled: str, tmp_path: Path, podman: Podman) -> No
     assert busybox.ok(*RUN, name, "echo", "works") == "works"
 
 
+def test_push_as_an_image(busybox: Store, filled: str, tmp_path: Path, podman: Podman) -> None:
+    """As podman: the image for this machine, and the whole list where there is none here."""
+    remote = f"docker://{filled}/x/app:arm64"
+    busybox.ok("manifest", "create", "multi", "busybox", remote)
+    digestfile = tmp_path / "digest"
+    line = ["push", "--digestfile", str(digestfile), "multi"]
+    busybox.ok(*line, f"{filled}/y/one:1")
+    assert "layers" in json.loads(raw(f"{filled}/y/one:1"))
+    assert digestfile.read_text() == digest(raw(f"{filled}/y/one:1"))
+    busybox.ok("manifest", "create", "foreign", remote)
+    podman("manifest", "create", "foreign")
+    podman("manifest", "add", "--tls-verify=false", "--arch", "arm64", "foreign", remote)
+    podman("push", "-q", "--tls-verify=false", "foreign", f"{filled}/p/all:1")
+    line[-1] = "foreign"
+    said = busybox.ok(*line, f"{filled}/y/all:1").splitlines()
+    assert said[-1] == digestfile.read_text() == digest(raw(f"{filled}/y/all:1"))
+    theirs, ours = (members(raw(f"{filled}/{name}/all:1")) for name in ("p", "y"))
+    assert theirs.keys() == ours.keys() == {"arm64"}
+    assert theirs["arm64"]["digest"] == ours["arm64"]["digest"]
+    busybox.ok(*line, f"oci:{tmp_path}/o:x")
+    assert digestfile.read_text() == said[-1]
+    busybox.ok("push", "-q", "--format", "v2s2", "foreign", f"{filled}/y/docker:1")
+    assert members(raw(f"{filled}/y/docker:1"))["arm64"]["mediaType"] == DOCKER
+    busybox.ok("tag", "foreign", "localhost/foreign")
+    assert "machine alone" in busybox("push", "localhost/foreign").stderr
+
+
+def test_members_in_dockers_form(
+    busybox: Store, registry: str, busybox_image: str, tmp_path: Path
+) -> None:
+    """What is made of one says it in OCI's words, where it is of that form."""
+    docker_form = f"dir:{tmp_path}/docker"
+    skopeo("copy", "-q", "--format", "v2s2", f"oci:{busybox_image}:busybox:latest", docker_form)
+    busybox.ok("rmi", "busybox")
+    busybox.ok("manifest", "create", "multi", docker_form)
+    busybox.ok("push", "-q", "multi", f"{registry}/as:docker")
+    assert raw(f"{registry}/as:docker") == (tmp_path / "docker/manifest.json").read_bytes()
+    busybox.ok("push", "-q", "--format", "oci", "multi", f"{registry}/as:oci")
+    busybox.ok("run", "--name", "box", "--network", "none", "multi", "touch", "/new")
+    busybox.ok("commit", "-q", "box", "committed")
+    busybox.ok("push", "-q", "committed", f"{registry}/as:committed")
+    for tag in ("oci", "committed"):
+        assert b"vnd.docker" not in raw(f"{registry}/as:{tag}")
+    made_of = busybox.ok("inspect", "-f", "{{.Image}}", "box")
+    assert busybox.ok("inspect", "--type", "image", "-f", "{{.Id}}", made_of) == made_of
+    assert "is in a manifest list" in busybox("rmi", made_of).stderr
+    done = busybox("rmi", "host")
+    assert "no such image" in done.stderr
+
+
 def test_push_between_registries(busybox: Store, filled: str, tmp_path: Path) -> None:
     """The blobs of a member are streamed from where they are, and not kept."""
     busybox.ok("manifest", "create", "multi", f"{filled}/x/app:arm64", f"{filled}/x/app:s390x")

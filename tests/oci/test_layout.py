@@ -257,4 +257,6 @@ def test_an_index_that_cannot_be_written_stays(store: Path) -> None:
     before = (store / "index.json").read_bytes()
     with locked(str(store)), pytest.raises(TypeError):
         write_index(str(store), {"manifests": [object()]})
+    with locked(str(store)), pytest.raises(ImageError, match="larger than 4 MiB"):
+        write_index(str(store), {"manifests": [descriptor("x" * 80)] * 40_000})
     assert (store / "index.json").read_bytes() == before

@@ -16,18 +16,24 @@ from functools import partial
 
 from rootless.errors import UsageError
 from rootless.images.transfer.parallel import Streams, in_parallel
-from rootless.images.transfer.places import check_platform, image_manifest, open_source, open_target
+from rootless.images.transfer.places import (
+    check_platform,
+    image_manifest,
+    name_to_give,
+    open_source,
+    open_target,
+)
 from rootless.images.transfer.progress import Silent
 from rootless.images.transfer.pulling import take
 from rootless.images.transfer.sources import Retry
-from rootless.oci import jsonio, layout, manifests, models, platform, reference, transports
+from rootless.oci import jsonio, layout, manifests, models, platform, transports
 from rootless.oci.blobs import Blob
 from rootless.oci.digest import Digest, Verifier
 from rootless.oci.distribution.remote import RegistryTarget
 from rootless.oci.errors import ImageError, SignatureError
 from rootless.oci.layers.compression import compress
 from rootless.oci.reading import open_file, scratch_directory
-from rootless.oci.transports import Fetched, media_type_of
+from rootless.oci.transports import Fetched, check_size, media_type_of
 from rootless.oci.writing import Numbers
 
 TYPE_CHECKING = False
@@ -75,17 +81,15 @@ def _copy(
     images: Images, source: Source, place: Location, access: Access, wish: CopyWish, told: Progress
 ) -> str:
     asked = platform.parse(wish.platform) if wish.platform else None
+    top = source.manifest()  # what is not there is told before a place is made for it
+    kind = models.kind_of(top.data, top.media_type, f"manifest {top.digest}")
     if place.transport == "containers-storage":
-        if wish.everything or wish.media_type or wish.compression:
-            raise UsageError("images come into the store as they are, for one platform")
-        name = reference.parse(place.path)
-        if name.digest:
-            raise UsageError(f"{place.path}: a name to give cannot have a digest")
-        take(images, source, asked, [str(name.tagged())], told)
-        return image_manifest(source, asked).digest
-    source.manifest()  # what is not there is told before a place is made for it
+        wish.remove_signatures = True  # the store has none: policies are asked on the way into it
+        if not (wish.media_type or wish.compression or (wish.everything and kind == "index")):
+            take(images, source, asked, [name_to_give(place)], told)
+            return image_manifest(source, asked).digest
     with (
-        contextlib.closing(open_target(place, access, source)) as target,
+        contextlib.closing(open_target(images, place, access, source)) as target,
         Copy(source, target, wish, told) as one,
     ):
         return one.run(asked)
@@ -161,6 +165,7 @@ class Copy:
     def _instance(self, entry: models.Descriptor, depth: int) -> Fetched:
         """Copy what an entry of an index is about, once; return its manifest as it is there."""
         inner = self._source.manifest(entry.digest)
+        check_size(entry.digest, len(inner.data), entry.size)
         if models.kind_of(inner.data, entry.media_type, f"manifest {entry.digest}") == "index":
             done = self._index(inner, depth - 1)
         else:
@@ -209,10 +214,9 @@ class Copy:
         """Return a manifest of other layers, or in the other format."""
         if kind == layout.DOCKER_MANIFEST:
             return manifests.to_docker(document["config"], layers)
-        config = {**document["config"], "mediaType": layout.OCI_CONFIG}
         kept = ("annotations", "subject", "artifactType")
         extras = {key: value for key, value in document.items() if key in kept}
-        return manifests.make_manifest(config, layers, **extras)
+        return manifests.make_manifest(document["config"], layers, **extras)
 
     def _compression_for(self, layer: models.Descriptor) -> str:
         """How a layer is to be compressed that is not so, "" where it stays as it is."""

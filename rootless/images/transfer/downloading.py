@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from functools import partial
 
 from rootless.images.partial import PartialBlob
 from rootless.images.transfer.parallel import Streams
@@ -10,11 +11,13 @@ from rootless.oci.errors import DigestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rootless.images.incoming import Incoming
     from rootless.images.intake import Intake
     from rootless.images.transfer.progress import Progress
     from rootless.oci.blobs import Blob
-    from rootless.oci.transports import Source
+    from rootless.oci.transports import Content, Source
 
 _PIECE = 1 << 17
 """Bytes that are taken at once; a pull that is killed loses as much of each layer at most."""
@@ -41,25 +44,16 @@ class Transfers:
 
     def fetch(self, digest: str, size: int, name: str = "") -> None:
         """Bring a blob in; `name` is what it is for people. Raises RegistryError, DigestError."""
-        blob = self._into.blob(expected=digest, size=size)
         self._progress.begin(digest, name or f"blob {digest[7:19]}", size)
-        try:
-            self._receive(blob, size)
-        except BaseException:
-            blob.abandon()
-            raise
+        receive(self._into, digest, size, partial(self._content, digest, size))
         self._progress.end(digest, "pulled")
-        self._into.take(blob)
 
-    def _receive(self, blob: Blob, size: int) -> None:
-        """Bring what is missing of a blob, and check all of it."""
-        digest = blob.expected
-        if blob.size < size:
-            with self._streams.reading(self._source.blob(digest, size, blob.size)) as stream:
-                for data in iter(lambda: stream.read(_PIECE), b""):
-                    blob.write(data)
-                    self._progress.advance(digest, len(data))
-        blob.finish()
+    def _content(self, digest: str, size: int, start: int) -> Iterator[bytes]:
+        self._progress.advance(digest, start)
+        with self._streams.reading(self._source.blob(digest, size, start)) as stream:
+            for data in iter(lambda: stream.read(_PIECE), b""):
+                yield data
+                self._progress.advance(digest, len(data))
 
 
 class LayerTransfers(Transfers):
@@ -74,32 +68,62 @@ class LayerTransfers(Transfers):
 
         Raises RegistryError, DigestError and others.
         """
-        if not unpack and size <= _SMALL:
-            super().fetch(digest, size, name)
-            return
-        while True:
-            blob = self._intake.partial(digest, size)
-            try:
-                self._fetch_into(blob, size, name, unpack=unpack)
-                return
-            except DigestError:
-                if not (isinstance(blob, PartialBlob) and blob.start and blob.digest):
-                    raise
-                # It is complete, but what was there from an earlier time was bad.
-
-    def _fetch_into(self, blob: Blob, size: int, name: str, *, unpack: bool) -> None:
-        digest, layer = blob.expected, None
         self._progress.begin(digest, name or f"layer {digest[7:19]}", size)
-        try:
-            self._progress.advance(digest, blob.size)
-            layer = self._intake.unpack(blob) if unpack else None
-            self._receive(blob, size)
-        except BaseException as error:
-            blob.abandon()
-            self._intake.forget(layer)
-            if isinstance(blob, PartialBlob):
-                full = isinstance(error, OSError) and error.errno in _FULL
-                blob.discard() if full else blob.release()
-            raise
+        content = partial(self._content, digest, size)
+        receive_rest(self._intake, digest, size, content, unpack=unpack)
         self._progress.end(digest, "pulled")
-        self._intake.take(blob, layer)
+
+
+def receive(into: Incoming, digest: str, size: int, content: Content) -> None:
+    """Bring a blob in. Raises what `content` raises, DigestError and others."""
+    blob = into.blob(expected=digest, size=size)
+    try:
+        _fill(blob, size, content)
+    except BaseException:
+        blob.abandon()
+        raise
+    into.take(blob)
+
+
+def receive_rest(
+    intake: Intake, digest: str, size: int, content: Content, *, unpack: bool = False
+) -> None:
+    """Bring in what an earlier command has not; a layer may be unpacked meanwhile.
+
+    Raises what `content` raises, DigestError and others.
+    """
+    if not unpack and size <= _SMALL:
+        receive(intake, digest, size, content)
+        return
+    while True:
+        blob = intake.partial(digest, size)
+        try:
+            _receive_into(intake, blob, size, content, unpack=unpack)
+            return
+        except DigestError:
+            if not (isinstance(blob, PartialBlob) and blob.start and blob.digest):
+                raise
+            # It is complete, but what was there from an earlier time was bad.
+
+
+def _receive_into(intake: Intake, blob: Blob, size: int, content: Content, *, unpack: bool) -> None:
+    layer = None
+    try:
+        layer = intake.unpack(blob) if unpack else None
+        _fill(blob, size, content)
+    except BaseException as error:
+        blob.abandon()
+        intake.forget(layer)
+        if isinstance(blob, PartialBlob):
+            full = isinstance(error, OSError) and error.errno in _FULL
+            blob.discard() if full else blob.release()
+        raise
+    intake.take(blob, layer)
+
+
+def _fill(blob: Blob, size: int, content: Content) -> None:
+    """Bring what is missing of a blob, and check all of it."""
+    if blob.size < size:
+        for data in content(blob.size):
+            blob.write(data)
+    blob.finish()

@@ -12,6 +12,7 @@ from rootless.errors import UsageError
 from rootless.images.lists import ListImage
 from rootless.images.transfer.list_source import ListSource
 from rootless.images.transfer.sources import Sources
+from rootless.images.transfer.store_target import StoreTarget
 from rootless.oci import platform, reference
 from rootless.oci.distribution.remote import RegistrySource, RegistryTarget
 from rootless.oci.errors import ImageError
@@ -110,8 +111,10 @@ def _with_manifest(repository: Repository) -> RegistrySource:
     return source
 
 
-def open_target(place: Location, access: Access, source: Source) -> Target:
+def open_target(images: Images, place: Location, access: Access, source: Source) -> Target:
     """Return where an image can go to; to be closed. Raises ImageError, UsageError."""
+    if place.transport == "containers-storage":
+        return StoreTarget(images, name_to_give(place))
     if place.transport == "docker":
         repository = access.destination(reference.parse(place.path).tagged())
         return RegistryTarget(repository, partial(_origin, source, repository.place.domain))
@@ -122,6 +125,14 @@ def open_target(place: Location, access: Access, source: Source) -> Target:
     if place.transport == "oci-archive":
         return OciArchiveTarget(place)
     return DockerArchiveTarget(place, settings.read().layer.bytes)
+
+
+def name_to_give(place: Location) -> str:
+    """Return the full name that an image gets in the store. Raises UsageError for a digest."""
+    name = reference.parse(place.path)
+    if name.digest:
+        raise UsageError(f"{place.path}: a name to give cannot have a digest")
+    return str(name.tagged())
 
 
 def _origin(source: Source, domain: str, digest: str) -> str:

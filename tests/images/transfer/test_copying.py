@@ -18,6 +18,7 @@ import pytest
 from archives import Oci, Tar, config, digest, docker, layer
 from faulty import Line
 from images_help import leavings, skopeo
+from layouts import GZIP, INDEX, image, index_of, raw, write
 
 from rootless.errors import UsageError
 from rootless.images.transfer.wish import CopyWish
@@ -33,30 +34,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.needs("skopeo", "docker-registry")
 
-GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
-INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 PLATFORMS = ("amd64", "arm64", "s390x")
-
-
-def write(path: Path, oci: Oci) -> str:
-    """Write a layout to a new directory; its path."""
-    (path / "blobs/sha256").mkdir(parents=True)
-    for name, data in oci.blobs.items():
-        (path / "blobs/sha256" / name[7:]).write_bytes(data)
-    (path / "index.json").write_bytes(oci.index())
-    (path / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
-    return str(path)
-
-
-def image(oci: Oci, architecture: str = "amd64") -> dict[str, Any]:
-    """Add an image of two layers for a platform, one of which all have."""
-    layers = [layer({"common": b"c" * 5000}), layer({architecture: b"x" * 3000})]
-    about = json.loads(config(*layers))
-    about["architecture"] = architecture
-    packed = [gzip.compress(one, mtime=0) for one in layers]
-    made = oci.manifest(packed, json.dumps(about).encode(), kind=GZIP)
-    return {**made, "platform": {"architecture": architecture, "os": "linux"}}
 
 
 @pytest.fixture
@@ -65,20 +44,8 @@ def layout(tmp_path: Path) -> str:
     oci = Oci()
     images = [image(oci, one) for one in PLATFORMS]
     oci.name({key: images[0][key] for key in ("mediaType", "digest", "size")}, "one")
-    document = {
-        "schemaVersion": 2,
-        "mediaType": INDEX,
-        "manifests": images,
-        "annotations": {"note": "kept"},
-    }
-    oci.name(oci.blob(json.dumps(document).encode(), INDEX), "many")
+    oci.name(index_of(oci, images, annotations={"note": "kept"}), "many")
     return write(tmp_path / "source", oci)
-
-
-def raw(place: str) -> bytes:
-    """The manifest or index at a place, as skopeo sees it."""
-    tls = ["--tls-verify=false"] if place.startswith("docker:") else []
-    return skopeo("inspect", "--raw", *tls, place).encode()
 
 
 def test_an_index_keeps_its_bytes_wherever_it_goes(
@@ -252,7 +219,7 @@ def test_wishes_that_make_no_sense(images: Images, layout: str, tmp_path: Path) 
     ):
         with pytest.raises(UsageError, match=match):
             CopyWish(**wish)  # type: ignore[arg-type]
-    for target in (f"docker-archive:{tmp_path}/d.tar", "store:1"):
+    for target in (f"docker-archive:{tmp_path}/d.tar", f"containers-storage:x@{digest(b'')}"):
         with pytest.raises(UsageError):
             images.copy(f"oci:{layout}:many", target, CopyWish(everything=True))
     assert not (tmp_path / "d.tar").exists()
