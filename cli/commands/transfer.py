@@ -147,19 +147,19 @@ def push(
     store = engine.images
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     patience = patience_of(retry, retry_delay) if retry or retry_delay else None
-    whole = not all_tags and store.look(image).goes_whole
-    if whole or has_transport(destination):
-        how = CopyWish(
-            everything=whole,
-            format_=format,
-            compression=compression_format,
-            level=compression_level,
-        )
-        digest = _push_by_copy(engine, image, destination, access, how, patience, quiet=quiet)
-        tell_digest(digest, digestfile, quiet=quiet)
-        return 0
     wish = Wish(format, compression_format, compression_level)
     for name in store.tags_here(image) if all_tags else [image]:
+        whole = store.look(name).goes_whole
+        if whole or has_transport(destination):
+            how = CopyWish(
+                everything=whole,
+                format_=format,
+                compression=compression_format,
+                level=compression_level,
+            )
+            digest = _push_by_copy(engine, name, destination, access, how, patience, quiet=quiet)
+            tell_digest(digest, digestfile, quiet=quiet)
+            continue
         pushed = _push(store, name, destination, access, wish, patience, quiet=quiet)
         if digestfile:
             write_digest(digestfile, pushed.digest)

@@ -177,12 +177,14 @@ class Manifests:
     ) -> str:
         """Push a list, by default with its members; return its digest there.
 
-        `target` is a name in a registry, by default that of the list, or another place of
+        `target` is a name in a registry, by default that which was asked for, or another place of
         `oci.transports`. Raises what `Images.copy` raises.
         """
         how = wish or CopyWish(everything=True)
         image = self.get(ref)
-        name = target or (image.names or [""])[0]
+        name = target or self._images.name_of(ref)
+        if not name:
+            raise UsageError(f"{ref} is no name: where is it to be pushed to?", "push LIST NAME")
         place = transports.parse(name)
         if place.transport == "containers-storage":
             place = Location("docker", place.path)

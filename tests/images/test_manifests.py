@@ -123,6 +123,12 @@ def test_push_as_an_image(busybox: Store, filled: str, tmp_path: Path, podman: P
     assert digestfile.read_text() == said[-1]
     busybox.ok("push", "-q", "--format", "v2s2", "foreign", f"{filled}/y/docker:1")
     assert members(raw(f"{filled}/y/docker:1"))["arm64"]["mediaType"] == DOCKER
+    for name, tag in (("foreign", "1"), ("busybox", "2")):
+        busybox.ok("tag", name, f"{filled}/tags:{tag}")
+    told = busybox.ok("push", "--all-tags", f"{filled}/tags").splitlines()
+    assert [one.partition(" ")[0] for one in told] == [digest(raw(f"{filled}/tags:1")), "2:"]
+    listed = busybox.ok("images", "-q", "--no-trunc", "foreign")
+    assert "is no name" in busybox("push", listed).stderr
     busybox.ok("tag", "foreign", "localhost/foreign")
     assert "machine alone" in busybox("push", "localhost/foreign").stderr
 
