@@ -190,3 +190,11 @@ def origins_of(descriptor: Document) -> dict[str, str]:
     text = descriptor["annotations"].get(ORIGINS)
     pairs = [pair.partition("=") for pair in text.split()] if isinstance(text, str) else []
     return {digest: name for digest, _, name in pairs}
+
+
+def with_origins(entry: Document, origins: dict[str, str]) -> Document:
+    """Return the index entry of a list whose members registries have; see `origins_of`."""
+    annotations = {k: v for k, v in entry["annotations"].items() if k != ORIGINS}
+    if origins:
+        annotations[ORIGINS] = " ".join(f"{digest}={name}" for digest, name in origins.items())
+    return {**entry, "annotations": annotations}

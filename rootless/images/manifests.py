@@ -15,7 +15,7 @@ from rootless.images import members as sources
 from rootless.images.entries import named, renamed
 from rootless.images.image import LIST, list_of
 from rootless.images.intake import store_errors
-from rootless.images.lists import ORIGINS, ListImage, origins_of
+from rootless.images.lists import ListImage, origins_of, with_origins
 from rootless.images.members import Changes
 from rootless.images.transfer.access import Access
 from rootless.images.transfer.places import open_source, open_target
@@ -259,7 +259,7 @@ class Manifests:
                 edit(image, entries, origins)
             same = [one for one in index["manifests"] if list_of(one) == image.id]
             document = {**image.manifest, "manifests": entries}
-            entry = self._written(work, _with_origins(same[0], origins), document, [*found])
+            entry = self._written(work, with_origins(same[0], origins), document, [*found])
             index["manifests"] = [
                 renamed(entry, name_of(one)) if one in same else one for one in index["manifests"]
             ]
@@ -306,7 +306,7 @@ class Manifests:
         digest = self._publish(work, data)
         sync_directory(f"{self._paths.images}/blobs/sha256")
         kind = str(document.get("mediaType") or OCI_INDEX)
-        entry = _with_origins(entry, origins)
+        entry = with_origins(entry, origins)
         return {**entry, "mediaType": kind, "digest": digest, "size": len(data)}
 
     def _keep(self, work: Workspace, member: Member) -> None:
@@ -337,13 +337,6 @@ class Manifests:
 
 def _document(kind: str, entries: list[Document]) -> Document:
     return {"schemaVersion": 2, "mediaType": kind, "manifests": entries}
-
-
-def _with_origins(entry: Document, origins: dict[str, str]) -> Document:
-    annotations = {k: v for k, v in entry["annotations"].items() if k != ORIGINS}
-    if origins:
-        annotations[ORIGINS] = " ".join(f"{digest}={name}" for digest, name in origins.items())
-    return {**entry, "annotations": annotations}
 
 
 def _full(name: str) -> str:

@@ -14,7 +14,7 @@ from rootless.images.mending import Mending, fetch_again
 from rootless.images.transfer.downloading import Transfers
 from rootless.oci import reference
 from rootless.oci.digest import Digest, Verifier
-from rootless.oci.layout import Layout, name_of
+from rootless.oci.layout import Layout, name_of, parts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -193,12 +193,12 @@ class ImageBlobs(Blobs):
                 return []
             return [(reference.parse(name_of(entry)), sources)]
         image = ListImage(self._paths, entry, [])
-        return [
-            (reference.parse(image.origins[member["digest"]]), [str(member["digest"])])
-            for member in image.members
-            if member["digest"] in image.origins
-            and (digest == member["digest"] or digest in _digests(image, member))
-        ]
+        names = image.origins
+        found = list(names.values())  # the list itself may be there, if it is as it came
+        if digest != entry["digest"]:
+            members = (str(one["digest"]) for one in image.members if _leads_to(image, one, digest))
+            found = [names[member] for member in members if member in names]
+        return [(reference.parse(name), []) for name in dict.fromkeys(found)]
 
     def fetch(self, digest: str, size: int, places: Places, *, manifest: bool) -> None:
         """Fetch a blob again. Raises ImageError."""
@@ -249,9 +249,10 @@ def _names(parts: list[Part], digest: str) -> bool:
     return any(one == digest for one, _, _ in parts)
 
 
-def _digests(image: ListImage, member: Document) -> list[str]:
-    """The blobs of a member of a list, none for one whose manifest cannot be read."""
-    try:
-        return [str(part["digest"]) for part in image.parts_of(member)]
-    except Error:
-        return []
+def _leads_to(image: ListImage, member: Document, digest: str) -> bool:
+    """Whether a blob is one of a member of a list: of an index, of all its images."""
+    for one, document in image.layout.behind(member):
+        parts = parts_of(document) if document else []
+        if digest in (one["digest"], *(part["digest"] for part in parts)):
+            return True
+    return False

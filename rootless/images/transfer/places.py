@@ -114,7 +114,7 @@ def _with_manifest(repository: Repository) -> RegistrySource:
 def open_target(images: Images, place: Location, access: Access, source: Source) -> Target:
     """Return where an image can go to; to be closed. Raises ImageError, UsageError."""
     if place.transport == "containers-storage":
-        return StoreTarget(images, name_to_give(place))
+        return StoreTarget(images, name_to_give(place), source)
     if place.transport == "docker":
         repository = access.destination(reference.parse(place.path).tagged())
         return RegistryTarget(repository, partial(_origin, source, repository.place.domain))

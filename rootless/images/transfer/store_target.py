@@ -14,9 +14,11 @@ import time
 from rootless.images.entries import entry_for, named
 from rootless.images.image import LIST, list_of
 from rootless.images.intake import Intake
+from rootless.images.lists import with_origins
 from rootless.images.partial import sweep
 from rootless.images.transfer.downloading import receive_rest
-from rootless.oci import models, reference
+from rootless.oci import jsonio, models, reference
+from rootless.oci.distribution.remote import RegistrySource
 from rootless.oci.errors import ImageError
 from rootless.oci.layout import Layout, name_of
 from rootless.oci.transports import check_size
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
     from rootless.oci.models import Descriptor
-    from rootless.oci.transports import Content, Fetched
+    from rootless.oci.transports import Content, Fetched, Source
 
     Document = dict[str, Any]
 
@@ -40,7 +42,8 @@ class StoreTarget:
     compress = ""
     keeps: tuple[str, ...] = ()
 
-    def __init__(self, images: Images, name: str) -> None:
+    def __init__(self, images: Images, name: str, source: Source) -> None:
+        self._source = source
         self.name = f"containers-storage:{name}"
         self._full = name
         self._needed: list[str] = []
@@ -83,13 +86,21 @@ class StoreTarget:
             "size": len(top.data),
             "annotations": {LIST: f"{os.urandom(32).hex()} {int(time.time())}"},
         }
+        if (
+            isinstance(self._source, RegistrySource)
+            and self._source.manifest().digest == top.digest
+        ):
+            # So it can be mended from there, and mounted there.
+            name = str(self._source.repository.name)
+            members = jsonio.loads(top.data)["manifests"]
+            entry = with_origins(entry, {str(one["digest"]): name for one in members})
         image = self._for_this_machine(entry)
         if image is not None:
             self._unpack(image)
         with self._intake.naming(self._needed) as index:
             for one in index["manifests"]:
                 if self._is_same(one, top.digest):
-                    entry["annotations"] = {LIST: one["annotations"][LIST]}
+                    entry["annotations"][LIST] = one["annotations"][LIST]
             index["manifests"] = named(index["manifests"], [self._full], entry)
 
     def _for_this_machine(self, entry: Document) -> models.Manifest | None:

@@ -198,6 +198,26 @@ def test_damage_to_images_for_other_machines_is_found(cli: Store, layout: str) -
     assert blobs(cli) == set()
 
 
+def test_what_is_damaged_is_fetched_again(cli: Store, layout: str, registry: str) -> None:
+    """Of the index, of an image for this machine, and of one in an index within the index."""
+    source = f"docker://{registry}/many:1"
+    cli.ok("copy", "-q", "--all", f"oci:{layout}:many", source)
+    cli.ok("copy", "-q", "--all", source, "tools")
+    index = raw(source)
+    members = [member["digest"] for member in json.loads(index)["manifests"]]
+    blob = lambda name: Path(cli.root, "images/blobs/sha256", name[7:])  # noqa: E731
+    inner = json.loads(blob(members[5]).read_bytes())["manifests"][0]["digest"]
+    layer = json.loads(blob(inner).read_bytes())["layers"][0]["digest"]
+    for damaged in (digest(index), members[1], members[5], inner, layer):
+        content = blob(damaged).read_bytes()
+        blob(damaged).write_bytes(content[::-1])
+        assert cli("system", "check").returncode != 0
+        assert "repaired" in cli.ok("system", "check", "--repair")
+        assert blob(damaged).read_bytes() == content
+    cli.ok("rmi", "tools")
+    assert blobs(cli) == set()
+
+
 def test_the_same_again_is_the_same_list(images: Images, layout: str) -> None:
     """And another index under its name takes the name from it."""
     images.copy(f"oci:{layout}:many", "tools", ALL)
