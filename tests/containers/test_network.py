@@ -309,6 +309,20 @@ def test_a_network_namespace_by_path(busybox: Store) -> None:
     assert "10.0.2.100" in busybox.ok("run", "--rm", *network, "busybox", "ip", "addr")
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/nonexistent", "No such file or directory"),
+        ("/etc/passwd", "it is none"),
+        ("/proc/self/ns/mnt", "it is another kind of namespace"),
+    ],
+)
+def test_no_network_namespace(busybox: Store, path: str, reason: str) -> None:
+    done = busybox("run", "--rm", "--network", f"ns:{path}", "busybox", "true")
+    assert done.returncode == 125
+    assert done.stderr == f"Error: cannot join the network namespace {path}: {reason}\n"
+
+
 def test_stats(busybox: Store, port: int) -> None:
     """What crossed the link, in bytes and packets; and the rest of docker's columns."""
     busybox.ok("run", "-d", "--name", "one", *LOOPBACK, "busybox", "sleep", "1000")
