@@ -85,7 +85,9 @@ class Listener:
             sock = _socket.socket(fileno=fd)
             sock.setblocking(False)
             sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-            connect(self._stack(), sock, peer, self.port["container"])
+            stack = self._stack()
+            connect(stack, sock, peer, self.port["container"])
+            stack.tcp.listen()
 
     def _resume(self) -> None:
         if self._sock.fileno() >= 0:

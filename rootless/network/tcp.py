@@ -50,6 +50,12 @@ class Tcp:
         self._timer = -1
         self.redirect: Callable[[bytes, int], list[str]] = lambda _address, _port: []
         """Returns the hosts that serve (address, port) in its place, one after the other."""
+        self.listen: Callable[[], None] = lambda: None
+        """Takes what the guest has to say now.
+
+        Many SYNs at once look to it like a flood, which it fends off by cookies: those connections
+        have no window scale, and are forgotten where the queue of their server is full.
+        """
         self.unreachable: Callable[..., None] = lambda *_: None
         """Sends an ICMP error about a packet of the guest: (IP version, its bytes, errno)."""
 
@@ -75,8 +81,12 @@ class Tcp:
 
     def _tick(self) -> None:
         for connection in list(self.timed):
+            if connection not in self.timed:
+                continue  # it has ended meanwhile
             if not connection.on_tick():
                 self.timed.discard(connection)
+            elif not connection.established:
+                self.listen()
         self._timer = -1
         if self.timed:
             self._timer = self.loop.at(time.monotonic() + TICK, self._tick)
@@ -127,7 +137,10 @@ class Tcp:
             self._on_reset(connection, seq, ack, flags)
         elif flags & SYN:
             self._on_syn(connection, seq, ack, flags, window, start)
-        elif flags & ACK and connection.connected and not connection.accepted:
+        elif flags & ACK and connection.accepted:
+            if ack != connection.snd_nxt:
+                connection.clear_way(ack)
+        elif flags & ACK and connection.connected:
             if ack != connection.snd_nxt:
                 self._refuse_segment(connection.version, connection.key, seq, ack, flags, 0)
                 return
@@ -165,6 +178,8 @@ class Tcp:
                 connection.established = True
                 connection.acknowledge()
                 connection.pump()
+            elif flags & ACK:
+                connection.clear_way(ack)
         elif connection.established:
             if connection.eof and connection.finished:
                 self.forget(connection)  # it waits for nothing but the guest's last word

@@ -161,6 +161,32 @@ while True:
 """
 
 
+SLOW = """
+import socket, time
+server = socket.create_server(("", 90), backlog=1)
+print("ready")
+time.sleep(1)
+while True:
+    peer, _ = server.accept()
+    peer.sendall(b"hello")
+    peer.close()
+"""
+
+
+def test_more_clients_than_a_server_has_room_for(busybox: Store) -> None:
+    """They are asked for again until it has taken all, and it speaks to each."""
+    line = ["run", "-d", "--name", "one", "-p", "90", "host", "python3", "-u"]
+    busybox.ok(*line, "-c", SLOW)
+    number = int(busybox.ok("port", "one", "90").splitlines()[0].rpartition(":")[2])
+    deadline = time.monotonic() + 20
+    while busybox.ok("logs", "one") != "ready":
+        assert time.monotonic() < deadline
+    clients = [socket.create_connection(("127.0.0.1", number), timeout=50) for _ in range(8)]
+    for client in clients:
+        with client:
+            assert client.recv(10) == b"hello"
+
+
 def test_udp_is_published(busybox: Store) -> None:
     line = ["run", "-d", "--name", "one", "-p", "53/udp", "host", "python3", "-c", ECHO]
     busybox.ok(*line)
