@@ -394,6 +394,29 @@ def test_capture(busybox: Store, port: int, tmp_path: Path) -> None:
     assert {frame[:6] for frame in frames} >= {GUEST, GATEWAY}
 
 
+def test_capture_to_a_pipe(busybox: Store) -> None:
+    """Until the container's end, or until the reader has seen enough."""
+    for reads_on in (True, False):
+        busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+        with subprocess.Popen(
+            [*busybox.command, "network", "capture", "one", "-"],
+            env=busybox.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="latin-1",
+        ) as capture:
+            assert capture.stdout is not None
+            assert len(capture.stdout.read(24)) == 24
+            if not reads_on:
+                capture.stdout.close()
+                busybox("exec", "one", "nc", "-w", "1", "10.0.2.2", "9")
+            busybox.ok("rm", "-f", "one")
+            assert capture.wait(20) == 0
+            assert capture.stderr is not None
+            assert capture.stderr.read().partition(" ")[2] == ("frames\n" if reads_on else "")
+
+
 def test_capture_of_nothing(busybox: Store) -> None:
     busybox.ok("create", "--name", "one", "busybox", "true")
     assert "is not running" in busybox("network", "capture", "one", "-").stderr
