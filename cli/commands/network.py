@@ -26,9 +26,7 @@ def capture(engine: Engine, container: opt.Container, file: opt.CaptureFile) -> 
 
     found = engine.containers.get(container)
     try:
-        opened = (
-            open(sys.stdout.fileno(), "wb", closefd=False) if file == "-" else open(file, "wb")
-        )
+        opened = open(sys.stdout.fileno(), "wb", closefd=False) if file == "-" else open(file, "wb")
         with opened as output:
             count = run(engine.paths, found, output)
     except BrokenPipeError:

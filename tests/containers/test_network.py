@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rootless.network import addresses
 from tests.containers.leavings import assert_nothing_left, supervisor
 
 if TYPE_CHECKING:
@@ -89,6 +90,21 @@ def test_the_hosts_loopback_by_wish_alone(busybox: Store, port: int) -> None:
         done = busybox("run", "--rm", "busybox", "nc", "-w", "5", target, str(port), timeout=30)
         assert done.returncode == 1
         assert done.stdout == ""
+
+
+def test_the_host_by_its_name(busybox: Store) -> None:
+    """What listens on all addresses of the host is there, without a wish, as by podman."""
+    own = addresses.of_host()
+    if not own or own.startswith("10.0.2."):
+        pytest.skip("this machine has no address of its own that means something inside")
+    with socket.create_server(("", 0)) as server:
+        server.settimeout(30)
+        line = ["run", "-d", "--add-host", "up:host-gateway", "busybox", "sh", "-c"]
+        port = server.getsockname()[1]
+        busybox.ok(*line, f"nc host.containers.internal {port}; nc up {port}")
+        for _ in range(2):
+            peer, _ = server.accept()
+            peer.close()
 
 
 def test_published(busybox: Store) -> None:
