@@ -41,6 +41,8 @@ class Tcp:
         self.mtu = addresses.mtu
         self._addresses = addresses
         self.connections: dict[bytes, Connection] = {}
+        self.most = 1 << 15
+        """Connections that there may be: descriptors are few on some machines."""
         self.connecting: dict[bytes, Connection] = {}
         """Those whose host's side is not open yet, the oldest first."""
         self.timed: set[Connection] = set()
@@ -58,6 +60,11 @@ class Tcp:
         """
         self.unreachable: Callable[..., None] = lambda *_: None
         """Sends an ICMP error about a packet of the guest: (IP version, its bytes, errno)."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a further connection has to wait."""
+        return len(self.connections) >= self.most
 
     def owe(self, connection: Connection) -> None:
         """Acknowledge what the guest has sent, together with what else goes to it soon."""
@@ -200,8 +207,8 @@ class Tcp:
         half = 4 if version == 4 else 16
         address, port = key[half : 2 * half], int.from_bytes(key[-2:], "big")
         hosts = [*self.redirect(address, port)] or [self._addresses.outside(address)]
-        if key[:half] != self._addresses.guest(version):
-            return
+        if key[:half] != self._addresses.guest(version) or self.is_full:
+            return  # where we are full, the guest will ask again
         if not hosts[0] or not port:
             self._refuse_segment(version, key, seq, 0, SYN, 0)
             return

@@ -203,6 +203,50 @@ def test_more_clients_than_a_server_has_room_for(busybox: Store) -> None:
             assert client.recv(10) == b"hello"
 
 
+ECHOES = """
+import resource, selectors, socket
+resource.setrlimit(resource.RLIMIT_NOFILE, (500, 500))
+server = socket.create_server(("", 90), backlog=512)
+loop = selectors.DefaultSelector()
+loop.register(server, selectors.EVENT_READ)
+print("ready")
+while True:
+    for key, _ in loop.select():
+        if key.fileobj is server:
+            loop.register(server.accept()[0], selectors.EVENT_READ)
+        elif data := key.fileobj.recv(100):
+            key.fileobj.sendall(data)
+        else:
+            loop.unregister(key.fileobj)
+            key.fileobj.close()
+"""
+
+
+def test_more_connections_than_files(busybox: Store) -> None:
+    """The supervisor takes as many as it may have, and hands its own limit on to nobody."""
+    limited = ["sh", "-c", 'ulimit -Sn 100; exec "$@"', "sh", *busybox.command]
+    line = ["run", "-d", "--name", "one", "-p", "90"]
+    check = ["--health-cmd", "ulimit -Sn", "--health-interval", "1s"]
+    command = [*limited, *line, *check, "host", "python3", "-u", "-c", ECHOES]
+    subprocess.run(command, check=True, env=busybox.env, capture_output=True, timeout=30)
+    number = int(busybox.ok("port", "one", "90").splitlines()[0].rpartition(":")[2])
+    deadline = time.monotonic() + 20
+    while busybox.ok("logs", "one") != "ready":
+        assert time.monotonic() < deadline
+    clients = [socket.create_connection(("127.0.0.1", number), timeout=30) for _ in range(150)]
+    for client in clients:
+        client.sendall(b"hello")
+    assert [client.recv(10) for client in clients] == [b"hello"] * len(clients)
+    seen = {}
+    while len(seen) < 2:  # at least one that began after the connections
+        health = json.loads(busybox.ok("inspect", "one"))[0]["State"]["Health"]
+        seen.update({entry["Start"]: entry["Output"].strip() for entry in health["Log"]})
+        assert time.monotonic() < deadline
+    assert set(seen.values()) == {"100"}
+    for client in clients:
+        client.close()
+
+
 def test_udp_is_published(busybox: Store) -> None:
     line = ["run", "-d", "--name", "one", "-p", "53/udp", "host", "python3", "-c", ECHO]
     busybox.ok(*line)
