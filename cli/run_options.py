@@ -258,7 +258,7 @@ Publish = Annotated[
         "-p",
         metavar="[IP:][HOST:]PORT[/PROTO]",
         panel=NETWORK,
-        about="Make a port reachable from the host and beyond.",
+        about="Make a port, or PORT-PORT, reachable from outside.",
     ),
 ]
 PublishAll = Annotated[
@@ -291,7 +291,12 @@ Hostname = Annotated[
 ]
 AddHost = Annotated[
     list[str],
-    option("--add-host", metavar="HOST:IP", panel=NETWORK, about="A line of /etc/hosts."),
+    option(
+        "--add-host",
+        metavar="HOST:IP",
+        panel=NETWORK,
+        about="A line of /etc/hosts; the IP host-gateway is this machine's.",
+    ),
 ]
 NoHosts = Annotated[
     bool, option("--no-hosts", panel=NETWORK, about="Leave the image's /etc/hosts alone.")

@@ -26,7 +26,8 @@ def capture(engine: Engine, container: opt.Container, file: opt.CaptureFile) -> 
 
     found = engine.containers.get(container)
     try:
-        with sys.stdout.buffer if file == "-" else open(file, "wb") as output:
+        opened = open(sys.stdout.fileno(), "wb", closefd=False) if file == "-" else open(file, "wb")
+        with opened as output:
             count = run(engine.paths, found, output)
     except BrokenPipeError:
         return 0  # whoever read it has seen enough

@@ -40,8 +40,10 @@ def run(
         rootless run -it --rm busybox
         # this machine's own programs, with the current directory
         rootless run --rm -v .:/work -w /work host make
-        # in the background
-        rootless run -d --name web -v ./site:/www busybox httpd -f -h /www
+        # in the background, at port 8080 of this machine
+        rootless run -d --name web -p 8080:80 -v ./site:/www busybox httpd -f -h /www
+        # the same for local programs alone, at a port that is free
+        rootless run -d -p 127.0.0.1::80 -v ./site:/www busybox httpd -f -h /www
     """
     containers = engine.containers
     try:

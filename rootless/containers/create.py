@@ -267,11 +267,8 @@ def _dns(asked: CreateOptions) -> Dns:
 
 def _host(text: str, plan: Plan) -> list[str]:
     address, *names = values.host_entry(text)
-    if address == "host-gateway":
-        if plan.network == "none":
-            raise UsageError(f"--add-host {text}: there is no gateway with --network none")
-        # On the host's own network that is the loopback.
-        address = plan.private["settings"]["gateway"] if plan.private else "127.0.0.1"
+    if address == "host-gateway" and plan.network == "none":
+        raise UsageError(f"--add-host {text}: there is no gateway with --network none")
     return [address, *names]
 
 

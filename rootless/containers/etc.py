@@ -38,7 +38,8 @@ def hosts(record: Record) -> str:
     text = (_read("/etc/hosts") if on_host else "") or _HOSTS
     if not text.endswith("\n"):
         text += "\n"
-    for address, *names in record["hosts"]:
+    for given, *names in record["hosts"]:
+        address = _host_gateway(record) if given == "host-gateway" else given
         text += f"{address}\t{' '.join(names)}\n"
     known = {word for line in text.splitlines() for word in line.partition("#")[0].split()[1:]}
     private = record["spec"]["rootless"]["network"]
@@ -49,8 +50,25 @@ def hosts(record: Record) -> str:
         text += f"{address}\t{' '.join(dict.fromkeys(own))}\n"
     if private:
         gateway = [name for name in GATEWAY_NAMES if name not in known]
-        text += f"{private['settings']['gateway']}\t{' '.join(gateway)}\n" if gateway else ""
+        text += f"{_host_gateway(record)}\t{' '.join(gateway)}\n" if gateway else ""
     return text
+
+
+def _host_gateway(record: Record) -> str:
+    """Return the address by which a container reaches what listens on the host.
+
+    As by docker and podman that is what listens on all addresses, and not the loopback: the host's
+    own address, unless the gateway was made to stand for the loopback.
+    """
+    private = record["spec"]["rootless"]["network"]
+    if not private:
+        return "127.0.0.1"
+    from rootless.network import addresses
+
+    settings = private["settings"]
+    own = "" if settings["host_loopback"] else addresses.of_host()
+    taken = not own or addresses.Addresses(settings).is_on_link(addresses.pack(own))
+    return settings["gateway"] if taken else own
 
 
 def hostname(record: Record) -> str:

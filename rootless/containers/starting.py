@@ -90,6 +90,10 @@ def _prepare(
         from rootless.containers.joining import join_network
 
         join_network(paths, record)
+    elif record["network"].startswith("ns:"):
+        from rootless.containers.joining import check_namespace
+
+        check_namespace(record["network"].removeprefix("ns:"))
     root = _root(paths, record, directory)
     _write_files(record, directory)
     if os.path.isdir(f"{directory}/exec"):

@@ -107,6 +107,20 @@ def unpack(address: bytes) -> str:
     return _socket.inet_ntop(_socket.AF_INET if len(address) == 4 else _socket.AF_INET6, address)
 
 
+def of_host() -> str:
+    """Return the host's own IPv4 address on its way to the world, "" where it has none."""
+    kind = _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC
+    sock = _socket.socket(_socket.AF_INET, kind)
+    try:
+        sock.connect(("198.41.0.4", 53))  # a.root-servers.net; nothing is sent
+        own: str = sock.getsockname()[0]
+        return "" if _is_special(pack(own)) else own
+    except OSError:
+        return ""
+    finally:
+        sock.close()
+
+
 def after(address: str) -> str:
     """Return the IPv4 address that follows `address`."""
     return unpack((int.from_bytes(pack(address), "big") + 1).to_bytes(4, "big"))

@@ -34,6 +34,22 @@ SHIFT = 5
 MAX_TRIES = 10
 """Retransmissions, each after twice the time, before the guest counts as gone: 4 minutes."""
 
+_PROBES = 9
+_MAX_SILENCE = 32767
+"""Of keep-alive: tcp(7), TCP_KEEPCNT as by default, and the largest TCP_KEEPIDLE."""
+
+_TCP_INFO = struct.Struct("=44xI4xI")
+"""Of struct tcp_info: milliseconds since data was sent, and since some was received."""
+
+SYN_TRIES = 64
+"""The same for a connection that the guest has yet to take, 2 seconds apart: 2 minutes.
+
+A server whose queue is full does not answer. Of many clients each gets its turn soon after.
+"""
+
+_LONGEST, _SYN_LONGEST = 240, 8
+"""Ticks between retransmissions at most."""
+
 MASK = 0xFFFFFFFF
 _HALF = 0x80000000
 _READ, _WRITE = select.POLLIN, select.POLLOUT
@@ -147,6 +163,15 @@ class Connection:
         self.segment(self.snd_una, self.rcv_nxt, flags + words, 0xFFFF, shown)
         self.snd_nxt = (self.snd_una + 1) & MASK
         self._tcp.expect(self)
+
+    def clear_way(self, ack: int) -> None:
+        """The guest answers our SYN by an ACK of something else, and has yet to hear of it.
+
+        It remembers a connection of the same ports (TIME-WAIT), which a reset ends (RFC 9293,
+        3.10.7.3).
+        """
+        self.segment(ack, 0, RST, 0)
+        self.say_syn()
 
     def reset(self) -> None:
         """End both sides at once."""
@@ -309,13 +334,28 @@ class Connection:
             if not self._take_data(seq, start, end, fin):
                 return
         elif seq != self.rcv_nxt:
-            # A keep-alive or a probe of our window; where the host's side sleeps, ask it, too.
-            self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
-            self._tcp.owe(self)
+            self._tcp.owe(self)  # a keep-alive, or a probe of our window
+            self._ask_host()
         if self.blocked and self.snd_wnd:
             self.pump()
         elif self.fin_acked:
             self.close_if_done()
+
+    def _ask_host(self) -> None:
+        """The guest asks whether its peer is there: have the kernel ask that peer, now and again.
+
+        A keep-alive of the guest comes after as long a silence as it has chosen. Twice that, and
+        the host's side knows as well; we have answered for it meanwhile.
+        """
+        sock, tcp = self.sock, _socket.IPPROTO_TCP
+        if sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE):
+            return
+        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
+        info = sock.getsockopt(tcp, _socket.TCP_INFO, _TCP_INFO.size)
+        silence = min(max(1, round(min(_TCP_INFO.unpack(info)) / 1000)), _MAX_SILENCE)
+        sock.setsockopt(tcp, _socket.TCP_KEEPINTVL, min(max(1, silence // _PROBES), 75))
+        sock.setsockopt(tcp, _socket.TCP_KEEPCNT, _PROBES)
+        sock.setsockopt(tcp, _socket.TCP_KEEPIDLE, silence)
 
     def _take_data(self, seq: int, start: int, end: int, fin: int) -> bool:
         """Pass data on; False where the connection is over."""
@@ -381,6 +421,10 @@ class Connection:
                 self.recover = -1
 
     def _duplicate(self) -> None:
+        if not self.snd_wnd:
+            # It has no room for what is on its way, but it is there (RFC 9293, 3.8.6.1).
+            self.tries = min(self.tries, MAX_TRIES - 1)
+            return
         self.duplicates += 1
         if self.duplicates == 3 and self.recover < 0:  # RFC 5681, 3.2
             self.recover = self.snd_nxt
@@ -411,11 +455,14 @@ class Connection:
             return True
         self.wait -= 1
         if self.wait <= 0:
-            if self.tries >= (MAX_TRIES if self.established else MAX_TRIES // 2) and waits:
+            most, longest = MAX_TRIES, _LONGEST
+            if not self.established:
+                most, longest = SYN_TRIES, _SYN_LONGEST
+            if self.tries >= most and waits:
                 self.reset()
                 return False
-            self.tries = min(self.tries + 1, MAX_TRIES)
-            self.wait = min(1 << self.tries, 240)
+            self.tries = min(self.tries + 1, most)
+            self.wait = min(1 << self.tries, longest)
             if self.flight:
                 self.recover = self.snd_nxt
             self.retransmit()

@@ -1,8 +1,9 @@
 """Name service at the gateway: questions go to the host's servers (RFC 1035).
 
 The messages pass as they are, so EDNS and answers of any size need nothing from us. A server that
-is silent for a second, or not there, makes way for the next. /etc/resolv.conf is read again when
-it has changed. Questions over TCP are connections like others (see `tcp`), to the same servers.
+is silent for a second, or not there, makes way for the next; that none answers is an answer, too.
+/etc/resolv.conf is read again when it has changed. Questions over TCP are connections like others
+(see `tcp`), to the same servers.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ PATIENCE = 1.0
 
 ROUNDS = 2
 """How often each server is asked: a guest that still waits asks again."""
+
+LAST_PATIENCE = 5.0
+"""Seconds until all have had their time, after the last was asked; resolv.conf(5), RES_TIMEOUT."""
 
 MAX_SERVERS = 3
 """resolv.conf(5), MAXNS."""
@@ -129,13 +133,22 @@ class Forwarder:
         while question.servers:
             if self._send(question, question.servers.pop(0)):
                 break
-        question.timer = self._loop.at(time.monotonic() + PATIENCE, lambda: self._on_time(question))
+        if not question.socks:
+            self._fail(question)
+            return
+        patience = PATIENCE if question.servers else LAST_PATIENCE
+        question.timer = self._loop.at(time.monotonic() + patience, lambda: self._on_time(question))
 
     def _on_time(self, question: _Question) -> None:
         if question.servers:
             self._ask_next(question)
         else:
-            self._end(question)
+            self._fail(question)
+
+    def _fail(self, question: _Question) -> None:
+        """Nobody answers: say so, where the guest would wait and ask again for half a minute."""
+        self._end(question)
+        self.answer(question.key[:-2], _failure(question.message))
 
     def _send(self, question: _Question, server: str) -> bool:
         try:
@@ -181,3 +194,10 @@ class Forwarder:
         for sock in question.socks:
             self._loop.unwatch(sock.fileno())
             sock.close()
+
+
+def _failure(message: bytes) -> bytes:
+    """Return the answer "server failure" to a question (RFC 1035, 4.1.1)."""
+    answer, recursion_available, server_failure = 0x80, 0x80, 2
+    kept = message[2] & 0x79  # what is asked for, and whether recursion is
+    return message[:2] + bytes([answer | kept, recursion_available | server_failure]) + message[4:]

@@ -73,19 +73,28 @@ class Listener:
         self._end = self._stack().udp.publish(self._sock, self.port["container"])
 
     def _accept(self, _events: int) -> None:
+        stack = self._stack()
         for _ in range(_BATCH):
+            if stack.tcp.is_full:
+                self._pause()
+                return
             try:
                 fd, peer = self._sock._accept()  # type: ignore[attr-defined]
             except BlockingIOError:
                 return
             except OSError:  # the peer has gone again; or no descriptor is left
-                self._loop.unwatch(self._sock.fileno())
-                self._loop.at(time.monotonic() + _PAUSE, self._resume)
+                self._pause()
                 return
             sock = _socket.socket(fileno=fd)
             sock.setblocking(False)
             sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-            connect(self._stack(), sock, peer, self.port["container"])
+            connect(stack, sock, peer, self.port["container"])
+            stack.tcp.listen()
+
+    def _pause(self) -> None:
+        """Let those who come wait."""
+        self._loop.unwatch(self._sock.fileno())
+        self._loop.at(time.monotonic() + _PAUSE, self._resume)
 
     def _resume(self) -> None:
         if self._sock.fileno() >= 0:

@@ -34,8 +34,11 @@ _KIND = START - 2
 SILENCE = 1000
 """Milliseconds without an event after which nothing more is expected of a guest that has ended."""
 
-LINGER = 5.0
-"""Seconds that the stack delivers what is left after the end of its guest, if it gets on."""
+LINGER = 30.0
+"""Seconds that the stack delivers what is left after the end of its guest."""
+
+PATIENCE = 5.0
+"""Seconds of that in which nobody takes anything."""
 
 SPINS = 80
 """Looks for the next frame, 0.3 µs each, before the process sleeps: to be woken takes longer.
@@ -75,6 +78,7 @@ class Stack:
         self.tcp = Tcp(loop, self._tap, self.addresses)
         self.tcp.unreachable = self._unreachable
         self.tcp.redirect = self._redirect
+        self.tcp.listen = self.receive
         self.udp = Udp(loop, self._tap, self.addresses)
         self.udp.unreachable = self._unreachable
         self._echo = icmp.Echo(loop, self.addresses)
@@ -100,18 +104,35 @@ class Stack:
         """The guest has ended: deliver what it has sent, then take no more frames.
 
         A process that ends leaves its last bytes to the kernel, and the kernel of the guest is
-        ours: what waits there has its FIN behind it and comes at once, unless nobody reads it.
+        ours: what waits there has its FIN behind it and comes at once, unless nobody reads it. Who
+        has not taken all by then sees a reset: an end would say that this was all.
         """
-        deadline = time.monotonic() + LINGER
-        while any(not one.finished or one.queue for one in self.tcp.connections.values()):
-            if not self._loop.turn(SILENCE) or time.monotonic() > deadline:
-                break
+        for connection in list(self.tcp.connections.values()):
+            if not connection.established:
+                connection.drop(abort=True)
+        self._deliver_rest()
         self._loop.unwatch(self._tap.fd)
         for connection in list(self.tcp.connections.values()):
-            connection.drop(abort=not connection.finished)
+            connection.drop(abort=bool(not connection.finished or connection.queue))
         for part in (self.udp, self._echo, self._names):
             part.close()
         self._loop.spins = 0
+
+    def _deliver_rest(self) -> None:
+        """Wait until the host's sockets have taken all, as long as that gets on."""
+        begun = last = time.monotonic()
+        before = -1
+        while True:
+            connections = self.tcp.connections.values()
+            queued = sum(one.queued for one in connections)
+            left = queued + sum(not one.finished for one in connections)
+            now = time.monotonic()
+            if left != before:
+                before, last = left, now
+            if not left or now - last > PATIENCE or now - begun > LINGER:
+                return
+            if not self._loop.turn(SILENCE) and not queued:
+                return
 
     # -- from the guest
 

@@ -41,6 +41,8 @@ class Tcp:
         self.mtu = addresses.mtu
         self._addresses = addresses
         self.connections: dict[bytes, Connection] = {}
+        self.most = 1 << 15
+        """Connections that there may be: descriptors are few on some machines."""
         self.connecting: dict[bytes, Connection] = {}
         """Those whose host's side is not open yet, the oldest first."""
         self.timed: set[Connection] = set()
@@ -50,8 +52,19 @@ class Tcp:
         self._timer = -1
         self.redirect: Callable[[bytes, int], list[str]] = lambda _address, _port: []
         """Returns the hosts that serve (address, port) in its place, one after the other."""
+        self.listen: Callable[[], None] = lambda: None
+        """Takes what the guest has to say now.
+
+        Many SYNs at once look to it like a flood, which it fends off by cookies: those connections
+        have no window scale, and are forgotten where the queue of their server is full.
+        """
         self.unreachable: Callable[..., None] = lambda *_: None
         """Sends an ICMP error about a packet of the guest: (IP version, its bytes, errno)."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a further connection has to wait."""
+        return len(self.connections) >= self.most
 
     def owe(self, connection: Connection) -> None:
         """Acknowledge what the guest has sent, together with what else goes to it soon."""
@@ -75,8 +88,12 @@ class Tcp:
 
     def _tick(self) -> None:
         for connection in list(self.timed):
+            if connection not in self.timed:
+                continue  # it has ended meanwhile
             if not connection.on_tick():
                 self.timed.discard(connection)
+            elif not connection.established:
+                self.listen()
         self._timer = -1
         if self.timed:
             self._timer = self.loop.at(time.monotonic() + TICK, self._tick)
@@ -127,7 +144,10 @@ class Tcp:
             self._on_reset(connection, seq, ack, flags)
         elif flags & SYN:
             self._on_syn(connection, seq, ack, flags, window, start)
-        elif flags & ACK and connection.connected and not connection.accepted:
+        elif flags & ACK and connection.accepted:
+            if ack != connection.snd_nxt:
+                connection.clear_way(ack)
+        elif flags & ACK and connection.connected:
             if ack != connection.snd_nxt:
                 self._refuse_segment(connection.version, connection.key, seq, ack, flags, 0)
                 return
@@ -165,6 +185,8 @@ class Tcp:
                 connection.established = True
                 connection.acknowledge()
                 connection.pump()
+            elif flags & ACK:
+                connection.clear_way(ack)
         elif connection.established:
             if connection.eof and connection.finished:
                 self.forget(connection)  # it waits for nothing but the guest's last word
@@ -185,8 +207,8 @@ class Tcp:
         half = 4 if version == 4 else 16
         address, port = key[half : 2 * half], int.from_bytes(key[-2:], "big")
         hosts = [*self.redirect(address, port)] or [self._addresses.outside(address)]
-        if key[:half] != self._addresses.guest(version):
-            return
+        if key[:half] != self._addresses.guest(version) or self.is_full:
+            return  # where we are full, the guest will ask again
         if not hosts[0] or not port:
             self._refuse_segment(version, key, seq, 0, SYN, 0)
             return

@@ -17,6 +17,7 @@ import sys
 import time
 
 from rootless.errors import Error
+from rootless.linux import files
 from rootless.runtime import streams
 from rootless.store import records
 
@@ -301,7 +302,7 @@ def _spawn(hook: str, argv: list[str], output: int) -> int:
     module, _, function = hook.partition(":")
     package = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     code = (
-        f"import sys; sys.path.insert(0, {package!r}); "
+        f"{files.program()}import sys; sys.path.insert(0, {package!r}); "
         f"from {module} import {function}; {function}(*sys.argv[1:])"
     )
     actions = [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]

@@ -212,6 +212,7 @@ class Supervisor:
         charge["clients"] = self._clients.descriptors
         name = os.path.basename(charge["directory"])
         kept = descriptors(charge)
+        self._uplink.rest()
         handover.pass_on(charge, kept, f"{__name__}:resume", name, light=True)
 
     def _is_idle(self) -> bool:

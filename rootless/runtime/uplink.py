@@ -47,11 +47,14 @@ class Uplink:
     def stack(self) -> Stack:
         """Return the stack, which is made when it is needed first."""
         if self._stack is None:
+            from rootless.linux import files
             from rootless.network.dns import Servers
             from rootless.network.stack import Stack
 
             assert self._settings is not None  # noqa: S101 - there is a link
             self._stack = Stack(self._loop, self._fd, self._settings, Servers())
+            # Each connection is a file of ours; half of them is for all else.
+            self._stack.tcp.most = files.allow_many() // 2
             self.on_wake()
         return self._stack
 
@@ -80,9 +83,17 @@ class Uplink:
         """What is published now."""
         return [listener.port for listener in self._listeners]
 
+    def rest(self) -> None:
+        """Hold no more files than others: this process starts anew."""
+        if self._stack is not None:
+            from rootless.linux import files
+
+            files.allow_as_before()
+
     def close(self) -> None:
         """The container has ended."""
         if self._stack is not None:
             self._stack.close()
+            self.rest()
         elif self._fd >= 0:
             self._loop.unwatch(self._fd)

@@ -10,6 +10,7 @@ import pytest
 from rootless.containers import etc, settings
 from rootless.containers.create import check, compose
 from rootless.errors import UsageError
+from rootless.network import addresses
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
 
@@ -438,14 +439,26 @@ def test_files_on_the_hosts_network(composed: Composed) -> None:
 
 
 def test_files_of_a_private_network(composed: Composed) -> None:
-    """The container is its own address, the host and its name servers are the gateway."""
-    record = composed(name="web", network="private:cidr=10.1.0.0/16", add_host=["up:host-gateway"])
+    """The container is its own address, the host's loopback and name servers are the gateway."""
+    network = "private:cidr=10.1.0.0/16,host-loopback=on"
+    record = composed(name="web", network=network, add_host=["up:host-gateway"])
     files = etc.files(record)
     lines = files["hosts"].splitlines()
     assert lines[-3] == "10.1.0.2\tup"
     assert lines[-2] == f"10.1.0.100\t{ID[:12]} web"
     assert lines[-1] == "10.1.0.2\thost.containers.internal host.docker.internal"
     assert files["resolv.conf"].splitlines()[0] == "nameserver 10.1.0.2"
+
+
+def test_the_host_without_its_loopback(composed: Composed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is known by its own address, where it has one and that means something inside."""
+    record = composed(network="private:cidr=10.1.0.0/16", add_host=["up:host-gateway"])
+    own, inside, none = "192.0.2.7", "10.1.9.9", ""
+    for found, expected in ((own, own), (inside, "10.1.0.2"), (none, "10.1.0.2")):
+        monkeypatch.setattr(addresses, "of_host", lambda found=found: found)
+        lines = etc.hosts(record).splitlines()
+        assert lines[-3] == f"{expected}\tup"
+        assert lines[-1] == f"{expected}\thost.containers.internal host.docker.internal"
 
 
 def test_name_servers_that_were_asked_for(composed: Composed) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rootless.network import addresses
 from tests.containers.leavings import assert_nothing_left, supervisor
 
 if TYPE_CHECKING:
@@ -91,6 +92,21 @@ def test_the_hosts_loopback_by_wish_alone(busybox: Store, port: int) -> None:
         assert done.stdout == ""
 
 
+def test_the_host_by_its_name(busybox: Store) -> None:
+    """What listens on all addresses of the host is there, without a wish, as by podman."""
+    own = addresses.of_host()
+    if not own or own.startswith("10.0.2."):
+        pytest.skip("this machine has no address of its own that means something inside")
+    with socket.create_server(("", 0)) as server:
+        server.settimeout(30)
+        line = ["run", "-d", "--add-host", "up:host-gateway", "busybox", "sh", "-c"]
+        port = server.getsockname()[1]
+        busybox.ok(*line, f"nc host.containers.internal {port}; nc up {port}")
+        for _ in range(2):
+            peer, _ = server.accept()
+            peer.close()
+
+
 def test_published(busybox: Store) -> None:
     """Over both versions, seen by ps, port and inspect; and gone with the container."""
     script = WEB.format(port=80)
@@ -159,6 +175,76 @@ while True:
     data, peer = sock.recvfrom(65535)
     sock.sendto(data, peer)
 """
+
+
+SLOW = """
+import socket, time
+server = socket.create_server(("", 90), backlog=1)
+print("ready")
+time.sleep(1)
+while True:
+    peer, _ = server.accept()
+    peer.sendall(b"hello")
+    peer.close()
+"""
+
+
+def test_more_clients_than_a_server_has_room_for(busybox: Store) -> None:
+    """They are asked for again until it has taken all, and it speaks to each."""
+    line = ["run", "-d", "--name", "one", "-p", "90", "host", "python3", "-u"]
+    busybox.ok(*line, "-c", SLOW)
+    number = int(busybox.ok("port", "one", "90").splitlines()[0].rpartition(":")[2])
+    deadline = time.monotonic() + 20
+    while busybox.ok("logs", "one") != "ready":
+        assert time.monotonic() < deadline
+    clients = [socket.create_connection(("127.0.0.1", number), timeout=50) for _ in range(8)]
+    for client in clients:
+        with client:
+            assert client.recv(10) == b"hello"
+
+
+ECHOES = """
+import resource, selectors, socket
+resource.setrlimit(resource.RLIMIT_NOFILE, (500, 500))
+server = socket.create_server(("", 90), backlog=512)
+loop = selectors.DefaultSelector()
+loop.register(server, selectors.EVENT_READ)
+print("ready")
+while True:
+    for key, _ in loop.select():
+        if key.fileobj is server:
+            loop.register(server.accept()[0], selectors.EVENT_READ)
+        elif data := key.fileobj.recv(100):
+            key.fileobj.sendall(data)
+        else:
+            loop.unregister(key.fileobj)
+            key.fileobj.close()
+"""
+
+
+def test_more_connections_than_files(busybox: Store) -> None:
+    """The supervisor takes as many as it may have, and hands its own limit on to nobody."""
+    limited = ["sh", "-c", 'ulimit -Sn 100; exec "$@"', "sh", *busybox.command]
+    line = ["run", "-d", "--name", "one", "-p", "90"]
+    check = ["--health-cmd", "ulimit -Sn", "--health-interval", "1s"]
+    command = [*limited, *line, *check, "host", "python3", "-u", "-c", ECHOES]
+    subprocess.run(command, check=True, env=busybox.env, capture_output=True, timeout=30)
+    number = int(busybox.ok("port", "one", "90").splitlines()[0].rpartition(":")[2])
+    deadline = time.monotonic() + 20
+    while busybox.ok("logs", "one") != "ready":
+        assert time.monotonic() < deadline
+    clients = [socket.create_connection(("127.0.0.1", number), timeout=30) for _ in range(150)]
+    for client in clients:
+        client.sendall(b"hello")
+    assert [client.recv(10) for client in clients] == [b"hello"] * len(clients)
+    seen = {}
+    while len(seen) < 2:  # at least one that began after the connections
+        health = json.loads(busybox.ok("inspect", "one"))[0]["State"]["Health"]
+        seen.update({entry["Start"]: entry["Output"].strip() for entry in health["Log"]})
+        assert time.monotonic() < deadline
+    assert set(seen.values()) == {"100"}
+    for client in clients:
+        client.close()
 
 
 def test_udp_is_published(busybox: Store) -> None:
@@ -309,6 +395,20 @@ def test_a_network_namespace_by_path(busybox: Store) -> None:
     assert "10.0.2.100" in busybox.ok("run", "--rm", *network, "busybox", "ip", "addr")
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/nonexistent", "No such file or directory"),
+        ("/etc/passwd", "it is none"),
+        ("/proc/self/ns/mnt", "it is another kind of namespace"),
+    ],
+)
+def test_no_network_namespace(busybox: Store, path: str, reason: str) -> None:
+    done = busybox("run", "--rm", "--network", f"ns:{path}", "busybox", "true")
+    assert done.returncode == 125
+    assert done.stderr == f"Error: cannot join the network namespace {path}: {reason}\n"
+
+
 def test_stats(busybox: Store, port: int) -> None:
     """What crossed the link, in bytes and packets; and the rest of docker's columns."""
     busybox.ok("run", "-d", "--name", "one", *LOOPBACK, "busybox", "sleep", "1000")
@@ -352,6 +452,29 @@ def test_capture(busybox: Store, port: int, tmp_path: Path) -> None:
     assert said == f"{len(frames)} frames\n"
     assert any(frame.endswith(b"hello\n") for frame in frames)
     assert {frame[:6] for frame in frames} >= {GUEST, GATEWAY}
+
+
+def test_capture_to_a_pipe(busybox: Store) -> None:
+    """Until the container's end, or until the reader has seen enough."""
+    for reads_on in (True, False):
+        busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+        with subprocess.Popen(
+            [*busybox.command, "network", "capture", "one", "-"],
+            env=busybox.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="latin-1",
+        ) as capture:
+            assert capture.stdout is not None
+            assert len(capture.stdout.read(24)) == 24
+            if not reads_on:
+                capture.stdout.close()
+                busybox("exec", "one", "nc", "-w", "1", "10.0.2.2", "9")
+            busybox.ok("rm", "-f", "one")
+            assert capture.wait(20) == 0
+            assert capture.stderr is not None
+            assert capture.stderr.read().partition(" ")[2] == ("frames\n" if reads_on else "")
 
 
 def test_capture_of_nothing(busybox: Store) -> None:

@@ -278,6 +278,40 @@ def test_the_next_server(make_guest: Callable[..., Guest], resolver: socket.sock
         assert guest.receive(5)
 
 
+FAILURE = b"\x12\x34\x81\x82" + QUESTION[4:]
+"""RFC 1035, 4.1.1: a response, recursion desired and available, RCODE 2."""
+
+
+def test_no_server_is_there(make_guest: Callable[..., Guest], resolver: socket.socket) -> None:
+    """Said at once, as the host's programs hear it at once: a guest would wait for 10 seconds."""
+    resolver.close()
+    guest = make_guest("", names="nameserver 127.0.0.9\nnameserver 127.0.0.10\n")
+    answers = ask(guest) or guest.receive(5)
+    assert [one.data for one in answers] == [FAILURE]
+    assert guest.stack.is_idle
+
+
+def test_a_slow_server(
+    make_guest: Callable[..., Guest], resolver: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked twice, and then has its time."""
+    monkeypatch.setattr(dns, "PATIENCE", 0.02)
+    guest = make_guest("", names="nameserver 127.0.0.9\n")
+    for _ in range(2):
+        ask(guest)
+        guest.receive()
+        guest.receive()
+        _, peer = resolver.recvfrom(1000)
+    guest.receive()
+    assert guest.receive() == []
+    resolver.sendto(b"\x12\x34 truth", peer)
+    (answer,) = guest.receive(5)
+    assert answer.data == b"\x12\x34 truth"
+    monkeypatch.setattr(dns, "LAST_PATIENCE", 0.02)
+    (answer,) = ask(guest) or guest.receive(5)
+    assert answer.data == FAILURE
+
+
 def test_checksum_of_rfc_1071() -> None:
     data = bytes.fromhex("0001f203f4f5f6f7")
     assert checksum(data) == 0x220D

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from rootless.network import connection as limits
+from rootless.network import ports, stack
 from rootless.network import tcp as tcp_module
 from tests.network.packets import ACK, FIN, PSH, RST, SYN, ip, tcp
 
@@ -267,6 +269,34 @@ def test_a_window_that_closes_and_opens(
     assert data.data == b"wait"
 
 
+def test_a_window_that_closes_before_what_is_on_its_way(
+    guest: Guest,
+    server: socket.socket,
+    flow: Flow,
+    accept: Accept,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A guest that answers is there, however long it has no room (RFC 9293, 3.8.6.1)."""
+    monkeypatch.setattr(tcp_module, "TICK", 1000.0)
+    flow.open()
+    peer = accept()
+    peer.sendall(b"data")
+    guest.receive(5)
+    connection = next(iter(guest.stack.tcp.connections.values()))
+    connection.on_tick()
+    for _ in range(2 * limits.MAX_TRIES):
+        connection.wait = 0  # the time-out is over
+        connection.on_tick()
+        (again,) = guest.receive(5)
+        assert again.data == b"data"
+        flow.send(ACK, window=0)
+    flow.ack += 4
+    flow.send(ACK)
+    peer.sendall(b"more")
+    (data,) = guest.receive(5)
+    assert data.data == b"more"
+
+
 def test_a_peer_that_does_not_read(
     guest: Guest, server: socket.socket, flow: Flow, accept: Accept
 ) -> None:
@@ -305,6 +335,22 @@ def test_a_probe_is_answered_and_keeps_the_host_side_alive(
     assert answer.ack == flow.seq
     connection = next(iter(guest.stack.tcp.connections.values()))
     assert connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+
+
+def test_the_host_side_is_asked_as_soon(
+    guest: Guest, server: socket.socket, flow: Flow, accept: Accept
+) -> None:
+    """Keep-alive after the silence that the guest has chosen, not after the host's two hours."""
+    flow.open()
+    accept()
+    sock = next(iter(guest.stack.tcp.connections.values())).sock
+    two_hours = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+    flow.send(ACK, seq=flow.seq - 1)
+    found = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+    assert found < two_hours // 10
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 77)
+    flow.send(ACK, seq=flow.seq - 1)  # only the first tells how long the guest waits
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 77
 
 
 def test_segments_fit_the_guest(
@@ -353,7 +399,7 @@ def test_a_syn_that_comes_twice(
 def test_a_guest_that_never_answers_is_given_up(
     guest: Guest, server: socket.socket, flow: Flow, accept: Accept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tcp_module, "TICK", 0.01)
+    monkeypatch.setattr(tcp_module, "TICK", 0.001)
     flow.send(SYN, options=MSS)
     peer = accept()
     deadline = time.monotonic() + 10
@@ -362,6 +408,91 @@ def test_a_guest_that_never_answers_is_given_up(
         assert time.monotonic() < deadline
     with pytest.raises(ConnectionResetError):
         peer.recv(1)
+
+
+def test_ports_that_the_guest_remembers(
+    guest: Guest, server: socket.socket, version: int, accept: Accept
+) -> None:
+    """Its TIME-WAIT answers a client that comes from the same port again; a reset ends that."""
+    with socket.create_connection(server.getsockname()[:2]) as client:
+        published, name = server.accept()
+        published.setblocking(False)
+        ports.connect(guest.stack, published, name, 80)
+        (syn,) = guest.receive(5)
+        assert (syn.flags, syn.ports) == (SYN, (name[1], 80))
+        flow = Flow(guest, name[1], version, own=80)
+        flow.ack = 77
+        reset, again = flow.send(ACK)
+        assert (reset.flags, reset.seq) == (RST, 77)
+        assert (again.flags, again.seq) == (SYN, syn.seq)
+        flow.ack = syn.seq + 1
+        (acked,) = flow.send(SYN | ACK, options=MSS + SCALE)
+        assert (acked.flags, acked.ack) == (ACK, flow.seq)
+        flow.send(ACK | PSH, b"hello")
+        client.settimeout(10)
+        assert client.recv(10) == b"hello"
+
+
+def test_what_nobody_takes_ends_in_a_reset(
+    guest: Guest, server: socket.socket, flow: Flow, accept: Accept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guest is gone and its peer does not read: an end would say that this was all."""
+    monkeypatch.setattr(stack, "PATIENCE", 0.05)
+    monkeypatch.setattr(stack, "SILENCE", 10)
+    flow.open()
+    peer = accept()
+    connection = next(iter(guest.stack.tcp.connections.values()))
+    while connection.queued < 100000:
+        flow.send(PSH | ACK, bytes(50000))
+    flow.send(FIN | ACK)
+    assert connection.finished
+    guest.stack.close()
+    with pytest.raises(ConnectionResetError):
+        while peer.recv(1 << 20):
+            pass
+
+
+def test_what_is_taken_slowly_is_all_delivered(
+    guest: Guest, server: socket.socket, flow: Flow, accept: Accept
+) -> None:
+    flow.open()
+    peer = accept()
+    connection = next(iter(guest.stack.tcp.connections.values()))
+    sent = 0
+    while connection.queued < 500000:
+        flow.send(PSH | ACK, bytes(50000))
+        sent += 50000
+    flow.send(FIN | ACK)
+    got = []
+
+    def read() -> None:
+        while data := peer.recv(100000):
+            got.append(len(data))
+            time.sleep(0.01)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    guest.stack.close()
+    reader.join()
+    assert sum(got) == sent
+
+
+def test_nobody_is_waited_for_who_has_not_answered(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that was still being opened does not hold up the end of a container."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for number in range(4):
+            Flow(guest, full.getsockname()[1], own=10000 + number).send(SYN, options=MSS)
+        assert guest.stack.tcp.connecting
+        monkeypatch.setattr(guest.loop, "turn", pytest.fail)
+        for connection in list(guest.stack.tcp.connections.values()):
+            if connection.established or connection.connected:
+                connection.drop()  # there was room for one or two
+        guest.stack.close()
+        assert not guest.stack.tcp.connections
 
 
 def test_a_flood_of_syns(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
