@@ -36,22 +36,28 @@ class Mending(Intake):
     ) -> None:
         """Fetch a blob again from the first of `places` that has it: (name, source digests).
 
+        By way of its mirrors, as a pull.
+
         `manifest`: it is the image's manifest, not its configuration or a layer.
         Raises ImageError, which says why, where none has it.
         """
         from rootless.images.transfer.access import Access
+        from rootless.images.transfer.sources import Sources
 
+        if size < 0 and not manifest:
+            raise ImageError(f"blob {digest}: its manifest does not say its size")
         reasons = []
         for name, sources in places:
-            try:
-                repository = Access().repository(name)
+
+            def take(repository: Repository, sources: list[str] = sources) -> None:
                 if manifest:
                     self.take_bytes(_manifest(repository, digest, sources), digest)
-                elif size < 0:
-                    raise ImageError(f"blob {digest}: its manifest does not say its size")
                 else:
                     source = RegistrySource(repository)
                     Transfers(self, source, Silent()).fetch(digest, size, unpack=False)
+
+            try:
+                Sources(str(name), Access()).first(take)
                 self._blobs[digest].publish(self.layout)
                 sync_directory(os.path.dirname(self.layout.blob_path(digest)))
             except Error as error:
