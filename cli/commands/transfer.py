@@ -38,6 +38,7 @@ def pull(
     retry: opt.Retry = 0,
     retry_delay: opt.RetryDelay = "",
     decryption_key: opt.DecryptionKey = None,
+    disable_content_trust: opt.DisableContentTrust = False,
 ) -> int:
     """Fetch images from registries, archives and directories.
 
@@ -244,7 +245,8 @@ def save(
 
     Examples:
         rootless save -o tools.tar busybox debian:12
-        rootless save --format oci-archive busybox | skopeo inspect oci-archive:/dev/stdin
+        rootless save busybox | ssh other rootless load
+        rootless save --format oci-archive -o tools.oci.tar localhost/tools:1
     """
     from rootless.cli.progress import shown
 
