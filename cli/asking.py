@@ -1,4 +1,4 @@
-"""Questions to the user, on a terminal only: on standard error, answered by a line."""
+"""Questions to the user, answered by a line."""
 
 from __future__ import annotations
 
@@ -25,3 +25,16 @@ def choose(ref: str, names: list[str]) -> str:
         answer = line.strip()
         if answer.isascii() and answer.isdecimal() and 0 < int(answer[:9]) <= len(names):
             return names[int(answer[:9]) - 1]
+
+
+def agreed() -> bool:
+    """Ask whether to go on, as docker and podman do: of whoever writes to our standard input.
+
+    Raises UsageError where the input ends: what is removed without a word could not be wanted.
+    """
+    print("Are you sure you want to continue? [y/N] ", end="", flush=True)
+    line = sys.stdin.readline()
+    if not line:
+        print(flush=True)
+        raise UsageError("nobody says whether to continue", "--force does not ask")
+    return line.strip().lower() in ("y", "yes")

@@ -13,9 +13,22 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def text(value: object) -> str:
-    """Return a value as Go prints it by itself."""
-    return "<no value>" if value is None else _plain(value)
+_NIL_SLICES = frozenset(
+    ("Aliases", "Cmd", "Entrypoint", "Env", "Links", "OnBuild", "Shell", "VolumesFrom")
+)
+_NIL_MAPS = frozenset(("ExposedPorts", "Labels", "Volumes"))
+"""Fields that JSON shows as null, and Go by their types."""
+
+
+def text(value: object, name: str = "") -> str:
+    """Return a value as Go prints it by itself; `name` is that of the field which it is, if any."""
+    if value is not None:
+        return _plain(value)
+    if name in _NIL_SLICES:
+        return "[]"
+    if name in _NIL_MAPS:
+        return "map[]"
+    return "<nil>" if name[:1].isupper() else "<no value>"
 
 
 def _plain(value: object) -> str:

@@ -91,6 +91,7 @@ def show_examples(function: Callable[..., object] | None) -> None:
 def message(error: Any) -> str:
     """Return Typer's message about a mistake in the style of our own: one line, no capital."""
     text: str = " ".join(error.format_message().split()).rstrip(".").replace("\0false", "")
+    text = text.replace("'', ", "")  # the default of a choice, which nobody types
     text = text.replace("Value error, ", "")  # pydantic's
     return text[:1].lower() + text[1:]
 

@@ -529,7 +529,7 @@ Stream = Annotated[
 Timestamps = Annotated[bool, option("--timestamps", "-t", about="Show when each line was written.")]
 Type = Annotated[
     Literal["container", "image", "all"],
-    option("--type", metavar="TYPE", about="container or image. (both)"),
+    option("--type", "-t", metavar="TYPE", about="container or image. (both)"),
 ]
 InspectSize = Annotated[
     bool, option("--size", "-s", about="Show how much a container has written.")

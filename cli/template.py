@@ -363,14 +363,14 @@ class _Parser:
         elif kind == "variable":
             term = _variable(value)
         elif kind == "field":
-            term = _field(_dot, value)
+            term = _Field(_dot, value)
         else:
             term = _dot
         while self._next < len(self._tokens):
             kind, value, glued = self._tokens[self._next]
             if kind != "field" or not glued:
                 break
-            term = _field(term, value)
+            term = _Field(term, value)
             self._next += 1
         return term
 
@@ -403,8 +403,15 @@ def _variable(name: str) -> Expression:
     return lambda scope: scope.lookup(name)
 
 
-def _field(term: Expression, name: str) -> Expression:
-    return lambda scope: field(term(scope), name)
+class _Field:
+    """The expression `term.name`. Its name tells how its nil is printed."""
+
+    def __init__(self, term: Expression, name: str) -> None:
+        self._term = term
+        self.name = name
+
+    def __call__(self, scope: Scope) -> Any:
+        return field(self._term(scope), self.name)
 
 
 def _method(term: Expression, arguments: list[Expression]) -> Expression:
@@ -465,7 +472,8 @@ def _text(text: str) -> Action:
 
 
 def _output(value: Expression) -> Action:
-    return lambda scope: scope.text.append(functions.text(value(scope)))
+    name = value.name if isinstance(value, _Field) else ""
+    return lambda scope: scope.text.append(functions.text(value(scope), name))
 
 
 def _assignment(names: list[str], operator: str, value: Expression) -> Action:

@@ -44,7 +44,14 @@ class Descriptor(msgspec.Struct, rename={"media_type": "mediaType"}):
             raise ImageError(f"blob {self.digest} claims {self.size} bytes")
 
 
-class Manifest(msgspec.Struct, rename={"media_type": "mediaType", "version": "schemaVersion"}):
+_MANIFEST_NAMES = {
+    "artifact_type": "artifactType",
+    "media_type": "mediaType",
+    "version": "schemaVersion",
+}
+
+
+class Manifest(msgspec.Struct, rename=_MANIFEST_NAMES):
     """An image manifest of OCI, or docker's version 2, schema 2, which differs in names only."""
 
     version: int
@@ -52,13 +59,16 @@ class Manifest(msgspec.Struct, rename={"media_type": "mediaType", "version": "sc
     layers: list[Descriptor]
     media_type: str = ""
     annotations: dict[str, str] | None = None
+    artifact_type: object = None
 
     def check(self) -> None:
         """Raise ImageError for what cannot be an image that runs."""
         self.config.check()
         if self.config.media_type not in (layout.OCI_CONFIG, layout.DOCKER_CONFIG):
+            kind = str(self.artifact_type or self.config.media_type)[:80]
             raise ImageError(
-                f"this is no container image but an artifact of type {self.config.media_type[:80]}"
+                f"this is no container image but an artifact of type {kind}",
+                "rootless artifact pull takes it",
             )
         for layer in self.layers:
             layer.check()

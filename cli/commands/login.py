@@ -53,7 +53,7 @@ def login(
         )
     user, secret = _ask(name, username, password, stdin=password_stdin)
     creds = f"{user}:{secret}"
-    Access(tls_verify=tls_verify, creds=creds, cert_dir=cert_dir).repository(name).check()
+    Access(tls_verify=tls_verify, creds=creds, cert_dir=cert_dir).registry(name).check()
     given = credentials.parse(creds)
     path = authfile or compat_auth_file or credentials.default_path()
     credentials.AuthFile(path).store(_key(name, compat=bool(compat_auth_file)), given)

@@ -32,7 +32,7 @@ def container_prune(
     """
     wanted = _checked(filter)
     if not force and not _agreed("This will remove all stopped containers."):
-        return exits.FAILED
+        return exits.OK
     return _told(Pruning(engine, wanted).containers())
 
 
@@ -55,7 +55,7 @@ def image_prune(
     wanted = _checked(filter)
     what = "all images without at least one container" if all else "all dangling images"
     if not force and not _agreed(f"This will remove {what}."):
-        return exits.FAILED
+        return exits.OK
     return _told(Pruning(engine, wanted).images(every=all))
 
 
@@ -85,7 +85,7 @@ def system_prune(
         *(["all anonymous volumes not used by at least one container"] if volumes else []),
     ]
     if not force and not _agreed("This will remove:\n" + "".join(f"  - {x}\n" for x in goes)):
-        return exits.FAILED
+        return exits.OK
     pruning = Pruning(engine, wanted)
     pruning.containers()
     if volumes:
@@ -102,12 +102,10 @@ def _checked(filters: list[str] | None) -> list[str]:
 
 
 def _agreed(warning: str) -> bool:
-    """Whether the user agrees; who is no terminal does."""
-    if not sys.stdin.isatty():
-        return True
+    from rootless.cli.asking import agreed
+
     print(f"WARNING! {warning}")
-    print("Are you sure you want to continue? [y/N] ", end="", flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return agreed()
 
 
 def _told(pruning: Pruning) -> int:

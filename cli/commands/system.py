@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from rootless.cli import exits, output
 from rootless.cli.commands.images import split
 
@@ -153,6 +151,7 @@ def reset(engine: Engine, *, force: opt.ForceReset = False) -> int:
         rootless system reset
         rootless --root /scratch/me/store system reset --force
     """
+    from rootless.cli.asking import agreed
     from rootless.system.reset import Reset
 
     plan = Reset(engine)
@@ -164,12 +163,7 @@ def reset(engine: Engine, *, force: opt.ForceReset = False) -> int:
         print(f"Running containers, which are killed: {', '.join(plan.running)}")
     if plan.foreign:
         print(f"Not of this store, and left alone: {', '.join(plan.foreign)}")
-    if not force and not _agreed():
-        return exits.FAILED
+    if not force and not agreed():
+        return exits.OK
     plan.carry_out(force=True)
     return exits.OK
-
-
-def _agreed() -> bool:
-    print("Are you sure you want to continue? [y/N] ", end="", flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from rootless.errors import UsageError
+from rootless.cli import exits
+from rootless.cli.output import complain
+from rootless.errors import Error, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def pull(
     retry: opt.Retry = 0,
     retry_delay: opt.RetryDelay = "",
     decryption_key: opt.DecryptionKey = None,
+    disable_content_trust: opt.DisableContentTrust = False,
 ) -> int:
     """Fetch images from registries, archives and directories.
 
@@ -62,22 +65,32 @@ def pull(
     patience = patience_of(retry, retry_delay)
     store = engine.images
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+
+    def fetch(name: str) -> None:
+        with shown(quiet=quiet, lines=True) as progress:
+            image = store.pull(
+                name,
+                platform=wanted_platform,
+                policy=policy,
+                access=access,
+                retry=patience,
+                progress=progress,
+                choose=choose,
+            )
+        warn(store)
+        print(image.id, flush=True)
+
+    code = exits.OK
     for name in images:
-        wanted = store.tags(name, access=access, choose=choose) if all_tags else [name]
-        for one in wanted:
-            with shown(quiet=quiet, lines=True) as progress:
-                image = store.pull(
-                    one,
-                    platform=wanted_platform,
-                    policy=policy,
-                    access=access,
-                    retry=patience,
-                    progress=progress,
-                    choose=choose,
-                )
-            warn(store)
-            print(image.id, flush=True)
-    return 0
+        try:
+            for one in store.tags(name, access=access, choose=choose) if all_tags else [name]:
+                fetch(one)
+        except Error as error:
+            if len(images) == 1:
+                raise
+            complain(error)
+            code = exits.ENGINE
+    return code
 
 
 def platform_of(platform: str, arch: str, os: str, variant: str) -> str:
@@ -264,7 +277,8 @@ def save(
 
     Examples:
         rootless save -o tools.tar busybox debian:12
-        rootless save --format oci-archive busybox | skopeo inspect oci-archive:/dev/stdin
+        rootless save busybox | ssh other rootless load
+        rootless save --format oci-archive -o tools.oci.tar localhost/tools:1
     """
     from rootless.cli.progress import shown
 

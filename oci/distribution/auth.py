@@ -31,6 +31,10 @@ class Denied(RegistryError):
     """The registry does not let us, with or without credentials."""
 
 
+class Rejected(Denied):
+    """The registry does not know who we say that we are."""
+
+
 class Authority:
     """What we may say to one registry. May be used by several threads at once."""
 
@@ -59,8 +63,10 @@ class Authority:
             if self.header(scopes) != sent:
                 return  # another thread was challenged, too, and has got it meanwhile
             if kind.lower() == "basic":
-                if self.credentials is None or sent:
+                if self.credentials is None:
                     raise Denied("it wants a user name and a password")
+                if sent:
+                    raise Rejected("it does not take the password")
                 self._headers[""] = self.credentials.basic
             elif kind.lower() == "bearer" and fields.get("realm"):
                 self._headers[scopes] = f"Bearer {self._token(fields, scopes, tls=tls)}"
@@ -82,6 +88,8 @@ class Authority:
         named = fields.get("scope", "").split() or asked[:1]  # it knows best how to name us
         query += [("scope", scope) for scope in (*named, *asked[1:])]
         with self._ask(realm, query) as response:
+            if response.status == 401 and self.credentials is not None:
+                raise Rejected("it does not take the password")
             if response.status in (400, 401, 403):
                 raise Denied("it gives no token for that")
             if response.status != 200:

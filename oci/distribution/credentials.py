@@ -180,10 +180,18 @@ def files(given: str = "") -> list[AuthFile]:
     given = given or os.environ.get("REGISTRY_AUTH_FILE", "")
     if given:
         return [AuthFile(given)]
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     docker = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
-    paths = [f"{runtime}/containers/auth.json", f"{user_directory()}/containers/auth.json"]
-    return [AuthFile(path) for path in (*paths, f"{docker}/config.json")]
+    own = [f"{user_directory()}/containers/auth.json", f"{docker}/config.json"]
+    return [AuthFile(path) for path in (*_session_files(), *own)]
+
+
+def _session_files() -> list[str]:
+    """Where podman keeps them until the machine goes down; without a session it is root's."""
+    if directory := os.environ.get("XDG_RUNTIME_DIR"):
+        return [f"{directory}/containers/auth.json"]
+    without = f"/run/containers/{os.getuid()}/auth.json"  # below what is often root's alone
+    session = f"/run/user/{os.getuid()}/containers/auth.json"
+    return [session, *([without] if os.access(without, os.R_OK) else [])]
 
 
 def keys_of(domain: str, path: str = "") -> list[str]:
@@ -195,6 +203,9 @@ def keys_of(domain: str, path: str = "") -> list[str]:
 
 def find(domain: str, path: str = "", authfile: str = "") -> Credentials | None:
     """Return the credentials for a repository, None where there are none. Raises RegistryError."""
+    if authfile and not os.path.exists(authfile):
+        hint = f"rootless login --authfile {authfile} {domain} makes it"
+        raise RegistryError(f"there is no file of credentials {authfile}", hint)
     for file in files(authfile):
         for key in keys_of(domain, path):
             if (found := file.find(key)) is not None:

@@ -35,6 +35,9 @@ MAX_ERROR = 64 << 10
 TEMPORARY = frozenset((408, 425, 429, 500, 502, 503, 504))
 """Status codes after which the same request may succeed."""
 
+NO_TLS = frozenset(("wrong version number", "packet length too long", "record layer failure"))
+"""What OpenSSL of any version says where something else than TLS is spoken."""
+
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 LONGEST_PAUSE = 30.0
 """Seconds of a server's Retry-After; if it wants more, there is no further attempt."""
@@ -223,13 +226,9 @@ class Client:
                 timeout=urllib3.Timeout(connect=15, read=60),
             )
         except errors.SSLError as error:
-            hint = "--tls-verify=false goes without a valid certificate"
-            raise HttpError(f"{shown(url)}: {_cause(error)}", hint, no_tls=True) from error
+            raise _untrusted(url, error) from error
         except (errors.NewConnectionError, errors.LocationValueError) as error:
-            hint = "rootless images lists what is here already"
-            raise HttpError(
-                f"cannot reach {shown(url)}: {_cause(error)}", hint, no_tls=True
-            ) from error
+            raise _unreachable(url, _cause(error)) from error
         except (errors.HTTPError, OSError) as error:
             raise HttpError(
                 f"{shown(url)}: {_cause(error)}", temporary=True, no_tls=True
@@ -245,14 +244,13 @@ class Client:
             context = self._context(target.netloc) if target.scheme == "https" else None
             answer = self._brief.exchange(method, target, headers, body, context)
         except brief.Unreachable as error:
-            hint = "rootless images lists what is here already"
-            raise HttpError(f"cannot reach {shown(url)}: {error}", hint, no_tls=True) from error
+            raise _unreachable(url, str(error)) from error
         except OSError as error:
-            message = f"{shown(url)}: {_cause(error)}"
             if type(error).__module__ == "ssl":  # SSLError and those that are made of it
-                hint = "--tls-verify=false goes without a valid certificate"
-                raise HttpError(message, hint, no_tls=True) from error
-            raise HttpError(message, temporary=True, no_tls=True) from error
+                raise _untrusted(url, error) from error
+            raise HttpError(
+                f"{shown(url)}: {_cause(error)}", temporary=True, no_tls=True
+            ) from error
         return Response(answer, url)
 
     def _context(self, host: str) -> ssl.SSLContext:
@@ -375,11 +373,27 @@ def _is_plain(value: str) -> bool:
     return value.isascii() and value.isprintable()
 
 
+def _unreachable(url: str, cause: str) -> HttpError:
+    hint = "check its name and its port, and the network"
+    return HttpError(f"cannot reach {shown(url)}: {cause}", hint, no_tls=True)
+
+
+def _untrusted(url: str, error: BaseException) -> HttpError:
+    """Return the error for a server with which no TLS is to be had."""
+    cause = _cause(error).partition(" (_ssl.c:")[0]
+    hint = "--tls-verify=false goes without a valid certificate"
+    if cause in NO_TLS:
+        cause, hint = "it speaks no TLS", "--tls-verify=false goes without"
+    return HttpError(f"{shown(url)}: {cause}", hint, no_tls=True)
+
+
 def _cause(error: BaseException) -> str:
     """The innermost reason, in words."""
     reason = getattr(error, "reason", None)
     if isinstance(reason, BaseException):
         return _cause(reason)
+    if len(error.args) == 2 and isinstance(error.args[1], BaseException):  # urllib3's ProtocolError
+        return _cause(error.args[1])
     text = str(getattr(error, "strerror", None) or error)
     # urllib3 begins with the connection, which the URL names already: only the kernel's words.
     cause = text.rpartition("[Errno ")[2].partition("] ")[2].removesuffix(")")

@@ -27,11 +27,11 @@ def refusal(
     An HttpError where the same may succeed later; `temporary` says that it was not tried again yet.
     `known` is whether we said who we are.
     """
-    said = _said(response)
+    words = said(response)
     after = retry_after(response)
-    message, hint = f"{subject}: status {response.status}{said}", ""
+    message, hint = f"{subject}: status {response.status}{words}", ""
     if response.status == 429:
-        message = f"{host} limits requests{said}{_left(response)}"
+        message = f"{host} limits requests{words}{_left(response)}"
         hint = f"try again in {_span(after)}" if after > 0 else "wait a while"
         if not known:
             hint += f", or rootless login {host}: it may allow more then"
@@ -40,7 +40,7 @@ def refusal(
     return RegistryError(message, hint)
 
 
-def _said(response: Response) -> str:
+def said(response: Response) -> str:
     """What the body says, printable, behind a colon; "" for nothing that people can read."""
     data = response.body(MAX_ERROR)
     try:

@@ -164,6 +164,26 @@ class Registries:
                 raise _blocked(name, *blocking, "pushed")
         return Endpoint(moved, insecure=registry.insecure)
 
+    def whole(self, place: Reference) -> Endpoint:
+        """Return where a registry as such is, which is `place`, perhaps with a name space, here.
+
+        Its mirrors need not know more than images. Raises RegistryError where it is blocked.
+        """
+        found = self._registry_of(str(place))
+        if found is None:
+            return Endpoint(place, insecure=False)
+        registry, _ = found
+        host = (registry.location or place.domain).partition("/")[0]
+        for blocking in (found, self._registry_of(f"{host}/")):
+            if blocking and blocking[0].blocked:
+                raise _blocked(place, *blocking, "searched")
+        return Endpoint(Reference(host, ""), insecure=registry.insecure)
+
+    def is_insecure(self, place: Reference) -> bool:
+        """Whether a registry, or a name space in it, needs neither TLS nor a valid certificate."""
+        found = self._registry_of(str(place))
+        return found is not None and found[0].insecure
+
     def remember(self, written: str, name: Reference) -> None:
         """Make `name` the alias of a short name from now on, for podman as well.
 

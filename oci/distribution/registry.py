@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from rootless.oci import jsonio, layout
 from rootless.oci.digest import Digest
-from rootless.oci.distribution.auth import Authority, Denied
+from rootless.oci.distribution.auth import Authority, Denied, Rejected
 from rootless.oci.distribution.http import Client, HttpError, Response, is_loopback, joined, shown
-from rootless.oci.distribution.refusals import refusal
+from rootless.oci.distribution.refusals import refusal, said
 from rootless.oci.errors import DigestError, RegistryError
 from rootless.oci.reference import DEFAULT_DOMAIN
 from rootless.oci.transports import Fetched
@@ -89,6 +89,8 @@ class Repository:
     def _fetched(self, reference: str, response: Response) -> Fetched:
         data = response.body(layout.MAX_JSON)
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        if media_type == "text/html":
+            raise RegistryError(f"{self._host} answers with a web page", "is it a registry?")
         claimed = response.headers.get("Docker-Content-Digest", "")
         digest = Digest.of(data)
         expected = reference if ":" in reference else claimed
@@ -176,7 +178,7 @@ class Repository:
         """Whether a blob is there, of this size if one is given. Raises RegistryError."""
         with self._ask(f"blobs/{digest}", {}, method="HEAD", actions=_PUSH) as response:
             if response.status not in (200, 404):
-                raise self._refused(response, f"blobs/{digest}")
+                raise self._refused(response, f"blobs/{digest}", _PUSH)
             # 0 is what servers in between make of a length that they do not know.
             return response.status == 200 and (size < 0 or response.length in (-1, 0, size))
 
@@ -193,7 +195,7 @@ class Repository:
                 return ""
             location = response.headers.get("Location", "")
             if response.status != 202 or not location:
-                raise self._refused(response, path)
+                raise self._refused(response, path, _PUSH)
             return joined(response.url, location)
 
     def send(self, method: str, url: str, headers: dict[str, str], body: Body = b"") -> Response:
@@ -216,12 +218,16 @@ class Repository:
         headers = {"Content-Type": media_type}
         with self._ask(path, headers, method="PUT", body=data, actions=_PUSH) as response:
             if response.status not in (200, 201, 202):
-                raise self._refused(response, path)
+                raise self._refused(response, path, _PUSH)
             return bool(response.headers.get("OCI-Subject"))
 
     def check(self) -> None:
-        """See whether the registry accepts us (`login`). Raises Denied, RegistryError."""
-        self._request("GET", "", {}, b"", "", "").close()
+        """See whether it is a registry, and accepts us (`login`). Raises Denied, RegistryError."""
+        with self._request("GET", "", {}, b"", "", "") as response:
+            if response.status in (401, 403):
+                raise self._denied("", said(response))
+            if response.status != 200:
+                raise self.refusal(response, f"{self._host} does not answer as a registry")
 
     # -- requests
 
@@ -281,38 +287,57 @@ class Repository:
         response.close()
         try:
             self._authority.answer(challenge, scopes, known, tls=url.startswith("https:"))
+        except Rejected as error:
+            raise self._rejected(actions) from error
         except Denied as error:
             raise self._denied(actions) from error
         known = self._authority.header(scopes)
         response = self._client.request(url, {**headers, **known}, method=method, body=body)
         if response.status == 401:
-            response.close()
-            raise self._denied(actions)
+            with response:
+                if known.get("Authorization", "").startswith("Basic "):
+                    raise self._rejected(actions)
+                raise self._denied(actions, said(response))
         return response
 
-    def _denied(self, actions: str = _PULL) -> Denied:
+    def _rejected(self, actions: str) -> Denied:
+        """Return the error for a wrong password; without `actions` that of a login."""
+        credentials = self._authority.credentials
+        if not actions or credentials is None:
+            return Rejected(f"{self._host} does not accept these credentials")
+        who = f"the credentials of {credentials.user}" if credentials.user else "your credentials"
+        hint = f"rootless login {self.place.domain} renews them"
+        return Rejected(f"{self._host} does not accept {who}", hint)
+
+    def _denied(self, actions: str, words: str = "") -> Denied:
+        """Return the error for what we may not do; `words` are the registry's own."""
         credentials = self._authority.credentials
         if not actions:
-            return Denied(f"{self._host} does not accept these credentials")
+            return Denied(f"{self._host} does not accept these credentials{words}")
+        login = f"rootless login {self.place.domain}"
         if actions == _CATALOGUE:
-            return Denied(f"{self._host} does not list its repositories to you")
+            hint = f"{login} first" if credentials is None else ""
+            return Denied(f"{self._host} does not list its repositories to you{words}", hint)
         if credentials is None:
-            hint = f"rootless login {self.place.domain} first, if it exists"
+            hint = f"{login} first, if it exists"
         else:
             hint = f"you are logged in as {credentials.user or 'somebody'}: does it exist?"
         kind = "push" if actions == _PUSH else "pull"
-        return Denied(f"{kind} access denied for {self.name.familiar_name}", hint)
+        return Denied(f"{kind} access denied for {self.name.familiar_name}{words}", hint)
 
-    def _refused(self, response: Response, path: str) -> RegistryError:
+    def _refused(self, response: Response, path: str, actions: str = _PULL) -> RegistryError:
         status = response.status
         if status in (401, 403):
-            return self._denied(_PUSH if "uploads" in path else _PULL)
+            return self._denied(actions, said(response))
+        if status == 404 and path == f"{self.place.path}/tags/list":
+            return RegistryError(f"no repository {self.name.familiar_name} in {self.place.domain}")
         if status == 404 and path.startswith("manifests/"):
             reference = path.partition("/")[2]
-            separator = "@" if ":" in reference else ":"
-            return RegistryError(
-                f"no image {self.name.familiar_name}{separator}{reference} in {self.place.domain}"
-            )
+            name = self.name.familiar_name
+            if ":" in reference:
+                return RegistryError(f"no image {name}@{reference} in {self.place.domain}")
+            hint = f"rootless search --list-tags {name} shows what there is"
+            return RegistryError(f"no image {name}:{reference} in {self.place.domain}", hint)
         return self.refusal(response, shown(response.url))
 
     def refusal(

@@ -204,6 +204,8 @@ class Reader:
             try:
                 entry = self._careful(header)
             except ValueError as error:
+                if not self.last and header[257:262] != _USTAR[:5]:
+                    raise LayerError("this is no tar archive") from error
                 where = f"unpack {show(self.last)}" if self.last else "unpack the archive"
                 raise LayerError(f"{where}: {error}", self.limits.hint(error)) from error
             if entry is None:

@@ -48,7 +48,7 @@ def extract(artifact: Artifact, target: str, *, title: str, digest: str) -> list
     elif len(chosen) > 1:
         raise UsageError(
             f"the artifact has {len(chosen)} files, and {target} is no directory",
-            "choose one with --title or --digest",
+            "make the directory, or choose a file with --title or --digest",
         )
     else:
         into, paths = False, [target]

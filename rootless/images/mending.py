@@ -78,21 +78,26 @@ def fetch_again(
 ) -> None:
     """Fetch a blob again from the first of `places` that has it: (name, source digests).
 
-    `manifest`: it is the manifest, not a configuration, a layer or a file of an artifact.
+    As a pull does, by way of its mirrors. `manifest`: it is one, and no configuration, layer or
+    file of an artifact.
     Raises ImageError, which says why, where none has it.
     """
     from rootless.images.transfer.access import Access
+    from rootless.images.transfer.sources import Sources
 
+    if size < 0 and not manifest:
+        raise ImageError(f"blob {digest}: its manifest does not say its size")
     reasons = []
     for name, sources in places:
-        try:
-            repository = Access().repository(name)
+
+        def take(repository: Repository, sources: list[str] = sources) -> None:
             if manifest:
                 intake.take_bytes(_manifest(repository, digest, sources), digest)
-            elif size < 0:
-                raise ImageError(f"blob {digest}: its manifest does not say its size")
             else:
                 transfers(intake, RegistrySource(repository), Silent()).fetch(digest, size)
+
+        try:
+            Sources(str(name), Access()).first(take)
             intake.restore(digest)
         except Error as error:
             reasons.append(error.message)

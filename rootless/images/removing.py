@@ -182,6 +182,8 @@ def drop_layers(paths: Paths) -> None:
 
     Those of images in shared stores: where they are needed again, they are unpacked again.
     """
+    if not os.path.isdir(paths.images):
+        return  # a store that is not used yet
     with store_errors(paths), locked(paths.images):
         entries = Layout(paths.images).index()["manifests"]
         needed = {chain for entry in entries for chain in _chains(paths, entry)}

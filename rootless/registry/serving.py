@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 
@@ -15,7 +16,7 @@ from rootless.registry.server import Server, context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rootless.registry.shelf import Shelf
     from rootless.store.paths import Paths
@@ -48,7 +49,7 @@ def serve(
     Raises UsageError for an address that cannot be had, StoreError for a store that cannot be
     written.
     """
-    with store_errors(paths):
+    with _errors(paths, options.storage):
         shelf = _shelf(paths, options.storage)
         with shelf:
             server = Server(Api(shelf, options.guard), options.address, options.tls, log)
@@ -59,6 +60,20 @@ def serve(
             shown = f"[{host}]" if ":" in host else host
             what = options.storage or f"the images of {paths.root}"
             server.run(lambda: say(f"Serving {what} at {scheme}://{shown}:{port}"))
+
+
+@contextlib.contextmanager
+def _errors(paths: Paths, storage: str) -> Iterator[None]:
+    """Tell the system's errors in terms of where the registry keeps what it gets."""
+    if not storage:
+        with store_errors(paths):
+            yield
+        return
+    try:
+        yield
+    except OSError as error:
+        message = f"cannot write to {storage}: {error.strerror or error}"
+        raise UsageError(message, "--storage names the directory") from error
 
 
 def _shelf(paths: Paths, storage: str) -> Shelf:

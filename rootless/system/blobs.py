@@ -144,8 +144,10 @@ class Blobs(abc.ABC):
                 reader = Verifier(file, Digest.parse(digest), size)
                 while reader.read():
                     pass
-        except (OSError, Error) as error:
-            return f"blob {digest[:19]}: {error}"
+        except OSError as error:
+            return f"blob {digest[:19]}: {error.strerror}"
+        except Error as error:
+            return f"blob {digest[:19]}: {error.message}"
         return ""
 
     def _finding(

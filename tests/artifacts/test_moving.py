@@ -57,7 +57,9 @@ def test_there_and_back(cli: Store, anywhere: str, file: str, tmp_path: Path) ->
     cli.ok("artifact", "extract", name, str(tmp_path / "back"))
     assert (tmp_path / "back").read_bytes() == Path(file).read_bytes()
     assert set(os.listdir(f"{cli.root}/artifacts")) == LEAVINGS
-    assert "no container image but an artifact" in cli("pull", name).stderr
+    refused = cli("pull", name).stderr
+    assert "no container image but an artifact of type application/x-model" in refused
+    assert "rootless artifact pull takes it" in refused
 
 
 def test_what_skopeo_has_copied(cli: Store, registry: str, file: str, tmp_path: Path) -> None:

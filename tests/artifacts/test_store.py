@@ -150,7 +150,7 @@ def test_extract(cli: Store, files: Path, tmp_path: Path) -> None:
         assert status.st_size == 90_000_000
         assert status.st_blocks * 512 < 10_000_000
     several = cli("artifact", "extract", "tools", str(tmp_path / "one"))
-    assert "choose one with --title or --digest" in several.stderr
+    assert "choose a file with --title or --digest" in several.stderr
     cli.ok("artifact", "extract", "--title", "a.txt", "tools", str(tmp_path / "one"))
     assert (tmp_path / "one").read_text() == "hello\n"
     wanted = digest(b"hello\n")

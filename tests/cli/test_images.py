@@ -84,7 +84,7 @@ def test_prune_asks_on_a_terminal(busybox: Store, answer: bytes, left: int) -> N
     os.close(ours)
     os.close(theirs)
     assert "WARNING! This will remove all images without at least one container" in done.stdout
-    assert done.returncode == (1 if left else 0)
+    assert done.returncode == 0
     assert len(busybox.ok("images", "-q").split()) == left
 
 

@@ -129,6 +129,7 @@ def test_version_wins_over_a_command() -> None:
         ("run --bogus img", "no such option: --bogus"),
         ("run --rm=false --bogus img", "no such option: --bogus"),
         ("run --pull=x img", "invalid value for '--pull': 'x' is not one of 'always'"),
+        ("push --format=x img", "invalid value for '--format' / '-f': 'x' is not one of 'oci'"),
         ("run --stop-timeout x img", "invalid value for '--stop-timeout'"),
         ("run --name", "option '--name' requires an argument"),
         ("psx", "no such command 'psx'. Did you mean 'ps'?"),

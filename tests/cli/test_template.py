@@ -21,6 +21,7 @@ DATA: dict[str, Any] = {
     "Size": 1.0,
     "Ready": True,
     "Nothing": [],
+    "Config": {"Cmd": None, "Labels": None},
 }
 
 
@@ -35,7 +36,8 @@ DATA: dict[str, Any] = {
         ("{{.Env | json}}", '["A=1","B=2"]'),
         ("{{json (index .Env 0)}}", '"A=1"'),
         ("{{.Labels}} {{.Env}}", "map[a:1 b.c:2] [A=1 B=2]"),
-        ("{{.Size}} {{.Ready}} {{.State.Pid}} {{.State.Health}}", "1 true 5 <no value>"),
+        ("{{.Size}} {{.Ready}} {{.State.Pid}} {{.State.Health}}", "1 true 5 <nil>"),
+        ("{{.Config.Cmd}} {{.Config.Labels}} {{json .Config.Cmd}}", "[] map[] null"),
         ("{{range .Env}}[{{.}}]{{end}}", "[A=1][B=2]"),
         ("{{range $e := .Env}}{{$e}} {{$.Names}};{{end}}", "A=1 web;B=2 web;"),
         ("{{range $i, $e := .Env}}{{$i}}{{$e}}{{end}}", "0A=11B=2"),

@@ -317,6 +317,7 @@ def test_options_that_make_no_sense(cli: Store, tmp_path: Path, users: str) -> N
         (["--htpasswd", "/no/such"], "cannot read /no/such"),
         (["--htpasswd", f"{tmp_path}/md5"], "line 1: no user with a bcrypt hash"),
         (["--storage", f"{tmp_path}/full"], "is no OCI image layout"),
+        (["--storage", "/proc/no/such"], "cannot write to /proc/no/such: No such file"),
     ):
         done = cli("registry", "serve", "--listen", "127.0.0.1:0", *options, timeout=20)
         assert done.returncode == 125, options

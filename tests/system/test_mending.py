@@ -133,6 +133,25 @@ def test_what_the_registry_has_no_more(pulled: Store, registry: Registry) -> Non
     assert pulled.ok("images", "-q") == ""
 
 
+def test_mirrors_are_asked_as_by_a_pull(cli: Store, registry: Registry, tmp_path: Path) -> None:
+    host, _, rest = registry.name.partition("/")
+    conf = tmp_path / "registries.conf"
+    mirrors = "".join(f'[[registry.mirror]]\nlocation = "{at}"\n' for at in ("127.0.0.1:1", host))
+    conf.write_text(f'[[registry]]\nlocation = "hub.invalid"\n{mirrors}')
+    cli.env["CONTAINERS_REGISTRIES_CONF"] = str(conf)
+    cli.ok("pull", "-q", f"hub.invalid/{rest}")
+    for blob in Path(cli.root, BLOBS).iterdir():
+        flip(blob)
+        (line,) = check(cli, "--repair")
+        assert line.startswith(f"repaired: image hub.invalid/{rest}: blob sha256:")
+        assert "(" not in line
+    registry.gone = True
+    flip(blob)
+    (line,) = check(cli, "--repair")
+    assert "127.0.0.1:1: cannot reach" in line
+    assert "hub.invalid: cannot reach" in line
+
+
 HARMS = {
     "flip": "f=bin/busybox; printf x | dd of=$f bs=1 seek=1000 conv=notrunc 2>/dev/null",
     "gone": "rm etc/passwd",

@@ -89,9 +89,28 @@ def test_no_is_no(used: Store, command: str) -> None:
     done = used(*command.split(), stdin=theirs)
     os.close(ours)
     os.close(theirs)
-    assert done.returncode == 1
+    assert done.returncode == 0
     assert done.stdout.startswith("WARNING! This will remove")
     assert left(used) == before
+
+
+@pytest.mark.parametrize("command", ["system prune -a", "container prune", "image prune -a"])
+def test_a_pipe_is_asked_as_well(busybox: Store, command: str) -> None:
+    busybox.ok("create", "--name", "one", "busybox", "true")
+    busybox.ok("import", "/dev/null", "localhost/other", input="")
+    before = left(busybox)
+    assert busybox(*command.split(), input="n\n").returncode == 0
+    nobody = busybox(*command.split(), input="")
+    assert nobody.returncode == 125
+    assert nobody.stderr.startswith("Error: nobody says whether to continue")
+    assert left(busybox) == before
+    assert busybox(*command.split(), input="y\n").returncode == 0
+    assert left(busybox) != before
+
+
+@pytest.mark.parametrize("command", ["system prune -af", "image prune -af", "container prune -f"])
+def test_an_unused_store(cli: Store, command: str) -> None:
+    assert cli.ok(*command.split()) == "Total reclaimed space: 0B"
 
 
 @pytest.mark.parametrize("command", ["system prune", "image prune"])

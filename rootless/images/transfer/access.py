@@ -43,6 +43,19 @@ class Access:
             certificates=certificates.find(where.domain, self.cert_dir),
         )
 
+    def registry(self, name: Reference) -> Repository:
+        """Return what `login` speaks with: that registry itself, wherever its images are.
+
+        Raises SettingsError.
+        """
+        from rootless.oci.distribution.registries_files import has_registries
+
+        if not has_registries():
+            return self.repository(name)
+        from rootless.oci.distribution.registries import Registries
+
+        return self.repository(name, insecure=Registries.load().is_insecure(name))
+
     def destination(self, name: Reference) -> Repository:
         """Return the repository that a push to `name` goes to, as registries.conf has it.
 

@@ -187,9 +187,11 @@ def _load_directory(images: Images, source: str, progress: Progress) -> list[str
             with open(f"{source}/index.json", "rb") as file:
                 index = file.read(MAX_JSON + 1)
         except OSError as error:
+            hint = "it is no OCI image layout"
+            if os.path.exists(f"{source}/manifest.json"):
+                hint = f"rootless pull dir:{source} takes a directory of docker's form"
             raise ImageError(
-                f"cannot load {source}: its index.json: {error.strerror}",
-                "only directories in the form of an OCI image layout are understood",
+                f"cannot load {source}: its index.json: {error.strerror}", hint
             ) from error
         found = archive.index_contents(index, receiver)
         if not found:

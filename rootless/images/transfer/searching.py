@@ -94,7 +94,7 @@ def _registry(registries: Registries, place: str, access: Access) -> Repository:
     if not reference.is_domain(domain):
         raise UsageError(f"{domain!r} is no registry")
     name = Reference(domain, path)
-    *_, own = registries.endpoints(name)
+    own = registries.whole(name)
     return access.repository(name, own.name, insecure=own.insecure)
 
 

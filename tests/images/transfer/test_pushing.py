@@ -339,7 +339,9 @@ def test_login(busybox: Store, secure: str, tmp_path: Path) -> None:
     busybox.ok("pull", "-q", name)
     assert busybox.ok("logout", secure) == f"Removed login credentials for {secure}"
     assert "not logged in" in busybox("logout", secure).stderr
-    assert busybox("pull", "-q", name).returncode == 125
+    assert "access denied" in busybox("pull", "-q", name).stderr
+    wrong = busybox("pull", "-q", "--creds", "me:wrong", name)
+    assert wrong.stderr.startswith(f"Error: {secure} does not accept the credentials of me")
     busybox.ok("pull", "-q", "--creds", "me:secret", "--cert-dir", str(certificates), name)
 
 

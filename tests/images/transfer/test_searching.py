@@ -109,6 +109,9 @@ def test_several_registries_are_searched(
     settings.write_text('unqualified-search-registries = ["127.0.0.1:1"]\n')
     with pytest.raises(RegistryError, match="cannot reach"):
         names("cc")
+    mirror = '[[registry.mirror]]\nlocation = "127.0.0.1:1"\n'
+    settings.write_text(f'[[registry]]\nlocation = "{filled}"\n{mirror}')
+    assert names(f"{filled}/cc") == [f"{filled}/cc"]
     settings.write_text(f'[[registry]]\nprefix = "{filled}"\nblocked = true\n')
     with pytest.raises(RegistryError, match="block"):
         names(f"{filled}/cc")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,8 @@ from rootless.oci.errors import RegistryError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from conftest import Store
 
 HELPER = """#!/bin/sh
 # A credential helper that keeps what it is given in a file.
@@ -69,6 +72,33 @@ def test_files_in_order(places: Path) -> None:
         found = credentials.find("docker.io", "library/busybox")
         assert found is not None
         assert found.user == file.parent.parent.name
+
+
+def test_a_file_that_is_asked_for_has_to_be_there(places: Path) -> None:
+    path = f"{places}/none.json"
+    with pytest.raises(RegistryError, match=f"no file of credentials {path}"):
+        credentials.find("r.example", "a", path)
+    AuthFile(path).store("r.example", Credentials("me", "secret"))
+    found = credentials.find("r.example", "a", path)
+    assert found is not None
+    assert found.user == "me"
+
+
+@pytest.mark.as_root
+@pytest.mark.needs("unshare", "mount")
+def test_where_podman_keeps_them_without_a_session(cli: Store) -> None:
+    """In /run/containers, in a mount namespace with a /run of its own."""
+    document = json.dumps({"auths": {"r.example": auth("me", "secret")}})
+    script = """
+        mount -t tmpfs none /run && mkdir -p /run/containers/0
+        echo "$1" > /run/containers/0/auth.json
+        shift; exec env -u XDG_RUNTIME_DIR "$@" login --get-login r.example
+    """
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-ec", script, "sh", document, *cli.command],
+        env=cli.env, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("me\n", "")
 
 
 def test_secrets_do_not_end_in_logs() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from rootless.oci.distribution.registries import MAX_FILE, Registries
 from rootless.oci.distribution.registries_files import has_registries
 from rootless.oci.errors import InvalidReference, RegistryError, SettingsError
-from rootless.oci.reference import parse
+from rootless.oci.reference import Reference, parse
 
 HEX = "a" * 64
 REGISTRY = "[[registry]]\n"
@@ -259,6 +259,31 @@ def test_what_is_blocked(tmp_path: Path, name: str) -> None:
     with pytest.raises(RegistryError, match=r"is blocked in .*one\.conf"):
         registries.endpoints(parse(name))
     assert places(registries, "a.example/c:1") == ["a.example/c:1"]
+
+
+def test_a_registry_as_a_whole(tmp_path: Path) -> None:
+    """Where it is searched: at its location, not at mirrors, which have no other names."""
+    registries = load(
+        tmp_path,
+        f"""
+        {REGISTRY}prefix="a.example"\nlocation="b.example:5000/hub"\ninsecure=true
+        [[registry.mirror]]\nlocation="c.example:5000"
+        {REGISTRY}location="d.example"\n[[registry.mirror]]\nlocation="e.example:5000"
+        {REGISTRY}location="bad.example"\nblocked=true
+        {REGISTRY}prefix="f.example"\nlocation="bad.example"
+        """,
+    )
+    for place, host, insecure in (
+        ("a.example", "b.example:5000", True),
+        ("d.example", "d.example", False),
+        ("x.example", "x.example", False),
+    ):
+        endpoint = registries.whole(Reference(place, ""))
+        assert (endpoint.name.domain, endpoint.insecure) == (host, insecure)
+        assert registries.is_insecure(Reference(place, "")) is insecure
+    for place in ("bad.example", "f.example"):
+        with pytest.raises(RegistryError, match=r"bad\.example is blocked in"):
+            registries.whole(Reference(place, ""))
 
 
 def test_no_rewriting_leads_to_what_is_blocked(tmp_path: Path) -> None:

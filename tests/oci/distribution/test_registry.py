@@ -12,6 +12,7 @@ from archives import digest
 from servers import Server, self_signed
 
 from rootless.oci import reference
+from rootless.oci.distribution.credentials import Credentials
 from rootless.oci.distribution.http import Client, HttpError, shown
 from rootless.oci.distribution.registry import Repository
 from rootless.oci.errors import DigestError, RegistryError
@@ -106,6 +107,52 @@ def test_a_registry_that_wants_a_login_is_named(
     server = serve(lambda path, headers: (401, {"WWW-Authenticate": challenge}, b""))
     with pytest.raises(RegistryError, match=r"pull access denied for 127.0.0.1:\d+/a/b"):
         repository(server).manifest("latest")
+
+
+@pytest.mark.parametrize("kind", ["Basic realm=x", 'Bearer realm="http://%s/token"'])
+def test_a_wrong_password_is_called_so(serve: Callable[..., Server], kind: str) -> None:
+    def answer(path: str, headers: dict[str, str]) -> Answer:
+        challenge = kind % headers["host"] if "%s" in kind else kind
+        return 401, {"WWW-Authenticate": challenge}, b""
+
+    address = serve(answer).address
+    ours = Repository(reference.parse(f"{address}/a/b"), credentials=Credentials("me", "old"))
+    for _ in range(2):  # the second begins with what the first was refused for
+        with pytest.raises(RegistryError) as caught:
+            ours.manifest("latest")
+        assert caught.value.message == f"{address} does not accept the credentials of me"
+        assert caught.value.hint == f"rootless login {address} renews them"
+
+
+def test_what_a_registry_says_of_a_refusal_is_shown(serve: Callable[..., Server]) -> None:
+    body = b'{"errors": [{"code": "DENIED", "message": "pay first"}]}'
+    ours = repository(serve(lambda path, headers: (403, {}, body)))
+    with pytest.raises(RegistryError, match=r"^pull access denied for \S+: DENIED: pay first"):
+        ours.manifest("latest")
+    with pytest.raises(RegistryError, match=r"^push access denied for \S+: DENIED: pay first"):
+        ours.put_manifest("latest", b"{}", OCI)
+
+
+def test_a_web_page_is_no_manifest(serve: Callable[..., Server]) -> None:
+    kind = {"Content-Type": "text/html; charset=utf-8"}
+    ours = repository(serve(lambda path, headers: (200, kind, b"<html>log in</html>")))
+    with pytest.raises(RegistryError, match="answers with a web page") as caught:
+        ours.manifest("latest")
+    assert caught.value.hint == "is it a registry?"
+
+
+def test_what_is_missing_is_named(serve: Callable[..., Server]) -> None:
+    server = serve(lambda path, headers: (404, {}, b""))
+    name = f"{server.address}/a/b"
+    with pytest.raises(RegistryError) as caught:
+        repository(server).manifest("x")
+    assert caught.value.message == f"no image {name}:x in {server.address}"
+    assert caught.value.hint == f"rootless search --list-tags {name} shows what there is"
+    with pytest.raises(RegistryError) as caught:
+        list(repository(server).tags())
+    assert caught.value.message == f"no repository {name} in {server.address}"
+    with pytest.raises(RegistryError, match="does not answer as a registry: status 404"):
+        repository(server).check()
 
 
 def test_a_realm_that_is_no_url_is_refused(serve: Callable[..., Server]) -> None:

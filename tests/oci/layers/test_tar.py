@@ -317,6 +317,11 @@ def test_damaged_headers_are_refused(data: bytes, message: str) -> None:
         read(file(b"before") + data + file(b"after") * (not data.endswith(END)) + END)
 
 
+def test_what_is_no_archive() -> None:
+    with pytest.raises(LayerError, match=r"^this is no tar archive$"):
+        read(b"root:x:0:0:root:/root:/bin/sh\n" * 100)
+
+
 def test_errors_name_the_entry() -> None:
     damaged = bytearray(file(b"second"))
     damaged[0] ^= 1
