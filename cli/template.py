@@ -16,19 +16,19 @@ itself accepts in places), and a field that is missing counts as false in `if` a
 from __future__ import annotations
 
 from rootless.cli import functions
+from rootless.cli.tokens import fail, split
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, NoReturn, TypeAlias
+    from typing import Any, TypeAlias
+
+    from rootless.cli.tokens import Token
 
     Action: TypeAlias = Callable[["Scope"], None]
     Expression: TypeAlias = Callable[["Scope"], Any]
-    Token: TypeAlias = tuple[str, Any, bool]
-    """Kind, value, and whether it stands right behind the token before it."""
 
-SPACE = " \t\r\n"
 CLOSERS = ("end", "else")
 
 
@@ -58,7 +58,7 @@ class Scope:
         for known, value in reversed(self.variables):
             if known == name:
                 return value
-        return _fail(f"undefined variable {name}")
+        return fail(f"undefined variable {name}")
 
     def assign(self, name: str, value: object) -> None:
         """Change the innermost variable of this name."""
@@ -66,17 +66,17 @@ class Scope:
             if self.variables[at][0] == name:
                 self.variables[at] = (name, value)
                 return
-        _fail(f"undefined variable {name}")
+        fail(f"undefined variable {name}")
 
 
 class Template:
     """A template that was read; UsageError where it is none."""
 
     def __init__(self, source: str) -> None:
-        parser = _Parser(_split(source))
+        parser = _Parser(split(source))
         self._body, closer = parser.block()
         if closer:
-            _fail(f"unexpected {{{{{closer}}}}}")
+            fail(f"unexpected {{{{{closer}}}}}")
 
     def render(self, data: object, *, heading: bool = False) -> str:
         """Return the text for `data`; with `heading`, for a row that holds headings."""
@@ -84,7 +84,7 @@ class Template:
         try:
             self._body(scope)
         except (_Break, _Continue):
-            _fail("break or continue outside range")
+            fail("break or continue outside range")
         return "".join(scope.text)
 
 
@@ -141,113 +141,6 @@ def field(value: Any, name: str) -> Any:
     raise Missing(f"template: there is no field {name!r} in {kind}")
 
 
-def _fail(message: str) -> NoReturn:
-    raise UsageError(f"template: {message}")
-
-
-# ---- reading: text and tokens ---------------------------------------------------------------
-def _split(source: str) -> list[str | list[Token]]:
-    """Split a template into its texts and the tokens of its actions."""
-    pieces: list[str | list[Token]] = []
-    at = 0
-    trim = False
-    while True:
-        start = source.find("{{", at)
-        text = source[at:] if start < 0 else source[at:start]
-        if trim:
-            text = text.lstrip(SPACE)
-        if start < 0:
-            pieces.append(_unescape(text))
-            return pieces
-        at = start + 2
-        if source[at : at + 1] == "-" and source[at + 1 : at + 2] in SPACE:
-            text = text.rstrip(SPACE)
-            at += 1
-        pieces.append(_unescape(text))
-        tokens, at, trim = _action(source, at)
-        if tokens:
-            pieces.append(tokens)
-
-
-def _unescape(text: str) -> str:
-    r"""Replace \t and \n, which shells leave as they are within quotes: docker does so too."""
-    return text.replace("\\t", "\t").replace("\\n", "\n")
-
-
-def _action(source: str, at: int) -> tuple[list[Token], int, bool]:
-    """Read one action up to its `}}`; return its tokens, where it ends, and whether `-}}` trims."""
-    tokens: list[Token] = []
-    while True:
-        begin = at
-        while source[at : at + 1] and source[at] in SPACE:
-            at += 1
-        glued = at == begin
-        if source.startswith("/*", at):
-            at = source.find("*/", at) + 2
-            if at < 2:
-                _fail("unclosed comment")
-        elif source.startswith("}}", at):
-            return tokens, at + 2, False
-        elif source.startswith("-}}", at) and not glued:
-            return tokens, at + 3, True
-        elif at >= len(source):
-            _fail("unclosed action: }} is missing")
-        else:
-            kind, value, at = _token(source, at)
-            tokens.append((kind, value, glued))
-
-
-def _token(source: str, at: int) -> tuple[str, Any, int]:
-    """Read one token; return its kind, its value and where it ends."""
-    char = source[at]
-    if char in "\"`'":
-        return _quoted(source, at)
-    if source.startswith(":=", at):
-        return "mark", ":=", at + 2
-    if char in "|(),=":
-        return "mark", char, at + 1
-    number = char.isdigit() or (char in "+-." and source[at + 1 : at + 2].isdigit())
-    end = at + 1
-    while end < len(source) and (
-        source[end].isalnum() or source[end] == "_" or (number and source[end] in ".+-")
-    ):
-        end += 1
-    word = source[at:end]
-    if number:
-        return "value", _number(word), end
-    if char == ".":
-        return ("field", word[1:], end) if len(word) > 1 else ("dot", "", end)
-    if char == "$":
-        return "variable", word, end
-    if char.isalpha() or char == "_":
-        return "name", word, end
-    _fail(f"unexpected {char!r}")
-
-
-def _number(word: str) -> int | float:
-    for convert in (lambda text: int(text, 0), float):
-        try:
-            return convert(word)
-        except ValueError:
-            continue
-    return _fail(f"bad number {word!r}")
-
-
-def _quoted(source: str, at: int) -> tuple[str, Any, int]:
-    """Read a string in Go's spelling: "with escapes", `raw`, or a character."""
-    quote = source[at]
-    end = at + 1
-    while end < len(source) and source[end] != quote:
-        end += 2 if source[end] == "\\" and quote != "`" else 1
-    if end >= len(source):
-        _fail("unterminated quoted string")
-    text = source[at + 1 : end]
-    if quote != "`" and "\\" in text:
-        text = text.encode("latin-1", "backslashreplace").decode("unicode_escape")
-    return "value", ord(text) if quote == "'" and len(text) == 1 else text, end + 1
-
-
-# ---- reading: the tree ----------------------------------------------------------------------
 class _Parser:
     """Turns pieces into closures."""
 
@@ -291,20 +184,20 @@ class _Parser:
         names, operator, condition = self._pipeline()
         self._finish()
         if operator == "=":
-            _fail(f"= in {word}")
+            fail(f"= in {word}")
         body, closer = self.block()
         otherwise: Action = _sequence([])
         if closer == "else":
             if self._next < len(self._tokens):  # {{else if ...}}
                 following = self._tokens[self._next]
                 if following[:2] not in (("name", "if"), ("name", "with")):
-                    _fail(f"unexpected {following[1]!r} after else")
+                    fail(f"unexpected {following[1]!r} after else")
                 self._next += 1
                 otherwise, closer = self._control(following[1]), "end"
             else:
                 otherwise, closer = self.block()
         if closer != "end":
-            _fail(f"{{{{end}}}} is missing after {{{{{word}}}}}")
+            fail(f"{{{{end}}}} is missing after {{{{{word}}}}}")
         if word == "range":
             return _range(names, condition, body, otherwise)
         return _branch(names, condition, body, otherwise, moves=word == "with")
@@ -337,11 +230,11 @@ class _Parser:
                 function = str(value)
                 self._next += 1
                 if function not in functions.LIBRARY and function not in LAZY:
-                    _fail(f"function {function!r} is not defined")
+                    fail(f"function {function!r} is not defined")
                 continue
             operands.append(self._operand())
         if not function and not operands:
-            _fail("an action without a value")
+            fail("an action without a value")
         if piped is not None:
             operands.append(piped)
         if function:
@@ -355,7 +248,7 @@ class _Parser:
         if kind == "mark":
             names, _, term = self._pipeline()
             if names or not self._take(")"):
-                _fail("unclosed left parenthesis")
+                fail("unclosed left parenthesis")
         elif kind == "name":
             term = _constant(CONSTANTS[value]) if value in CONSTANTS else _call(value, [])
         elif kind == "value":
@@ -382,7 +275,7 @@ class _Parser:
 
     def _finish(self) -> None:
         if self._next < len(self._tokens):
-            _fail(f"unexpected {self._tokens[self._next][1]!r}")
+            fail(f"unexpected {self._tokens[self._next][1]!r}")
 
 
 CONSTANTS = {"true": True, "false": False, "nil": None}
@@ -418,7 +311,7 @@ def _method(term: Expression, arguments: list[Expression]) -> Expression:
     def evaluate(scope: Scope) -> Any:
         target = term(scope)
         if not callable(target):
-            _fail("a value was given arguments, but it is no function")
+            fail("a value was given arguments, but it is no function")
         return _apply("method", target, [argument(scope) for argument in arguments])
 
     return evaluate
@@ -438,12 +331,12 @@ def _apply(name: str, target: Callable[..., Any], arguments: list[Any]) -> Any:
     try:
         return target(*arguments)
     except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
-        _fail(f"error calling {name}: {error}")
+        fail(f"error calling {name}: {error}")
 
 
 def _lazy(name: str, arguments: list[Expression]) -> Expression:
     if not arguments:
-        _fail(f"wrong number of arguments for {name}")
+        fail(f"wrong number of arguments for {name}")
 
     def evaluate(scope: Scope) -> Any:
         value = None
@@ -478,7 +371,7 @@ def _output(value: Expression) -> Action:
 
 def _assignment(names: list[str], operator: str, value: Expression) -> Action:
     if len(names) > 1:
-        _fail("two variables outside range")
+        fail("two variables outside range")
 
     def act(scope: Scope) -> None:
         if operator == "=":
