@@ -27,7 +27,6 @@ from rootless.oci.digest import CHUNK
 from rootless.oci.layers.unpack import widen
 from rootless.oci.layout import OCI_CONFIG, OCI_LAYER
 from rootless.runtime.worker import spawn
-from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,11 +108,7 @@ def _base(images: Images, container: Container) -> Image:
 @contextlib.contextmanager
 def _locked(container: Container) -> Iterator[None]:
     """Keep others from starting or removing it meanwhile. Raises NotFound."""
-    try:
-        held = records.lock(container.directory)
-    except FileNotFoundError:
-        raise NotFound(f"no such container: {container.name}") from None
-    assert held is not None  # noqa: S101 - only without waiting
+    held = container.lock()
     try:
         yield
     finally:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 import time
 
 from rootless import trace
-from rootless.errors import Conflict, HostError, NotFound, StoreError
+from rootless.errors import Conflict, NotFound, StoreError
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-
-STOPPED = "stopped"
-"""Name of the file that says: its end was meant, so nobody restarts it."""
 
 DETACH_KEYS = "ctrl-p,ctrl-q"
 """docker's and podman's way out of a terminal."""
@@ -188,14 +184,15 @@ class Container:
     def _launch(self, *, attach: bool) -> Started | None:
         """Start it; None where it runs already."""
         from rootless.containers.starting import start
+        from rootless.containers.stopping import forget
 
-        held = self._lock()
+        held = self.lock()
         alive = None
         try:
             alive = self._claim()
             if alive is None:
                 return None
-            self._forget_stop()
+            forget(self)
             return start(self._paths, self.record, self.directory, alive, attach=attach)
         finally:
             os.close(held)
@@ -220,6 +217,8 @@ class Container:
 
     def restart(self, timeout: int | None = None) -> None:
         """Stop it, if it runs, and start it again; --rm does not remove it in between."""
+        from rootless.containers import happening
+
         if self.state().active:
             from rootless.containers.disposal import KEPT
 
@@ -229,33 +228,12 @@ class Container:
             try:
                 self.stop(timeout)
             finally:
-                _unlink(flag)
+                try:
+                    os.unlink(flag)
+                except FileNotFoundError:
+                    pass  # it is not --rm, or was removed meanwhile
         self.start()
-        self._tell("restart")
-
-    def _tell(self, action: str, **attributes: str) -> None:
-        from rootless.containers import happening
-
-        happening.tell(self._paths.root, self.record, action, **attributes)
-
-    def _forget_stop(self) -> None:
-        _unlink(f"{self.directory}/{STOPPED}")
-
-    def _stop_for_good(self) -> bool:
-        """Say that its end is meant: its supervisor does not restart it, nor does a boot.
-
-        Return whether nobody has said so before.
-        """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        try:
-            os.close(os.open(f"{self.directory}/{STOPPED}", flags, 0o600))
-        except FileExistsError:
-            return False
-        except FileNotFoundError:
-            raise NotFound(f"no such container: {self.name}") from None
-        except OSError:
-            return False  # a read-only or full disk: it ends all the same
-        return True
+        happening.tell(self.root, self.record, "restart")
 
     def _abandon(self) -> None:
         """Remove it, for its start has failed; but not if it runs."""
@@ -264,7 +242,8 @@ class Container:
         except (Conflict, NotFound):
             pass
 
-    def _lock(self) -> int:
+    def lock(self) -> int:
+        """Keep others from starting and removing it; return what holds that. Raises NotFound."""
         try:
             held = records.lock(self.directory)
         except FileNotFoundError:
@@ -272,44 +251,28 @@ class Container:
         assert held is not None  # noqa: S101 - only without waiting
         return held
 
+    def stop(self, timeout: int | None = None) -> None:
+        """Send the stop signal, after `timeout` seconds SIGKILL, and wait for the end.
+
+        A container that does not run is left as it is. A negative timeout waits for ever. Raises
+        HostError where the supervisor is stopped itself.
+        """
+        from rootless.containers.stopping import stop
+
+        stop(self, timeout)
+
     def kill(self, signal: str | int = "KILL") -> None:
         """Send a signal to the main process. Raises Conflict where nothing runs."""
-        from rootless.containers.values import signal_number
+        from rootless.containers.stopping import kill
 
-        number = signal if isinstance(signal, int) else signal_number(signal)
-        ends = (_signal.SIGKILL, _signal.SIGTERM, _signal.SIGINT, self.record["stop_signal"])
-        said = number in ends and self._stop_for_good()
-        if not self.send_signal(number) and not self._end_restarting():
-            if said:
-                self._forget_stop()
-            raise Conflict(
-                f"cannot kill container {self.name}: it is not running", "rootless ps lists those"
-            )
-        self._tell("kill", signal=str(int(number)))
-
-    def _end_restarting(self) -> bool:
-        """End the wait of a container that is about to restart; False where it does not wait."""
-        from rootless.linux import process as linux_process
-
-        state = self.state()
-        if not state.active or state.running:
-            return False
-        supervisor = os.pidfd_open(state.values["supervisor"])
-        try:
-            if self.state().values.get("supervisor") == state.values["supervisor"]:
-                linux_process.pidfd_send_signal(supervisor, _signal.SIGTERM)
-        except ProcessLookupError:
-            pass  # it has just ended
-        finally:
-            os.close(supervisor)
-        return True
+        kill(self, signal)
 
     def send_signal(self, number: int) -> bool:
         """Send a signal to the main process; False where the container does not run."""
         # Not at the top: ctypes is a quarter of what `ps` and `inspect` take, which need none.
         from rootless.linux import process as linux_process
 
-        opened = self._open("pid")
+        opened = self.open_process("pid")
         if opened is None:
             return False
         try:
@@ -320,7 +283,7 @@ class Container:
             os.close(opened)
         return True
 
-    def _open(self, key: str) -> int | None:
+    def open_process(self, key: str) -> int | None:
         """Return a pidfd of the process that the state names under `key`; None where it has ended.
 
         The state is read again after the pid was opened: while the supervisor lives and says
@@ -338,57 +301,6 @@ class Container:
             return opened
         os.close(opened)
         return None
-
-    def stop(self, timeout: int | None = None) -> None:
-        """Send the stop signal, after `timeout` seconds SIGKILL, and wait for the end.
-
-        A container that does not run is left as it is. A negative timeout waits for ever. Raises
-        HostError where the supervisor is stopped itself.
-        """
-        seconds = self.record["stop_timeout"] if timeout is None else timeout
-        os.close(self._lock())  # a start that is under way comes first
-        self._stop_for_good()
-        state = self.look()
-        ran = state.active
-        if state.status == "paused":
-            self.unpause()
-        try:
-            alive = os.open(f"{self.directory}/alive", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return
-        try:
-            if self.send_signal(self.record["stop_signal"]):
-                wait = seconds * 1000 if seconds >= 0 else None
-                init = self._open("pid")
-                if init is not None:
-                    if not _ended(init, wait):
-                        self.send_signal(_signal.SIGKILL)
-                    os.close(init)
-            elif not self._end_restarting() and self.state().active:
-                from rootless.containers.recovery import end_holder
-
-                end_holder(f"{self.directory}/alive")  # the pids are lost with the record
-            self._check_supervisor(state.values.get("supervisor", 0))
-            # Not for the supervisor's end: it may have to wait for a slow client.
-            records.await_release(alive)
-            if ran:
-                self._tell("stop")
-        finally:
-            os.close(alive)
-
-    def _check_supervisor(self, pid: int) -> None:
-        """Raises HostError where it cannot do its part, because somebody has stopped it."""
-        from rootless.linux.process import is_stopped
-
-        try:
-            stands = is_stopped(pid) and records.is_claimed(f"{self.directory}/alive")
-        except OSError:
-            return  # it has ended
-        if stands:
-            raise HostError(
-                f"the supervisor of container {self.name} is stopped",
-                f"kill -CONT {pid} lets it clean up",
-            )
 
     def wait(self, conditions: Sequence[str] = ()) -> int:
         """Wait until it has ended, or until one of the conditions is met; return the exit code.
@@ -432,7 +344,7 @@ class Container:
 
         if self.record["rm"] and not os.path.isdir(self.directory):
             return True  # its supervisor has done it
-        held = self._lock()
+        held = self.lock()
         try:
             if self.state(locked=True).active:
                 return False
@@ -486,7 +398,7 @@ class Container:
             user=user,
             privileged=privileged,
         )
-        init = self._open("command_pid")
+        init = self.open_process("command_pid")
         if init is None:
             raise Conflict(f"container {self.name} is not running", "start it first")
         try:
@@ -559,18 +471,4 @@ class Container:
 
     def open_supervisor(self) -> int | None:
         """Return a pidfd of the supervisor, None where nothing runs. The caller closes it."""
-        return self._open("supervisor")
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass  # it was not there
-
-
-def _ended(pidfd: int, milliseconds: int | None) -> bool:
-    """Wait until the process ends, at most so long; return whether it did."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(milliseconds))
+        return self.open_process("supervisor")

@@ -35,7 +35,7 @@ def update(containers: Containers, ref: str, add: list[str], remove: list[str]) 
     wanted = [port for text in add for port in ports.parse(text)]
     gone = [_port(text) for text in remove]
     container = containers.get(ref)
-    held = records.lock(container.directory)
+    held = container.lock()
     try:
         container = containers.get(container.id)  # as it is now
         record = container.record
@@ -60,8 +60,7 @@ def update(containers: Containers, ref: str, add: list[str], remove: list[str]) 
         record["ports"] = kept + wanted
         records.write_record(container.directory, "config.json", record)
     finally:
-        if held is not None:
-            os.close(held)
+        os.close(held)
     return binding.notes
 
 

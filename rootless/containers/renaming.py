@@ -10,7 +10,7 @@ import os
 
 from rootless.containers import happening
 from rootless.containers.names import check_name
-from rootless.errors import Conflict, NotFound, StoreError
+from rootless.errors import Conflict, StoreError
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -25,10 +25,7 @@ def rename(containers: Containers, ref: str, name: str) -> None:
     old = container.name
     if old == name:
         raise Conflict(f"container {ref} has the name {name} already")
-    try:
-        held = records.lock(container.directory)
-    except FileNotFoundError:
-        raise NotFound(f"no such container: {ref}") from None
+    held = container.lock()
     try:
         record = containers.get(container.id).record  # nobody else renames it now
         if not containers.claim_name(name, container.id):
@@ -42,8 +39,7 @@ def rename(containers: Containers, ref: str, name: str) -> None:
         os.unlink(f"{containers.names_directory}/{old}")
         records.sync_directory(containers.names_directory)
     finally:
-        if held is not None:
-            os.close(held)
+        os.close(held)
     happening.tell(containers.root, record, "rename", oldName=f"/{old}")
 
 

@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import archives
 import pytest
+
+from tests.oci import archives
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
