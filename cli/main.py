@@ -116,6 +116,10 @@ def _explain(error: Exception) -> int:
         text = f"{name}{error.strerror or error}"
     else:
         text = f"{type(error).__name__}: {error} (a fault of rootless; --debug shows where)"
+    try:
+        sys.stdout.flush()  # what was said before it
+    except (OSError, ValueError, AttributeError):
+        pass  # this error is the first
     _say("Error: " + one_line(text))
     return code
 

@@ -54,6 +54,9 @@ ImageName = Annotated[
     str, argument("IMAGE", "Name, name:tag, name@digest or id; `host` is this machine.")
 ]
 ImageNames = Annotated[list[str], argument("IMAGE...", "Names or ids of images.")]
+PulledNames = Annotated[
+    list[str], argument("IMAGE...", "Names in registries, or archives and directories.")
+]
 SomeImages = Annotated[list[str] | None, argument("[IMAGE]...", "Names or ids of images.")]
 Repository = Annotated[str, argument("[REPOSITORY[:TAG]]", "Only images of this name.")]
 NewNames = Annotated[list[str], argument("TARGET...", "The new names.")]

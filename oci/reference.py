@@ -176,6 +176,8 @@ def _names_registry(first: str) -> bool:
 
 
 def _check_name(text: str, domain: str, path: str) -> None:
+    if domain in ("http:", "https:"):
+        raise _invalid(text, f"a name begins with its registry: leave {domain}// out")
     if not is_domain(domain):
         raise _invalid(text, f"{domain!r} is no host name")
     if path.lower() != path:

@@ -149,7 +149,7 @@ def _container(engine: Engine, name: str, size: bool) -> dict[str, Any]:
 def _image(engine: Engine, name: str, _: bool) -> dict[str, Any]:
     from rootless.images.inspect import inspect as describe
 
-    return describe(engine.images.get(name))
+    return describe(engine.images.whole(name))
 
 
 def _either(engine: Engine, name: str, size: bool) -> dict[str, Any]:

@@ -8,11 +8,13 @@ import sys
 from rootless.errors import NotFound, UsageError
 from rootless.oci import reference
 from rootless.oci.distribution import credentials
+from rootless.oci.distribution.auth import Denied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli import options as opt
     from rootless.engine import Engine
+    from rootless.images.transfer.access import Access
     from rootless.oci.reference import Reference
 
 _DOCKER = "docker.io"
@@ -35,7 +37,8 @@ def login(
     """Keep a name and a password for a registry, if it takes them.
 
     They are kept in ~/.config/containers/auth.json, for podman and skopeo as well, or by the
-    credential helper that the file names. Those of ~/.docker/config.json are found, too.
+    credential helper that the file names. Those of ~/.docker/config.json are found, too. Where
+    what is kept is still good, nobody is asked.
 
     Examples:
         rootless login ghcr.io
@@ -44,8 +47,14 @@ def login(
     from rootless.images.transfer.access import Access
 
     name = _registry(registry)
+    file = authfile or compat_auth_file
     if get_login:
-        return _print_login(name, authfile)
+        return _print_login(name, file)
+    asked = username or password or password_stdin
+    if not asked and _is_known(
+        name, Access(tls_verify=tls_verify, authfile=file, cert_dir=cert_dir)
+    ):
+        return 0
     if password:
         print(
             "Warning: other users can see a password on the command line; use --password-stdin",
@@ -55,7 +64,7 @@ def login(
     creds = f"{user}:{secret}"
     Access(tls_verify=tls_verify, creds=creds, cert_dir=cert_dir).registry(name).check()
     given = credentials.parse(creds)
-    path = authfile or compat_auth_file or credentials.default_path()
+    path = file or credentials.default_path()
     credentials.AuthFile(path).store(_key(name, compat=bool(compat_auth_file)), given)
     if verbose:
         print(f"Used: {path}")
@@ -114,6 +123,24 @@ def _key(name: Reference, *, compat: bool) -> str:
     if compat and name.domain == _DOCKER and not name.path:
         return credentials.DOCKER_KEY
     return f"{name.domain}/{name.path}".rstrip("/")
+
+
+def _is_known(name: Reference, access: Access) -> bool:
+    """Whether the registry takes what is kept: then nobody is asked, as by docker and podman."""
+    key = _key(name, compat=False)
+    if access.authfile and not os.path.exists(access.authfile):
+        return False
+    known = credentials.find(name.domain, name.path, access.authfile)
+    if known is None:
+        return False
+    print(f"Authenticating with existing credentials for {key}")
+    try:
+        access.registry(name).check()
+    except Denied:
+        print("Existing credentials are invalid, please enter valid username and password")
+        return False
+    print(f"Existing credentials are valid. Already logged in to {key}")
+    return True
 
 
 def _print_login(name: Reference, authfile: str) -> int:

@@ -24,7 +24,7 @@ MOST_WARNINGS = 5
 
 def pull(
     engine: Engine,
-    images: opt.ImageNames,
+    images: opt.PulledNames,
     *,
     all_tags: opt.AllTags = False,
     platform: opt.PullPlatform = "",

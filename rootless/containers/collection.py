@@ -79,6 +79,8 @@ class Containers:
             found = self.images.resolve(
                 image, pull=pull, platform=platform, progress=self.progress, choose=self.choose
             )
+            if not platform and found.foreign:
+                plan.notes.append(found.foreign)
         trace.mark("image found")
         while True:
             id = os.urandom(32).hex()  # noqa: A001 - the field's own word

@@ -109,6 +109,23 @@ class Images:
             raise NotFound(f"no such image: {ref}", "rootless images lists what there is")
         return image
 
+    def whole(self, ref: str) -> Image:
+        """As `get`, with the names that other manifests give the same image, as `list` has it.
+
+        What a manifest list means has the names of the list alone.
+        """
+        image = self.get(ref)
+        others = [*self._all()] if image.id else []
+        if any(one.is_list and set(one.names) & set(image.names) for one in others):
+            return image
+        for other in others:
+            try:
+                if other.id == image.id and not set(other.names) & set(image.names):
+                    image.merge(other)
+            except ImageError:
+                pass  # `list` tells of it
+        return image
+
     def exists(self, ref: str) -> bool:
         """Whether `get` would find an image."""
         return self._find(ref) is not None

@@ -196,6 +196,18 @@ class Image:
         return "/".join(part for part in parts if isinstance(part, str) and part)
 
     @property
+    def foreign(self) -> str:
+        """Why it may not run on this machine, whose platform is another; "" where it does."""
+        if self.config.get("architecture") == _architecture():
+            return ""
+        from rootless.oci import platform
+
+        offered, here = platform.of(self.config), platform.host()
+        if platform.fits(offered, here):
+            return ""
+        return f"the image is for platform {offered}, and this machine is {here}"
+
+    @property
     def size(self) -> int:
         """Bytes of all layers uncompressed; a compressed layer not yet unpacked counts as it is."""
         if self._size < 0:
@@ -275,17 +287,22 @@ class HostImage(Image):
 
     def __init__(self, paths: Paths) -> None:
         super().__init__(paths, {"digest": ""}, ["host"])
-        machine = os.uname().machine
         self._manifest = {"config": {"digest": ""}, "layers": []}
         self._config = {
             "os": "linux",
-            "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine),
+            "architecture": _architecture(),
             "config": {
                 "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
                 "Cmd": ["/bin/sh"],
             },
             "rootfs": {"type": "layers", "diff_ids": []},
         }
+
+
+def _architecture() -> str:
+    """This machine's architecture as Go names it, without the module that knows all of them."""
+    machine = os.uname().machine
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
 def _stored_size(descriptor: Document) -> int:

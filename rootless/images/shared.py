@@ -32,7 +32,7 @@ import stat
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
 from rootless.oci.layout import Layout, sha256
-from rootless.store.paths import Paths, config_file, is_ours
+from rootless.store.paths import MARKER, Paths, config_file, is_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,8 +71,21 @@ class SharedLayout(Layout):
     """The images of a shared store: what is read of them has to be what its digest says."""
 
     def index(self) -> dict[str, Any]:
-        """Return the index; an empty one where there is none. Raises ImageError."""
-        _check_regular(f"{self.path}/index.json")
+        """Return the index; an empty one where there are no images yet.
+
+        Raises ImageError, also where there is no store at all: its name may be mistyped.
+        """
+        path = f"{self.path}/index.json"
+        _check_regular(path)
+        root = os.path.dirname(self.path)
+        try:
+            os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            if not os.path.exists(f"{root}/{MARKER}"):
+                hint = f"{VARIABLE} and {KEY} name stores"
+                raise ImageError(f"there is no shared store in {root}", hint) from None
+        except OSError:
+            pass  # the reader says it
         return super().index()
 
     def document(self, digest: str) -> dict[str, Any]:

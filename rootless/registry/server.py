@@ -269,6 +269,8 @@ def context(certificate: str, key: str) -> ssl.SSLContext:
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         hint = "--tls-key names its key" if not key else "certificate and key must belong together"
         reason = getattr(error, "reason", "") or getattr(error, "strerror", "") or str(error)
+        if "PEM lib" in reason:  # OpenSSL says no more than that
+            reason = "there is no certificate in it, or no key"
         raise UsageError(f"cannot use the certificate {certificate}: {reason}", hint) from error
     return made
 

@@ -135,3 +135,16 @@ def test_listing_as_json_is_dockers_and_templates_may_ask_for_podmans(shared: St
     template = "{{.Names}} {{.ReadOnly}} {{.Dangling}} {{.Labels}}"
     found = shared.ok("images", "--format", template, "busybox")
     assert found == "[localhost/busybox:latest] false false map[]"
+
+
+def test_inspect_has_the_names_of_all_manifests(busybox: Store, busybox_archive: str) -> None:
+    """What was loaded twice, with compressed layers and without, is one image."""
+    busybox.ok("tag", "busybox", "localhost/first:1")
+    busybox.ok("load", "-i", busybox_archive)
+    busybox.ok("tag", "docker.io/library/busybox", "localhost/second:1")
+    (id_,) = busybox.ok("images", "-q", "--no-trunc").split()
+    listed = busybox.ok("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+    assert {"localhost/first:1", "localhost/second:1"} < set(listed)
+    for name in (*listed, id_):
+        shown = busybox.ok("inspect", "-f", "{{json .RepoTags}}", name)
+        assert sorted(json.loads(shown)) == sorted(listed)

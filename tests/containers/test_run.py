@@ -551,3 +551,14 @@ def test_a_limit_beyond_the_hosts_is_refused_in_words(shared: Store) -> None:
     assert done.returncode == 125
     assert "cannot set ulimit nofile" in done.stderr
     assert "hard limit" in done.stderr
+
+
+def test_an_image_for_another_machine_is_told(busybox: Store, tmp_path: Path) -> None:
+    busybox.ok("create", "--name", "one", "busybox")
+    busybox.ok("export", "-o", f"{tmp_path}/root.tar", "one")
+    busybox.ok("import", "--platform", "linux/s390x", f"{tmp_path}/root.tar", "localhost/odd")
+    done = busybox("run", "--rm", "localhost/odd", "true")
+    assert done.returncode == 0  # what it says of itself is not true
+    assert done.stderr.startswith("Warning: the image is for platform linux/s390x, and this")
+    assert busybox("run", "--rm", "--platform", "linux/s390x", "localhost/odd", "true").stderr == ""
+    assert busybox("run", "--rm", "busybox", "true").stderr == ""

@@ -38,7 +38,7 @@ def theirs(images: Images, as_file: Callable[[bytes], str]) -> Images:
 @pytest.fixture
 def both(images: Images, theirs: Images, monkeypatch: pytest.MonkeyPatch) -> Images:
     """An empty store that has `theirs` as a shared one."""
-    monkeypatch.setenv(shared.VARIABLE, f"/nowhere:{theirs.paths.root}")
+    monkeypatch.setenv(shared.VARIABLE, theirs.paths.root)
     return images
 
 
@@ -215,6 +215,18 @@ def test_a_damaged_shared_store_is_told_and_does_not_hide_others(
     assert "index.json" in both.problems[0].message
     with pytest.raises(NotFound):
         both.get("tools:1")
+
+
+def test_a_store_that_is_not_there_is_told_and_hides_no_others(busybox: Store) -> None:
+    empty, own = f"{busybox.directory}/empty", f"{busybox.directory}/own"
+    busybox.ok("--root", empty, "system", "check")
+    env = {shared.VARIABLE: f"/no/such:{empty}:/etc:{busybox.root}"}
+    busybox.ok("--root", own, "run", "--rm", "busybox", "true", env=env)
+    done = busybox("--root", own, "images", "--format", "{{.Repository}}", env=env)
+    assert (done.returncode, done.stdout) == (0, "localhost/busybox\n")
+    first, second = done.stderr.splitlines()
+    assert first.startswith("Error: there is no shared store in /no/such (ROOTLESS_ADDITIONAL")
+    assert second.startswith("Error: there is no shared store in /etc (")
 
 
 def test_the_setting(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,12 @@ def test_bad_references_are_refused(text: str) -> None:
         reference.parse(text)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_address_of_the_web_is_no_reference(scheme: str) -> None:
+    with pytest.raises(InvalidReference, match=f"leave {scheme}:// out"):
+        reference.parse(f"{scheme}://registry.example/a:1")
+
+
 @given(st.text(string.ascii_letters + string.digits + "._-/:@[]\n é", max_size=40))
 def test_what_parses_is_stable_and_safe(text: str) -> None:
     try:

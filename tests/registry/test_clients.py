@@ -313,7 +313,7 @@ def test_options_that_make_no_sense(cli: Store, tmp_path: Path, users: str) -> N
         (["--listen", "192.0.2.1:0"], "cannot listen on 192.0.2.1:0"),
         (["--tls-key", users], "--tls-key without --tls-cert"),
         (["--tls-cert", "/no/such"], "cannot read /no/such"),
-        (["--tls-cert", users], "cannot use the certificate"),
+        (["--tls-cert", users], "there is no certificate in it, or no key"),
         (["--htpasswd", "/no/such"], "cannot read /no/such"),
         (["--htpasswd", f"{tmp_path}/md5"], "line 1: no user with a bcrypt hash"),
         (["--storage", f"{tmp_path}/full"], "is no OCI image layout"),

@@ -146,7 +146,7 @@ def test_mirrors_are_asked_as_by_a_pull(cli: Store, registry: Registry, tmp_path
         assert line.startswith(f"repaired: image hub.invalid/{rest}: blob sha256:")
         assert "(" not in line
     registry.gone = True
-    flip(blob)
+    flip(max(Path(cli.root, BLOBS).iterdir(), key=lambda path: path.stat().st_size))
     (line,) = check(cli, "--repair")
     assert "127.0.0.1:1: cannot reach" in line
     assert "hub.invalid: cannot reach" in line

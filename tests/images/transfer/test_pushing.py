@@ -330,6 +330,16 @@ def test_login(busybox: Store, secure: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "Login Succeeded!\n")
     assert auth.stat().st_mode & 0o777 == 0o600
     assert busybox.ok("login", "--get-login", secure) == "me"
+    assert busybox.ok("login", secure).splitlines() == [
+        f"Authenticating with existing credentials for {secure}",
+        f"Existing credentials are valid. Already logged in to {secure}",
+    ]
+    kept = auth.read_text()
+    auth.write_text(kept.replace("bWU6c2VjcmV0", "bWU6d3Jvbmc="))  # me:wrong
+    stale = busybox("login", secure)
+    assert stale.stdout.splitlines()[1].startswith("Existing credentials are invalid")
+    assert stale.stderr.startswith("Error: there is no terminal to ask for the password on")
+    auth.write_text(kept)
     busybox.ok("push", "-q", "busybox", name)
     shown = skopeo(
         "inspect", "--authfile", str(auth), "--cert-dir", str(certificates), f"docker://{name}"
@@ -347,7 +357,7 @@ def test_login(busybox: Store, secure: str, tmp_path: Path) -> None:
 
 def test_a_password_on_the_command_line_warns(cli: Store, secure: str) -> None:
     line = ["login", "--tls-verify=false", "-u", "me", "-p", "secret", secure]
+    assert "no terminal" in cli("login", secure).stderr
     done = cli(*line)
     assert done.stdout == "Login Succeeded!\n"
     assert "use --password-stdin" in done.stderr
-    assert "no terminal" in cli("login", secure).stderr
