@@ -29,7 +29,7 @@ BANNED = {
 """What must never be there, whatever ALLOWED says."""
 # fmt: on
 
-MOST = {"ps": 26, "images": 26, "inspect": 31, "logs": 30}
+MOST = {"ps": 27, "images": 26, "inspect": 31, "logs": 30}
 """How many modules of ours the commands load that start nothing."""
 
 
