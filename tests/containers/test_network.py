@@ -75,6 +75,33 @@ def test_what_is_there(busybox: Store) -> None:
     assert "default via 10.0.2.2 dev eth0" in said
 
 
+PING = """
+import socket, sys
+version6 = ":" in sys.argv[1]
+family, protocol = (socket.AF_INET6, 58) if version6 else (socket.AF_INET, 1)
+sock = socket.socket(family, socket.SOCK_DGRAM, protocol)
+sock.settimeout(20)
+sock.sendto(bytes([128 if version6 else 8]) + bytes(7) + b"echo", (sys.argv[1], 0))
+print(sock.recv(100)[8:].decode())
+"""
+
+
+@pytest.mark.parametrize("gateway", ["10.0.2.2", "fd00::2"])
+def test_root_may_ping(busybox: Store, gateway: str) -> None:
+    """Without CAP_NET_RAW, by a ping socket: icmp(7)."""
+    assert busybox.ok("run", "--rm", "host", "python3", "-c", PING, gateway) == "echo"
+
+
+@pytest.mark.modes("mapped")
+def test_who_may_ping_is_a_matter_of_taste(busybox: Store) -> None:
+    name = "net.ipv4.ping_group_range"
+    look = ["busybox", "cat", "/proc/sys/" + name.replace(".", "/")]
+    assert busybox.ok("run", "--rm", *look).split() == ["0", "0"]
+    assert busybox.ok("run", "--rm", "--network", "none", *look).split() == ["0", "0"]
+    nobody = ["--sysctl", f"{name}=1 0"]
+    assert busybox.ok("run", "--rm", *nobody, *look).split() != ["0", "0"]
+
+
 def test_settings(busybox: Store) -> None:
     network = ["--network", "private:cidr=172.30.0.0/16,mtu=1500,ipv6=off"]
     said = busybox.ok("run", "--rm", *network, "busybox", "ip", "addr", "show", "eth0")
