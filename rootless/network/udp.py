@@ -237,6 +237,20 @@ class Udp:
         self._add(socket, guest + inside + struct.pack(">HH", port, peer[1]), peer)
         return socket.paths[peer[:2]]
 
+    def refused(self, key: bytes, data: bytes) -> None:
+        """The guest does not listen to IPv6: pass on as the gateway, by IPv4 (see `ports`).
+
+        `key` is what it does not take, `data` the datagram, empty where that is not known.
+        """
+        path = self._paths.get(key)
+        if path is None or len(key) != 36 or not path.socket.published:
+            return
+        self._drop(key)
+        key = self._addresses.guest4 + self._addresses.gateway4 + key[-4:]
+        self._add(path.socket, key, path.peer)
+        if data:
+            path.socket.paths[path.peer[:2]](data)
+
     def _ready(self, socket: Socket, events: int) -> None:
         if events & select.POLLERR:
             self._read_errors(socket)
