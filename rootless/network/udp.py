@@ -112,8 +112,7 @@ class Udp:
         path.fresh = True
         try:
             if size:
-                segment = [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", size))]
-                path.socket.sock.sendmsg([data], segment, 0, path.peer)
+                _send_many(path, data, size)
             else:
                 path.send(data, path.peer)
         except BlockingIOError:
@@ -382,6 +381,19 @@ class Udp:
                 self._sockets.pop(key[:half] + key[-4:-2], None)
                 self._loop.unwatch(socket.sock.fileno())
                 socket.sock.close()
+
+
+def _send_many(path: Path, data: memoryview | bytes, size: int) -> None:
+    """Send datagrams of `size` bytes at once, if the host's link takes such. Raises OSError."""
+    segment = [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", size))]
+    try:
+        path.socket.sock.sendmsg([data], segment, 0, path.peer)
+        return
+    except OSError as failure:
+        if failure.errno not in (errno.EINVAL, errno.EMSGSIZE, errno.EIO):
+            raise
+    for start in range(0, len(data), size):  # those larger than the link go as fragments
+        path.send(data[start : start + size], path.peer)
 
 
 def _segment_size(ancillary: list[tuple[int, int, bytes]], length: int) -> int:

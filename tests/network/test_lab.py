@@ -269,6 +269,13 @@ def test_datagrams_in_one_frame(lab: Lab) -> None:
     assert done.stdout == "True True\n", done.stdout + done.stderr
 
 
+def test_datagrams_in_one_frame_over_a_narrow_link(lab: Lab) -> None:
+    """They are larger than the host's link: each goes by itself, in fragments."""
+    larger = SEND_SEGMENTS.replace("103, 1000", "103, 2000").replace("[1000] * 20", "[2000] * 10")
+    done = lab(larger, host=f"ip link set lo mtu 1500; {SEGMENTS}")
+    assert done.stdout == "True True\n", done.stdout + done.stderr
+
+
 @pytest.mark.needs("ping")
 def test_the_mtu_of_the_path(lab: Lab) -> None:
     """The host's link is narrower than ours: ping is told so, and then sends fragments."""
