@@ -92,6 +92,28 @@ def listed(ports: list[Port]) -> list[tuple[str, str]]:
     return found
 
 
+def summary(ports: list[Port]) -> str:
+    """Return all in a line, neighbours as ranges, as docker and podman write them."""
+    runs: dict[tuple[str, str], list[list[int]]] = {}
+    for port in sorted(ports, key=lambda one: (one["container"], one["ip"], one["host"])):
+        host, inside = port["host"], port["container"]
+        found = runs.setdefault((port["ip"], port["protocol"]), [])
+        if found and (host, inside) == (found[-1][1] + 1, found[-1][3] + 1):
+            found[-1][1], found[-1][3] = host, inside
+        else:
+            found.append([host, host, inside, inside])
+    words = []
+    for (ip, protocol), found in runs.items():
+        shown = f"[{ip}]" if ":" in ip else ip
+        for first, last, inside, end in found:
+            words.append(f"{shown}:{_span(first, last)}->{_span(inside, end)}/{protocol}")
+    return ", ".join(words)
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
+
+
 class Binding:
     """The sockets of one start."""
 
