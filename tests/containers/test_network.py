@@ -504,6 +504,23 @@ def test_capture_to_a_pipe(busybox: Store) -> None:
             assert capture.stderr.read().partition(" ")[2] == ("frames\n" if reads_on else "")
 
 
+def test_capture_of_a_link_that_goes_down(busybox: Store, tmp_path: Path) -> None:
+    """It may come up again."""
+    busybox.ok("run", "-d", "--name", "one", "--cap-add", "NET_ADMIN", "busybox", "sleep", "1000")
+    path = tmp_path / "one.pcap"
+    capture = busybox.start("network", "capture", "one", str(path))
+    deadline = time.monotonic() + 20
+    while not (path.exists() and path.stat().st_size >= 24):
+        assert time.monotonic() < deadline
+    for way in ("down", "up"):
+        busybox.ok("exec", "one", "ip", "link", "set", "eth0", way)
+    busybox("exec", "one", "nc", "-w", "5", "10.0.2.2", "9")
+    busybox.ok("rm", "-f", "one")
+    _, said = capture.communicate(timeout=20)
+    assert capture.returncode == 0, said
+    assert path.stat().st_size > 24
+
+
 def test_capture_of_nothing(busybox: Store) -> None:
     busybox.ok("create", "--name", "one", "busybox", "true")
     assert "is not running" in busybox("network", "capture", "one", "-").stderr
