@@ -386,6 +386,8 @@ def test_ports_change_while_it_runs(busybox: Store) -> None:
     assert "it is in use" in done.stderr
     done = busybox("update", "--publish-rm", "99", "web")
     assert "does not publish 99/tcp" in done.stderr
+    done = busybox("update", "--publish-add", "x", "web")
+    assert "--publish-add x: 'x' is no port" in done.stderr
     busybox.ok("update", "--publish-rm", "80", "web")
     host, _, number = address.rpartition(":")
     with socket.socket() as sock:

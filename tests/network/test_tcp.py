@@ -125,6 +125,38 @@ def test_a_whole_life(guest: Guest, server: socket.socket, flow: Flow, accept: A
     assert guest.stack.is_idle
 
 
+def test_urgent_data_stays_in_the_stream(
+    guest: Guest, server: socket.socket, flow: Flow, accept: Accept
+) -> None:
+    """Telnet and FTP abort by it; out of the stream, a byte would be missing there."""
+    flow.open()
+    peer = accept()
+    peer.sendall(b"abo")
+    peer.send(b"r", socket.MSG_OOB)
+    peer.sendall(b"t")
+    assert b"".join(one.data for one in guest.receive(5)) == b"abort"
+
+
+def test_both_close_at_once(
+    guest: Guest, server: socket.socket, flow: Flow, accept: Accept
+) -> None:
+    """RFC 9293, 3.6, case 3: the FINs cross, and each is acknowledged."""
+    flow.open()
+    peer = accept()
+    peer.shutdown(socket.SHUT_WR)
+    (fin,) = guest.receive(5)
+    assert fin.flags & FIN
+    (acked,) = flow.send(FIN | ACK)  # it has not seen ours
+    assert acked.ack == flow.seq
+    assert guest.stack.tcp.connections
+    (again,) = flow.send(FIN | ACK, seq=flow.seq - 1)
+    assert (again.flags, again.ack) == (ACK, flow.seq)
+    flow.ack += 1
+    assert flow.send(ACK) == []
+    assert peer.recv(10) == b""
+    assert guest.stack.tcp.connections == {}
+
+
 def test_the_host_closes_first(
     guest: Guest, server: socket.socket, flow: Flow, accept: Accept
 ) -> None:
