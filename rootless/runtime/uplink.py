@@ -92,6 +92,8 @@ class Uplink:
 
     def close(self) -> None:
         """The container has ended."""
+        for listener in self._listeners:
+            listener.hold()
         if self._stack is not None:
             self._stack.close()
             self.rest()

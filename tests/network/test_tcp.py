@@ -442,6 +442,32 @@ def test_a_guest_that_never_answers_is_given_up(
         peer.recv(1)
 
 
+def test_who_comes_while_a_guest_ends(guest: Guest, server: socket.socket, version: int) -> None:
+    """He waits: the container may start again, and refuses nobody meanwhile."""
+    listener = ports.Listener(
+        guest.loop,
+        {
+            "fd": socket.dup(server.fileno()),
+            "ip": server.getsockname()[0],
+            "host": server.getsockname()[1],
+            "container": 80,
+            "protocol": "tcp",
+        },
+        lambda: guest.stack,
+    )
+    with socket.create_connection(server.getsockname()[:2]) as first:
+        (syn,) = guest.receive(5)
+        assert (syn.flags, syn.ports[1]) == (SYN, 80)
+        listener.hold()
+        with socket.create_connection(server.getsockname()[:2]) as second:
+            assert guest.receive() == []
+            second.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                second.recv(1)
+        first.close()
+    listener.close()
+
+
 def test_ports_that_the_guest_remembers(
     guest: Guest, server: socket.socket, version: int, accept: Accept
 ) -> None:
