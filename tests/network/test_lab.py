@@ -88,7 +88,8 @@ open("sent", "w").write(digest.hexdigest())
 @pytest.mark.needs("ncat")
 def test_a_gigabyte_down(lab: Lab) -> None:
     server = f"echo ready; {GIGABYTE} | ncat --send-only -l 8000"
-    done = lab(f"ncat --recv-only {HOSTS[4]} 8000 | sha256sum", host=server, timeout=300)
+    client = f"ncat --recv-only {HOSTS[4]} 8000 | sha256sum"
+    done = lab(client, host=server, timeout=300, awaited=True)
     assert done.stdout.split()[0] == (lab.directory / "sent").read_text()
 
 
