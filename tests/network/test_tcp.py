@@ -60,6 +60,19 @@ class Flow:
         return answer
 
 
+def publish(guest: Guest, server: socket.socket) -> ports.Listener:
+    """Pass on what comes to the server to port 80 of the guest."""
+    ip, number = server.getsockname()[:2]
+    port: ports.Port = {
+        "fd": os.dup(server.fileno()),
+        "ip": ip,
+        "host": number,
+        "container": 80,
+        "protocol": "tcp",
+    }
+    return ports.Listener(guest.loop, port, lambda: guest.stack)
+
+
 @pytest.fixture(params=[4, 6])
 def version(request: pytest.FixtureRequest) -> int:
     return int(request.param)
@@ -444,17 +457,7 @@ def test_a_guest_that_never_answers_is_given_up(
 
 def test_who_comes_while_a_guest_ends(guest: Guest, server: socket.socket, version: int) -> None:
     """He waits: the container may start again, and refuses nobody meanwhile."""
-    listener = ports.Listener(
-        guest.loop,
-        {
-            "fd": socket.dup(server.fileno()),
-            "ip": server.getsockname()[0],
-            "host": server.getsockname()[1],
-            "container": 80,
-            "protocol": "tcp",
-        },
-        lambda: guest.stack,
-    )
+    listener = publish(guest, server)
     with socket.create_connection(server.getsockname()[:2]) as first:
         (syn,) = guest.receive(5)
         assert (syn.flags, syn.ports[1]) == (SYN, 80)
@@ -566,3 +569,21 @@ def test_a_flood_of_syns(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
         for connection in list(guest.stack.tcp.connections.values()):
             connection.drop(abort=True)
         assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_more_connections_than_there_may_be(
+    guest: Guest, server: socket.socket, version: int
+) -> None:
+    """They wait: the guest's SYN is not answered, the host's stays in the queue."""
+    host, port = server.getsockname()[:2]
+    guest.stack.tcp.most = 1
+    Flow(guest, port, version).open()
+    assert Flow(guest, port, version, own=40001).send(SYN, options=MSS) == []
+    with socket.create_server((host, 0), family=server.family) as published:
+        listener = publish(guest, published)
+        with socket.create_connection(published.getsockname()[:2]):
+            assert guest.receive() == []
+            guest.stack.tcp.most = 2
+            (syn,) = guest.receive(5)
+            assert syn.flags == SYN
+        listener.close()
