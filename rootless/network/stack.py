@@ -34,10 +34,10 @@ _KIND = START - 2
 SILENCE = 1000
 """Milliseconds without an event after which nothing more is expected of a guest that has ended."""
 
-LINGER = 30.0
+LINGER = 10.0
 """Seconds that the stack delivers what is left after the end of its guest."""
 
-PATIENCE = 5.0
+PATIENCE = 3.0
 """Seconds of that in which nobody takes anything."""
 
 SPINS = 80
