@@ -263,7 +263,13 @@ Publish = Annotated[
 ]
 PublishAll = Annotated[
     bool,
-    option("--publish-all", "-P", panel=NETWORK, about="All ports that the image exposes."),
+    option("--publish-all", "-P", panel=NETWORK, about="All ports that are exposed."),
+]
+Expose = Annotated[
+    list[str],
+    option(
+        "--expose", metavar="PORT[/PROTO]", panel=NETWORK, about="For -P, besides the image's own."
+    ),
 ]
 PublishPrivileged = Annotated[
     str,
@@ -414,6 +420,7 @@ class Asked(TypedDict, total=False):
     network: Network
     publish: Publish
     publish_all: PublishAll
+    expose: Expose
     publish_privileged: PublishPrivileged
     dns: Dns
     dns_search: DnsSearch

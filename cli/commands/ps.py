@@ -231,9 +231,9 @@ def _podman(listed: Listed) -> dict[str, Any]:
 
 
 def _ports(state: State) -> str:
-    from rootless.containers.ports import listed
+    from rootless.containers.ports import summary
 
-    return ", ".join(f"{outside}->{inside}" for inside, outside in listed(state.ports))
+    return summary(state.ports)
 
 
 def _podman_ports(state: State) -> list[dict[str, Any]] | None:

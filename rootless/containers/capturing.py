@@ -7,6 +7,7 @@ see, and costs nothing while nobody looks.
 from __future__ import annotations
 
 import _socket
+import errno
 import os
 import select
 
@@ -70,13 +71,23 @@ def _record(sock: _socket.socket, ended: int, file: BinaryIO) -> int:
         while True:
             file.flush()
             ready = [fd for fd, _ in poll.poll()]
-            try:
-                while True:
-                    writer.write(sock.recv(SNAPLEN))
-            except BlockingIOError:
-                if ended in ready:
-                    break
+            while frame := _next(sock):
+                writer.write(frame)
+            if ended in ready:
+                break
     except KeyboardInterrupt:
         pass  # that is how a capture ends
     file.flush()
     return writer.count
+
+
+def _next(sock: _socket.socket) -> bytes:
+    """Return a frame that waits, empty for none."""
+    try:
+        return sock.recv(SNAPLEN)
+    except BlockingIOError:
+        return b""
+    except OSError as error:
+        if error.errno != errno.ENETDOWN:
+            raise
+        return b""  # said once, when the interface goes: before the container's end or after

@@ -68,6 +68,7 @@ def check(paths: Paths, reference: str, asked: CreateOptions) -> Plan:
     plan.user = values.user(asked.get("user", ""))
     plan.cwd = _workdir(asked.get("workdir", ""))
     plan.ports = _ports(plan)
+    plan.exposed = _exposed(plan.asked)
     plan.dns = _dns(asked)
     plan.hosts = [_host(text, plan) for text in asked.get("add_host", ())]
     plan.log_driver, plan.log_options = logging.parse(asked)
@@ -245,14 +246,29 @@ def _ports(plan: Plan) -> list[Publish]:
     return [port for text in asked["publish"] for port in ports.parse(text)]
 
 
-def _exposed(plan: Plan, settings: Settings) -> list[Publish]:
-    """Return what -P adds: the image's ports that -p does not name."""
+def _exposed(asked: CreateOptions) -> list[str]:
+    """Return what --expose names, PORT/PROTOCOL each."""
+    if not asked.get("expose"):
+        return []
+    from rootless.containers import ports
+
+    found = []
+    for text in asked["expose"]:
+        for port in ports.parse(text, "--expose"):
+            if port["host"] or port["ip"]:
+                raise UsageError(f"--expose {text}: that is -p's", "PORT[-END][/tcp|/udp]")
+            found.append(f"{port['container']}/{port['protocol']}")
+    return found
+
+
+def _published(plan: Plan, exposed: list[str]) -> list[Publish]:
+    """Return what -P adds: the exposed ports that -p does not name."""
     if not plan.asked.get("publish_all") or not plan.private:
         return []
     from rootless.containers import ports
 
     named = {(port["container"], port["protocol"]) for port in plan.ports}
-    found = [port for text in settings.exposed for port in ports.exposed(text)]
+    found = [port for text in exposed for port in ports.exposed(text)]
     return [port for port in found if (port["container"], port["protocol"]) not in named]
 
 
@@ -355,6 +371,7 @@ def compose(
     _complete(plan, settings, id, directory)
     plan.volumes += _image_volumes(plan, settings, paths.volumes, name)
     plan.args = first + rest
+    exposed = list(dict.fromkeys([*settings.exposed, *plan.exposed]))
     configuration = spec.build(plan)
     return {
         "version": 1,
@@ -381,8 +398,8 @@ def compose(
         "network": plan.network,
         "hostname": plan.hostname,
         "hosts": plan.hosts,
-        "exposed": settings.exposed,
-        "ports": [*plan.ports, *_exposed(plan, settings)],
+        "exposed": exposed,
+        "ports": [*plan.ports, *_published(plan, exposed)],
         "dns": plan.dns,
         "healthcheck": _healthcheck(plan, settings),
         "health": plan.health,

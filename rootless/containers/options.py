@@ -64,6 +64,7 @@ class CreateOptions(TypedDict, total=False):
     network: str
     publish: list[str]
     publish_all: bool
+    expose: list[str]
     publish_privileged: str
     dns: list[str]
     dns_search: list[str]

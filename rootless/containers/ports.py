@@ -29,41 +29,42 @@ _REMAP = 8000
 _TRIES = 20
 
 
-def parse(text: str) -> list[Publish]:
-    """Return what one -p asks for, a port each. Raises UsageError."""
+def parse(text: str, option: str = "-p") -> list[Publish]:
+    """Return what one -p, or an option like it, asks for, a port each. Raises UsageError."""
+    given = f"{option} {text}"
     rest, slash, protocol = text.partition("/")
     protocol = protocol.lower() if slash else "tcp"
     if protocol not in ("tcp", "udp"):
-        raise UsageError(f"-p {text}: unknown protocol {protocol!r}", "tcp or udp")
+        raise UsageError(f"{given}: unknown protocol {protocol!r}", "tcp or udp")
     ip = ""
     if rest.startswith("["):
         ip, bracket, rest = rest[1:].partition("]:")
         if not bracket:
-            raise UsageError(f"-p {text}: the IPv6 address is not closed", f"[::1]: as in {_FORM}")
+            raise UsageError(f"{given}: the IPv6 address is not closed", f"[::1]: as in {_FORM}")
     elif rest.count(":") == 2:
         ip, _, rest = rest.partition(":")
     if ip:
         try:
             sockaddr(ip, 0)
         except OSError:
-            raise UsageError(f"-p {text}: {ip!r} is no IP address", _FORM) from None
+            raise UsageError(f"{given}: {ip!r} is no IP address", _FORM) from None
     host, colon, inside = rest.rpartition(":")
-    first, last = _range(inside, text)
+    first, last = _range(inside, given)
     if not colon or not host:
         mapped: list[int] = [0] * (last - first + 1)
     else:
-        begin, end = _range(host, text)
+        begin, end = _range(host, given)
         if end - begin == last - first:
             mapped = list(range(begin, end + 1))
         else:
-            raise UsageError(f"-p {text}: the ranges differ in length", _FORM)
+            raise UsageError(f"{given}: the ranges differ in length", _FORM)
     return [
         {"ip": ip, "host": port, "container": first + number, "protocol": protocol}
         for number, port in enumerate(mapped)
     ]
 
 
-def _range(text: str, whole: str) -> tuple[int, int]:
+def _range(text: str, given: str) -> tuple[int, int]:
     first, dash, last = text.partition("-")
     try:
         numbers = [int(number) for number in (first, last if dash else first)]
@@ -71,7 +72,7 @@ def _range(text: str, whole: str) -> tuple[int, int]:
     except ValueError:
         good, numbers = False, [0, 0]
     if not good or not 0 < numbers[0] <= numbers[1] < 65536:
-        raise UsageError(f"-p {whole}: {text!r} is no port", f"1 to 65535: {_FORM}")
+        raise UsageError(f"{given}: {text!r} is no port", f"1 to 65535: {_FORM}")
     return numbers[0], numbers[1]
 
 
@@ -90,6 +91,28 @@ def listed(ports: list[Port]) -> list[tuple[str, str]]:
         ip = f"[{port['ip']}]" if ":" in port["ip"] else port["ip"]
         found.append((f"{port['container']}/{port['protocol']}", f"{ip}:{port['host']}"))
     return found
+
+
+def summary(ports: list[Port]) -> str:
+    """Return all in a line, neighbours as ranges, as docker and podman write them."""
+    runs: dict[tuple[str, str], list[list[int]]] = {}
+    for port in sorted(ports, key=lambda one: (one["container"], one["ip"], one["host"])):
+        host, inside = port["host"], port["container"]
+        found = runs.setdefault((port["ip"], port["protocol"]), [])
+        if found and (host, inside) == (found[-1][1] + 1, found[-1][3] + 1):
+            found[-1][1], found[-1][3] = host, inside
+        else:
+            found.append([host, host, inside, inside])
+    words = []
+    for (ip, protocol), found in runs.items():
+        shown = f"[{ip}]" if ":" in ip else ip
+        for first, last, inside, end in found:
+            words.append(f"{shown}:{_span(first, last)}->{_span(inside, end)}/{protocol}")
+    return ", ".join(words)
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
 
 
 class Binding:

@@ -32,7 +32,7 @@ def update(containers: Containers, ref: str, add: list[str], remove: list[str]) 
     Return what a user should know of it. Raises UsageError, Conflict for a network without ports
     of its own, HostError for a port that cannot be had.
     """
-    wanted = [port for text in add for port in ports.parse(text)]
+    wanted = [port for text in add for port in ports.parse(text, "--publish-add")]
     gone = [_port(text) for text in remove]
     container = containers.get(ref)
     held = container.lock()

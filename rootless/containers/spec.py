@@ -83,6 +83,7 @@ class Plan:
         self.labels: dict[str, str] = {}
         self.hosts: list[list[str]] = []
         self.ports: list[Publish] = []
+        self.exposed: list[str] = []
         self.dns: Dns = {"servers": [], "search": [], "options": []}
         self.stop_signal = 0
         """0 where the image is to say it."""

@@ -134,8 +134,8 @@ def _publish(record: Record, wishes: Wishes) -> list[Port]:
 
     binding = Binding(remap=record["asked"].get("publish_privileged") == "remap")
     binding.open(record["ports"], wishes.listening)
-    if binding.used:
-        wishes.listening = None  # they are ours to listen on, not the container's
+    if wishes.listening is not None:  # those that are ours to listen on are not the container's
+        wishes.listening = notify.without(wishes.listening, binding.used)
     wishes.notes = binding.notes
     private = record["spec"]["rootless"]["network"]
     if private and private["helper"]:

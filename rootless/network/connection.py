@@ -122,6 +122,8 @@ class Connection:
 
     def take_over(self, sock: _socket.socket) -> None:
         """Make `sock`, which is ours from now on, the host's side."""
+        # The guest has no urgent data of us, but is to miss no byte (RFC 6093).
+        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_OOBINLINE, 1)
         self.sock = sock
         self.send = sock.send
         self.recv = sock.recv

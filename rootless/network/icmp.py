@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ECHO_REQUEST = {4: 8, 6: 128}
 ECHO_REPLY = {4: 0, 6: 129}
+PORT_UNREACHABLE6 = b"\x01\x04"
+"""Type and code (RFC 4443, 3.1)."""
 
 # errno -> type and code. RFC 792, "Destination Unreachable"; RFC 1812, 5.2.7.1
 _ERRORS4 = {

@@ -52,12 +52,18 @@ class Listener:
         self._sock = _socket.socket(fileno=port["fd"])
         self._sock.setblocking(False)
         self._end: Callable[[], None] | None = None
+        self._held = False
         self.watch()
 
     def watch(self) -> None:
         """Take what comes."""
         take = self._accept if self.port["protocol"] == "tcp" else self._load
         self._loop.watch(self._sock.fileno(), select.POLLIN, take)
+
+    def hold(self) -> None:
+        """Take nothing more: who comes waits for the next life of the guest, or for `close`."""
+        self._held = True
+        self._loop.unwatch(self._sock.fileno())
 
     def close(self) -> None:
         """Publish it no more; connections that are open stay."""
@@ -97,7 +103,7 @@ class Listener:
         self._loop.at(time.monotonic() + _PAUSE, self._resume)
 
     def _resume(self) -> None:
-        if self._sock.fileno() >= 0:
+        if self._sock.fileno() >= 0 and not self._held:
             self.watch()
 
 

@@ -34,10 +34,10 @@ _KIND = START - 2
 SILENCE = 1000
 """Milliseconds without an event after which nothing more is expected of a guest that has ended."""
 
-LINGER = 30.0
+LINGER = 10.0
 """Seconds that the stack delivers what is left after the end of its guest."""
 
-PATIENCE = 5.0
+PATIENCE = 3.0
 """Seconds of that in which nobody takes anything."""
 
 SPINS = 80
@@ -247,6 +247,18 @@ class Stack:
                 answer = neighbour.answer_solicitation(source, payload, self.addresses)
                 if answer:
                     self._tap.send(_IPV6, answer)
+            elif version == 6 and payload[:2] == icmp.PORT_UNREACHABLE6:
+                self._on_unreachable(payload[8:])
+
+    def _on_unreachable(self, packet: bytes) -> None:
+        """The guest does not listen where `packet`, or what is left of it, has brought it."""
+        if len(packet) < ipv6.HEADER + 8 or packet[6] != _UDP:
+            return
+        source, target, ports = packet[8:24], packet[24:40], packet[40:44]
+        size = int.from_bytes(packet[44:46], "big") - 8
+        data = packet[48 : 48 + size]
+        key = target + source + ports[2:] + ports[:2]
+        self.udp.refused(key, data if len(data) == size else b"")
 
     def _deliver_udp(self, version: int, key: bytes, data: bytes) -> None:
         half = 4 if version == 4 else 16

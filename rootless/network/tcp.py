@@ -188,7 +188,7 @@ class Tcp:
             elif flags & ACK:
                 connection.clear_way(ack)
         elif connection.established:
-            if connection.eof and connection.finished:
+            if connection.eof and connection.finished and not connection.queue:
                 self.forget(connection)  # it waits for nothing but the guest's last word
                 connection.drop()
             else:

@@ -112,8 +112,7 @@ class Udp:
         path.fresh = True
         try:
             if size:
-                segment = [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", size))]
-                path.socket.sock.sendmsg([data], segment, 0, path.peer)
+                _send_many(path, data, size)
             else:
                 path.send(data, path.peer)
         except BlockingIOError:
@@ -236,6 +235,20 @@ class Udp:
             return None
         self._add(socket, guest + inside + struct.pack(">HH", port, peer[1]), peer)
         return socket.paths[peer[:2]]
+
+    def refused(self, key: bytes, data: bytes) -> None:
+        """The guest does not listen to IPv6: pass on as the gateway, by IPv4 (see `ports`).
+
+        `key` is what it does not take, `data` the datagram, empty where that is not known.
+        """
+        path = self._paths.get(key)
+        if path is None or len(key) != 36 or not path.socket.published:
+            return
+        self._drop(key)
+        key = self._addresses.guest4 + self._addresses.gateway4 + key[-4:]
+        self._add(path.socket, key, path.peer)
+        if data:
+            path.socket.paths[path.peer[:2]](data)
 
     def _ready(self, socket: Socket, events: int) -> None:
         if events & select.POLLERR:
@@ -368,6 +381,19 @@ class Udp:
                 self._sockets.pop(key[:half] + key[-4:-2], None)
                 self._loop.unwatch(socket.sock.fileno())
                 socket.sock.close()
+
+
+def _send_many(path: Path, data: memoryview | bytes, size: int) -> None:
+    """Send datagrams of `size` bytes at once, if the host's link takes such. Raises OSError."""
+    segment = [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", size))]
+    try:
+        path.socket.sock.sendmsg([data], segment, 0, path.peer)
+        return
+    except OSError as failure:
+        if failure.errno not in (errno.EINVAL, errno.EMSGSIZE, errno.EIO):
+            raise
+    for start in range(0, len(data), size):  # those larger than the link go as fragments
+        path.send(data[start : start + size], path.peer)
 
 
 def _segment_size(ancillary: list[tuple[int, int, bytes]], length: int) -> int:

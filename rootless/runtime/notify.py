@@ -81,6 +81,23 @@ def listening() -> Listening | None:
     return {"count": int(count), "names": os.environ.get("LISTEN_FDNAMES", "")}
 
 
+def without(listening: Listening, used: set[int]) -> Listening | None:
+    """Return the sockets that are left beside the `used` ones; None for none.
+
+    They move together from FIRST on, as sd_listen_fds(3) has them, and the used ones are closed.
+    """
+    last = FIRST + listening["count"]
+    left = [fd for fd in range(FIRST, last) if fd not in used]
+    for place, fd in enumerate(left, FIRST):
+        if place != fd:
+            os.dup2(fd, place)
+    for fd in range(FIRST + len(left), last):
+        os.close(fd)
+    names = listening["names"].split(":") if listening["names"] else []
+    kept = [name for fd, name in enumerate(names, FIRST) if fd in left]
+    return {"count": len(left), "names": ":".join(kept)} if left else None
+
+
 def listen(directory: str) -> int:
     """Make the socket for the container in `directory`/notify; return its descriptor.
 

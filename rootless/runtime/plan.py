@@ -57,7 +57,10 @@ def plan(spec: Spec, root: Root, driver: str = "overlay") -> list[Operation]:
         dev_made = dev_made or (mount["destination"] == "/dev" and mount["type"] == "tmpfs")
     if dev_made:
         steps += _devices(spec["rootless"])
-    steps += [op.Sysctl(name, value) for name, value in (linux.get("sysctl") or {}).items()]
+    wished = linux.get("sysctl") or {}
+    if "network" in own and op.Pings.NAME not in wished:
+        steps.append(op.Pings())
+    steps += [op.Sysctl(name, value) for name, value in wished.items()]
     steps += [op.ReadOnly(path) for path in linux.get("readonlyPaths") or ()]
     steps += [op.Mask(path) for path in linux.get("maskedPaths") or ()]
     if spec["root"]["readonly"]:

@@ -53,8 +53,8 @@ class Uplink:
 
             assert self._settings is not None  # noqa: S101 - there is a link
             self._stack = Stack(self._loop, self._fd, self._settings, Servers())
-            # Each connection is a file of ours; half of them is for all else.
-            self._stack.tcp.most = files.allow_many() // 2
+            # Each connection is a file of ours; a quarter of them is for all else.
+            self._stack.tcp.most = files.allow_many() * 3 // 4
             self.on_wake()
         return self._stack
 
@@ -92,6 +92,8 @@ class Uplink:
 
     def close(self) -> None:
         """The container has ended."""
+        for listener in self._listeners:
+            listener.hold()
         if self._stack is not None:
             self._stack.close()
             self.rest()

@@ -280,6 +280,8 @@ REFUSED = [
     ({"user": "a:b:c"}, "--user: invalid user"),
     ({"network": "private:mtu=9"}, "mtu=9: a number from 1280 to 65520"),
     ({"network": "private:speed=9"}, "unknown option 'speed=9'"),
+    ({"expose": ["8080:80"]}, "--expose 8080:80: that is -p's"),
+    ({"expose": ["x"]}, "--expose x: 'x' is no port"),
     ({"network": "ns:/x", "publish": ["80:80"]}, "-p and --network ns:/x exclude each other"),
     ({"publish": ["80:x"]}, "-p 80:x: 'x' is no port"),
     ({"publish_privileged": "no"}, "--publish-privileged: unknown way 'no'"),
@@ -476,6 +478,21 @@ def test_ports_of_the_image(composed: Composed) -> None:
         ("127.0.0.1", 8000, 80, "tcp"),
         ("127.0.0.1", 8001, 81, "tcp"),
         ("", 0, 53, "udp"),
+    ]
+
+
+def test_ports_that_are_exposed(composed: Composed) -> None:
+    """--expose says what the image does not."""
+    image = {"Cmd": ["x"], "ExposedPorts": {"80/tcp": {}}}
+    expose = ["80", "90-91/udp"]
+    record = composed(image=image, expose=expose)
+    assert record["exposed"] == ["80/tcp", "90/udp", "91/udp"]
+    assert record["ports"] == []
+    record = composed(image=image, expose=expose, publish_all=True)
+    assert [(p["host"], p["container"], p["protocol"]) for p in record["ports"]] == [
+        (0, 80, "tcp"),
+        (0, 90, "udp"),
+        (0, 91, "udp"),
     ]
 
 

@@ -75,6 +75,33 @@ def test_what_is_there(busybox: Store) -> None:
     assert "default via 10.0.2.2 dev eth0" in said
 
 
+PING = """
+import socket, sys
+version6 = ":" in sys.argv[1]
+family, protocol = (socket.AF_INET6, 58) if version6 else (socket.AF_INET, 1)
+sock = socket.socket(family, socket.SOCK_DGRAM, protocol)
+sock.settimeout(20)
+sock.sendto(bytes([128 if version6 else 8]) + bytes(7) + b"echo", (sys.argv[1], 0))
+print(sock.recv(100)[8:].decode())
+"""
+
+
+@pytest.mark.parametrize("gateway", ["10.0.2.2", "fd00::2"])
+def test_root_may_ping(busybox: Store, gateway: str) -> None:
+    """Without CAP_NET_RAW, by a ping socket: icmp(7)."""
+    assert busybox.ok("run", "--rm", "host", "python3", "-c", PING, gateway) == "echo"
+
+
+@pytest.mark.modes("mapped")
+def test_who_may_ping_is_a_matter_of_taste(busybox: Store) -> None:
+    name = "net.ipv4.ping_group_range"
+    look = ["busybox", "cat", "/proc/sys/" + name.replace(".", "/")]
+    assert busybox.ok("run", "--rm", *look).split() == ["0", "0"]
+    assert busybox.ok("run", "--rm", "--network", "none", *look).split() == ["0", "0"]
+    nobody = ["--sysctl", f"{name}=1 0"]
+    assert busybox.ok("run", "--rm", *nobody, *look).split() != ["0", "0"]
+
+
 def test_settings(busybox: Store) -> None:
     network = ["--network", "private:cidr=172.30.0.0/16,mtu=1500,ipv6=off"]
     said = busybox.ok("run", "--rm", *network, "busybox", "ip", "addr", "show", "eth0")
@@ -359,6 +386,8 @@ def test_ports_change_while_it_runs(busybox: Store) -> None:
     assert "it is in use" in done.stderr
     done = busybox("update", "--publish-rm", "99", "web")
     assert "does not publish 99/tcp" in done.stderr
+    done = busybox("update", "--publish-add", "x", "web")
+    assert "--publish-add x: 'x' is no port" in done.stderr
     busybox.ok("update", "--publish-rm", "80", "web")
     host, _, number = address.rpartition(":")
     with socket.socket() as sock:
@@ -475,6 +504,23 @@ def test_capture_to_a_pipe(busybox: Store) -> None:
             assert capture.wait(20) == 0
             assert capture.stderr is not None
             assert capture.stderr.read().partition(" ")[2] == ("frames\n" if reads_on else "")
+
+
+def test_capture_of_a_link_that_goes_down(busybox: Store, tmp_path: Path) -> None:
+    """It may come up again."""
+    busybox.ok("run", "-d", "--name", "one", "--cap-add", "NET_ADMIN", "busybox", "sleep", "1000")
+    path = tmp_path / "one.pcap"
+    capture = busybox.start("network", "capture", "one", str(path))
+    deadline = time.monotonic() + 20
+    while not (path.exists() and path.stat().st_size >= 24):
+        assert time.monotonic() < deadline
+    for way in ("down", "up"):
+        busybox.ok("exec", "one", "ip", "link", "set", "eth0", way)
+    busybox("exec", "one", "nc", "-w", "5", "10.0.2.2", "9")
+    busybox.ok("rm", "-f", "one")
+    _, said = capture.communicate(timeout=20)
+    assert capture.returncode == 0, said
+    assert path.stat().st_size > 24
 
 
 def test_capture_of_nothing(busybox: Store) -> None:

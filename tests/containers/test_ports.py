@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rootless.containers.ports import Binding, exposed, listed, parse
+from rootless.containers.ports import Binding, exposed, listed, parse, summary
 from rootless.errors import HostError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rootless.containers.options import Publish
+    from rootless.network.ports import Port
 
 
 def tuples(ports: list[Any]) -> list[tuple[str, int, int, str]]:
@@ -111,3 +112,23 @@ def test_a_privileged_port(binding: Binding) -> None:
     assert tuples(moved.ports) == [("127.0.0.55", 8081, 80, "tcp")]
     assert moved.notes == ["port 81 needs a privilege: published as 8081 instead"]
     moved.close()
+
+
+def test_neighbours_are_a_range() -> None:
+    def port(ip: str, host: int, container: int, protocol: str = "tcp") -> Port:
+        return {"fd": -1, "ip": ip, "host": host, "container": container, "protocol": protocol}
+
+    shown = [port(ip, 8000 + n, 80 + n) for n in (0, 1, 2, 7) for ip in ("0.0.0.0", "::")]
+    shown += [port("127.0.0.1", 9001, 90), port("127.0.0.1", 9000, 91)]
+    shown += [port("0.0.0.0", 8003, 83, "udp"), port("0.0.0.0", 7000, 80)]
+    assert summary(shown).split(", ") == [
+        "0.0.0.0:7000->80/tcp",
+        "0.0.0.0:8000-8002->80-82/tcp",
+        "0.0.0.0:8007->87/tcp",
+        "[::]:8000-8002->80-82/tcp",
+        "[::]:8007->87/tcp",
+        "0.0.0.0:8003->83/udp",
+        "127.0.0.1:9001->90/tcp",
+        "127.0.0.1:9000->91/tcp",
+    ]
+    assert summary([]) == ""

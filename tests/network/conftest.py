@@ -40,6 +40,7 @@ class Guest:
         for connection in self.stack.tcp.connections.values():
             connection.finished = True  # nothing more will come
             connection.queue.clear()
+            connection.queued = 0
         self.stack.close()
         self.ours.close()
         self._theirs.close()

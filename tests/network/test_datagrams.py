@@ -188,6 +188,35 @@ def test_neighbor_discovery(guest: Guest) -> None:
     assert answer.payload[-6:] == bytes.fromhex("020000000002")
 
 
+def test_a_published_port_that_knows_only_one_version(guest: Guest) -> None:
+    """ "localhost" is ::1 first: who is refused by IPv6 comes by IPv4, with what was refused."""
+    with (
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as published,
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client,
+    ):
+        published.bind(("::1", 0))
+        published.setblocking(False)
+        client.bind(("::1", 0))
+        client.settimeout(10)
+        end = guest.stack.udp.publish(published, 53)
+        client.sendto(b"one", published.getsockname())
+        (first,) = guest.receive(5)
+        assert (first.source, first.data) == ("fd00::2", b"one")
+        sent = ip("fd00::2", "fd00::100", 17, first.payload)
+        error = bytes([1, 4, 0, 0, 0, 0, 0, 0]) + sent
+        (again,) = guest.send(ip("fd00::100", "fd00::2", 58, error))
+        port = client.getsockname()[1]
+        assert (again.source, again.ports, again.data) == ("10.0.2.2", (port, 53), b"one")
+        client.sendto(b"two", published.getsockname())
+        (second,) = guest.receive(5)
+        assert (second.source, second.data) == ("10.0.2.2", b"two")
+        guest.send(ip("10.0.2.100", "10.0.2.2", 17, udp((53, port), b"answer")))
+        assert client.recv(100) == b"answer"
+        assert guest.send(ip("fd00::100", "fd00::2", 58, error)) == []  # said too late
+        assert guest.send(ip("fd00::100", "fd00::2", 58, error[:40])) == []
+        end()
+
+
 # -- name service
 
 QUESTION = b"\x12\x34\x01\0\0\1\0\0\0\0\0\0\7example\3com\0\0\1\0\1"

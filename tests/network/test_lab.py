@@ -88,7 +88,8 @@ open("sent", "w").write(digest.hexdigest())
 @pytest.mark.needs("ncat")
 def test_a_gigabyte_down(lab: Lab) -> None:
     server = f"echo ready; {GIGABYTE} | ncat --send-only -l 8000"
-    done = lab(f"ncat --recv-only {HOSTS[4]} 8000 | sha256sum", host=server, timeout=300)
+    client = f"ncat --recv-only {HOSTS[4]} 8000 | sha256sum"
+    done = lab(client, host=server, timeout=300, awaited=True)
     assert done.stdout.split()[0] == (lab.directory / "sent").read_text()
 
 
@@ -266,6 +267,13 @@ print(sock.recv(65535).decode() == repr([1000] * 20), sizes == [1000] * 15)
 def test_datagrams_in_one_frame(lab: Lab) -> None:
     """UDP_SEGMENT (udp(7)) on both sides: many datagrams of one size cross the link at once."""
     done = lab(SEND_SEGMENTS, host=SEGMENTS)
+    assert done.stdout == "True True\n", done.stdout + done.stderr
+
+
+def test_datagrams_in_one_frame_over_a_narrow_link(lab: Lab) -> None:
+    """They are larger than the host's link: each goes by itself, in fragments."""
+    larger = SEND_SEGMENTS.replace("103, 1000", "103, 2000").replace("[1000] * 20", "[2000] * 10")
+    done = lab(larger, host=f"ip link set lo mtu 1500; {SEGMENTS}")
     assert done.stdout == "True True\n", done.stdout + done.stderr
 
 

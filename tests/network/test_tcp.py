@@ -60,6 +60,19 @@ class Flow:
         return answer
 
 
+def publish(guest: Guest, server: socket.socket) -> ports.Listener:
+    """Pass on what comes to the server to port 80 of the guest."""
+    ip, number = server.getsockname()[:2]
+    port: ports.Port = {
+        "fd": os.dup(server.fileno()),
+        "ip": ip,
+        "host": number,
+        "container": 80,
+        "protocol": "tcp",
+    }
+    return ports.Listener(guest.loop, port, lambda: guest.stack)
+
+
 @pytest.fixture(params=[4, 6])
 def version(request: pytest.FixtureRequest) -> int:
     return int(request.param)
@@ -123,6 +136,38 @@ def test_a_whole_life(guest: Guest, server: socket.socket, flow: Flow, accept: A
     assert flow.send(ACK) == []
     assert guest.stack.tcp.connections == {}
     assert guest.stack.is_idle
+
+
+def test_urgent_data_stays_in_the_stream(
+    guest: Guest, server: socket.socket, flow: Flow, accept: Accept
+) -> None:
+    """Telnet and FTP abort by it; out of the stream, a byte would be missing there."""
+    flow.open()
+    peer = accept()
+    peer.sendall(b"abo")
+    peer.send(b"r", socket.MSG_OOB)
+    peer.sendall(b"t")
+    assert b"".join(one.data for one in guest.receive(5)) == b"abort"
+
+
+def test_both_close_at_once(
+    guest: Guest, server: socket.socket, flow: Flow, accept: Accept
+) -> None:
+    """RFC 9293, 3.6, case 3: the FINs cross, and each is acknowledged."""
+    flow.open()
+    peer = accept()
+    peer.shutdown(socket.SHUT_WR)
+    (fin,) = guest.receive(5)
+    assert fin.flags & FIN
+    (acked,) = flow.send(FIN | ACK)  # it has not seen ours
+    assert acked.ack == flow.seq
+    assert guest.stack.tcp.connections
+    (again,) = flow.send(FIN | ACK, seq=flow.seq - 1)
+    assert (again.flags, again.ack) == (ACK, flow.seq)
+    flow.ack += 1
+    assert flow.send(ACK) == []
+    assert peer.recv(10) == b""
+    assert guest.stack.tcp.connections == {}
 
 
 def test_the_host_closes_first(
@@ -410,6 +455,22 @@ def test_a_guest_that_never_answers_is_given_up(
         peer.recv(1)
 
 
+def test_who_comes_while_a_guest_ends(guest: Guest, server: socket.socket, version: int) -> None:
+    """He waits: the container may start again, and refuses nobody meanwhile."""
+    listener = publish(guest, server)
+    with socket.create_connection(server.getsockname()[:2]) as first:
+        (syn,) = guest.receive(5)
+        assert (syn.flags, syn.ports[1]) == (SYN, 80)
+        listener.hold()
+        with socket.create_connection(server.getsockname()[:2]) as second:
+            assert guest.receive() == []
+            second.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                second.recv(1)
+        first.close()
+    listener.close()
+
+
 def test_ports_that_the_guest_remembers(
     guest: Guest, server: socket.socket, version: int, accept: Accept
 ) -> None:
@@ -508,3 +569,21 @@ def test_a_flood_of_syns(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
         for connection in list(guest.stack.tcp.connections.values()):
             connection.drop(abort=True)
         assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_more_connections_than_there_may_be(
+    guest: Guest, server: socket.socket, version: int
+) -> None:
+    """They wait: the guest's SYN is not answered, the host's stays in the queue."""
+    host, port = server.getsockname()[:2]
+    guest.stack.tcp.most = 1
+    Flow(guest, port, version).open()
+    assert Flow(guest, port, version, own=40001).send(SYN, options=MSS) == []
+    with socket.create_server((host, 0), family=server.family) as published:
+        listener = publish(guest, published)
+        with socket.create_connection(published.getsockname()[:2]):
+            assert guest.receive() == []
+            guest.stack.tcp.most = 2
+            (syn,) = guest.receive(5)
+            assert syn.flags == SYN
+        listener.close()

@@ -136,18 +136,20 @@ def test_the_foreground_is_what_to_watch(busybox: Store, manager: Manager) -> No
 HAND_OVER = """
 import os, socket, sys
 names = sys.argv[1].split(":")
+ports = []
 for at in range(len(names)):
     s = socket.socket()
     s.bind(("127.0.0.1", 0))
     s.listen()
     os.dup2(s.fileno(), 100 + at)
-    print(s.getsockname()[1], file=sys.stderr)
+    ports.append(str(s.getsockname()[1]))
 for at in range(len(names)):
     os.dup2(100 + at, 3 + at, inheritable=True)
 os.environ |= {"LISTEN_FDS": str(len(names)), "LISTEN_FDNAMES": sys.argv[1]}
 os.environ["LISTEN_PID"] = str(os.getpid())
-os.execv(sys.argv[2], sys.argv[2:])
+os.execv(sys.argv[2], [word.replace("FIRST", ports[0]) for word in sys.argv[2:]])
 """
+"""Makes a listening socket for each name; FIRST is the port of the first."""
 
 LOOK = "echo $LISTEN_FDS $LISTEN_FDNAMES $LISTEN_PID $$; ls -l /proc/self/fd"
 
@@ -170,6 +172,22 @@ def test_sockets_are_handed_through(busybox: Store, options: list[str]) -> None:
     assert pid == own
     sockets = [line.split()[-3] for line in rest if "socket:" in line]
     assert sockets == ["3", "4"]
+
+
+def test_the_container_gets_those_that_are_not_published(busybox: Store) -> None:
+    """What -p names is ours; the rest moves up."""
+    line = ["run", "-p", "127.0.0.1:FIRST:80", "--name", "one", "busybox", "sh", "-c", LOOK]
+    done = subprocess.run(
+        [sys.executable, "-c", HAND_OVER, "http:admin:debug", *busybox.command, *line],
+        env=busybox.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    first, *rest = done.stdout.splitlines()
+    assert first.split()[:2] == ["2", "admin:debug"]
+    assert [line.split()[-3] for line in rest if "socket:" in line] == ["3", "4"]
 
 
 def test_they_outlive_a_restart(busybox: Store) -> None:

@@ -92,6 +92,7 @@ def test_which_steps_need_a_namespace(spec: Callable[..., Spec]) -> None:
     assert needs == {
         "set up the private network": "network",
         f"set the host name {'a' * 12}": "uts",
+        "set sysctl net.ipv4.ping_group_range=0 0": "network",
     }
 
 
