@@ -437,7 +437,7 @@ def test_no_damage_ends_in_anything_but_a_layer_error() -> None:
                 assert entry.name
                 assert len(body) <= len(damaged)
         except LayerError as error:
-            assert error.message.startswith("unpack ")
+            assert error.message.startswith(("unpack ", "this is no tar archive"))
 
 
 def test_an_archive_that_is_only_an_extended_header() -> None:
