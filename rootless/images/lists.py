@@ -175,9 +175,13 @@ class ListImage(Image):
         """Whether the store has all that an image needs."""
         return all(self.layout.has(str(part["digest"])) for part in parts_of(manifest))
 
-    def parts_of(self, member: Document) -> list[Document]:
-        """Configuration and layers of a member. Raises ImageError for a damaged one."""
-        return parts_of(self.layout.manifest(member)[1])
+    def made_of(self, member: Document) -> set[str]:
+        """The digests of all that a member needs; of an index within the index, of its images."""
+        found = set()
+        for one, document in self.layout.behind(member):
+            found.add(str(one["digest"]))
+            found.update(str(part["digest"]) for part in parts_of(document or {}))
+        return found
 
 
 def _bare(member: Document) -> Document:

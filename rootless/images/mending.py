@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 
 from rootless.images.intake import Intake
-from rootless.images.transfer.downloading import LayerTransfers
 from rootless.images.transfer.progress import Silent
 from rootless.oci import models
 from rootless.oci.blobs import Stored
@@ -37,12 +36,6 @@ if TYPE_CHECKING:
 
 class Mending(Intake):
     """A repair of images under way; a context manager as Intake is."""
-
-    def fetch(
-        self, digest: str, size: int, places: list[tuple[Reference, list[str]]], *, manifest: bool
-    ) -> None:
-        """Fetch a blob again; see `fetch_again`."""
-        fetch_again(self, LayerTransfers, digest, size, places, manifest=manifest)
 
     def damage(self, digest: str, chain: str) -> str:
         """The first path at which an unpacked layer is not what its blob holds, "" for none.

@@ -11,10 +11,10 @@ from rootless.errors import Error, NotFound
 from rootless.images.image import Image, list_of, sources_of
 from rootless.images.lists import ListImage
 from rootless.images.mending import Mending, fetch_again
-from rootless.images.transfer.downloading import Transfers
+from rootless.images.transfer.downloading import LayerTransfers, Transfers
 from rootless.oci import reference
 from rootless.oci.digest import Digest, Verifier
-from rootless.oci.layout import Layout, name_of, parts_of
+from rootless.oci.layout import Layout, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -198,14 +198,14 @@ class ImageBlobs(Blobs):
         names = image.origins
         found = list(names.values())  # the list itself may be there, if it is as it came
         if digest != entry["digest"]:
-            members = (str(one["digest"]) for one in image.members if _leads_to(image, one, digest))
-            found = [names[member] for member in members if member in names]
+            members = [one for one in image.members if one["digest"] in names]
+            found = [names[one["digest"]] for one in members if digest in image.made_of(one)]
         return [(reference.parse(name), []) for name in dict.fromkeys(found)]
 
     def fetch(self, digest: str, size: int, places: Places, *, manifest: bool) -> None:
         """Fetch a blob again. Raises ImageError."""
-        with Mending(self._paths) as mending:
-            mending.fetch(digest, size, places, manifest=manifest)
+        with Mending(self._paths) as intake:
+            fetch_again(intake, LayerTransfers, digest, size, places, manifest=manifest)
 
     def remove(self, name: str) -> None:
         """Remove an image. Raises NotFound."""
@@ -249,12 +249,3 @@ def _part(descriptor: Document, *, manifest: bool = False) -> Part:
 
 def _names(parts: list[Part], digest: str) -> bool:
     return any(one == digest for one, _, _ in parts)
-
-
-def _leads_to(image: ListImage, member: Document, digest: str) -> bool:
-    """Whether a blob is one of a member of a list: of an index, of all its images."""
-    for one, document in image.layout.behind(member):
-        parts = parts_of(document) if document else []
-        if digest in (one["digest"], *(part["digest"] for part in parts)):
-            return True
-    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from rootless.oci import reference
 from rootless.oci.reading import LayoutSource
 from rootless.oci.transports import Location
 
@@ -43,10 +44,18 @@ class ListSource:
         return self._registry(member).blob(digest, size, start)
 
     def neighbour(self, domain: str, digest: str) -> str:
-        """The repository of a registry that has a blob, "" for none."""
+        """The repository of a registry that has a blob, "" for none.
+
+        Its registry is not asked for what is here: it may be gone, and all else goes without it.
+        """
         member = self._member(digest)
-        place = self._registry(member).repository.place if member else None
-        return place.path if place is not None and place.domain == domain else ""
+        if not member:
+            return ""
+        if self._image.layout.has(digest):
+            place = reference.parse(self._image.origins[member])
+        else:
+            place = self._registry(member).repository.place
+        return place.path if place.domain == domain else ""
 
     def signatures(self, digest: str) -> list[Signature]:
         """Return none: the store keeps none."""
@@ -62,10 +71,10 @@ class ListSource:
         with self._lock:
             if self._members is None:
                 self._members = {
-                    str(part["digest"]): str(member["digest"])
+                    part: str(member["digest"])
                     for member in self._image.members
                     if member["digest"] in self._image.origins
-                    for part in self._image.parts_of(member)
+                    for part in self._image.made_of(member)
                 }
             return self._members.get(digest, "")
 

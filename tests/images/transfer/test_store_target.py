@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from archives import Oci, config, digest, layer
 from faulty import Line
-from images_help import leavings, skopeo
+from images_help import docker_registry, leavings, skopeo
 from layouts import INDEX, image, index_of, raw, write
 
 from rootless.images.transfer.wish import CopyWish
@@ -216,6 +216,25 @@ def test_what_is_damaged_is_fetched_again(cli: Store, layout: str, registry: str
         assert blob(damaged).read_bytes() == content
     cli.ok("rmi", "tools")
     assert blobs(cli) == set()
+
+
+def test_what_is_all_here_needs_its_registry_no_more(
+    cli: Store, registry: str, tmp_path: Path
+) -> None:
+    """Nor is an index within the index a matter of this machine's platform."""
+    oci = Oci()
+    inner = {**index_of(oci, [image(oci, "riscv64")]), "platform": _platform("riscv64")}
+    oci.name(index_of(oci, [image(oci, "arm64"), inner]), "x")
+    settings = tmp_path / "other.yml"
+    text = (tmp_path / "registry.yml").read_text()
+    settings.write_text(text.replace(str(tmp_path / "registry"), str(tmp_path / "other")))
+    with docker_registry(settings) as port:
+        source = f"docker://127.0.0.1:{port}/x:1"
+        cli.ok("copy", "-q", "--all", f"oci:{write(tmp_path / 'source', oci)}:x", source)
+        cli.ok("copy", "-q", "--all", source, "tools")
+    data = raw(f"oci:{tmp_path}/source:x")
+    assert cli.ok("manifest", "push", "-q", "tools", f"{registry}/x:1") == digest(data)
+    assert raw(f"docker://{registry}/x:1") == data
 
 
 def test_the_same_again_is_the_same_list(images: Images, layout: str) -> None:
