@@ -90,9 +90,8 @@ class Layout:
         Raises ImageError where there is none.
         """
         for _ in range(MAX_DEPTH):
-            document = self.document(descriptor["digest"])
+            document = self._either(descriptor)
             if "manifests" not in document:
-                _check_manifest(descriptor, document)
                 return descriptor, document
             descriptor = self._choose(descriptor, document, platform)
         raise ImageError(f"index {descriptor['digest']} is nested too deep")
@@ -136,7 +135,6 @@ class Layout:
         from rootless.oci import platform
 
         wanted = wanted or platform.host()
-        _check_index(index, document)
         # Programs that copy one platform out of several leave the index whole.
         present = [entry for entry in document["manifests"] if self.has(entry["digest"])]
         chosen = platform.choose(present, wanted)

@@ -1,4 +1,4 @@
-"""How many files this process may have open: more for a while, which no child is to inherit."""
+"""How many files this process may have open: all that it may, or more for a while."""
 
 from __future__ import annotations
 
@@ -11,8 +11,18 @@ _before: list[int] = []
 """The soft limit that others are to have, while ours is higher."""
 
 
+def allow_all() -> None:
+    """Let this process open as many files as it may, and its children."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def allow_many() -> int:
-    """Raise the soft limit as far as the hard one lets it, up to MOST; return what it is."""
+    """Raise the soft limit as far as the hard one lets it, up to MOST; return what it is.
+
+    For a while: what children inherit is a matter of `allow_as_before` and `program`.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
     if soft == resource.RLIM_INFINITY or soft >= most:

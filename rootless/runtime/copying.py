@@ -18,10 +18,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import resource
 import stat
 
 from rootless.errors import StoreError
+from rootless.linux import files
 from rootless.oci.remove import remove_tree
 from rootless.runtime.rootfs import holds_files
 
@@ -364,13 +364,6 @@ def extents(fd: int, size: int) -> list[tuple[int, int]]:
     return found
 
 
-def allow_descriptors() -> None:
-    """Let this process open as many files as it may: one for each layer and level of a walk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 def copy_tree(source: int, destination: int, *, lenient: bool = False) -> int:
     """Copy the directory `source` with all in it into the empty directory `destination`.
 
@@ -387,7 +380,7 @@ def merge(layers: list[str], destination: str) -> None:
 
     Raises OSError; then `destination` is gone again.
     """
-    allow_descriptors()
+    files.allow_all()
     old_umask = os.umask(0)
     sources: list[int] = []
     try:

@@ -17,12 +17,12 @@ from rootless.images.intake import Intake
 from rootless.images.lists import with_origins
 from rootless.images.partial import sweep
 from rootless.images.transfer.downloading import receive_rest
+from rootless.linux import files
 from rootless.oci import jsonio, models, reference
 from rootless.oci.distribution.remote import RegistrySource
 from rootless.oci.errors import ImageError
 from rootless.oci.layout import Layout, name_of
 from rootless.oci.transports import check_size
-from rootless.runtime.copying import allow_descriptors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class StoreTarget:
         self._full = name
         self._needed: list[str] = []
         """Digests of all that is to be kept."""
-        allow_descriptors()  # each large blob stays locked until all of the index is here
+        files.allow_all()  # each large blob stays locked until all of the index is here
         with contextlib.ExitStack() as stack:
             self._intake = stack.enter_context(Intake(images.paths, images))
             sweep(images.paths.images)

@@ -12,9 +12,9 @@ import stat
 
 from rootless.errors import Error
 from rootless.images.trees.views import Layer, View, is_same_kind
+from rootless.linux import files
 from rootless.oci.errors import LayerError
 from rootless.oci.layers import xattrs
-from rootless.runtime.copying import allow_descriptors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Comparison:
 
     def __init__(self, trees: Trees, *, everything: bool = False) -> None:
         """With `everything` what is SAME is told as well, and what was deleted is not."""
-        allow_descriptors()
+        files.allow_all()
         known = {path: Layer(path) for path in (*trees.new, *trees.old)}
         self._stack = {known[path] for path in trees.new}
         self.new = View.of(known[path] for path in trees.new)
