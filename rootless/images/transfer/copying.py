@@ -26,6 +26,7 @@ from rootless.images.transfer.places import (
 from rootless.images.transfer.progress import Silent
 from rootless.images.transfer.pulling import take
 from rootless.images.transfer.sources import Retry
+from rootless.images.transfer.store_target import StoreTarget
 from rootless.oci import jsonio, layout, manifests, models, platform, transports
 from rootless.oci.blobs import Blob
 from rootless.oci.digest import Digest, Verifier
@@ -82,9 +83,8 @@ def _copy(
 ) -> str:
     asked = platform.parse(wish.platform) if wish.platform else None
     top = source.manifest()  # what is not there is told before a place is made for it
-    kind = models.kind_of(top.data, top.media_type, f"manifest {top.digest}")
     if place.transport == "containers-storage":
-        wish.remove_signatures = True  # the store has none: policies are asked on the way into it
+        kind = models.kind_of(top.data, top.media_type, f"manifest {top.digest}")
         if not (wish.media_type or wish.compression or (wish.everything and kind == "index")):
             take(images, source, asked, [name_to_give(place)], told)
             return image_manifest(source, asked).digest
@@ -230,7 +230,10 @@ class Copy:
 
     def _signatures(self, digest: str) -> list[Signature]:
         """Return those of a manifest that go along. Raises SignatureError where they cannot."""
-        found = [] if self._wish.remove_signatures else self._source.signatures(digest)
+        # The store keeps none, as after a pull: policies are asked on the way into it.
+        if self._wish.remove_signatures or isinstance(self._target, StoreTarget):
+            return []
+        found = self._source.signatures(digest)
         kinds = {one.kind for one in found}
         if kinds and (lost := kinds.difference(self._target.keeps)):
             hint = "--remove-signatures leaves them out"

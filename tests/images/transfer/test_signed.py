@@ -109,6 +109,18 @@ def parsed(files: dict[str, bytes]) -> dict[str, Any]:
     return {name: json.loads(data.partition(b"\n")[2]) for name, data in files.items()}
 
 
+def test_the_store_keeps_none_and_a_wish_stays_what_it_is(site: Site, images: Images) -> None:
+    """Into it as a pull: in another form, too; and to another place with the same wish after it."""
+    site.allow("a", "b")
+    wish = CopyWish(everything=True)
+    signed = site.sign(site.many)
+    images.copy(f"docker://{site.many}", "tools", wish)
+    images.copy(f"docker://{site.one}", "other", CopyWish(format_="v2s2", compression="gzip"))
+    target = f"{site.registry}/b/many:1"
+    images.copy(f"docker://{site.many}", f"docker://{target}", wish)
+    assert len(site.attached(target, signed)) == 1
+
+
 def test_signatures_go_along_between_registries(site: Site, tmp_path: Path) -> None:
     """And hold there; other signatures that are there stay."""
     target = f"{site.registry}/b/one:1"
