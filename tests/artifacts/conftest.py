@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 # For the helpers of other parts: pytest leaves sys.path alone.
 sys.path[:0] = [str(HERE.parent / name) for name in ("oci", "images", "registry")]
 
+from tests.images.conftest import line as line  # noqa: E402 - a fixture for here, too
 from tests.images.conftest import registry as registry  # noqa: E402 - a fixture for here, too
 from tests.registry.conftest import start as start  # noqa: E402 - the same
 

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from archives import digest
-from faulty import Line
 from images_help import skopeo
 from servers import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from conftest import Store
+    from faulty import Line
 
 pytestmark = pytest.mark.needs("skopeo", "docker-registry")
 
@@ -114,14 +112,6 @@ def test_what_is_no_artifact(busybox: Store, registry: str) -> None:
         "is an index, not an artifact" in busybox("artifact", "pull", f"{registry}/list:1").stderr
     )
     assert busybox.ok("artifact", "ls", "-q") == ""
-
-
-@pytest.fixture
-def line(registry: str) -> Iterator[Line]:
-    """A bad line to a docker-registry."""
-    made = Line(registry)
-    yield made
-    made.close()
 
 
 def test_a_transfer_that_breaks_off_goes_on(

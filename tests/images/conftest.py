@@ -23,7 +23,8 @@ sys.path[:0] = [
     str(Path(__file__).resolve().parent.parent / "oci"),
 ]
 
-from images_help import Podman, docker_registry  # noqa: E402 - found through the path set above
+from faulty import Line  # noqa: E402 - found through the path set above
+from images_help import Podman, docker_registry  # noqa: E402 - the same
 
 REGISTRY = """
 version: 0.1
@@ -62,6 +63,14 @@ def registry(tmp_path: Path, rootless_root: str) -> Iterator[str]:
     settings.write_text(REGISTRY % (tmp_path / "registry"))
     with docker_registry(settings) as port:
         yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture
+def line(registry: str) -> Iterator[Line]:
+    """A line to the registry, which can be bad, and tells what was asked for."""
+    made = Line(registry)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -9,6 +9,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
 
 PUSH_FAULTS = ("busy", "gone", "cut", "lost")
 """What may happen to a request that brings something: `cut` in its middle, or its answer `lost`."""
@@ -153,3 +157,16 @@ def _body(handler: http.server.BaseHTTPRequestHandler) -> bytes:
         handler.rfile.readline()
     handler.rfile.readline()
     return b"".join(pieces)
+
+
+def end_at(process: subprocess.Popen[str], line: Line, sent: int, how: int) -> None:
+    """End a command by a signal as soon as so many bytes of blobs have passed."""
+    try:
+        deadline = time.monotonic() + 20
+        while line.sent < sent and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(how)
+        process.wait(20)
+    finally:
+        process.kill()
+        process.communicate()

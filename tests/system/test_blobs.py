@@ -9,27 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 from archives import digest
-from faulty import Line
 
 from tests.system.test_mending import check, flip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from conftest import Store
+    from faulty import Line
 
 pytestmark = pytest.mark.needs("docker-registry")
 
 LEAVINGS = {"oci-layout", "index.json", "blobs"}
 HARMS: list[Callable[[Path], None]] = [flip, lambda path: os.truncate(path, 1), os.unlink]
-
-
-@pytest.fixture
-def line(registry: str) -> Iterator[Line]:
-    """A line to a docker-registry that tells what was asked for."""
-    made = Line(registry)
-    yield made
-    made.close()
 
 
 @pytest.fixture

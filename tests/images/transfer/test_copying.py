@@ -10,13 +10,12 @@ import random
 import signal
 import subprocess
 import tarfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from archives import Oci, Tar, config, digest, docker, layer
-from faulty import Line
+from faulty import Line, end_at
 from images_help import leavings, skopeo
 from layouts import GZIP, INDEX, image, index_of, raw, write
 
@@ -418,15 +417,7 @@ def test_a_copy_that_is_ended_leaves_the_layout_whole(
     place = f"docker://{line.address}/big:1"
     try:
         process = cli.start("copy", place, f"oci:{target}:ours")
-        try:
-            deadline = time.monotonic() + 20
-            while line.sent < 200_000 and time.monotonic() < deadline:
-                time.sleep(0.01)
-            process.send_signal(how)
-            process.wait(20)
-        finally:
-            process.kill()
-            process.communicate()
+        end_at(process, line, 200_000, how)
         assert process.returncode == (-how if how == signal.SIGKILL else 130)
         assert (target / "index.json").read_bytes() == before
         assert len(leavings_of(target)) == (how == signal.SIGKILL)

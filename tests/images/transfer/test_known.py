@@ -20,21 +20,12 @@ from images_help import leavings, skopeo
 from rootless.images.transfer.known import MOST_FORMS, MOST_PLACES, Form, Known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from conftest import Store
 
 needs = pytest.mark.needs("skopeo", "docker-registry")
 
 D = [f"sha256:{n:064x}" for n in range(20)]
 SIZE = 3_000_000
-
-
-@pytest.fixture
-def line(registry: str) -> Iterator[Line]:
-    made = Line(registry)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from archives import Oci, config, digest, layer
-from faulty import Line
+from faulty import Line, end_at
 from images_help import docker_registry, leavings, skopeo
 from layouts import INDEX, image, index_of, raw, write
 
@@ -330,15 +329,7 @@ def test_a_copy_that_is_ended_goes_on_later(cli: Store, line: Line, how: int) ->
     place = f"docker://{line.address}/big:1"
     line.pace = 0.05
     process = cli.start("copy", "--all", place, "big")
-    try:
-        deadline = time.monotonic() + 20
-        while line.sent < 4_500_000 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        process.send_signal(how)
-        process.wait(20)
-    finally:
-        process.kill()
-        process.communicate()
+    end_at(process, line, 4_500_000, how)
     assert process.returncode == (-how if how == signal.SIGKILL else 130)
     assert cli.ok("images", "-q") == ""
     assert (blobs(cli), layers(cli)) == (set(), [])
