@@ -24,6 +24,8 @@ _SYS_CLOSE_RANGE = 436
 KEYCTL_JOIN_SESSION_KEYRING = 1
 _SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
 
+_TITLE = b"rootless"
+
 HANGUPS = (_signal.SIGINT, _signal.SIGHUP, _signal.SIGPIPE, _signal.SIGQUIT)
 """Signals of a terminal and of a reader that has gone: a process that stays behind ignores them."""
 
@@ -79,22 +81,44 @@ def pidfd_send_signal(fd: int, number: int) -> None:
     _signal.pidfd_send_signal(fd, number)
 
 
-def close_on_exec(keep: int = 0) -> None:
-    """Let no descriptor but 0 to 2 outlive execve(2), whoever opened it and however.
+def close_on_exec(first: int, spare: int = -1) -> None:
+    """Let no descriptor from `first` on outlive execve(2), whoever opened it and however.
 
-    And those `keep` that follow, which are to.
+    Those from 3 to `first`, and `spare`, which lies behind them, do outlive it.
     """
-    first = 3 + keep
     for fd in range(3, first):
         os.set_inheritable(fd, True)
+    ranges = [(first, 0xFFFFFFFF)]
+    if spare >= 0:
+        ranges = [(first, spare - 1), (spare + 1, 0xFFFFFFFF)]
     flags = ctypes.c_uint(CLOSE_RANGE_CLOEXEC)
-    if syscall(_SYS_CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(0xFFFFFFFF), flags) < 0:
-        for name in os.listdir("/proc/self/fd"):  # before Linux 5.11
-            if int(name) >= first:
-                try:
-                    os.set_inheritable(int(name), False)
-                except OSError:
-                    pass  # the descriptor that listed the directory
+    for begin, end in ranges:
+        if begin > end:
+            continue
+        if syscall(_SYS_CLOSE_RANGE, ctypes.c_uint(begin), ctypes.c_uint(end), flags) < 0:
+            _close_each_on_exec(begin, end)
+
+
+def _close_each_on_exec(begin: int, end: int) -> None:
+    """The same before Linux 5.11."""
+    for name in os.listdir("/proc/self/fd"):
+        if begin <= int(name) <= end:
+            try:
+                os.set_inheritable(int(name), False)
+            except OSError:
+                pass  # the descriptor that listed the directory
+
+
+def forget_arguments() -> None:
+    """Overwrite this process's command line, which everybody who sees the process may read.
+
+    /proc/PID/cmdline shows the memory between two addresses (proc(5)), whether the process is
+    dumpable or not; a fork has its own copy of it.
+    """
+    start, end = (int(field) for field in _fields("self")[45:47])
+    if start < end:
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, _TITLE, min(len(_TITLE), end - start - 1))
 
 
 def start_time(pid: int) -> int:
@@ -110,7 +134,7 @@ def is_stopped(pid: int) -> bool:
     return _fields(pid)[0] == b"T"
 
 
-def _fields(pid: int) -> list[bytes]:
+def _fields(pid: int | str) -> list[bytes]:
     """Return what stands behind the name in /proc/PID/stat (proc(5)), the state first.
 
     Read from the last bracket, because the name may hold any.

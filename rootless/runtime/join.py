@@ -10,7 +10,13 @@ from __future__ import annotations
 import os
 
 from rootless.linux import namespaces
-from rootless.linux.process import PR_SET_PDEATHSIG, pidfd_pid, prctl, set_dumpable
+from rootless.linux.process import (
+    PR_SET_PDEATHSIG,
+    forget_arguments,
+    pidfd_pid,
+    prctl,
+    set_dumpable,
+)
 from rootless.runtime import single, terminal, users
 from rootless.runtime.launch import own_stdio
 from rootless.runtime.report import Phase
@@ -54,8 +60,10 @@ class Join:
         try:
             self._step = "enter the container's namespaces"
             set_dumpable(False)
+            forget_arguments()  # with the values of -e
             # Nothing else may come along: the caller's descriptors could lead out of the container.
-            close_others({0, 1, 2, self.target, report.fileno(), *self.kept, *self.stdio})
+            keep = {0, 1, 2, self.target, *report.filenos(), *self.kept, *self.stdio}
+            close_others(keep)
             # We have all capabilities there, whatever our uid is called.
             namespaces.setns(self.target, self._flags())
             self._step = "fork"
@@ -112,10 +120,10 @@ class Join:
             )
             single.tell_apt_again(self.process)
             self._step = "take on the user and his privileges"
-            settlement.prepare()
+            settlement.prepare(report.verdict)
             settlement.take_on(user)
             self._step = "execute the command"
-            report.send(Phase.READY)
+            report.ready(self.process["args"][0])
             settlement.execute(user)
         except BaseException as error:  # noqa: BLE001 - nothing may return to the caller's stack
             report.fail(self._step, error)

@@ -6,7 +6,8 @@
 The launcher ends at once; the supervisor is a subreaper, so init becomes its child. It tells init
 so (`Phase.GO`), and init asks to die with it. From before it enters namespaces of the container
 until execve the process is not dumpable: our interpreter may belong to the user, and the
-container's root could else write it through /proc/PID/exe (CVE-2019-5736).
+container's root could else write it through /proc/PID/exe (CVE-2019-5736). What it executes is
+the stub, for the same reason (`runtime.stub`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import time
 
 from rootless.linux import namespaces
 from rootless.linux.openat2 import open_in_root
-from rootless.linux.process import die_with_parent, set_dumpable
-from rootless.runtime import init, nesting, operations, shift, single, terminal, users
+from rootless.linux.process import die_with_parent, forget_arguments, set_dumpable
+from rootless.runtime import nesting, operations, shift, single, terminal, users
 from rootless.runtime.plan import plan
 from rootless.runtime.report import Phase
 from rootless.runtime.settle import Settlement, forbid_imports
@@ -104,6 +105,7 @@ class Launch:
             elif flag not in (namespaces.CLONE_NEWUSER, namespaces.CLONE_NEWNS):
                 new[space["type"]] = flag
         self.begin("enter the user namespace")
+        forget_arguments()  # with the values of -e, for others in a shared pid namespace
         entry.enter()
         _adjust_oom_score(self.spec["process"].get("oomScoreAdj"))
         set_dumpable(False)
@@ -167,7 +169,8 @@ class Launch:
             process, self.program, keep_groups=private["keep_groups"], dies=True
         )
         settlement.listening = self.listening
-        settlement.prepare()
+        self.begin("make the stub")
+        settlement.prepare(report.verdict)
         pivot = operations.Pivot()
         self.begin(pivot.describe())
         pivot.apply(tree)
@@ -177,7 +180,10 @@ class Launch:
             change.apply()
         if private["init"]:
             self.begin("fork the command")
-            fork_from_init(report)
+            child = os.fork()
+            if child > 0:
+                settlement.execute_init(user, child)
+            os.setsid()
         self.begin("take standard input and output")
         self._take_stdio(slave, user)
         self.begin("take on the user and his privileges")
@@ -186,7 +192,7 @@ class Launch:
             self.begin(f"degraded: {text}")
         self.begin("execute the command")
         # A supervisor that was killed before `take_on` asked to die with it reads this no more.
-        if report.send(Phase.READY, degraded=tree.degraded, steps=self.steps):
+        if report.ready(process["args"][0], degraded=tree.degraded, steps=self.steps):
             settlement.execute(user)
 
     def _make_terminal(self, tree: operations.Tree, report: Report) -> int:
@@ -262,13 +268,3 @@ def add_passwd_line(tree: operations.Tree, directory: str, user: User) -> None:
         file.write(text + f"{name}:*:{user.uid}:{user.gid}:{name}:{user.home}:/bin/sh\n".encode())
     os.chmod(path, 0o644)
     operations.Bind(path, "/etc/passwd", ["bind"]).apply(tree)
-
-
-def fork_from_init(report: Report) -> None:
-    """Stay as the container's init (`--init`) and return in the child that becomes the command."""
-    child = os.fork()
-    if child == 0:
-        os.setsid()
-        return
-    report.close()
-    init.serve(child)

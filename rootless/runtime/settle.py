@@ -1,4 +1,4 @@
-"""The last steps of a process on its way into a container: user, limits, privileges, execve.
+"""The last steps of a process on its way into a container: user, limits, privileges, the stub.
 
 Shared by the start of a container and by exec. Everything here runs with the container's root
 as its own, so nothing may be imported any more: a module would come from the container.
@@ -7,16 +7,19 @@ as its own, so nothing may be imported any more: a module would come from the co
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import sys
 
-from rootless.errors import CommandNotExecutable, CommandNotFound, LaunchError
+from rootless.errors import LaunchError
 from rootless.linux import caps as kernel_caps
 from rootless.linux.openat2 import RESOLVE_NO_MAGICLINKS, openat2
 from rootless.linux.process import close_on_exec, die_with_parent, join_session_keyring
 from rootless.linux.seccomp import seccomp_set_mode_filter
 from rootless.runtime import caps
+from rootless.runtime.command import find_command, not_executable
+from rootless.runtime.stub import sealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,9 +30,6 @@ if TYPE_CHECKING:
     from rootless.runtime.users import User
 else:
     import _signal
-
-_AT_FDCWD = -100
-_MAX_SHEBANGS = 5  # as many interpreters of interpreters as the kernel follows (execve(2))
 
 
 def forbid_imports() -> None:
@@ -51,9 +51,17 @@ class Settlement:
         """Whether the process ends with its parent."""
         self.listening: Listening | None = None
         """Sockets at 3 and further on that the command keeps (sd_listen_fds(3))."""
+        self._stub = self._channel = -1
 
-    def prepare(self) -> None:
-        """What is done while the host's root is still there: a session keyring of its own."""
+    def prepare(self, verdict: int) -> None:
+        """What no filter is to forbid: the stub, and a session keyring of its own.
+
+        `verdict` is where the stub says why it could not execute the command (`report`).
+        """
+        # Above the sockets that the command keeps; the stub itself sees to its end.
+        first = 3 if self.listening is None else 3 + self.listening["count"]
+        self._channel = fcntl.fcntl(verdict, fcntl.F_DUPFD, first)
+        self._stub = sealed.program(self._channel)
         try:
             join_session_keyring()
         except OSError:
@@ -61,8 +69,10 @@ class Settlement:
 
     def take_on(self, user: User) -> None:
         """Become `user` with the capabilities and the filter of the configuration."""
+        self._take_on(user, self.process.get("capabilities") or {})
+
+    def _take_on(self, user: User, sets: dict[str, list[str]]) -> None:
         process = self.process
-        sets = process.get("capabilities") or {}
         os.umask(process["user"].get("umask", 0o022))
         _enter_directory(process.get("cwd") or "/")
         caps.shed(sets)
@@ -82,27 +92,52 @@ class Settlement:
             seccomp_set_mode_filter(self.program)
 
     def execute(self, user: User) -> None:
-        """execve(2). Returns only by raising CommandNotFound or CommandNotExecutable."""
-        environment = self.process.get("env") or []
-        values = dict(item.partition("=")[::2] for item in environment)
-        values.setdefault("HOME", user.home)
+        """Become the stub, which executes the command. Returns only by raising an error.
+
+        CommandNotFound or CommandNotExecutable, LaunchError.
+        """
+        values = self._environment(user)
         arguments = self.process["args"]
         path = find_command(arguments[0], values.get("PATH", ""))
         reset_signals()
         if self.listening is None:
-            close_on_exec()
+            close_on_exec(3, spare=self._channel)
         else:
-            close_on_exec(keep=self.listening["count"])
+            close_on_exec(3 + self.listening["count"], spare=self._channel)
             names = {"LISTEN_FDNAMES": self.listening["names"]} if self.listening["names"] else {}
             values |= {"LISTEN_FDS": str(self.listening["count"]), **names}
             values["LISTEN_PID"] = str(os.getpid())
         # Last, because they bind us too: a few open files, say, are not enough for the launcher.
         for limit in self.process.get("rlimits") or ():
             _set_limit(limit)
+        self._become(self._stub, [path, *arguments], values)
+
+    def execute_init(self, user: User, child: int) -> None:
+        """Become the container's init, for the process `child` that becomes the command.
+
+        It is the command's user, under the same filter, and keeps no capability but the one to send
+        signals to who has become another user, if the command has it. Returns only by raising what
+        `take_on` or `execute` raise.
+        """
+        program = sealed.init(child)
+        os.close(self._channel)
+        sets = self.process.get("capabilities") or {}
+        self._take_on(user, {name: ["CAP_KILL"] for name in sets if "CAP_KILL" in sets[name]})
+        reset_signals()
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, sealed.PASSED_ON)
+        close_on_exec(0)
+        self._become(program, ["init", "--", *self.process["args"]], self._environment(user))
+
+    def _become(self, program: int, arguments: list[str], values: dict[str, str]) -> None:
         try:
-            os.execve(path, arguments, values)  # noqa: S606 - there is no shell to go through
+            os.execve(program, arguments, values)  # noqa: S606 - there is no shell to go through
         except OSError as error:
-            raise not_executable(arguments[0], error) from error
+            raise not_executable(self.process["args"][0], error) from error
+
+    def _environment(self, user: User) -> dict[str, str]:
+        values = dict(item.partition("=")[::2] for item in self.process.get("env") or [])
+        values.setdefault("HOME", user.home)
+        return values
 
 
 def _set_limit(limit: Rlimit) -> None:
@@ -152,7 +187,10 @@ def _open_or_make(parent: int, name: str) -> int:
     try:
         return openat2(parent, name, flags, resolve=RESOLVE_NO_MAGICLINKS)
     except FileNotFoundError:
-        os.mkdir(name, 0o755, dir_fd=parent)
+        try:
+            os.mkdir(name, 0o755, dir_fd=parent)
+        except FileExistsError:
+            pass  # init and the command make it at the same time
     return openat2(parent, name, flags, resolve=RESOLVE_NO_MAGICLINKS)
 
 
@@ -187,75 +225,3 @@ def reset_signals() -> None:
     for number in range(1, _signal.NSIG):
         if _signal.getsignal(number) == _signal.SIG_IGN:
             _signal.signal(number, _signal.SIG_DFL)
-
-
-def find_command(name: str, search: str) -> str:
-    """Return the path of the command `name` as execvp would find it.
-
-    Raises CommandNotFound or CommandNotExecutable with docker's words.
-    """
-    if "/" in name:
-        _check_command(name, name)
-        return name
-    refused: OSError | None = None
-    for directory in search.split(":") if name else ():
-        path = f"{directory or '.'}/{name}"
-        try:
-            _check_command(path, name)
-        except CommandNotFound:
-            continue
-        except CommandNotExecutable as error:
-            refused = refused or OSError(error.errno, "")
-            continue
-        return path
-    if refused is not None:
-        raise not_executable(name, refused)
-    raise CommandNotFound(f'"{name}": executable file not found in $PATH')
-
-
-def _check_command(path: str, name: str) -> None:
-    """Refuse what cannot be executed, and what leads back to our own interpreter.
-
-    The link /proc/self/exe (or an interpreter line that names it) would run the launcher's own
-    program of the host with the container's libraries, which could then overwrite it through
-    /proc/PID/exe (CVE-2019-5736). openat2 does not follow such links.
-    """
-    for _ in range(_MAX_SHEBANGS):
-        try:
-            fd = openat2(_AT_FDCWD, path, os.O_PATH, resolve=RESOLVE_NO_MAGICLINKS)
-        except FileNotFoundError as error:
-            raise CommandNotFound(f'"{name}": no such file or directory') from error
-        except OSError as error:
-            raise not_executable(name, error) from error
-        os.close(fd)
-        if os.path.isdir(path):
-            raise not_executable(name, OSError(errno.EISDIR, os.strerror(errno.EISDIR)))
-        if not os.access(path, os.X_OK, effective_ids=True):
-            raise not_executable(name, OSError(errno.EACCES, os.strerror(errno.EACCES)))
-        path = _interpreter(path)
-        if not path:
-            return
-
-
-def _interpreter(path: str) -> str:
-    """Return the program that the first line of a script names, "" for anything else."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return ""  # may be executed but not read
-    try:
-        head = os.read(fd, 256)
-    except OSError:
-        return ""
-    finally:
-        os.close(fd)
-    if not head.startswith(b"#!"):
-        return ""
-    words = head[2:].split(b"\n")[0].split()
-    return os.fsdecode(words[0]) if words else ""
-
-
-def not_executable(name: str, error: OSError) -> CommandNotExecutable:
-    """Return the error for a command that is there but does not run."""
-    reason = os.strerror(error.errno or 0).lower()
-    return CommandNotExecutable(f'"{name}": {reason}', step="execve", errno=error.errno or 0)

@@ -151,7 +151,7 @@ class Startup:
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
-        kept = {0, 1, 2, starter.fileno(), client, self._alive, *(self._passed or ())}
+        kept = {0, 1, 2, *starter.filenos(), client, self._alive, *(self._passed or ())}
         kept.update(port["fd"] for port in self._wishes.ports)
         if self._wishes.notice is not None:
             kept.add(self._wishes.notice["fd"])

@@ -15,6 +15,8 @@ MAX_FILE = 4 << 20
 """Bytes of a passwd or group file that are read; the image may be hostile."""
 
 _MAX_ID = (1 << 32) - 2
+_MAX_GROUPS = 65536
+"""NGROUPS_MAX of linux/limits.h."""
 
 
 class User:
@@ -24,6 +26,7 @@ class User:
         self.uid = uid
         self.gid = gid
         self.groups = groups
+        """Supplementary groups, `gid` first."""
         self.name = name
         """Name in the container's /etc/passwd, "" where the uid has none."""
         self.home = home
@@ -33,8 +36,10 @@ def resolve(root: int, asked: str, extra_groups: Iterable[str] = ()) -> User:
     """Return the user that `asked` ("", "name", "uid", "name:group", ...) means below `root`.
 
     `root` is a descriptor of the container's root directory. As docker has it, a number that is
-    no name is taken as an id, and its group is the one in /etc/passwd, else 0.
-    Raises LaunchError for a name that does not exist.
+    no name is taken as an id, and its group is the one in /etc/passwd, else 0. That group is among
+    the supplementary ones, too, as after a login: or a program that changes its group would lose
+    it, and with it what a file denies to that group (CVE-2022-2989, CVE-2022-36109).
+    Raises LaunchError for a name that does not exist, or for more groups than the kernel takes.
     """
     name, _, group = asked.partition(":")
     users = _table(root, "/etc/passwd", 7)
@@ -44,12 +49,19 @@ def resolve(root: int, asked: str, extra_groups: Iterable[str] = ()) -> User:
         user.gid = _find_group(groups, group)
     else:
         # Only a user taken whole gets the groups that list it as a member.
-        user.groups = [
+        user.groups += [
             gid
             for row in groups
             if user.name and user.name in row[3].split(",") and (gid := _number(row[2])) >= 0
         ]
     user.groups += [_find_group(groups, extra) for extra in extra_groups]
+    user.groups = list(dict.fromkeys([user.gid, *user.groups]))
+    if len(user.groups) > _MAX_GROUPS:
+        raise LaunchError(
+            f"user {asked or user.name or user.uid} is in {len(user.groups)} groups: "
+            f"the kernel takes {_MAX_GROUPS}",
+            "correct the image's /etc/group, or name a group: -u USER:GROUP",
+        )
     return user
 
 

@@ -46,16 +46,16 @@ def resolve(tmp_path: Path) -> Iterator[Callable[..., users.User]]:
 @pytest.mark.parametrize(
     ("asked", "uid", "gid", "groups", "name", "home"),
     [
-        ("", 0, 0, [44], "root", "/root"),
-        ("user", 1000, 100, [10, 44], "user", "/home/user"),
-        ("1000", 1000, 100, [10, 44], "user", "/home/user"),
-        ("user:wheel", 1000, 10, [], "user", "/home/user"),
-        ("1000:77", 1000, 77, [], "user", "/home/user"),
-        (":44", 0, 44, [], "root", "/root"),
-        ("daemon", 1, 1, [], "daemon", "/"),
-        ("4321", 4321, 0, [], "", "/"),
-        ("4321:5", 4321, 5, [], "", "/"),
-        ("123", 2000, 2000, [], "123", "/numbers"),  # a name comes before a number
+        ("", 0, 0, [0, 44], "root", "/root"),
+        ("user", 1000, 100, [100, 10, 44], "user", "/home/user"),
+        ("1000", 1000, 100, [100, 10, 44], "user", "/home/user"),
+        ("user:wheel", 1000, 10, [10], "user", "/home/user"),
+        ("1000:77", 1000, 77, [77], "user", "/home/user"),
+        (":44", 0, 44, [44], "root", "/root"),
+        ("daemon", 1, 1, [1], "daemon", "/"),
+        ("4321", 4321, 0, [0], "", "/"),
+        ("4321:5", 4321, 5, [5], "", "/"),
+        ("123", 2000, 2000, [2000], "123", "/numbers"),  # a name comes before a number
     ],
 )
 def test_who(
@@ -82,7 +82,7 @@ def test_who_is_not_there(resolve: Callable[..., users.User], asked: str) -> Non
 
 
 def test_further_groups(resolve: Callable[..., users.User]) -> None:
-    assert resolve("user", ["nobodys", "77"]).groups == [10, 44, 50, 77]
+    assert resolve("user", ["nobodys", "77"]).groups == [100, 10, 44, 50, 77]
 
 
 def test_tables_that_are_links_out_of_the_root(tmp_path: Path) -> None:
