@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-REVISION = "65699b5ff1196741"
+REVISION = "b29c2a5f12b29d5a"
 """Digest of the sources of profile and compiler: another one, other names for the kept programs.
 A test holds it current, so that no start has to read those sources."""
 

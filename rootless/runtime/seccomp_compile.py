@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
+import sys
 
 from rootless.errors import HostError, UsageError
 from rootless.linux import seccomp
@@ -57,6 +59,19 @@ _INT = 0xFFFFFFFF
 
 _AF_NETLINK, _AF_VSOCK, _NETLINK_AUDIT = 16, 40, 9
 _LAST_FAMILY = 45  # AF_MCTP, Linux 5.15
+
+_ALWAYS = (("execveat", 4, 0x1000), ("fcntl", 1, 2), ("fcntl64", 1, 2))
+"""Call, index of an argument, its value: what every filter allows, whatever the profile says.
+
+The last steps of a start are made with the filter on: fcntl(fd, F_SETFD, FD_CLOEXEC) and
+execveat(fd, "", ..., AT_EMPTY_PATH) of a program that was opened before, then execve. A profile
+that names only what its application needs would end there. It gives nothing away: execveat
+executes what execve would, which a profile must allow for anything to start at all, and a process
+that sets its own close-on-exec flags closes no more than close does."""
+
+# Instructions of BPF (linux/filter.h): load a word of struct seccomp_data, compare, go on, return.
+_LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
+_NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 
 _S_IFMT, _S_IFCHR, _S_IFBLK = 0o170000, 0o020000, 0o060000
 
@@ -283,7 +298,8 @@ def compile_document(document: Document) -> bytes:
     context.set_attr(library.Attr.CTL_OPTIMIZE, 2)
     for rule in document.get("syscalls") or []:
         _add_rules(library, context, rule, default_action)
-    code = _export(context)
+    ahead = [call for call in _ALWAYS if not _is_allowed(document, call[0])]
+    code = _first(library, document, ahead) + _export(context)
     if len(code) > seccomp.MAX_INSTRUCTIONS * seccomp.INSTRUCTION:
         raise UsageError(
             f"the seccomp profile has {len(code) // seccomp.INSTRUCTION} instructions, "
@@ -371,6 +387,55 @@ def _add_rule(context: Any, action: int, number: int, chain: list[Any]) -> None:
     except OSError as error:
         if error.errno != errno.EEXIST:  # said before: the first word counts, as with crun
             raise
+
+
+def _is_allowed(document: Document, name: str) -> bool:
+    """Whether the rules allow all calls of this name.
+
+    Then it needs no look at arguments, and the kernel (since 5.11) notes it as always allowed.
+    """
+    rules = [rule for rule in document.get("syscalls") or [] if name in rule["names"]]
+    actions = {rule["action"] if not rule.get("args") else "" for rule in rules}
+    return (actions or {document["defaultAction"]}) == {"SCMP_ACT_ALLOW"}
+
+
+def _first(library: Any, document: Document, calls: Iterable[tuple[str, int, int]]) -> bytes:
+    """Return instructions that go before a program: they allow `calls` and pass on to it.
+
+    Rules cannot say it: for libseccomp the first word on a call counts, it takes no two conditions
+    on one argument, and none that is "not" and looks at the lower half alone.
+    """
+    names = [name.removeprefix("SCMP_ARCH_") for name in document.get("architectures") or []]
+    machines = [library.system_arch(), *(getattr(library.Arch, name) for name in names)]
+    tests: dict[int, dict[int, tuple[int, int]]] = {}
+    for machine in machines:
+        # To the kernel x32 is x86_64 with a bit in the number, which libseccomp's numbers have.
+        token = library.Arch.X86_64 if machine == library.Arch.X32 else machine
+        for name, index, value in calls:
+            number = library.resolve_syscall(machine, name)
+            if number >= 0:
+                tests.setdefault(int(token), {})[number] = index, value
+    return b"".join(_on_machine(token, of_machine) for token, of_machine in tests.items())
+
+
+def _on_machine(token: int, tests: dict[int, tuple[int, int]]) -> bytes:
+    """The tests of one architecture: number of the call -> index and value of an argument."""
+
+    def instruction(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:
+        return struct.pack("=HBBI", code, then, otherwise, value)
+
+    low = 0 if sys.byteorder == "little" else 4
+    size = 4 * len(tests)
+    code = instruction(_LOAD, _MACHINE) + instruction(_JUMP_EQUAL, token, 0, size + 1)
+    code += instruction(_LOAD, _NUMBER)
+    for number, (index, value) in tests.items():
+        size -= 4
+        code += instruction(_JUMP_EQUAL, number, 0, 3)
+        # The arguments are ints for the kernel, which ignores the upper half: so it is not loaded.
+        code += instruction(_LOAD, _ARGUMENTS + 8 * index + low)
+        code += instruction(_JUMP_EQUAL, value, 0, size + 1)
+        code += instruction(_RETURN, _ACTIONS["SCMP_ACT_ALLOW"])
+    return code
 
 
 def _export(context: Any) -> bytes:

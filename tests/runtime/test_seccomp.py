@@ -279,6 +279,73 @@ def test_dockers_form() -> None:
     assert (says(other, "sync"), says(other, "link")) == ("ALLOW", "ALLOW")
 
 
+FLAGS = {"index": 4, "op": "SCMP_CMP_EQ", "value": 0x1000}
+OTHER_FLAGS = {"index": 4, "op": "SCMP_CMP_EQ", "value": 0x2000}
+NEEDED = ["execve", "exit_group", "write"]
+
+
+def rules(action: str, *names: str, args: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return {"names": list(names), "action": f"SCMP_ACT_{action}", "args": args or []}
+
+
+@pytest.mark.parametrize(
+    ("default_action", "syscalls", "refusal"),
+    [
+        ("KILL_PROCESS", [rules("ALLOW", *NEEDED)], hex(0x80000000)),
+        ("KILL", [rules("ALLOW", *NEEDED)], "0x0"),
+        ("ERRNO", [rules("ALLOW", *NEEDED)], "EPERM"),
+        ("TRAP", [rules("ALLOW", *NEEDED), rules("LOG", "write")], hex(0x30000)),
+        ("ALLOW", [rules("ERRNO", "execveat", "fcntl", "fcntl64")], "EPERM"),
+        ("ALLOW", [rules("KILL_PROCESS", "execveat", "fcntl", "fcntl64")], hex(0x80000000)),
+        ("LOG", [rules("ERRNO", "execveat", "fcntl", "fcntl64")], "EPERM"),
+        ("ERRNO", [rules("ERRNO", "execveat", "fcntl", args=[FLAGS])], "EPERM"),
+        ("ERRNO", [rules("KILL", "execveat", args=[FLAGS, OTHER_FLAGS])], "EPERM"),
+    ],
+)
+def test_the_last_steps_of_a_start_are_always_allowed(
+    default_action: str, syscalls: list[dict[str, Any]], refusal: str
+) -> None:
+    """execveat of an open file and F_SETFD, on each architecture; what else they do is refused."""
+    document = {
+        "defaultAction": f"SCMP_ACT_{default_action}",
+        "architectures": seccomp_profile.ARCHITECTURES[os.uname().machine],
+        "syscalls": syscalls,
+    }
+    program = seccomp_compile.program(document, DEFAULT, False)
+    checked = 0
+    for label, token, _ in HERE:
+        for name, index, value in (("execveat", 4, 0x1000), ("fcntl", 1, 2), ("fcntl64", 1, 2)):
+            number = pyseccomp.resolve_syscall(getattr(pyseccomp.Arch, label), name)
+            if number < 0:
+                continue
+            zeros = [0] * 6
+            answers = []
+            for argument in (value, value | 1 << 32, 0, value + 1):
+                zeros[index] = argument
+                answers.append(word(evaluate(program, token, number, tuple(zeros))))
+            assert answers[:2] == ["ALLOW", "ALLOW"], (label, name)
+            assert answers[2:] == [refusal, refusal], (label, name)
+            checked += 1
+    assert checked >= 2
+
+
+def test_what_is_always_allowed_is_only_on_architectures_of_the_profile() -> None:
+    here = seccomp_profile.ARCHITECTURES[os.uname().machine]
+    document = {"defaultAction": "SCMP_ACT_ERRNO", "architectures": here[:1], "syscalls": []}
+    program = seccomp_compile.program(document, DEFAULT, False)
+    assert says(program, "fcntl", 0, 2) == "ALLOW"
+    for label, token, _ in HERE[1:]:
+        number = pyseccomp.resolve_syscall(getattr(pyseccomp.Arch, label), "fcntl")
+        assert evaluate(program, token, number, (0, 2)) == 0  # the thread is killed
+
+
+def test_a_call_that_is_allowed_anyhow_costs_no_look_at_its_arguments() -> None:
+    """The kernel notes such calls as always allowed, and asks the filter no more."""
+    load_argument = struct.pack("<HBBI", 0x20, 0, 0, 16 + 8 * 4)  # the flags of execveat
+    program = default()
+    assert load_argument not in [program[at : at + 8] for at in range(0, len(program), 8)]
+
+
 @pytest.mark.parametrize(
     "document",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import subprocess
@@ -12,7 +13,9 @@ import pyseccomp
 import pytest
 
 from rootless.runtime import caps, seccomp
+from tests.security import programs
 
+EXIT_GROUP = 231
 DEFAULT = list(caps.DEFAULT)
 SOURCES = Path(seccomp.__file__).parent
 ALLOW = 0x7FFF0000
@@ -117,6 +120,44 @@ def test_who_may_install_a_filter() -> None:
     assert first in (refused, "installed True")  # True: the tests' own parent has set it
     assert second == "done"
     assert "Invalid argument" in third
+
+
+LAST_STEPS = """
+import ctypes, fcntl, json, os, sys
+from rootless.linux import caps
+from rootless.runtime import seccomp
+program = seccomp.filter_for(json.loads(sys.argv[1]), [], False, sys.argv[2])
+fd = os.open(sys.argv[3], os.O_RDONLY)
+arguments = (ctypes.c_char_p * 2)(b"program")
+environment = (ctypes.c_char_p * 1)()
+libc = ctypes.CDLL(None)
+number, flags = ctypes.c_long(322), ctypes.c_int(int(sys.argv[4], 16))
+caps.set_no_new_privs()
+seccomp.install(program)
+fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+libc.syscall(number, fd, b"", arguments, environment, flags)
+os._exit(9)
+"""
+# the end of a program, and the memory that Python may ask for before
+A_HANDFUL = ["execve", "exit_group", "brk", "mmap", "munmap"]
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the program is for x86_64")
+@pytest.mark.parametrize("default", ["KILL_PROCESS", "ERRNO", "ALLOW"])
+def test_the_last_steps_of_a_start_pass_any_filter(tmp_path: Path, default: str) -> None:
+    """A profile that names a handful of calls, or refuses these: an open program is executed."""
+    named = {"names": A_HANDFUL, "action": "SCMP_ACT_ALLOW"}
+    refused = {"names": ["execveat", "fcntl"], "action": "SCMP_ACT_KILL_PROCESS"}
+    document = {
+        "defaultAction": f"SCMP_ACT_{default}",
+        "syscalls": [refused if default == "ALLOW" else named],
+    }
+    program = tmp_path / "program"
+    program.write_bytes(programs.elf64(programs.syscall(EXIT_GROUP, 0)))
+    program.chmod(0o755)
+    run_python(LAST_STEPS, json.dumps(document), f"{tmp_path}/cache", str(program), "0x1000")
+    with pytest.raises(AssertionError):  # with other flags, the profile has its way
+        run_python(LAST_STEPS, json.dumps(document), f"{tmp_path}/cache", str(program), "0x1100")
 
 
 def test_nested_namespaces_can_be_made(tmp_path: Path) -> None:
