@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-REVISION = "a1a65366a6c61d02"
+REVISION = "b76f9dbbb80f94d0"
 """Digest of the sources of profile and compiler: another one, other names for the kept programs.
 A test holds it current, so that no start has to read those sources."""
 

@@ -58,7 +58,8 @@ _GO_NAMES = {
 _INT = 0xFFFFFFFF
 """Mask of an argument that the kernel takes as an int: it ignores the upper half, so must we."""
 
-_AF_NETLINK, _AF_ALG, _AF_VSOCK, _NETLINK_AUDIT = 16, 38, 40, 9
+_AF_NETLINK, _NETLINK_AUDIT = 16, 9
+_AF_REFUSED = (33, 38, 40)  # AF_RXRPC, AF_ALG, AF_VSOCK
 _LAST_FAMILY = 45  # AF_MCTP, Linux 5.15
 
 _NO_SOCKETCALL = (("socketcall", 0, 1, 0x00050000 | errno.EPERM),)
@@ -180,9 +181,10 @@ def default(capabilities: list[str]) -> Document:
 
 
 def _socket_rules(audit: bool) -> list[Document]:
-    """Sockets of all families but AF_ALG and AF_VSOCK, and to the audit system by CAP_AUDIT_WRITE.
+    """Sockets of all families but three, and to the audit system with CAP_AUDIT_WRITE alone.
 
-    AF_ALG, the kernel's ciphers, has let readers write to files (CVE-2026-31431).
+    AF_ALG, the kernel's ciphers, and AF_RXRPC, which AFS wants, have let readers write to files of
+    the page cache, which all containers share (CVE-2026-31431, CVE-2026-43500).
 
     Each family has a rule of its own: libseccomp takes no two conditions on one argument, and
     "not 40" alone would let 40 with a bit in the upper half pass. The audit system answers
@@ -191,7 +193,7 @@ def _socket_rules(audit: bool) -> list[Document]:
     rules = []
     for family in range(_LAST_FAMILY + 1):
         of_family = (0, "MASKED_EQ", _INT, family)
-        if family in (_AF_ALG, _AF_VSOCK):
+        if family in _AF_REFUSED:
             rules.append(_when(_rule("socket", "ERRNO", errno.EPERM), of_family))
         elif family == _AF_NETLINK and not audit:
             for protocol in range(32):  # MAX_LINKS of linux/netlink.h

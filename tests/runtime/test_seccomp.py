@@ -117,6 +117,7 @@ def test_no_call_is_named_twice() -> None:
         (("socket", 16, 3, 0), "ALLOW"),
         (("socket", 16, 3, 9), "EINVAL"),
         (("socket", 16 | 1 << 32, 3, 9 | 1 << 40), "EINVAL"),
+        (("socket", 33, 2, 2), "EPERM"),
         (("socket", 38, 5, 0), "EPERM"),
         (("socket", 38 | 1 << 32, 5, 0), "EPERM"),
         (("socket", 39, 5, 0), "ALLOW"),
@@ -158,8 +159,8 @@ OURS_ALONE = {
     # quotactl by another name: known and refused
     "quotactl_fd": ("ENOSYS", "EPERM"),
 }
-# AF_VSOCK and AF_ALG: docker refuses them, podman does not
-REFUSED = [(40,), (40, 1, 0), (40 | 1 << 32,), (38,), (38, 5, 0), (38 | 1 << 32,)]
+# AF_RXRPC; AF_VSOCK and AF_ALG, which docker refuses, too. podman refuses none
+REFUSED = [(33,), (40,), (40, 1, 0), (40 | 1 << 32,), (38,), (38, 5, 0), (38 | 1 << 32,)]
 SOCKETCALL = [(1,), (1 | 1 << 32,)]  # SYS_SOCKET
 NO_FAMILY = [(46,), (0x40000,), (0xFFFFFFFF,)]  # refused by us, not known to the kernel
 ARGUMENTS = [(), (2, 1, 0), (16, 3, 0), (16, 3, 9), (8,), *SOCKETCALL, *REFUSED, *NO_FAMILY]

@@ -1,5 +1,5 @@
 """Sockets that no container shall have: AF_VSOCK, which reaches a virtual machine's host past every
-network namespace, and AF_ALG, by which readers wrote to files (CVE-2026-31431).
+network namespace, AF_ALG and AF_RXRPC, by which readers wrote to files (CVE-2026-31431, -43500).
 
 Each way into the kernel that an x86 machine has is gone by a program of its own.
 """
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="the programs are for x86")
 
-INET, ALG, VSOCK = (2, 1, 0), (38, 5, 0), (40, 1, 0)
+INET = (2, 1, 0)
+REFUSED = {"rxrpc": (33, 2, 2), "alg": (38, 5, 0), "vsock": (40, 1, 0)}
 HIGH = 1 << 32
 X32 = 0x40000000
 SYS_SOCKET, SYS_SOCKETPAIR = 1, 8
@@ -54,7 +55,7 @@ def programs() -> dict[str, bytes]:
         "socketpair+": socketcall(SYS_SOCKETPAIR, (1, 1, 0, ADDRESS + 84 + 40)),
         "socketcall-inet": socketcall(SYS_SOCKET, INET),
     }
-    for name, arguments in (("alg", ALG), ("vsock", VSOCK)):
+    for name, arguments in REFUSED.items():
         high = (arguments[0] | HIGH, *arguments[1:])
         made[f"syscall-{name}"] = elf64(syscall(41, *arguments) + EXIT_WITH_ERRNO_64)
         made[f"high-{name}"] = elf64(syscall(41, *high) + EXIT_WITH_ERRNO_64)
