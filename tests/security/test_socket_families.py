@@ -22,6 +22,7 @@ from tests.security.programs import (
     elf64,
     interrupt,
     syscall,
+    with_data,
 )
 
 if TYPE_CHECKING:
@@ -40,11 +41,8 @@ SYS_SOCKET, SYS_SOCKETPAIR = 1, 8
 
 def socketcall(call: int, arguments: tuple[int, ...], bits: int = 32) -> bytes:
     """A program that passes on `arguments` by socketcall(2), from memory."""
-    headers = 84 if bits == 32 else 120
-    length = len(interrupt(102, call, 0) + EXIT_WITH_ERRNO)
     data = struct.pack(f"<{len(arguments)}I", *arguments).ljust(32, b"\0")
-    code = interrupt(102, call, ADDRESS + headers + length) + EXIT_WITH_ERRNO + data
-    return elf32(code) if bits == 32 else elf64(code)
+    return with_data(lambda place: interrupt(102, call, place) + EXIT_WITH_ERRNO, data, bits)
 
 
 def programs() -> dict[str, bytes]:
