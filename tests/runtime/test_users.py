@@ -122,3 +122,16 @@ def test_tables_that_are_no_files(tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
     assert users.resolve(fd, "5").uid == 5
     os.close(fd)
+
+
+def test_tables_without_an_end(tmp_path: Path) -> None:
+    """CVE-2025-4437, CVE-2026-47262: no more than a bounded part of a table is read."""
+    (tmp_path / "etc").mkdir()
+    for name, text in (("passwd", PASSWD), ("group", GROUP)):
+        (tmp_path / "etc" / name).write_text(text)
+        os.truncate(tmp_path / "etc" / name, 1 << 40)
+    root = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    try:
+        assert users.resolve(root, "user:wheel").gid == 10
+    finally:
+        os.close(root)

@@ -151,3 +151,22 @@ def test_the_launcher_cannot_be_looked_into(busybox: Store) -> None:
     assert "python" not in seen
     assert busybox.directory not in seen
     assert os.path.dirname(sys.executable) not in seen
+
+
+def test_masked_directories_are_empty(shared: Store) -> None:
+    """CVE-2017-16539, CVE-2018-10892: disks and fans were in reach of containers."""
+    script = """for path in /proc/acpi /proc/scsi /sys/firmware /sys/dev/block /sys/fs/selinux; do
+        [ -e $path ] && ls -A $path && touch $path/x 2>/dev/null && echo written; done; echo end"""
+    assert shared.ok("run", "--rm", "busybox", "sh", "-c", script) == "end"
+
+
+@pytest.mark.parametrize("options", [[], ["--cgroupns", "host"], ["--cap-add", "ALL"]])
+def test_cgroups_of_the_user_are_not_written(shared: Store, options: list[str]) -> None:
+    """CVE-2023-25809: without a namespace of its own a container could change all of the user's."""
+    script = """cd /sys/fs/cgroup || exit 0
+        find . -maxdepth 4 -name 'cgroup.procs' | while read path; do
+            (echo 1 > $path) 2>/dev/null && echo moved $path; done
+        find . -maxdepth 3 -type d | while read path; do
+            mkdir $path/made 2>/dev/null && rmdir $path/made && echo made $path; done
+        true"""
+    assert shared.ok("run", "--rm", *options, "busybox", "sh", "-c", script) == ""
