@@ -61,6 +61,9 @@ class Security:
 def parse(asked: CreateOptions) -> Security:
     """Return what --privileged and then each --security-opt ask for."""
     result = Security()
+    # By the user's own word alone: an image that merely says so could be one that wants the gap.
+    if "386" in asked.get("platform", "").split("/"):
+        result.seccomp = {"profile": "default-386"}
     if asked.get("privileged"):
         result.masked, result.readonly, result.seccomp = [], [], None
         result.cgroup_writable = True

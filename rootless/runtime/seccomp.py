@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-REVISION = "b29c2a5f12b29d5a"
+REVISION = "b76f9dbbb80f94d0"
 """Digest of the sources of profile and compiler: another one, other names for the kept programs.
 A test holds it current, so that no start has to read those sources."""
 
@@ -49,7 +49,8 @@ def filter_for(
 ) -> bytes:
     """Return the program for a container: an array of struct sock_filter, empty for no filter.
 
-    `profile` is "default" or {"profile": "default"}, a document in the form of the OCI runtime
+    `profile` is "default" or {"profile": "default"}, "default-386", which lets 32-bit programs make
+    sockets of families that no filter can see, a document in the form of the OCI runtime
     specification (linux.seccomp) or of docker's --security-opt seccomp=FILE, or None for no
     restriction. `capabilities` are those of the bounding set. With `emulate_ownership` calls
     that change owners and ids succeed without effect (identity mode single).

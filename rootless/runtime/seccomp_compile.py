@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
+_ALLOW = 0x7FFF0000
 _ACTIONS = {
     "SCMP_ACT_KILL": 0x00000000,
     "SCMP_ACT_KILL_THREAD": 0x00000000,
@@ -30,7 +31,7 @@ _ACTIONS = {
     "SCMP_ACT_ERRNO": 0x00050000,
     "SCMP_ACT_TRACE": 0x7FF00000,
     "SCMP_ACT_LOG": 0x7FFC0000,
-    "SCMP_ACT_ALLOW": 0x7FFF0000,
+    "SCMP_ACT_ALLOW": _ALLOW,
 }
 
 _COMPARISONS = {
@@ -57,10 +58,18 @@ _GO_NAMES = {
 _INT = 0xFFFFFFFF
 """Mask of an argument that the kernel takes as an int: it ignores the upper half, so must we."""
 
-_AF_NETLINK, _AF_VSOCK, _NETLINK_AUDIT = 16, 40, 9
+_AF_NETLINK, _NETLINK_AUDIT = 16, 9
+_AF_REFUSED = (33, 38, 40)  # AF_RXRPC, AF_ALG, AF_VSOCK
 _LAST_FAMILY = 45  # AF_MCTP, Linux 5.15
 
-_ALWAYS = (("execveat", 4, 0x1000), ("fcntl", 1, 2), ("fcntl64", 1, 2))
+_NO_SOCKETCALL = (("socketcall", 0, 1, 0x00050000 | errno.EPERM),)
+"""socketcall(SYS_SOCKET): the family lies in memory, where a filter cannot look. See `default`."""
+
+_ALWAYS = (
+    ("execveat", 4, 0x1000, _ALLOW),
+    ("fcntl", 1, 2, _ALLOW),
+    ("fcntl64", 1, 2, _ALLOW),
+)
 """Call, index of an argument, its value: what every filter allows, whatever the profile says.
 
 The last steps of a start are made with the filter on: fcntl(fd, F_SETFD, FD_CLOEXEC) and
@@ -100,8 +109,11 @@ def describe(profile: str | Document | None, capabilities: list[str]) -> Documen
     """
     if isinstance(profile, dict):
         return _decided(profile, capabilities)
-    if profile == "default":
-        return default(capabilities)
+    if profile in ("default", "default-386"):
+        document = default(capabilities)
+        if profile == "default":
+            document["first"] = _NO_SOCKETCALL
+        return document
     if profile in (None, "unconfined"):
         return {"defaultAction": "SCMP_ACT_ALLOW", "architectures": _architectures()}
     raise UsageError(f"unknown seccomp profile {profile!r}", "default, unconfined or a file")
@@ -129,7 +141,13 @@ def _when(rule: Document, *comparisons: tuple[int, str, int, int]) -> Document:
 
 
 def default(capabilities: list[str]) -> Document:
-    """Return the default profile for a container that may have `capabilities`."""
+    """Return the default profile for a container that may have `capabilities`.
+
+    It is not whole: `describe` adds that socketcall makes no sockets. C libraries and Go for i386
+    know no other way to one (glibc is built for kernels before 4.3), and docker, which has refused
+    that in its release 29.4.2, went back because of them and leaves it to AppArmor and SELinux,
+    which are not ours to set up. So it is open where somebody asks for --platform linux/386.
+    """
     groups = (
         data.FILES,
         data.WAITING,
@@ -163,7 +181,10 @@ def default(capabilities: list[str]) -> Document:
 
 
 def _socket_rules(audit: bool) -> list[Document]:
-    """Sockets of all families but AF_VSOCK, and none to the audit system without CAP_AUDIT_WRITE.
+    """Sockets of all families but three, and to the audit system with CAP_AUDIT_WRITE alone.
+
+    AF_ALG, the kernel's ciphers, and AF_RXRPC, which AFS wants, have let readers write to files of
+    the page cache, which all containers share (CVE-2026-31431, CVE-2026-43500).
 
     Each family has a rule of its own: libseccomp takes no two conditions on one argument, and
     "not 40" alone would let 40 with a bit in the upper half pass. The audit system answers
@@ -172,7 +193,7 @@ def _socket_rules(audit: bool) -> list[Document]:
     rules = []
     for family in range(_LAST_FAMILY + 1):
         of_family = (0, "MASKED_EQ", _INT, family)
-        if family == _AF_VSOCK:
+        if family in _AF_REFUSED:
             rules.append(_when(_rule("socket", "ERRNO", errno.EPERM), of_family))
         elif family == _AF_NETLINK and not audit:
             for protocol in range(32):  # MAX_LINKS of linux/netlink.h
@@ -299,6 +320,7 @@ def compile_document(document: Document) -> bytes:
     for rule in document.get("syscalls") or []:
         _add_rules(library, context, rule, default_action)
     ahead = [call for call in _ALWAYS if not _is_allowed(document, call[0])]
+    ahead += document.get("first", ())
     code = _first(library, document, ahead) + _export(context)
     if len(code) > seccomp.MAX_INSTRUCTIONS * seccomp.INSTRUCTION:
         raise UsageError(
@@ -399,27 +421,32 @@ def _is_allowed(document: Document, name: str) -> bool:
     return (actions or {document["defaultAction"]}) == {"SCMP_ACT_ALLOW"}
 
 
-def _first(library: Any, document: Document, calls: Iterable[tuple[str, int, int]]) -> bytes:
-    """Return instructions that go before a program: they allow `calls` and pass on to it.
+def _first(library: Any, document: Document, calls: Iterable[tuple[str, int, int, int]]) -> bytes:
+    """Return instructions that go before a program: they decide about `calls`, or pass on to it.
+
+    A call is its name, the index of an argument, the value that this must have, and the action.
 
     Rules cannot say it: for libseccomp the first word on a call counts, it takes no two conditions
     on one argument, and none that is "not" and looks at the lower half alone.
     """
     names = [name.removeprefix("SCMP_ARCH_") for name in document.get("architectures") or []]
     machines = [library.system_arch(), *(getattr(library.Arch, name) for name in names)]
-    tests: dict[int, dict[int, tuple[int, int]]] = {}
+    tests: dict[int, dict[int, tuple[int, int, int]]] = {}
     for machine in machines:
         # To the kernel x32 is x86_64 with a bit in the number, which libseccomp's numbers have.
         token = library.Arch.X86_64 if machine == library.Arch.X32 else machine
-        for name, index, value in calls:
+        for name, index, value, action in calls:
             number = library.resolve_syscall(machine, name)
             if number >= 0:
-                tests.setdefault(int(token), {})[number] = index, value
+                tests.setdefault(int(token), {})[number] = index, value, action
     return b"".join(_on_machine(token, of_machine) for token, of_machine in tests.items())
 
 
-def _on_machine(token: int, tests: dict[int, tuple[int, int]]) -> bytes:
-    """The tests of one architecture: number of the call -> index and value of an argument."""
+def _on_machine(token: int, tests: dict[int, tuple[int, int, int]]) -> bytes:
+    """The tests of one architecture: number of the call -> index and value of an argument, action.
+
+    Any other value goes on to the end, since no second test is about the same call.
+    """
 
     def instruction(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:
         return struct.pack("=HBBI", code, then, otherwise, value)
@@ -428,13 +455,13 @@ def _on_machine(token: int, tests: dict[int, tuple[int, int]]) -> bytes:
     size = 4 * len(tests)
     code = instruction(_LOAD, _MACHINE) + instruction(_JUMP_EQUAL, token, 0, size + 1)
     code += instruction(_LOAD, _NUMBER)
-    for number, (index, value) in tests.items():
+    for number, (index, value, action) in tests.items():
         size -= 4
         code += instruction(_JUMP_EQUAL, number, 0, 3)
         # The arguments are ints for the kernel, which ignores the upper half: so it is not loaded.
         code += instruction(_LOAD, _ARGUMENTS + 8 * index + low)
         code += instruction(_JUMP_EQUAL, value, 0, size + 1)
-        code += instruction(_RETURN, _ACTIONS["SCMP_ACT_ALLOW"])
+        code += instruction(_RETURN, action)
     return code
 
 

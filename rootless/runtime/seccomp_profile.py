@@ -6,8 +6,10 @@ and mounts are allowed, because the kernel checks capabilities itself and becaus
 engines must work inside our containers. tests/runtime/test_seccomp.py compares it with the
 profile that podman installs, and lists each difference.
 
-Two things are docker's: sockets of the family AF_VSOCK, which reach a virtual machine's host past
-every network namespace, are refused, and calls newer than podman's list are allowed as there.
+Two things are docker's: sockets of the families AF_VSOCK, which reach a virtual machine's host
+past every network namespace, and AF_ALG, the kernel's ciphers, are refused, and calls newer than
+podman's list are allowed. Ours alone is that AF_RXRPC is refused as well, and that socketcall is
+no way around that (`seccomp_compile.default`).
 
 A call that is named nowhere is newer than this list, or obsolete: it fails with ENOSYS, so that
 C libraries fall back to what they used before it. A call that is known and refused fails with

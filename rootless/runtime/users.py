@@ -35,10 +35,11 @@ class User:
 def resolve(root: int, asked: str, extra_groups: Iterable[str] = ()) -> User:
     """Return the user that `asked` ("", "name", "uid", "name:group", ...) means below `root`.
 
-    `root` is a descriptor of the container's root directory. As docker has it, a number that is
-    no name is taken as an id, and its group is the one in /etc/passwd, else 0. That group is among
-    the supplementary ones, too, as after a login: or a program that changes its group would lose
-    it, and with it what a file denies to that group (CVE-2022-2989, CVE-2022-36109).
+    `root` is a descriptor of the container's root directory. As docker has it, a number is always
+    an id, and its group is the one in /etc/passwd, else 0. An image that names its root 1000, or a
+    number that is too large to be an id, changes nothing about that (CVE-2026-46680). The group is
+    among the supplementary ones, too, as after a login: or a program that changes its group would
+    lose it, and with it what a file denies to that group (CVE-2022-2989, CVE-2022-36109).
     Raises LaunchError for a name that does not exist, or for more groups than the kernel takes.
     """
     name, _, group = asked.partition(":")
@@ -68,7 +69,7 @@ def resolve(root: int, asked: str, extra_groups: Iterable[str] = ()) -> User:
 def _find_user(users: list[list[str]], name: str) -> User:
     number = _number(name)
     for row in users:
-        if row[0] == name or (number >= 0 and _number(row[2]) == number):
+        if _number(row[2]) == number >= 0 if _is_numeric(name) else row[0] == name:
             uid, gid = _number(row[2]), _number(row[3])
             if uid >= 0 and gid >= 0:
                 return User(uid, gid, [], row[0], row[5] or "/")
@@ -82,7 +83,7 @@ def _find_user(users: list[list[str]], name: str) -> User:
 
 def _find_group(groups: list[list[str]], name: str) -> int:
     for row in groups:
-        if row[0] == name and (gid := _number(row[2])) >= 0:
+        if row[0] == name and (gid := _number(row[2])) >= 0 and not _is_numeric(name):
             return gid
     number = _number(name)
     if number < 0:
@@ -91,6 +92,10 @@ def _find_group(groups: list[list[str]], name: str) -> int:
             "name a group of the image, or give a number",
         )
     return number
+
+
+def _is_numeric(name: str) -> bool:
+    return name.lstrip("+-").isdigit()
 
 
 def _number(text: str) -> int:

@@ -117,6 +117,10 @@ def test_no_call_is_named_twice() -> None:
         (("socket", 16, 3, 0), "ALLOW"),
         (("socket", 16, 3, 9), "EINVAL"),
         (("socket", 16 | 1 << 32, 3, 9 | 1 << 40), "EINVAL"),
+        (("socket", 33, 2, 2), "EPERM"),
+        (("socket", 38, 5, 0), "EPERM"),
+        (("socket", 38 | 1 << 32, 5, 0), "EPERM"),
+        (("socket", 39, 5, 0), "ALLOW"),
         (("socket", 40, 1, 0), "EPERM"),
         (("socket", 40 | 1 << 32, 1, 0), "EPERM"),
     ],
@@ -155,9 +159,11 @@ OURS_ALONE = {
     # quotactl by another name: known and refused
     "quotactl_fd": ("ENOSYS", "EPERM"),
 }
-VSOCK = [(40,), (40, 1, 0), (40 | 1 << 32,)]  # docker refuses it, podman does not
+# AF_RXRPC; AF_VSOCK and AF_ALG, which docker refuses, too. podman refuses none
+REFUSED = [(33,), (40,), (40, 1, 0), (40 | 1 << 32,), (38,), (38, 5, 0), (38 | 1 << 32,)]
+SOCKETCALL = [(1,), (1 | 1 << 32,)]  # SYS_SOCKET
 NO_FAMILY = [(46,), (0x40000,), (0xFFFFFFFF,)]  # refused by us, not known to the kernel
-ARGUMENTS = [(), (2, 1, 0), (16, 3, 0), (16, 3, 9), (8,), *VSOCK, *NO_FAMILY]
+ARGUMENTS = [(), (2, 1, 0), (16, 3, 0), (16, 3, 9), (8,), *SOCKETCALL, *REFUSED, *NO_FAMILY]
 
 
 @pytest.mark.skipif(not PODMANS.exists(), reason="podman's profile is not installed")
@@ -180,9 +186,11 @@ def test_differences_from_podmans_profile(capabilities: list[str]) -> None:
                 if pair[0] == pair[1]:
                     continue
                 name = pyseccomp.resolve_syscall(getattr(pyseccomp.Arch, label), base | number)
-                if name == b"socket" and arguments in VSOCK + NO_FAMILY:
+                if name == b"socket" and arguments in REFUSED + NO_FAMILY:
                     assert pair[0] == "ALLOW"
-                    assert pair[1] == ("EPERM" if arguments in VSOCK else "ENOSYS")
+                    assert pair[1] == ("EPERM" if arguments in REFUSED else "ENOSYS")
+                elif name == b"socketcall" and arguments in SOCKETCALL:
+                    assert pair == ("ALLOW", "EPERM")
                 else:
                     assert (label, name, pair) == (label, name, known.get(name.decode()))
 

@@ -23,6 +23,8 @@ broken:x:notanumber:1::/:
 short:x:5
 123:x:2000:2000::/numbers:
 huge:x:99999999999:1::/:
+4294967296:x:0:0::/:
+-1:x:0:0::/:
 """
 GROUP = """root:x:0:
 wheel:x:10:user,again
@@ -30,6 +32,7 @@ video:x:44:root,user
 nobodys:x:50:
 short
 bad:x:minus:user
+123:x:0:
 """
 
 
@@ -55,7 +58,8 @@ def resolve(tmp_path: Path) -> Iterator[Callable[..., users.User]]:
         ("daemon", 1, 1, [1], "daemon", "/"),
         ("4321", 4321, 0, [0], "", "/"),
         ("4321:5", 4321, 5, [5], "", "/"),
-        ("123", 2000, 2000, [2000], "123", "/numbers"),  # a name comes before a number
+        ("123", 123, 0, [0], "", "/"),  # a number is never a name
+        ("4321:123", 4321, 123, [123], "", "/"),
     ],
 )
 def test_who(
@@ -74,7 +78,18 @@ def test_who(
 
 @pytest.mark.parametrize(
     "asked",
-    ["nobody", "user:nothing", "broken", "short", "huge", "-1", "4294967295", "1e3", "\u0663"],
+    [
+        "nobody",
+        "user:nothing",
+        "4294967296",
+        "broken",
+        "short",
+        "huge",
+        "-1",
+        "4294967295",
+        "1e3",
+        "\u0663",
+    ],
 )
 def test_who_is_not_there(resolve: Callable[..., users.User], asked: str) -> None:
     with pytest.raises(LaunchError, match="unable to find"):
@@ -107,3 +122,16 @@ def test_tables_that_are_no_files(tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
     assert users.resolve(fd, "5").uid == 5
     os.close(fd)
+
+
+def test_tables_without_an_end(tmp_path: Path) -> None:
+    """CVE-2025-4437, CVE-2026-47262: no more than a bounded part of a table is read."""
+    (tmp_path / "etc").mkdir()
+    for name, text in (("passwd", PASSWD), ("group", GROUP)):
+        (tmp_path / "etc" / name).write_text(text)
+        os.truncate(tmp_path / "etc" / name, 1 << 40)
+    root = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    try:
+        assert users.resolve(root, "user:wheel").gid == 10
+    finally:
+        os.close(root)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ADDRESS = 0x400000
 """Where a program is loaded: below 4 GiB, so that `int 0x80` of a 64-bit one can point there."""
@@ -30,6 +34,13 @@ def elf64(code: bytes) -> bytes:
     return header + segment + code
 
 
+def with_data(make: Callable[[int], bytes], data: bytes, bits: int = 64) -> bytes:
+    """Return a program of `make(address)` with `data` behind it; its length must not change."""
+    headers = _HEADERS_32 if bits == 32 else _HEADERS_64
+    code = make(ADDRESS + headers + len(make(0))) + data
+    return elf32(code) if bits == 32 else elf64(code)
+
+
 def interrupt(number: int, *arguments: int) -> bytes:
     """`int 0x80`, the i386 way into the kernel; its answer is in eax."""
     registers = (0xBB, 0xB9, 0xBA, 0xBE, 0xBF)[: len(arguments)]  # mov ebx, ecx, edx, esi, edi
@@ -49,3 +60,6 @@ EXIT_WITH_ERRNO = b"\xf7\xd8\x89\xc3" + b"\xb8\1\0\0\0\xcd\x80"
 
 EXIT_WITH_ERRNO_64 = b"\xf7\xd8\x89\xc7" + b"\xb8\xe7\0\0\0\x0f\x05"
 """The same for a 64-bit program, by exit_group."""
+
+SHOW = b"\x50" + b"\xbf\1\0\0\0\x48\x89\xe6\xba\x08\0\0\0\xb8\1\0\0\0\x0f\x05"
+"""push rax; write(1, rsp, 8): the answer to the last call, as 8 bytes on standard output."""
