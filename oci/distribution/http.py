@@ -128,13 +128,23 @@ class Client:
     pause = 0.5
     """Seconds before the second attempt; each further pause is twice as long."""
 
-    def __init__(self, *, verify: bool = True, certificates: Certificates | None = None) -> None:
-        """`certificates` are those of one registry, beside the system's; not for other hosts."""
+    def __init__(
+        self,
+        *,
+        verify: bool = True,
+        lenient: bool = False,
+        certificates: Certificates | None = None,
+    ) -> None:
+        """`certificates` are those of one registry, beside the system's; not for other hosts.
+
+        `lenient` takes any certificate of this machine itself, but not of where it leads to.
+        """
         self._verify = verify
+        self._lenient = lenient
         self._certificates = certificates
-        self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str, bool, bool], urllib3.PoolManager] = {}
         self._brief = brief.Connections()
-        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._contexts: dict[tuple[bool, bool], ssl.SSLContext] = {}
         self._lock = threading.Lock()
 
     def request(
@@ -257,12 +267,18 @@ class Client:
         """Return what TLS to a host is set up with."""
         from rootless.oci.distribution.certificates import system_context
 
-        own = self._certificates is not None and host == self._certificates.host
+        own, verify = self._is_own(host), self._verifies(host)
         with self._lock:
-            if own not in self._contexts:
+            if (own, verify) not in self._contexts:
                 make = self._certificates.context if own and self._certificates else system_context
-                self._contexts[own] = make(verify=self._verify)
-            return self._contexts[own]
+                self._contexts[own, verify] = make(verify=verify)
+            return self._contexts[own, verify]
+
+    def _is_own(self, host: str) -> bool:
+        return self._certificates is not None and host == self._certificates.host
+
+    def _verifies(self, host: str) -> bool:
+        return self._verify and not (self._lenient and is_loopback(host))
 
     def is_without_tls(self, host: str) -> bool:
         """Whether a registry was seen to speak plain HTTP, so that TLS need not be tried."""
@@ -274,14 +290,14 @@ class Client:
     def _pool(self, url: str) -> urllib3.PoolManager:
         from urllib.parse import urlsplit
 
-        proxy = _proxy(url)
-        own = self._certificates is not None and urlsplit(url).netloc == self._certificates.host
+        proxy, host = _proxy(url), urlsplit(url).netloc
+        key = (proxy, self._is_own(host), self._verifies(host))
         with self._lock:
-            if (proxy, own) not in self._pools:
-                self._pools[proxy, own] = self._new_pool(proxy, own=own)
-            return self._pools[proxy, own]
+            if key not in self._pools:
+                self._pools[key] = self._new_pool(proxy, own=key[1], verify=key[2])
+            return self._pools[key]
 
-    def _new_pool(self, proxy: str, *, own: bool) -> urllib3.PoolManager:
+    def _new_pool(self, proxy: str, *, own: bool, verify: bool) -> urllib3.PoolManager:
         """Return new connections; with `own` those that use the registry's certificates."""
         import ssl
 
@@ -289,8 +305,8 @@ class Client:
 
         options: dict[str, Any] = {"maxsize": 8}
         if own and self._certificates is not None:
-            options["ssl_context"] = self._certificates.context(verify=self._verify)
-        if not self._verify:
+            options["ssl_context"] = self._certificates.context(verify=verify)
+        if not verify:
             if "ssl_context" not in options:
                 # Without one urllib3 reads all authorities, 40 ms, to ask none of them.
                 context = urllib3.util.ssl_.create_urllib3_context(cert_reqs=ssl.CERT_NONE)

@@ -44,8 +44,9 @@ class Repository:
     """One repository. May be used by several threads at once.
 
     `place` is its name at a mirror (`registries`); `name` is what it is called here.
-    Registries on this machine may speak plain HTTP, as for docker; others only without
-    `tls_verify`, and then TLS without a valid certificate is tried first.
+    Without `tls_verify` TLS without a valid certificate is tried first, then plain HTTP. That is
+    how registries on this machine are spoken to by default (None), as by docker. With True they
+    are not: on a shared machine anybody may listen there, and would be given the password.
     """
 
     def __init__(
@@ -53,16 +54,17 @@ class Repository:
         name: Reference,
         *,
         place: Reference | None = None,
-        tls_verify: bool = True,
+        tls_verify: bool | None = None,
         credentials: Credentials | None = None,
         certificates: Certificates | None = None,
     ) -> None:
         self.name = name
         self.place = place or name
         host = DOCKER_HOST if self.place.domain == DEFAULT_DOMAIN else self.place.domain
-        lenient = not tls_verify or (is_loopback(host) and certificates is None)
-        self._client = Client(verify=not lenient, certificates=certificates)
-        self._schemes = ["https", "http"] if lenient else ["https"]
+        lenient = tls_verify is None and is_loopback(host) and certificates is None
+        verify = tls_verify is not False
+        self._client = Client(verify=verify, lenient=lenient, certificates=certificates)
+        self._schemes = ["https", "http"] if lenient or not verify else ["https"]
         self._host = host
         self._authority = Authority(self._client, self.place.domain, credentials)
 
