@@ -84,7 +84,7 @@ class Response:
             return self._raw.read(size, decode_content=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise HttpError(
-                f"reading {shown(self.url)} broke off: {error}", temporary=True
+                f"reading {shown(self.url)} broke off: {_cause(error)}", temporary=True
             ) from error
 
     def body(self, limit: int) -> bytes:
@@ -101,8 +101,7 @@ class Response:
     @property
     def length(self) -> int:
         """The length of the body as the server says, -1 where it does not."""
-        text = self.headers.get("Content-Length", "")
-        return int(text) if text.isascii() and text.isdecimal() else -1
+        return brief.number(self.headers.get("Content-Length", ""))
 
     def abort(self) -> None:
         """Make a `read` that waits in another thread fail at once, where urllib3 can (2.3)."""
@@ -154,19 +153,19 @@ class Client:
         *,
         method: str = "GET",
         body: Body = b"",
-        downgrade: bool = False,
+        secret: bool = False,
     ) -> Response:
         """Return the answer behind all redirects, whatever its status; retry temporary faults.
 
-        A body whose length is not among the headers is sent in chunks. `downgrade` allows a
-        redirect from https to http. Raises HttpError without an answer.
+        A body whose length is not among the headers is sent in chunks. One that is `secret` goes
+        to no other place. Raises HttpError without an answer.
         """
         # What PATCH adds is added twice by a second one: its caller knows where to go on.
         attempts = 1 if method == "PATCH" else self.attempts
         for attempt in range(1, attempts + 1):
             last = attempt == attempts
             try:
-                response = self._follow(method, url, dict(headers or {}), body, downgrade)
+                response = self._follow(method, url, dict(headers or {}), body, secret)
             except HttpError as error:
                 if last or not error.temporary:
                     raise
@@ -188,7 +187,7 @@ class Client:
         time.sleep(max(seconds, min(after, LONGEST_PAUSE)))
 
     def _follow(
-        self, method: str, url: str, headers: Headers, body: Body, downgrade: bool
+        self, method: str, url: str, headers: Headers, body: Body, secret: bool
     ) -> Response:
         for _ in range(MAX_REDIRECTS + 1):
             response = self._once(method, url, headers, body)
@@ -198,18 +197,11 @@ class Client:
             if response.status < 307 and method not in ("GET", "HEAD"):
                 return response  # RFC 9110, 15.4: these may ask for another method
             response.close()
-            from urllib.parse import urljoin, urlsplit
-
-            try:
-                target = urljoin(url, target)
-                old, new = urlsplit(url), urlsplit(target)
-            except ValueError as error:
-                raise HttpError(f"{shown(url)} redirects to no URL: {error}") from error
-            if new.scheme != "https" and not (
-                new.scheme == "http" and (old.scheme == "http" or downgrade)
-            ):
-                raise HttpError(f"{shown(url)} redirects to {shown(target)}, which is not https")
-            if (old.scheme, old.netloc) != (new.scheme, new.netloc):
+            target = joined(url, target)
+            if origin_of(url) != origin_of(target):
+                if secret:
+                    where = f"{shown(url)} redirects to {shown(target)}"
+                    raise HttpError(f"{where}, which is not to have the password")
                 # A blob usually lies with a storage service: the registry's token is not for it.
                 headers = {k: v for k, v in headers.items() if k.lower() != "authorization"}
             url = target
@@ -243,6 +235,14 @@ class Client:
             raise HttpError(
                 f"{shown(url)}: {_cause(error)}", temporary=True, no_tls=True
             ) from error
+        if method != "HEAD" and raw.status not in (204, 304):
+            try:
+                brief.check_framing(
+                    raw.headers.get("Transfer-Encoding", ""), raw.headers.get("Content-Length", "")
+                )
+            except brief.Garbled as error:
+                raw.close()
+                raise HttpError(f"{shown(url)}: {error}") from error
         return Response(raw, url)
 
     def _briefly(
@@ -255,6 +255,8 @@ class Client:
             answer = self._brief.exchange(method, target, headers, body, context)
         except brief.Unreachable as error:
             raise _unreachable(url, str(error)) from error
+        except brief.Garbled as error:
+            raise HttpError(f"{shown(url)}: {error}", temporary=True) from error
         except OSError as error:
             if type(error).__module__ == "ssl":  # SSLError and those that are made of it
                 raise _untrusted(url, error) from error
@@ -313,9 +315,11 @@ class Client:
                 options["ssl_context"] = context
             options["cert_reqs"] = "CERT_NONE"
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        from rootless.oci.distribution.bounded import bound
+
         if proxy:
-            return urllib3.ProxyManager(proxy, **options)
-        return urllib3.PoolManager(**options)
+            return bound(urllib3.ProxyManager(proxy, **options))
+        return bound(urllib3.PoolManager(**options))
 
     @contextlib.contextmanager
     def download(self, url: str) -> Iterator[tuple[Response, int]]:
@@ -342,15 +346,33 @@ def retry_after(response: Response) -> float:
 
 
 def joined(base: str, location: str) -> str:
-    """Return the URL that a Location header means (RFC 9110, 10.2.2). Raises HttpError for none."""
-    if brief.target_of(location) is not None:
-        return location
-    from urllib.parse import urljoin
+    """Return the URL that a Location header means (RFC 9110, 10.2.2).
 
-    try:
-        return urljoin(base, location)
-    except ValueError as error:
-        raise HttpError(f"{shown(base)} names no URL to go on with: {error}") from error
+    Raises HttpError for none, and for one without TLS where there was some: what is sent there, a
+    password among it, would be for everybody on the way.
+    """
+    if brief.target_of(location) is None:
+        from urllib.parse import urljoin, urlsplit
+
+        try:
+            location = urljoin(base, location)
+            urlsplit(location)
+        except ValueError as error:
+            raise HttpError(f"{shown(base)} names no URL to go on with: {error}") from error
+    scheme = origin_of(location)[0]
+    if scheme != "https" and not (scheme == "http" and origin_of(base)[0] == "http"):
+        raise HttpError(
+            f"{shown(base)} leads to {shown(location)}, which is not https",
+            "a proxy before it has to say X-Forwarded-Proto: https",
+        )
+    return location
+
+
+def origin_of(url: str) -> tuple[str, str]:
+    """Scheme and host of a URL, with the port: who may be told the same secrets."""
+    scheme, _, rest = url.partition("://")
+    ends = [at for at in map(rest.find, "/?#") if at >= 0]
+    return scheme.lower(), rest[: min(ends, default=len(rest))].lower()
 
 
 def shown(url: str) -> str:
