@@ -108,11 +108,12 @@ def _terms(options: Options) -> list[str]:
 def _warnings(options: Options, host: str) -> list[str]:
     if ipaddress.ip_address(host.partition("%")[0]).is_loopback:
         return []
+    found = []
     if options.guard.token:
-        return ["whoever reaches this address may pull and push: --htpasswd asks for a password"]
+        found = ["whoever reaches this address may pull and push as a guest: --htpasswd has users"]
     if options.tls is None:
-        return ["passwords cross the network as they are: --tls-cert encrypts them"]
-    return []
+        found.append("passwords cross the network as they are: --tls-cert encrypts them")
+    return found
 
 
 def _address(text: str) -> tuple[str, int]:
