@@ -178,7 +178,8 @@ class Own(Shelf):
         try:
             digest, manifest = super().put(name, tag, data, media_type, guest=guest)
         except refusal.Refusal as refused:
-            if tag or refused.code != "MANIFEST_INVALID" or len(self._held) >= MOST_HELD:
+            most = MOST_HELD // 2 if guest else MOST_HELD  # there is room for the owner's
+            if tag or refused.code != "MANIFEST_INVALID" or len(self._held) >= most:
                 raise
             return self._hold(name, data, guest=guest)
         if tag:
