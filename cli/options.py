@@ -212,8 +212,11 @@ Change = Annotated[
 ]
 Message = Annotated[str, option("--message", "-m", metavar="TEXT", about="A note for the history.")]
 TlsVerify = Annotated[
-    bool, option("--tls-verify", about="Require a valid certificate. (default: true)")
+    bool | None,
+    option("--tls-verify", about="Require a valid certificate. (default: true, but of localhost)"),
 ]
+"""None where it was not given: given as true it holds for a registry on this machine as well."""
+
 Creds = Annotated[
     str, option("--creds", metavar="USER[:PASSWORD]", about="Instead of what login has kept.")
 ]
@@ -397,8 +400,10 @@ SrcCreds = Annotated[
 DestCreds = Annotated[
     str, option("--dest-creds", metavar="USER[:PASSWORD]", about="For the destination alone.")
 ]
-SrcTlsVerify = Annotated[bool, option("--src-tls-verify", about="For the source alone.")]
-DestTlsVerify = Annotated[bool, option("--dest-tls-verify", about="For the destination alone.")]
+SrcTlsVerify = Annotated[bool | None, option("--src-tls-verify", about="For the source alone.")]
+DestTlsVerify = Annotated[
+    bool | None, option("--dest-tls-verify", about="For the destination alone.")
+]
 SrcAuthFile = Annotated[
     str, option("--src-authfile", metavar="FILE", about="For the source alone.")
 ]

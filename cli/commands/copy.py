@@ -28,9 +28,9 @@ def copy(
     remove_signatures: opt.CopySignatures = False,
     retry: opt.CopyRetry = 0,
     retry_delay: opt.RetryDelay = "",
-    tls_verify: opt.TlsVerify = True,
-    src_tls_verify: opt.SrcTlsVerify = True,
-    dest_tls_verify: opt.DestTlsVerify = True,
+    tls_verify: opt.TlsVerify = None,
+    src_tls_verify: opt.SrcTlsVerify = None,
+    dest_tls_verify: opt.DestTlsVerify = None,
     creds: opt.Creds = "",
     src_creds: opt.SrcCreds = "",
     dest_creds: opt.DestCreds = "",
@@ -73,13 +73,13 @@ def copy(
         remove_signatures=remove_signatures,
     )
     here = Access(
-        tls_verify=tls_verify and src_tls_verify,
+        tls_verify=tls_verify if src_tls_verify is None else src_tls_verify,
         creds=src_creds or creds,
         authfile=src_authfile or authfile,
         cert_dir=src_cert_dir or cert_dir,
     )
     there = Access(
-        tls_verify=tls_verify and dest_tls_verify,
+        tls_verify=tls_verify if dest_tls_verify is None else dest_tls_verify,
         creds=dest_creds or creds,
         authfile=dest_authfile or authfile,
         cert_dir=dest_cert_dir or cert_dir,

@@ -31,7 +31,7 @@ def login(
     authfile: opt.AuthFile = "",
     compat_auth_file: opt.CompatAuthFile = "",
     cert_dir: opt.CertDir = "",
-    tls_verify: opt.TlsVerify = True,
+    tls_verify: opt.TlsVerify = None,
     verbose: opt.VerboseLogin = False,
 ) -> int:
     """Keep a name and a password for a registry, if it takes them.

@@ -24,11 +24,16 @@ def serve(
     Your images are served under their names: localhost/tools:1 as tools:1, those of docker.io
     as busybox and library/busybox, and all but your own under their full path as well. A push
     of tools:1 makes the image localhost/tools:1. With --storage it is a registry of its own in
-    a directory, for any kind of artifact. Whoever reaches the address may pull and push, also
-    other users of this machine, unless there is --htpasswd. Until Ctrl-C or SIGTERM.
+    a directory, for any kind of artifact. Until Ctrl-C or SIGTERM.
+
+    Without --htpasswd whoever reaches the address may pull, also other users of this machine.
+    What they push has names of its own, pushed.localhost/tools:1, and is all that they may
+    delete; no repository that holds anything of yours is changed. Your password for all else
+    is printed at the start: docker, podman and rootless login take it, with any user.
 
     Examples:
         rootless registry serve
+        rootless login -u me localhost:5000
         htpasswd -Bc users alice; rootless registry serve --htpasswd users \\
             --listen 0.0.0.0:5000 --tls-cert host.pem --tls-key host.key
         rootless registry serve --storage /srv/registry

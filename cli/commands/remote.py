@@ -26,7 +26,7 @@ def show(engine: Engine, names: list[str], template: str, asked: opt.Elsewhere) 
     if not names:
         raise UsageError("which image?", "such as docker://debian:12")
     access = Access(
-        tls_verify=asked.get("tls_verify", True),
+        tls_verify=asked.get("tls_verify"),
         creds=asked.get("creds", ""),
         authfile=asked.get("authfile", ""),
         cert_dir=asked.get("cert_dir", ""),

@@ -41,7 +41,7 @@ def search(
     no_trunc: opt.NoTrunc = False,
     list_tags: opt.ListTags = False,
     compatible: opt.Compatible = False,
-    tls_verify: opt.TlsVerify = True,
+    tls_verify: opt.TlsVerify = None,
     creds: opt.Creds = "",
     authfile: opt.AuthFile = "",
     cert_dir: opt.CertDir = "",

@@ -106,7 +106,7 @@ class Authority:
             words |= {"grant_type": "refresh_token", "refresh_token": credentials.token}
             body = urlencode(words | {"client_id": _CLIENT}).encode()
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
-            return self._client.request(realm, kind, method="POST", body=body)
+            return self._client.request(realm, kind, method="POST", body=body, secret=True)
         headers = {} if credentials is None else {"Authorization": credentials.basic}
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
         return self._client.request(url, headers)

@@ -23,7 +23,7 @@ LONGEST = (4 << 20) + 1
 
 _HEAD = 64 << 10
 _CHUNK = 1 << 16
-_MOST = 100
+MOST_HEADS = 100
 """Provisional answers before one, and trailers behind one."""
 
 # A TLS 1.2 ClientHello (RFC 5246, 7.4.1.2): whoever speaks TLS answers it with a handshake or an
@@ -121,6 +121,34 @@ def split_host(netloc: str) -> tuple[str, str]:
         return host, rest.removeprefix(":")
     host, _, port = netloc.partition(":")
     return host, port
+
+
+def number(text: str) -> int:
+    """Return what decimal digits say, -1 for anything else and for more than 18 of them.
+
+    int() takes signs, underscores, spaces and the digits of all scripts as well, and raises for
+    thousands of digits.
+    """
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else -1
+
+
+def chunk_size(line: bytes) -> int:
+    """Return the length of a chunk as the line before it says (RFC 9112, 7.1), -1 for none."""
+    digits = line.partition(b";")[0].strip()
+    if not 0 < len(digits) <= 15 or digits.strip(b"0123456789abcdefABCDEF"):
+        return -1
+    return int(digits, 16)
+
+
+def check_framing(coding: str, length: str) -> None:
+    """Refuse an answer whose end is not certain (RFC 9112, 6.3). Raises Garbled.
+
+    The arguments are its Transfer-Encoding and Content-Length, "" for none.
+    """
+    if coding and (coding.lower() != "chunked" or length):
+        raise Garbled("the length of its body can be read in two ways")
+    if length and number(length) < 0:
+        raise Garbled("its Content-Length is no number")
 
 
 class Connections:
@@ -266,29 +294,42 @@ class _Reader:
 
     def __init__(self, connection: _socket.socket | ssl.SSLSocket) -> None:
         self._connection = connection
-        self._data = b""
+        self._data = bytearray()  # whose beginning is taken off without moving the rest
 
     def answer(self, method: str) -> tuple[Answer, bool]:
         """Return the answer, and whether the connection can be used again."""
-        status, version, headers = self._head()
-        for _ in range(_MOST):
+        for _ in range(MOST_HEADS):
+            status, version, headers = self._head()
             if not 100 <= status < 200:
                 break
-            status, version, headers = self._head()
-        length = headers.get("content-length")
-        chunked = headers.get("transfer-encoding").lower() == "chunked"
+        else:
+            raise Garbled("it sends provisional answers without end")
+        coding, length = headers.get("transfer-encoding"), headers.get("content-length")
         known = True
         if method == "HEAD" or status in (204, 304):
             body = b""
-        elif chunked:
-            body, known = self._chunks()
-        elif length.isascii() and length.isdecimal():
-            body = self._exactly(min(int(length), LONGEST))
-            known = len(body) == int(length)
         else:
-            body, known = self._rest(), False
+            check_framing(coding, length)
+            body, known = self._body(length, chunked=bool(coding))
         last = headers.get("connection").lower() == "close" or version != "HTTP/1.1"
         return Answer(status, headers, body), known and not last and not self._data
+
+    def _body(self, length: str, *, chunked: bool) -> tuple[bytes, bool]:
+        """Return a body, and whether it was read to its end."""
+        if chunked:
+            return self._chunks()
+        if length:
+            body = self._exactly(min(number(length), LONGEST))
+            return body, len(body) == number(length)
+        while len(self._data) < LONGEST and self._more():
+            pass
+        return bytes(self._data[:LONGEST]), False
+
+    def _take(self, size: int) -> bytes:
+        """Take what has come already, at most `size` bytes of it."""
+        data = bytes(self._data[:size])
+        del self._data[:size]
+        return data
 
     def _more(self) -> bool:
         data = self._connection.recv(_CHUNK)
@@ -296,15 +337,14 @@ class _Reader:
         return bool(data)
 
     def _head(self) -> tuple[int, str, Fields]:
-        while b"\r\n\r\n" not in self._data:
+        while (end := self._data.find(b"\r\n\r\n")) < 0:
             if len(self._data) > _HEAD:
                 raise Garbled("its header is too long")
             if not self._more():
                 if not self._data:
                     raise Unanswered("the server closed the connection without an answer")
                 raise Garbled("its header breaks off")
-        head, _, self._data = self._data.partition(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
+        first, *lines = self._take(end + 4)[:end].decode("latin-1").split("\r\n")
         version, _, rest = first.partition(" ")
         code = rest[:3]
         if not version.startswith("HTTP/1.") or not (code.isascii() and code.isdecimal()):
@@ -316,41 +356,28 @@ class _Reader:
         return int(code), version, headers
 
     def _exactly(self, size: int) -> bytes:
-        pieces = [self._data]
-        have = len(self._data)
-        self._data = b""
+        pieces = [self._take(size)]
+        have = len(pieces[0])
         while have < size:
             data = self._connection.recv(min(size - have, _CHUNK))
             if not data:
                 raise Garbled("the answer breaks off")
             pieces.append(data)
             have += len(data)
-        whole = b"".join(pieces)
-        self._data = whole[size:]
-        return whole[:size]
-
-    def _rest(self) -> bytes:
-        while len(self._data) < LONGEST and self._more():
-            pass
-        return self._data[:LONGEST]
+        return b"".join(pieces)
 
     def _line(self) -> bytes:
-        while b"\r\n" not in self._data:
+        while (end := self._data.find(b"\r\n")) < 0:
             if len(self._data) > _HEAD or not self._more():
                 raise Garbled("the answer breaks off")
-        line, _, self._data = self._data.partition(b"\r\n")
-        return line
+        return self._take(end + 2)[:end]
 
     def _chunks(self) -> tuple[bytes, bool]:
         """Return a body in chunks (RFC 9112, 7.1), and whether it was read to its end."""
         pieces: list[bytes] = []
         total = 0
         while True:
-            text = self._line().partition(b";")[0].strip()
-            try:
-                size = int(text, 16)
-            except ValueError:
-                size = -1
+            size = chunk_size(self._line())
             if size < 0:
                 raise Garbled("a chunk has no length")
             if not size:
@@ -359,6 +386,7 @@ class _Reader:
             total += len(pieces[-1])
             if total >= LONGEST:
                 return b"".join(pieces), False
-            self._line()
+            if self._line():
+                raise Garbled("a chunk is longer than it says")
         trailers = iter(self._line, b"")
-        return b"".join(pieces), all(count < _MOST for count, _ in enumerate(trailers))
+        return b"".join(pieces), all(count < MOST_HEADS for count, _ in enumerate(trailers))

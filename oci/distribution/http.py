@@ -84,7 +84,7 @@ class Response:
             return self._raw.read(size, decode_content=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise HttpError(
-                f"reading {shown(self.url)} broke off: {error}", temporary=True
+                f"reading {shown(self.url)} broke off: {_cause(error)}", temporary=True
             ) from error
 
     def body(self, limit: int) -> bytes:
@@ -101,8 +101,7 @@ class Response:
     @property
     def length(self) -> int:
         """The length of the body as the server says, -1 where it does not."""
-        text = self.headers.get("Content-Length", "")
-        return int(text) if text.isascii() and text.isdecimal() else -1
+        return brief.number(self.headers.get("Content-Length", ""))
 
     def abort(self) -> None:
         """Make a `read` that waits in another thread fail at once, where urllib3 can (2.3)."""
@@ -128,13 +127,23 @@ class Client:
     pause = 0.5
     """Seconds before the second attempt; each further pause is twice as long."""
 
-    def __init__(self, *, verify: bool = True, certificates: Certificates | None = None) -> None:
-        """`certificates` are those of one registry, beside the system's; not for other hosts."""
+    def __init__(
+        self,
+        *,
+        verify: bool = True,
+        lenient: bool = False,
+        certificates: Certificates | None = None,
+    ) -> None:
+        """`certificates` are those of one registry, beside the system's; not for other hosts.
+
+        `lenient` takes any certificate of this machine itself, but not of where it leads to.
+        """
         self._verify = verify
+        self._lenient = lenient
         self._certificates = certificates
-        self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str, bool, bool], urllib3.PoolManager] = {}
         self._brief = brief.Connections()
-        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._contexts: dict[tuple[bool, bool], ssl.SSLContext] = {}
         self._lock = threading.Lock()
 
     def request(
@@ -144,19 +153,19 @@ class Client:
         *,
         method: str = "GET",
         body: Body = b"",
-        downgrade: bool = False,
+        secret: bool = False,
     ) -> Response:
         """Return the answer behind all redirects, whatever its status; retry temporary faults.
 
-        A body whose length is not among the headers is sent in chunks. `downgrade` allows a
-        redirect from https to http. Raises HttpError without an answer.
+        A body whose length is not among the headers is sent in chunks. One that is `secret` goes
+        to no other place. Raises HttpError without an answer.
         """
         # What PATCH adds is added twice by a second one: its caller knows where to go on.
         attempts = 1 if method == "PATCH" else self.attempts
         for attempt in range(1, attempts + 1):
             last = attempt == attempts
             try:
-                response = self._follow(method, url, dict(headers or {}), body, downgrade)
+                response = self._follow(method, url, dict(headers or {}), body, secret)
             except HttpError as error:
                 if last or not error.temporary:
                     raise
@@ -178,7 +187,7 @@ class Client:
         time.sleep(max(seconds, min(after, LONGEST_PAUSE)))
 
     def _follow(
-        self, method: str, url: str, headers: Headers, body: Body, downgrade: bool
+        self, method: str, url: str, headers: Headers, body: Body, secret: bool
     ) -> Response:
         for _ in range(MAX_REDIRECTS + 1):
             response = self._once(method, url, headers, body)
@@ -188,18 +197,11 @@ class Client:
             if response.status < 307 and method not in ("GET", "HEAD"):
                 return response  # RFC 9110, 15.4: these may ask for another method
             response.close()
-            from urllib.parse import urljoin, urlsplit
-
-            try:
-                target = urljoin(url, target)
-                old, new = urlsplit(url), urlsplit(target)
-            except ValueError as error:
-                raise HttpError(f"{shown(url)} redirects to no URL: {error}") from error
-            if new.scheme != "https" and not (
-                new.scheme == "http" and (old.scheme == "http" or downgrade)
-            ):
-                raise HttpError(f"{shown(url)} redirects to {shown(target)}, which is not https")
-            if (old.scheme, old.netloc) != (new.scheme, new.netloc):
+            target = joined(url, target)
+            if origin_of(url) != origin_of(target):
+                if secret:
+                    where = f"{shown(url)} redirects to {shown(target)}"
+                    raise HttpError(f"{where}, which is not to have the password")
                 # A blob usually lies with a storage service: the registry's token is not for it.
                 headers = {k: v for k, v in headers.items() if k.lower() != "authorization"}
             url = target
@@ -233,6 +235,14 @@ class Client:
             raise HttpError(
                 f"{shown(url)}: {_cause(error)}", temporary=True, no_tls=True
             ) from error
+        if method != "HEAD" and raw.status not in (204, 304):
+            try:
+                brief.check_framing(
+                    raw.headers.get("Transfer-Encoding", ""), raw.headers.get("Content-Length", "")
+                )
+            except brief.Garbled as error:
+                raw.close()
+                raise HttpError(f"{shown(url)}: {error}") from error
         return Response(raw, url)
 
     def _briefly(
@@ -245,6 +255,8 @@ class Client:
             answer = self._brief.exchange(method, target, headers, body, context)
         except brief.Unreachable as error:
             raise _unreachable(url, str(error)) from error
+        except brief.Garbled as error:
+            raise HttpError(f"{shown(url)}: {error}", temporary=True) from error
         except OSError as error:
             if type(error).__module__ == "ssl":  # SSLError and those that are made of it
                 raise _untrusted(url, error) from error
@@ -257,12 +269,18 @@ class Client:
         """Return what TLS to a host is set up with."""
         from rootless.oci.distribution.certificates import system_context
 
-        own = self._certificates is not None and host == self._certificates.host
+        own, verify = self._is_own(host), self._verifies(host)
         with self._lock:
-            if own not in self._contexts:
+            if (own, verify) not in self._contexts:
                 make = self._certificates.context if own and self._certificates else system_context
-                self._contexts[own] = make(verify=self._verify)
-            return self._contexts[own]
+                self._contexts[own, verify] = make(verify=verify)
+            return self._contexts[own, verify]
+
+    def _is_own(self, host: str) -> bool:
+        return self._certificates is not None and host == self._certificates.host
+
+    def _verifies(self, host: str) -> bool:
+        return self._verify and not (self._lenient and is_loopback(host))
 
     def is_without_tls(self, host: str) -> bool:
         """Whether a registry was seen to speak plain HTTP, so that TLS need not be tried."""
@@ -274,14 +292,14 @@ class Client:
     def _pool(self, url: str) -> urllib3.PoolManager:
         from urllib.parse import urlsplit
 
-        proxy = _proxy(url)
-        own = self._certificates is not None and urlsplit(url).netloc == self._certificates.host
+        proxy, host = _proxy(url), urlsplit(url).netloc
+        key = (proxy, self._is_own(host), self._verifies(host))
         with self._lock:
-            if (proxy, own) not in self._pools:
-                self._pools[proxy, own] = self._new_pool(proxy, own=own)
-            return self._pools[proxy, own]
+            if key not in self._pools:
+                self._pools[key] = self._new_pool(proxy, own=key[1], verify=key[2])
+            return self._pools[key]
 
-    def _new_pool(self, proxy: str, *, own: bool) -> urllib3.PoolManager:
+    def _new_pool(self, proxy: str, *, own: bool, verify: bool) -> urllib3.PoolManager:
         """Return new connections; with `own` those that use the registry's certificates."""
         import ssl
 
@@ -289,17 +307,19 @@ class Client:
 
         options: dict[str, Any] = {"maxsize": 8}
         if own and self._certificates is not None:
-            options["ssl_context"] = self._certificates.context(verify=self._verify)
-        if not self._verify:
+            options["ssl_context"] = self._certificates.context(verify=verify)
+        if not verify:
             if "ssl_context" not in options:
                 # Without one urllib3 reads all authorities, 40 ms, to ask none of them.
                 context = urllib3.util.ssl_.create_urllib3_context(cert_reqs=ssl.CERT_NONE)
                 options["ssl_context"] = context
             options["cert_reqs"] = "CERT_NONE"
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        from rootless.oci.distribution.bounded import bound
+
         if proxy:
-            return urllib3.ProxyManager(proxy, **options)
-        return urllib3.PoolManager(**options)
+            return bound(urllib3.ProxyManager(proxy, **options))
+        return bound(urllib3.PoolManager(**options))
 
     @contextlib.contextmanager
     def download(self, url: str) -> Iterator[tuple[Response, int]]:
@@ -326,15 +346,33 @@ def retry_after(response: Response) -> float:
 
 
 def joined(base: str, location: str) -> str:
-    """Return the URL that a Location header means (RFC 9110, 10.2.2). Raises HttpError for none."""
-    if brief.target_of(location) is not None:
-        return location
-    from urllib.parse import urljoin
+    """Return the URL that a Location header means (RFC 9110, 10.2.2).
 
-    try:
-        return urljoin(base, location)
-    except ValueError as error:
-        raise HttpError(f"{shown(base)} names no URL to go on with: {error}") from error
+    Raises HttpError for none, and for one without TLS where there was some: what is sent there, a
+    password among it, would be for everybody on the way.
+    """
+    if brief.target_of(location) is None:
+        from urllib.parse import urljoin, urlsplit
+
+        try:
+            location = urljoin(base, location)
+            urlsplit(location)
+        except ValueError as error:
+            raise HttpError(f"{shown(base)} names no URL to go on with: {error}") from error
+    scheme = origin_of(location)[0]
+    if scheme != "https" and not (scheme == "http" and origin_of(base)[0] == "http"):
+        raise HttpError(
+            f"{shown(base)} leads to {shown(location)}, which is not https",
+            "a proxy before it has to say X-Forwarded-Proto: https",
+        )
+    return location
+
+
+def origin_of(url: str) -> tuple[str, str]:
+    """Scheme and host of a URL, with the port: who may be told the same secrets."""
+    scheme, _, rest = url.partition("://")
+    ends = [at for at in map(rest.find, "/?#") if at >= 0]
+    return scheme.lower(), rest[: min(ends, default=len(rest))].lower()
 
 
 def shown(url: str) -> str:

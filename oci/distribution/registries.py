@@ -32,7 +32,7 @@ class Mirror(msgspec.Struct, rename="kebab"):
     """[[registry.mirror]]: where else the images of a registry are."""
 
     location: str = ""
-    insecure: bool = False
+    insecure: bool | None = None
     pull_from_mirror: Literal["", "all", "digest-only", "tag-only"] = ""
 
     def serves(self, *, pinned: bool) -> bool:
@@ -45,7 +45,7 @@ class Registry(msgspec.Struct, rename="kebab"):
 
     prefix: str = ""
     location: str = ""
-    insecure: bool = False
+    insecure: bool | None = None
     blocked: bool = False
     mirror_by_digest_only: bool = False
     mirror: list[Mirror] = []
@@ -75,10 +75,10 @@ class _File(msgspec.Struct, rename="kebab"):
 class Endpoint:
     """Where an image may be had: the name that it has there."""
 
-    def __init__(self, name: Reference, *, insecure: bool) -> None:
+    def __init__(self, name: Reference, *, insecure: bool | None = None) -> None:
         self.name = name
         self.insecure = insecure
-        """Neither TLS nor a valid certificate is required."""
+        """Neither TLS nor a valid certificate is required; None where no file says anything."""
 
 
 class Registries:
@@ -130,7 +130,7 @@ class Registries:
         """
         found = self._registry_of(str(name))
         if found is None:
-            return [Endpoint(name, insecure=False)]
+            return [Endpoint(name)]
         registry, path = found
         if registry.blocked:
             raise _blocked(name, registry, path, "pulled")
@@ -156,7 +156,7 @@ class Registries:
         """
         found = self._registry_of(str(name))
         if found is None:
-            return Endpoint(name, insecure=False)
+            return Endpoint(name)
         registry, path = found
         moved = _moved(name, registry.matched(str(name)), registry.location, path)
         for blocking in (found, self._registry_of(str(moved))):
@@ -171,7 +171,7 @@ class Registries:
         """
         found = self._registry_of(str(place))
         if found is None:
-            return Endpoint(place, insecure=False)
+            return Endpoint(place)
         registry, _ = found
         host = (registry.location or place.domain).partition("/")[0]
         for blocking in (found, self._registry_of(f"{host}/")):
@@ -179,10 +179,13 @@ class Registries:
                 raise _blocked(place, *blocking, "searched")
         return Endpoint(Reference(host, ""), insecure=registry.insecure)
 
-    def is_insecure(self, place: Reference) -> bool:
-        """Whether a registry, or a name space in it, needs neither TLS nor a valid certificate."""
+    def is_insecure(self, place: Reference) -> bool | None:
+        """Whether a registry, or a name space in it, needs neither TLS nor a valid certificate.
+
+        None where no file says anything.
+        """
         found = self._registry_of(str(place))
-        return found is not None and found[0].insecure
+        return None if found is None else found[0].insecure
 
     def remember(self, written: str, name: Reference) -> None:
         """Make `name` the alias of a short name from now on, for podman as well.
@@ -295,7 +298,7 @@ def _check_twice(registries: list[Registry], path: str) -> None:
     seen: dict[str, Registry] = {}
     for one in registries:
         other = seen.setdefault(one.prefix, one)
-        if (one.insecure, one.blocked) != (other.insecure, other.blocked):
+        if (bool(one.insecure), one.blocked) != (bool(other.insecure), other.blocked):
             raise SettingsError(
                 f"{path}: {one.prefix} is there twice, and insecure or blocked are not the same"
             )

@@ -9,7 +9,15 @@ from __future__ import annotations
 from rootless.oci import jsonio, layout
 from rootless.oci.digest import Digest
 from rootless.oci.distribution.auth import Authority, Denied, Rejected
-from rootless.oci.distribution.http import Client, HttpError, Response, is_loopback, joined, shown
+from rootless.oci.distribution.http import (
+    Client,
+    HttpError,
+    Response,
+    is_loopback,
+    joined,
+    origin_of,
+    shown,
+)
 from rootless.oci.distribution.refusals import refusal, said
 from rootless.oci.errors import DigestError, RegistryError
 from rootless.oci.reference import DEFAULT_DOMAIN
@@ -29,11 +37,9 @@ INDEX_HOST = "index.docker.io"
 """Where docker.io is searched."""
 
 ACCEPT = ", ".join((*layout.MANIFESTS, *layout.INDEXES))
-MAX_TAGS = 1 << 20
-"""Tags of one repository that are listed, so that no registry goes on for ever."""
-
-MAX_PAGES = 1000
-"""Pages of a list of referrers that are read, for the same reason."""
+MAX_PAGES = 2000
+MAX_LISTED = 64 << 20
+"""Pages of one list, and bytes of all of them, so that no registry goes on for ever."""
 
 _PULL, _PUSH = "pull", "pull,push"
 _CATALOGUE = "registry:catalog:*"
@@ -44,8 +50,9 @@ class Repository:
     """One repository. May be used by several threads at once.
 
     `place` is its name at a mirror (`registries`); `name` is what it is called here.
-    Registries on this machine may speak plain HTTP, as for docker; others only without
-    `tls_verify`, and then TLS without a valid certificate is tried first.
+    Without `tls_verify` TLS without a valid certificate is tried first, then plain HTTP. That is
+    how registries on this machine are spoken to by default (None), as by docker. With True they
+    are not: on a shared machine anybody may listen there, and would be given the password.
     """
 
     def __init__(
@@ -53,16 +60,17 @@ class Repository:
         name: Reference,
         *,
         place: Reference | None = None,
-        tls_verify: bool = True,
+        tls_verify: bool | None = None,
         credentials: Credentials | None = None,
         certificates: Certificates | None = None,
     ) -> None:
         self.name = name
         self.place = place or name
         host = DOCKER_HOST if self.place.domain == DEFAULT_DOMAIN else self.place.domain
-        lenient = not tls_verify or (is_loopback(host) and certificates is None)
-        self._client = Client(verify=not lenient, certificates=certificates)
-        self._schemes = ["https", "http"] if lenient else ["https"]
+        lenient = tls_verify is None and is_loopback(host) and certificates is None
+        verify = tls_verify is not False
+        self._client = Client(verify=verify, lenient=lenient, certificates=certificates)
+        self._schemes = ["https", "http"] if lenient or not verify else ["https"]
         self._host = host
         self._authority = Authority(self._client, self.place.domain, credentials)
 
@@ -125,19 +133,20 @@ class Repository:
 
     def _pages(self, path: str, key: str, actions: str) -> Iterator[str]:
         """Yield the words of a list that comes in pages."""
-        query, count = "n=1000", 0
+        query, pages = "n=1000", _Pages(f"{self._host} lists {key}")
         while query:
             with self._request("GET", f"{path}?{query}", {}, b"", actions, "") as response:
                 if response.status != 200:
                     raise self._refused(response, path)
                 data, link = response.body(layout.MAX_JSON), response.headers.get("Link", "")
+            query = pages.next(query, link, len(data))
             try:
                 found = jsonio.loads(data)[key] or []
                 yield from (word for word in found if isinstance(word, str))
             except (ValueError, KeyError, TypeError) as error:
                 raise RegistryError(f"{self._host} answers with no list of {key}") from error
-            count += len(found)
-            query = _next_page(link) if found and count < MAX_TAGS else ""
+            if not found:
+                return
 
     def search(self, term: str, limit: int) -> bytes:
         """Return what docker's index finds, as JSON; only few registries have one.
@@ -158,19 +167,20 @@ class Repository:
         None where the registry does not know such lists. Raises RegistryError.
         """
         first = path = f"referrers/{subject}"
-        pages: list[bytes] = []
-        while len(pages) < MAX_PAGES:
+        found: list[bytes] = []
+        query, pages = "", _Pages(f"{self._host} lists what refers to {subject}")
+        while True:
             with self._ask(path, {"Accept": layout.OCI_INDEX}) as response:
-                if response.status == 404 and not pages:
+                if response.status == 404 and not found:
                     return None
                 if response.status != 200:
                     raise self._refused(response, path)
-                pages.append(response.body(layout.MAX_JSON))
-                query = _next_page(response.headers.get("Link", ""))
+                found.append(response.body(layout.MAX_JSON))
+                link = response.headers.get("Link", "")
+            query = pages.next(query, link, len(found[-1]))
             if not query:
-                break
+                return found
             path = f"{first}?{query}"
-        return pages
 
     # -- writing
 
@@ -200,7 +210,7 @@ class Repository:
 
     def send(self, method: str, url: str, headers: dict[str, str], body: Body = b"") -> Response:
         """Send a request to a place that `begin_upload` named. Raises RegistryError."""
-        if url.partition("://")[2].partition("/")[0] == self._host:
+        if origin_of(url) == (self._schemes[0], self._host.lower()):
             return self._authorised(method, url, headers, body, _PUSH, "")
         return self._client.request(url, headers, method=method, body=body)
 
@@ -281,7 +291,8 @@ class Repository:
             scopes += f" repository:{origin}:{_PULL}"
         known = self._authority.header(scopes)
         response = self._client.request(url, {**headers, **known}, method=method, body=body)
-        if response.status != 401:
+        # Who it has led us to is not the one who may ask for our password.
+        if response.status != 401 or origin_of(response.url) != origin_of(url):
             return response
         challenge = response.headers.get("WWW-Authenticate", "")
         response.close()
@@ -348,10 +359,25 @@ class Repository:
         return refusal(response, subject, self.place.domain, known=known, temporary=temporary)
 
 
-def _next_page(link: str) -> str:
-    """Return what a Link header (RFC 8288) says of the next page, "" for none.
+class _Pages:
+    """The way through a list that comes in pages."""
 
-    Only its query: pages come from where the first came from.
-    """
-    target, _, rest = link.partition(">")
-    return target.partition("?")[2] if 'rel="next"' in rest else ""
+    def __init__(self, subject: str) -> None:
+        """`subject` is what an error says of it: registry, `lists`, and what."""
+        self._subject = subject
+        self._count = self._size = 0
+
+    def next(self, query: str, link: str, size: int) -> str:
+        """Return what a Link header (RFC 8288) says of the page after `query`, "" for none.
+
+        Only its query: pages come from where the first came from. `size` is that of the page which
+        has come. Raises RegistryError where there is no end to them.
+        """
+        target, _, rest = link.partition(">")
+        following = target.partition("?")[2] if 'rel="next"' in rest else ""
+        self._count += 1
+        self._size += size
+        endless = self._count == MAX_PAGES or self._size > MAX_LISTED
+        if following and (endless or following == query):
+            raise RegistryError(f"{self._subject} without end")
+        return following

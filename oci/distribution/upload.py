@@ -9,6 +9,7 @@ PUT LOCATION?digest=     201: the registry has checked it; a small blob comes wi
 from __future__ import annotations
 
 from rootless.oci.distribution.auth import Denied
+from rootless.oci.distribution.brief import number
 from rootless.oci.distribution.http import TEMPORARY, Client, HttpError, joined, shown
 
 TYPE_CHECKING = False
@@ -128,9 +129,10 @@ class Upload:
     def _where(self, location: str) -> tuple[str, int]:
         """Ask how far it got; begin another upload where the registry does not say."""
         with self._repository.send("GET", location, {}) as response:
-            first, _, last = response.headers.get("Range", "").rpartition("=")[2].partition("-")
-            if response.status == 204 and first == "0" and last.isascii() and last.isdecimal():
-                arrived = int(last) + 1 if int(last) else 0  # "0-0" is said of nothing, too
+            first, _, text = response.headers.get("Range", "").rpartition("=")[2].partition("-")
+            last = number(text)
+            if response.status == 204 and first == "0" and last >= 0:
+                arrived = last + 1 if last else 0  # "0-0" is said of nothing, too
                 if arrived <= self._content.size:
                     return _next(response, location), arrived
         return self._repository.begin_upload(), 0

@@ -6,8 +6,9 @@
     end-4, 5, 11  POST, PATCH .../blobs/uploads/      end-10    DELETE .../blobs/DIGEST
     end-13 GET  .../blobs/uploads/ID                  end-12    GET .../referrers/DIGEST
 
-and docker's GET /v2/_catalog. Blobs are to be had from every repository: whoever may read one
-repository here may read all.
+and docker's GET /v2/_catalog. Where there are no passwords GET /token is where guests and the
+owner get their tokens (distribution's "Token Authentication"). Blobs are to be had from every
+repository: whoever may read one repository here may read all.
 """
 
 from __future__ import annotations
@@ -21,21 +22,27 @@ from rootless.oci.errors import DigestError, ImageError
 from rootless.oci.layout import INDEXES, MANIFESTS, MAX_JSON, OCI_INDEX
 from rootless.oci.reference import is_digest
 from rootless.registry import catalogue, refusal
+from rootless.registry.auth import GUEST
 from rootless.registry.names import is_repository, is_tag
 from rootless.registry.pushing import Pushing
-from rootless.registry.refusal import Refusal
+from rootless.registry.refusal import Refusal, Reserved
 from rootless.registry.wire import Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.registry.auth import Guard
+    from rootless.registry.auth import Caller, Guard
+    from rootless.registry.hosts import Hosts
     from rootless.registry.shelf import Shelf
     from rootless.registry.wire import Request
 
 MOST_LISTED = 10_000
 """Names in one answer: the rest is behind its link."""
+
+TOKENS = "/token"
+
+_HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]")
 
 MAX_REFERRERS = MAX_JSON
 """Bytes of one list of referrers, roughly: a client reads no more of an index."""
@@ -44,26 +51,64 @@ MAX_REFERRERS = MAX_JSON
 class Api:
     """Answers requests from one storage. May be used by several threads."""
 
-    def __init__(self, shelf: Shelf, guard: Guard) -> None:
+    def __init__(
+        self, shelf: Shelf, guard: Guard, hosts: Hosts | None = None, *, tls: bool = False
+    ) -> None:
+        """`hosts` are the names it goes by, None for any."""
         self._shelf = shelf
         self._guard = guard
+        self._hosts = hosts
+        self._scheme = "https" if tls else "http"
         self._pushing = Pushing(shelf)
 
-    def user(self, request: Request) -> str:
-        """Who sends it. Raises Refusal 401."""
-        return self._guard.user(request.headers.get("authorization", ""))
+    def caller(self, request: Request) -> Caller:
+        """Who sends it. Raises Refusal 401, and 403 for what is not meant for us."""
+        if self._hosts is not None:
+            self._hosts.check(request.headers.get("host", ""))
+        try:
+            return self._guard.caller(request.headers.get("authorization", ""))
+        except Refusal as refused:
+            raise self._challenged(request, refused) from refused
+
+    def _challenged(self, request: Request, refused: Refusal) -> Refusal:
+        """Say where the token is that the owner gets for his password, and guests for nothing.
+
+        docker and podman send a password only to who asks for it at /v2/, and then to each. Asked
+        in the Basic scheme they would not come without; for a token they come as guests as well.
+        """
+        host = request.headers.get("host", "")
+        if not self._guard.token or not host or not _HOST.issuperset(host):
+            return refused
+        realm = f'Bearer realm="{self._scheme}://{host}{TOKENS}",service="rootless registry"'
+        return Refusal(401, "UNAUTHORIZED", refused.message, {"WWW-Authenticate": realm})
 
     def expire(self) -> None:
         """Let go of what is held for nobody."""
         self._pushing.uploads.expire()
         self._shelf.expire()
 
-    def answer(self, request: Request) -> Answer:
-        """Do what is asked. Raises Refusal."""
+    def answer(self, request: Request, caller: Caller, peer: str) -> Answer:
+        """Do what is asked. Raises Refusal. `peer` is whom the connection counts for."""
+        try:
+            return self._answer(request, caller, peer)
+        except Reserved as refused:
+            if "authorization" in request.headers:
+                raise
+            raise self._challenged(request, refused) from refused
+
+    def _answer(self, request: Request, caller: Caller, peer: str) -> Answer:
+        if request.path == TOKENS and self._guard.token:
+            token = GUEST if caller.guest else self._guard.token
+            answer = _json({"token": token, "access_token": token, "expires_in": 3600})
+            return self._only_get(request, answer)
         parts = request.path.split("/")
         if parts[:2] != ["", "v2"]:
             raise Refusal(404, "UNSUPPORTED", "there is only /v2/ here")
         if parts[2:] in ([], [""]):
+            asks = request.method in ("GET", "HEAD") and "authorization" not in request.headers
+            if self._guard.token and asks:
+                welcome = "guests are welcome, and need no password for their token"
+                raise self._challenged(request, Refusal(401, "UNAUTHORIZED", welcome))
             return self._only_get(request, _json({}))
         if parts[2:] == ["_catalog"]:
             names = sorted(self._shelf.catalogue().repositories)
@@ -72,13 +117,13 @@ class Api:
         if not is_repository(name):
             raise Refusal(400, "NAME_INVALID", "malformed name of a repository")
         if kind == "uploads":
-            return self._pushing.answer(request, name, last)
+            return self._pushing.answer(request, caller, peer, name, last)
         if kind in ("manifests", "blobs"):
             do = getattr(self, f"_{request.method.lower()}_{kind}", None)
             if request.method not in ("GET", "HEAD", "PUT", "DELETE") or do is None:
                 raise _not_allowed()
-            answer: Answer = do(request, name, last)
-            return answer
+            done: Answer = do(request, caller, name, last)
+            return done
         if kind == "tags":
             return self._only_get(request, self._tags(request, name))
         return self._only_get(request, self._referrers(request, name, last))
@@ -90,7 +135,7 @@ class Api:
 
     # -- manifests ----------------------------------------------------------------------------
 
-    def _get_manifests(self, request: Request, name: str, reference: str) -> Answer:
+    def _get_manifests(self, request: Request, caller: Caller, name: str, reference: str) -> Answer:
         found = self._shelf.catalogue()
         if is_digest(reference):
             digest = reference if found.has(name, reference) else ""
@@ -108,7 +153,7 @@ class Api:
 
     _head_manifests = _get_manifests
 
-    def _put_manifests(self, request: Request, name: str, reference: str) -> Answer:
+    def _put_manifests(self, request: Request, caller: Caller, name: str, reference: str) -> Answer:
         tag = "" if ":" in reference else _tag(reference)
         if not tag:
             _check_digest(reference)
@@ -117,7 +162,7 @@ class Api:
         media_type = _media_type(data, declared)
         if not tag and Digest.of(data) != reference:
             raise refusal.invalid_digest(f"the manifest has not the digest {reference}")
-        digest, manifest = self._shelf.put(name, tag, data, media_type)
+        digest, manifest = self._shelf.put(name, tag, data, media_type, guest=caller.guest)
         headers = {
             "Location": f"/v2/{name}/manifests/{tag or digest}",
             "Docker-Content-Digest": digest,
@@ -126,16 +171,18 @@ class Api:
             headers["OCI-Subject"] = manifest.subject
         return Answer(201, headers)
 
-    def _delete_manifests(self, request: Request, name: str, reference: str) -> Answer:
+    def _delete_manifests(
+        self, request: Request, caller: Caller, name: str, reference: str
+    ) -> Answer:
         if is_digest(reference):
-            self._shelf.delete_manifest(name, reference)
+            self._shelf.delete_manifest(name, reference, guest=caller.guest)
         else:
-            self._shelf.delete_tag(name, _tag(reference))
+            self._shelf.delete_tag(name, _tag(reference), guest=caller.guest)
         return Answer(202)
 
     # -- blobs --------------------------------------------------------------------------------
 
-    def _get_blobs(self, request: Request, name: str, digest: str) -> Answer:
+    def _get_blobs(self, request: Request, caller: Caller, name: str, digest: str) -> Answer:
         _check_digest(digest)
         fd = self._shelf.open(digest)
         size = os.fstat(fd).st_size
@@ -155,14 +202,14 @@ class Api:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
         return Answer(206, headers, file=fd, offset=first, count=last - first + 1)
 
-    def _head_blobs(self, request: Request, name: str, digest: str) -> Answer:
+    def _head_blobs(self, request: Request, caller: Caller, name: str, digest: str) -> Answer:
         _check_digest(digest)
         self._shelf.find(digest)  # whoever asks so is about to push what needs it
-        return self._get_blobs(request, name, digest)
+        return self._get_blobs(request, caller, name, digest)
 
-    def _delete_blobs(self, request: Request, name: str, digest: str) -> Answer:
+    def _delete_blobs(self, request: Request, caller: Caller, name: str, digest: str) -> Answer:
         _check_digest(digest)
-        self._shelf.delete_blob(digest)
+        self._shelf.delete_blob(digest, guest=caller.guest)
         return Answer(202)
 
     # -- lists --------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
-"""Who may in: a file of `htpasswd -B`, user:hash a line, and the Basic scheme (RFC 7617).
+"""Who may in, and how far: by the Basic scheme (RFC 7617), and by tokens for guests.
 
+`Htpasswd` is a file of `htpasswd -B`, user:hash a line, and whoever is in it may do everything.
 Only bcrypt hashes are taken, as by docker's registry: the others of htpasswd are guessed too fast.
 Of libraries for them `bcrypt` (PyCA) is the one that lives, ships types and lets other threads run
 while it works; passlib has had no release since 2020.
@@ -24,8 +25,13 @@ if TYPE_CHECKING:
     class Guard(Protocol):
         """Says who sends a request."""
 
-        def user(self, header: str) -> str:
-            """The user of an Authorization header. Raises Refusal 401."""
+        @property
+        def token(self) -> str:
+            """What the owner has in the place of a password; "" where there are passwords."""
+            ...
+
+        def caller(self, header: str) -> Caller:
+            """Who has sent an Authorization header, "" for none. Raises Refusal 401."""
             ...
 
 
@@ -36,12 +42,44 @@ MAX_KNOWN = 1000
 MAX_FILE = 1 << 20
 
 
-class Everybody:
-    """No users, no passwords."""
+GUEST = "guest"
+"""The bearer token of a guest, whom nobody asks for anything."""
 
-    def user(self, header: str) -> str:
-        """Nobody in particular."""
-        return "-"
+
+class Caller:
+    """Who sends a request: a name for the log, and whether he is a guest."""
+
+    __slots__ = ("guest", "name")
+
+    def __init__(self, name: str, *, guest: bool) -> None:
+        self.name = name
+        self.guest = guest
+        """Whether he may read all, but change only what guests have made."""
+
+
+class Open:
+    """Everybody is a guest, but for whoever has the token that is told to the owner.
+
+    On loopback that is any user of the machine: over TCP no credentials of a peer are to be had
+    that a program of another user's (a proxy, a container's network) would not have as well.
+    """
+
+    def __init__(self) -> None:
+        self.token = os.urandom(16).hex()
+
+    def caller(self, header: str) -> Caller:
+        """Who has sent an Authorization header. Raises Refusal 401."""
+        if not header:
+            return Caller("-", guest=True)
+        scheme, _, word = header.partition(" ")
+        name = "owner"
+        if scheme.lower() == "basic":
+            name, word = _basic(header)
+        elif word == GUEST:
+            return Caller("-", guest=True)
+        if not hmac.compare_digest(word.encode(), self.token.encode()):
+            raise Refusal(401, "UNAUTHORIZED", "the password is not the one that was printed")
+        return Caller(name, guest=False)
 
 
 class Htpasswd:
@@ -49,6 +87,8 @@ class Htpasswd:
 
     Raises UsageError where it cannot be read or holds another hash than bcrypt's.
     """
+
+    token = ""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -62,18 +102,13 @@ class Htpasswd:
         to be asked at every request, and nothing is to be learnt from this."""
         self._dummy = next(iter(self._users.values()), b"")
 
-    def user(self, header: str) -> str:
+    def caller(self, header: str) -> Caller:
         """The user of an Authorization header. Raises Refusal 401."""
-        scheme, _, coded = header.partition(" ")
-        try:
-            plain = base64.b64decode(coded, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
-            plain = ""
-        name, colon, password = plain.partition(":")
-        if scheme.lower() != "basic" or not colon or not self._is_right(name, password.encode()):
+        name, password = _basic(header)
+        if not name or not self._is_right(name, password.encode()):
             challenge = {"WWW-Authenticate": 'Basic realm="rootless registry", charset="UTF-8"'}
             raise Refusal(401, "UNAUTHORIZED", "a user and a password are needed", challenge)
-        return name
+        return Caller(name, guest=False)
 
     def _is_right(self, name: str, password: bytes) -> bool:
         self._refresh()
@@ -102,6 +137,17 @@ class Htpasswd:
                 self._users, self._stamp = {}, (0, 0, 0)
                 self._known.clear()
                 raise Refusal(500, "UNKNOWN", "the file of users cannot be read") from error
+
+
+def _basic(header: str) -> tuple[str, str]:
+    """User and password of an Authorization header, twice "" where there is neither."""
+    scheme, _, coded = header.partition(" ")
+    try:
+        plain = base64.b64decode(coded, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        plain = ""
+    name, _, password = plain.partition(":")
+    return (name, password) if scheme.lower() == "basic" else ("", "")
 
 
 def _stamp(path: str) -> tuple[int, int, int]:

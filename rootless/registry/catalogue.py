@@ -122,6 +122,8 @@ class Catalogue:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self.repositories: dict[str, Repository] = {}
+        self.guests: set[str] = set()
+        """Repositories that hold only what guests have pushed."""
 
     def add(self, name: str, tag: str, entry: Document) -> None:
         """An entry belongs to a repository, under a tag or ("") without; the first one has it."""
@@ -131,6 +133,24 @@ class Catalogue:
         elif tag not in repository.tags:
             repository.tags[tag] = entry
             repository.entries.append(entry)
+
+    def add_all(self, found: Iterable[tuple[str, str, Document, bool]]) -> None:
+        """Add entries: repository, tag, entry, and whether it is a guest's.
+
+        A repository in which anything is the owner's is his alone: what guests pushed there before
+        is not shown, or a tag that he does not have would be taken for his.
+        """
+        theirs = []
+        for name, tag, entry, guest in found:
+            if guest:
+                theirs.append((name, tag, entry))
+            else:
+                self.add(name, tag, entry)
+        own = set(self.repositories)
+        for name, tag, entry in theirs:
+            if name not in own:
+                self.add(name, tag, entry)
+                self.guests.add(name)
 
     def tags(self, name: str) -> list[str]:
         """The tags of a repository, in the order of the specification: by their bytes."""

@@ -13,7 +13,7 @@ from rootless.oci.digest import Digest
 from rootless.oci.layout import name_of
 from rootless.registry import refusal
 from rootless.registry.names import is_repository, is_tag
-from rootless.registry.shelf import REPOSITORY, Shelf, repository_of
+from rootless.registry.shelf import REPOSITORY, Shelf, is_guests, repository_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +28,14 @@ class Directory(Shelf):
     """An image layout that is a registry's own."""
 
     def _fill(self, fresh: Catalogue, entries: list[Document]) -> None:
+        found = []
         for entry in entries:
             name, _, tag = name_of(entry).rpartition(":")
             if is_repository(name) and is_tag(tag):
-                fresh.add(name, tag, entry)
+                found.append((name, tag, entry, is_guests(entry)))
             elif repository_of(entry):
-                fresh.add(repository_of(entry), "", entry)
+                found.append((repository_of(entry), "", entry, is_guests(entry)))
+        fresh.add_all(found)
 
     def _adopt(
         self, data: bytes, manifest: Manifest, media_type: str
@@ -44,15 +46,15 @@ class Directory(Shelf):
     def _entered(
         self, entries: list[Document], name: str, tag: str, entry: Document, manifest: Manifest
     ) -> list[Document]:
-        entry = {**entry, "annotations": {REPOSITORY: name}}
         if not tag:
             return [*_unnamed(entries, name, "", entry["digest"]), entry]
         rest = _unnamed(entries, name, tag, entry["digest"])
         return [*rest, renamed(entry, f"{name}:{tag}")]
 
-    def delete_tag(self, name: str, tag: str) -> None:
+    def delete_tag(self, name: str, tag: str, *, guest: bool) -> None:
         """As Shelf.delete_tag."""
         with locked(self.path):
+            self.admit(name, guest=guest)
             index = self.layout.index()
             before = index["manifests"]
             if all(name_of(entry) != f"{name}:{tag}" for entry in before):
@@ -60,9 +62,10 @@ class Directory(Shelf):
             index["manifests"] = _unnamed(before, name, tag, "")
             write_index(self.path, index)
 
-    def delete_manifest(self, name: str, digest: str) -> None:
+    def delete_manifest(self, name: str, digest: str, *, guest: bool) -> None:
         """As Shelf.delete_manifest, with the blobs that nothing else needs."""
         with locked(self.path):
+            self.admit(name, guest=guest)
             index = self.layout.index()
             gone = [e for e in index["manifests"] if e["digest"] == digest and _is_in(e, name)]
             if self.catalogue().is_part(name, digest):

@@ -9,10 +9,14 @@ from rootless.oci import reference
 from rootless.oci.errors import InvalidReference
 from rootless.oci.reference import is_tag
 
-__all__ = ["LOCAL", "is_repository", "is_tag", "places"]
+__all__ = ["GUESTS", "LOCAL", "is_repository", "is_tag", "places"]
 
 LOCAL = "localhost"
 """The domain of images that belong to this machine: what is pushed goes there, and nowhere else."""
+
+GUESTS = "pushed.localhost"
+"""The domain of what guests push: a full name alone leads there, and no such host (RFC 6761) has
+images of its own, so that none of them ever stands for what somebody else has or looks for."""
 
 _RANKS = {LOCAL: 0, reference.DEFAULT_DOMAIN: 1}
 
@@ -37,7 +41,7 @@ def places(full: str) -> tuple[int, list[str], str]:
     except InvalidReference:
         return 3, [], ""
     names = [parsed.path]
-    if parsed.domain != LOCAL:
+    if parsed.domain not in (LOCAL, GUESTS):
         names.append(parsed.name)
     if parsed.domain == reference.DEFAULT_DOMAIN:
         names.append(parsed.familiar_name)

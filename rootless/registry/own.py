@@ -3,8 +3,10 @@
 What is asked for is looked up as `names.places` says. A push of `tools:1` makes the image
 `localhost/tools:1`, and no push makes or moves a name of another domain: else whoever may push
 could put an image of his own in the place of docker.io's. For the same reason only names under
-localhost/ can be deleted. Only images are taken, because every entry of the store is one; layers
-are unpacked, and so checked against the configuration, when a container first needs them.
+localhost/ can be deleted. What guests push is an image `pushed.localhost/tools:1`, and all that
+they can delete: it never means an image that the user of the store has, or has named. Only images
+are taken, because every entry of the store is one; layers are unpacked, and so checked against the
+configuration, when a container first needs them.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import sys
 import time
 
 from rootless.images.entries import entry_for, named, renamed, unnamed
+from rootless.images.image import identity
 from rootless.oci import models, platform, reference
 from rootless.oci.blobs import locked, write_index
 from rootless.oci.digest import Digest
@@ -22,8 +25,16 @@ from rootless.oci.errors import ImageError
 from rootless.oci.layout import MAX_JSON, chain_ids, name_of
 from rootless.registry import refusal
 from rootless.registry.catalogue import Manifest, sources
-from rootless.registry.names import LOCAL, places
-from rootless.registry.shelf import PINNED, REPOSITORY, Shelf, missing, repository_of
+from rootless.registry.names import GUESTS, LOCAL, places
+from rootless.registry.shelf import (
+    GUEST,
+    PINNED,
+    REPOSITORY,
+    Shelf,
+    is_guests,
+    missing,
+    repository_of,
+)
 from rootless.store import events
 
 TYPE_CHECKING = False
@@ -52,23 +63,23 @@ class Own(Shelf):
         paths.prepare()
         super().__init__(paths.images)
         self._paths = paths
-        self._held: dict[tuple[str, str], float] = {}
-        """Repository and digest of manifests that are no images -> since when they wait for an
-        index that names them: attestations, images for other machines. The store has no entry
-        for such; with the index they stay, alone they are dropped with their pins."""
+        self._held: dict[tuple[str, str, bool], float] = {}
+        """Repository, digest and whether it is a guest's, of manifests that are no images -> since
+        when they wait for an index that names them: attestations, images for other machines. The
+        store has no entry for such; with the index they stay, alone they are dropped with their
+        pins."""
 
     def _fill(self, fresh: Catalogue, entries: list[Document]) -> None:
         found = []
         for entry in entries:
             if name_of(entry):
                 rank, names, tag = places(reference.full(name_of(entry)))
-                found += [(rank, name, tag, entry) for name in names]
+                found += [(rank, name, tag, entry, _has_guests_name(entry)) for name in names]
             elif repository_of(entry):
-                fresh.add(repository_of(entry), "", entry)
-        for _, name, tag, entry in sorted(found, key=lambda one: one[0]):
-            fresh.add(name, tag, entry)
-        for name, digest in list(self._held):
-            fresh.add(name, "", {"digest": digest})
+                found.append((0, repository_of(entry), "", entry, is_guests(entry)))
+        for name, digest, guest in list(self._held):
+            found.append((0, name, "", {"digest": digest}, guest))
+        fresh.add_all(one[1:] for one in sorted(found, key=lambda one: one[0]))
 
     def _version(self) -> object:
         return tuple(self._held)
@@ -132,39 +143,52 @@ class Own(Shelf):
     def _entered(
         self, entries: list[Document], name: str, tag: str, entry: Document, manifest: Manifest
     ) -> list[Document]:
-        entry = dict(entry)
-        entry["annotations"] = {**entry.get("annotations", {}), REPOSITORY: name}
+        guest = is_guests(entry)
         children = set(manifest.children)
         # The manifests of an index come before it and without tags; now it names them.
         rest = [
             other
             for other in entries
             if name_of(other)
-            or repository_of(other) != name
+            or not _is_pushed(other, name, guest=guest)
             or not children.intersection(sources(other))
         ]
         if tag:
-            return named(rest, [f"{LOCAL}/{name}:{tag}"], entry)
+            # An image of the owner's without a name stays one, also if a guest has pushed it.
+            kept = [
+                other
+                for other in rest
+                if guest
+                and identity(other) == identity(entry)
+                and not (name_of(other) or is_guests(other))
+            ]
+            return [*kept, *named(rest, [_full(name, tag, guest=guest)], entry)]
         known = any(
-            repository_of(other) == name and other["digest"] == entry["digest"] for other in rest
+            repository_of(other) == name
+            and is_guests(other) == guest
+            and other["digest"] == entry["digest"]
+            for other in rest
         )
         return rest if known else [*rest, entry]
 
-    def put(self, name: str, tag: str, data: bytes, media_type: str) -> tuple[str, Manifest]:
+    def put(
+        self, name: str, tag: str, data: bytes, media_type: str, *, guest: bool
+    ) -> tuple[str, Manifest]:
         """As Shelf.put, and tell it to who listens to events."""
         try:
-            digest, manifest = super().put(name, tag, data, media_type)
+            digest, manifest = super().put(name, tag, data, media_type, guest=guest)
         except refusal.Refusal as refused:
-            if tag or refused.code != "MANIFEST_INVALID" or len(self._held) >= MOST_HELD:
+            most = MOST_HELD // 2 if guest else MOST_HELD  # there is room for the owner's
+            if tag or refused.code != "MANIFEST_INVALID" or len(self._held) >= most:
                 raise
-            return self._hold(name, data)
+            return self._hold(name, data, guest=guest)
         if tag:
-            full = f"{LOCAL}/{name}:{tag}"
+            full = _full(name, tag, guest=guest)
             known = digest if manifest.is_index else manifest.config
             events.record(self._paths.root, "image", "tag", known, full)
         return digest, manifest
 
-    def _hold(self, name: str, data: bytes) -> tuple[str, Manifest]:
+    def _hold(self, name: str, data: bytes, *, guest: bool) -> tuple[str, Manifest]:
         """Keep a manifest for the index that will name it."""
         try:
             manifest = Manifest(data)
@@ -173,15 +197,16 @@ class Own(Shelf):
         self._check_parts([part for part in manifest.parts if part not in manifest.absent])
         self._publish_bytes(data)
         digest = Digest.of(data)
-        self._held[name, digest] = time.monotonic()
+        self._held[name, digest, guest] = time.monotonic()
         return digest, manifest
 
     # -- removing -----------------------------------------------------------------------------
 
-    def delete_tag(self, name: str, tag: str) -> None:
+    def delete_tag(self, name: str, tag: str, *, guest: bool) -> None:
         """As Shelf.delete_tag; the image stays, without a name if it was the last."""
-        full = f"{LOCAL}/{name}:{tag}"
         with locked(self.path):
+            self.admit(name, guest=guest)
+            full = _full(name, tag, guest=name in self.catalogue().guests)
             index = self.layout.index()
             if full not in {reference.full(name_of(entry)) for entry in index["manifests"]}:
                 raise self._not_deleted(name, tag, there=bool(self.catalogue().by_tag(name, tag)))
@@ -189,14 +214,16 @@ class Own(Shelf):
             write_index(self.path, index)
         events.record(self._paths.root, "image", "untag", full, full)
 
-    def delete_manifest(self, name: str, digest: str) -> None:
+    def delete_manifest(self, name: str, digest: str, *, guest: bool) -> None:
         """As Shelf.delete_manifest; an image that has no other name is removed, as by rmi."""
         with locked(self.path):
+            self.admit(name, guest=guest)
+            guest = name in self.catalogue().guests
             index = self.layout.index()
             entries: list[Document] = index["manifests"]
-            gone = [e for e in entries if digest in sources(e) and _is_pushed(e, name)]
+            gone = [e for e in entries if digest in sources(e) and _is_pushed(e, name, guest=guest)]
             if not gone:
-                if self._held.pop((name, digest), None) is not None:
+                if self._held.pop((name, digest, guest), None) is not None:
                     return
                 raise self._not_deleted(name, digest, there=self.catalogue().has(name, digest))
             rest = [entry for entry in entries if entry not in gone]
@@ -225,14 +252,24 @@ class Own(Shelf):
 def _bare(entry: Document) -> Document:
     """An entry without name and repository."""
     bare = renamed(entry, "")
-    annotations = {k: v for k, v in bare.get("annotations", {}).items() if k != REPOSITORY}
+    pushed = (REPOSITORY, GUEST)
+    annotations = {k: v for k, v in bare.get("annotations", {}).items() if k not in pushed}
     rest = {key: value for key, value in bare.items() if key != "annotations"}
     return {**rest, "annotations": annotations} if annotations else rest
 
 
-def _is_pushed(entry: Document, name: str) -> bool:
-    """Whether an entry is of a repository under localhost/, where pushes go."""
-    full = reference.full(name_of(entry)) if name_of(entry) else ""
-    if full:
-        return full.startswith(f"{LOCAL}/{name}:")
-    return repository_of(entry) == name
+def _full(name: str, tag: str, *, guest: bool) -> str:
+    """The name of the image that a push makes."""
+    return f"{GUESTS if guest else LOCAL}/{name}:{tag}"
+
+
+def _has_guests_name(entry: Document) -> bool:
+    """Whether an entry with a name is a guest's: by its name, whatever it was before that."""
+    return reference.full(name_of(entry)).startswith(f"{GUESTS}/")
+
+
+def _is_pushed(entry: Document, name: str, *, guest: bool) -> bool:
+    """Whether an entry is of a repository where pushes go, those of guests or the others."""
+    if name_of(entry):
+        return reference.full(name_of(entry)).startswith(_full(name, "", guest=guest))
+    return repository_of(entry) == name and is_guests(entry) == guest

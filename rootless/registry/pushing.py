@@ -16,6 +16,7 @@ from rootless.registry.wire import Answer, Gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.registry.auth import Caller
     from rootless.registry.shelf import Shelf
     from rootless.registry.wire import Request
 
@@ -27,12 +28,15 @@ class Pushing:
         self._shelf = shelf
         self.uploads = Uploads(shelf.new)
 
-    def answer(self, request: Request, name: str, upload_id: str) -> Answer:
+    def answer(
+        self, request: Request, caller: Caller, peer: str, name: str, upload_id: str
+    ) -> Answer:
         """Do what is asked. Raises Refusal."""
         if not upload_id:
             if request.method != "POST":
                 raise Refusal(405, "UNSUPPORTED", "an upload begins with POST")
-            return self._begin(request, name)
+            self._shelf.admit(name, guest=caller.guest)
+            return self._begin(request, peer, name)
         with self.uploads.using(name, upload_id) as upload:
             if request.method == "GET":
                 return Answer(204, {"Location": upload.location, "Range": upload.range})
@@ -46,7 +50,7 @@ class Pushing:
                 return Answer(204)
         raise Refusal(405, "UNSUPPORTED", "an upload knows GET, PATCH, PUT and DELETE")
 
-    def _begin(self, request: Request, name: str) -> Answer:
+    def _begin(self, request: Request, peer: str, name: str) -> Answer:
         mount, digest = request.query.get("mount", ""), request.query.get("digest", "")
         if mount:
             _check(mount)
@@ -54,7 +58,7 @@ class Pushing:
                 return _created(name, mount)
         if digest:
             _check(digest)
-        upload = self.uploads.begin(name)
+        upload = self.uploads.begin(name, peer)
         if not digest:
             return self._going_on(upload)
         with self.uploads.using(name, upload.id):

@@ -19,6 +19,16 @@ class Refusal(Exception):
         self.headers = headers or {}
 
 
+class Reserved(Refusal):
+    """Allowed to those alone who say who they are: a guest may come back with a password."""
+
+
+def reserved(name: str) -> Refusal:
+    """What only the owner may change."""
+    why = f"{name} belongs to the owner of this registry: log in with the password that it printed"
+    return Reserved(403, "DENIED", f"{why}, or take another name")
+
+
 def unknown_name(name: str) -> Refusal:
     """There is no such repository."""
     return Refusal(404, "NAME_UNKNOWN", f"there is no repository {name}")

@@ -9,8 +9,10 @@ import os
 from rootless.errors import UsageError
 from rootless.images.intake import store_errors
 from rootless.registry.api import Api
-from rootless.registry.auth import Everybody, Htpasswd
+from rootless.registry.auth import Htpasswd, Open
 from rootless.registry.directory import Directory
+from rootless.registry.hosts import Hosts
+from rootless.registry.names import GUESTS
 from rootless.registry.own import Own
 from rootless.registry.server import Server, context
 
@@ -37,7 +39,7 @@ class Options:
             raise UsageError("--tls-key without --tls-cert", "name the certificate as well")
         self.address = _address(listen)
         self.tls = context(tls_cert, tls_key) if tls_cert else None
-        self.guard = Htpasswd(htpasswd) if htpasswd else Everybody()
+        self.guard = Htpasswd(htpasswd) if htpasswd else Open()
         self.storage = os.path.abspath(storage) if storage else ""
 
 
@@ -52,14 +54,19 @@ def serve(
     with _errors(paths, options.storage):
         shelf = _shelf(paths, options.storage)
         with shelf:
-            server = Server(Api(shelf, options.guard), options.address, options.tls, log)
+            # Under TLS, or with passwords, a foreign name gets a web page nowhere.
+            known = options.tls or not options.guard.token
+            hosts = None if known else Hosts(options.address[0])
+            api = Api(shelf, options.guard, hosts, tls=options.tls is not None)
+            server = Server(api, options.address, options.tls, log)
             for warning in _warnings(options, server.address[0]):
                 log(f"Warning: {warning}")
             host, port = server.address
             scheme = "https" if options.tls else "http"
             shown = f"[{host}]" if ":" in host else host
             what = options.storage or f"the images of {paths.root}"
-            server.run(lambda: say(f"Serving {what} at {scheme}://{shown}:{port}"))
+            said = [f"Serving {what} at {scheme}://{shown}:{port}", *_terms(options)]
+            server.run(lambda: say("\n".join(said)))
 
 
 @contextlib.contextmanager
@@ -87,14 +94,26 @@ def _shelf(paths: Paths, storage: str) -> Shelf:
     return Directory(storage)
 
 
+def _terms(options: Options) -> list[str]:
+    """What holds where there are no passwords."""
+    if not options.guard.token:
+        return []
+    where = "into repositories where nothing is yours" if options.storage else f"as {GUESTS}/NAME"
+    return [
+        f"Others may pull, and push {where}. All else is for whoever logs in,",
+        f"with any user and the password {options.guard.token}",
+    ]
+
+
 def _warnings(options: Options, host: str) -> list[str]:
     if ipaddress.ip_address(host.partition("%")[0]).is_loopback:
         return []
-    if isinstance(options.guard, Everybody):
-        return ["whoever reaches this address may pull and push: --htpasswd asks for a password"]
+    found = []
+    if options.guard.token:
+        found = ["whoever reaches this address may pull and push as a guest: --htpasswd has users"]
     if options.tls is None:
-        return ["passwords cross the network as they are: --tls-cert encrypts them"]
-    return []
+        found.append("passwords cross the network as they are: --tls-cert encrypts them")
+    return found
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -45,6 +45,10 @@ had from there by digest, also when it has no tag (any more)."""
 PINNED = 3600.0
 """Seconds after which a blob that no push has asked for again is not held any longer."""
 
+GUEST = "rootless.guest"
+"""Annotation of an index entry that a guest pushed: what has it not is the owner's, and read-only
+for guests."""
+
 MOST_PINS = 20_000
 
 
@@ -166,6 +170,12 @@ class Shelf(ABC):
         self.pins.add(digest)
         return self.layout.has(digest) or os.path.exists(self.pins.path(digest))
 
+    def admit(self, name: str, *, guest: bool) -> None:
+        """See that a repository may be changed. Raises Refusal for a guest in the owner's."""
+        found = self.catalogue()
+        if guest and name in found.repositories and name not in found.guests:
+            raise refusal.reserved(name)
+
     # -- taking in ----------------------------------------------------------------------------
 
     def new(self) -> Blob:
@@ -182,11 +192,15 @@ class Shelf(ABC):
         self.pins.add(digest, blob.path)
         blob.publish(self.layout)
 
-    def put(self, name: str, tag: str, data: bytes, media_type: str) -> tuple[str, Manifest]:
+    def put(
+        self, name: str, tag: str, data: bytes, media_type: str, *, guest: bool
+    ) -> tuple[str, Manifest]:
         """Take a manifest in, under a tag or ("") without; return its digest.
 
-        Raises Refusal where it is not understood, or needs what is not here.
+        Raises Refusal where it is not understood, needs what is not here, or is not a guest's to
+        push.
         """
+        self.admit(name, guest=guest)
         digest = Digest.of(data)
         try:
             manifest = Manifest(data)
@@ -203,7 +217,8 @@ class Shelf(ABC):
             needed += map(Digest.of, documents)
             if not all(map(self.layout.has, needed)):
                 self._restore(needed)
-            self._enter(name, tag, entry, digest, manifest)
+            self.admit(name, guest=guest)
+            self._enter(name, tag, entry, manifest, guest=guest)
         return digest, manifest
 
     @abstractmethod
@@ -238,9 +253,13 @@ class Shelf(ABC):
                 raise missing(part)
         sync_directory(f"{self.path}/blobs/sha256")
 
-    def _enter(self, name: str, tag: str, entry: Document, digest: str, manifest: Manifest) -> None:
+    def _enter(
+        self, name: str, tag: str, entry: Document, manifest: Manifest, *, guest: bool
+    ) -> None:
         """Put an entry into the index; the caller has the lock."""
         index = self.layout.index()
+        pushed = {REPOSITORY: name, **({GUEST: "true"} if guest else {})}
+        entry = {**entry, "annotations": {**entry.get("annotations", {}), **pushed}}
         index["manifests"] = self._entered(index["manifests"], name, tag, entry, manifest)
         write_index(self.path, index)
 
@@ -248,20 +267,25 @@ class Shelf(ABC):
     def _entered(
         self, entries: list[Document], name: str, tag: str, entry: Document, manifest: Manifest
     ) -> list[Document]:
-        """Return entries in which a tag means `entry`."""
+        """Return entries in which a tag means `entry`, which says who has pushed it where."""
 
     # -- removing -----------------------------------------------------------------------------
 
     @abstractmethod
-    def delete_tag(self, name: str, tag: str) -> None:
+    def delete_tag(self, name: str, tag: str, *, guest: bool) -> None:
         """Take a tag away; its manifest stays. Raises Refusal."""
 
     @abstractmethod
-    def delete_manifest(self, name: str, digest: str) -> None:
+    def delete_manifest(self, name: str, digest: str, *, guest: bool) -> None:
         """Take a manifest out of a repository, with all its tags. Raises Refusal."""
 
-    def delete_blob(self, digest: str) -> None:
-        """Delete a blob. Raises Refusal for one that is not here, or that an image needs."""
+    def delete_blob(self, digest: str, *, guest: bool) -> None:
+        """Delete a blob. Raises Refusal for one that is not here, or that an image needs.
+
+        Guests cannot: nobody knows whose push under way needs it.
+        """
+        if guest:
+            raise refusal.reserved(digest)
         with locked(self.path):
             if not self.find(digest):
                 raise refusal.unknown_blob(digest)
@@ -299,6 +323,12 @@ class Shelf(ABC):
 def missing(digest: str) -> refusal.Refusal:
     """What a manifest needs and did not come before it."""
     return refusal.Refusal(400, "MANIFEST_BLOB_UNKNOWN", f"{digest} was not pushed")
+
+
+def is_guests(entry: Document) -> bool:
+    """Whether a guest has pushed an entry."""
+    annotations = entry.get("annotations")
+    return isinstance(annotations, dict) and GUEST in annotations
 
 
 def repository_of(entry: Document) -> str:

@@ -1,8 +1,9 @@
 """Uploads under way: each a blob in the making, with a name that cannot be guessed.
 
 They live as long as the server: after its end a client begins anew (the specification lets an
-upload expire at any time), and their files are swept with the workspace. They are bounded: one that
-nobody touched for an hour goes, and where there are too many, the one that was idle for longest.
+upload expire at any time), and their files are swept with the workspace. They are bounded: one
+that nobody touched for an hour goes, and where there are too many, the one that was idle for
+longest. Nobody has more than a share of them, and who has most makes room for who has none.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import os
 import threading
 import time
+from collections import Counter
 
 from rootless.registry.refusal import Refusal
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 MOST = 256
 """Uploads at once; each holds a descriptor."""
 
+SHARE = 64
+"""Uploads at once of one peer."""
+
 LONGEST = 3600.0
 """Seconds after which an idle upload is given up."""
 
@@ -33,9 +38,10 @@ SPARED = 60.0
 class Upload:
     """One upload; `lock` is held by whoever is at it."""
 
-    def __init__(self, name: str, blob: Blob) -> None:
+    def __init__(self, name: str, peer: str, blob: Blob) -> None:
         self.id = os.urandom(16).hex()
         self.name = name
+        self.peer = peer
         self.blob = blob
         self._path = blob.path
         self.lock = threading.Lock()
@@ -66,16 +72,22 @@ class Uploads:
         self._lock = threading.Lock()
         self._open: dict[str, Upload] = {}
 
-    def begin(self, name: str) -> Upload:
-        """Begin one. Raises Refusal 429 where there are too many."""
+    def begin(self, name: str, peer: str = "") -> Upload:
+        """Begin one of a peer's. Raises Refusal 429 where there are too many."""
         with self._lock:
             now = time.monotonic()
             self._expire(now)
-            if len(self._open) >= MOST and not self._drop_idlest(now):
+            own = [upload for upload in self._open.values() if upload.peer == peer]
+            full = len(own) >= SHARE and not self._drop_idlest(own, now)
+            if not full and len(self._open) >= MOST:
+                every = list(self._open.values())
+                room = self._drop_idlest(every, now) or (not own and self._drop_of_most(every))
+                full = not room
+            if full:
                 raise Refusal(
                     429, "TOOMANYREQUESTS", "too many uploads at once", {"Retry-After": "5"}
                 )
-            upload = Upload(name, self._new())
+            upload = Upload(name, peer, self._new())
             self._open[upload.id] = upload
             return upload
 
@@ -111,10 +123,17 @@ class Uploads:
             if now - upload.used > LONGEST:
                 self._drop(upload)
 
-    def _drop_idlest(self, now: float) -> bool:
+    def _drop_idlest(self, of: list[Upload], now: float) -> bool:
         """Make room. False where all are in use, or were a moment ago."""
-        idle = sorted(self._open.values(), key=lambda upload: upload.used)
+        idle = sorted(of, key=lambda upload: upload.used)
         return any(now - upload.used > SPARED and self._drop(upload) for upload in idle)
+
+    def _drop_of_most(self, every: list[Upload]) -> bool:
+        """Make room for somebody who has none, at the cost of who has most."""
+        counts = Counter(upload.peer for upload in every)
+        ((most, count),) = counts.most_common(1)
+        idle = sorted(every, key=lambda upload: upload.used)
+        return count > 1 and any(upload.peer == most and self._drop(upload) for upload in idle)
 
     def _drop(self, upload: Upload) -> bool:
         if not upload.lock.acquire(blocking=False):

@@ -3,14 +3,15 @@
 Of http.server only the idea is left. Its heads may be megabytes long, its time limit is for each
 read, so that a byte a minute holds a thread for days, and it knows no chunked bodies, which docker
 and skopeo send. What could be read in two ways (RFC 9112, 11.2: request smuggling) is refused,
-and so are requests that a web page makes (`Origin`): a page open in the user's browser can
-reach this machine's loopback too.
+and so are requests that a web page makes (`Origin`, Sec-Fetch-Site of Fetch Metadata): a page open
+in the user's browser can reach this machine's loopback too.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import ssl
 import time
@@ -39,8 +40,14 @@ SLOWEST = 1 << 10
 """Bytes a second below which a body is given up, judged over IDLE_TIME."""
 
 PIECE = 256 << 10
+MAX_SENT = 4 << 20
+"""Bytes of a file that are sent between two looks at the pace."""
+
 MAX_DRAINED = 8 << 20
 """Bytes of an unwanted body that are read so that the answer arrives; longer ones end it."""
+
+ONCE = ("content-length", "transfer-encoding", "authorization", "host")
+"""Fields of which a second one would make a request mean two things."""
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -55,6 +62,8 @@ class Stream:
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
         self._buffer = bytearray()
+        self._pace: Pace | None = None
+        """That of a body which is read."""
 
     def _fill(self) -> None:
         try:
@@ -64,6 +73,12 @@ class Stream:
         if not data:
             raise Gone
         self._buffer += data
+        if self._pace is not None:
+            self._pace.judge(len(data))
+
+    def begin_body(self) -> None:
+        """From here on the client is to keep to a pace."""
+        self._pace = Pace()
 
     def read(self, size: int) -> bytes:
         """At least one and at most `size` bytes. Raises Gone at the end."""
@@ -85,6 +100,7 @@ class Stream:
 
     def wait(self) -> None:
         """Wait for the first byte of a request. Raises Gone."""
+        self._pace = None
         if not self._buffer:
             self.socket.settimeout(IDLE_TIME)
             self._fill()
@@ -116,20 +132,35 @@ class Stream:
 
     def send_file(self, fd: int, offset: int, count: int) -> None:
         """Send a part of a file: by sendfile(2), or piece by piece through TLS. Raises Gone."""
-        try:
-            with open(fd, "rb", buffering=0, closefd=False) as file:
-                if not isinstance(self.socket, ssl.SSLSocket):
-                    if self.socket.sendfile(file, offset, count) != count:
-                        raise Gone  # the file was cut short
-                    return
-                while count:
-                    data = os.pread(fd, min(count, PIECE), offset)
-                    if not data:
-                        raise Gone
-                    self.socket.sendall(data)
-                    offset, count = offset + len(data), count - len(data)
-        except OSError as error:
-            raise Gone from error
+        pace = Pace()
+        some = self._send_copied if isinstance(self.socket, ssl.SSLSocket) else self._send_some
+        while count:
+            try:
+                sent = some(fd, offset, count)
+            except BlockingIOError:
+                sent = 0  # somebody else has filled the buffer; there is room again soon
+            except OSError as error:
+                raise Gone from error
+            pace.judge(sent)
+            offset, count = offset + sent, count - sent
+
+    def _send_some(self, fd: int, offset: int, count: int) -> int:
+        """Send what there is room for; the bytes. Raises Gone for a client that takes none."""
+        room = select.poll()
+        room.register(self.socket, select.POLLOUT)
+        if not room.poll(IDLE_TIME * 1000):
+            raise Gone
+        sent = os.sendfile(self.socket.fileno(), fd, offset, min(count, MAX_SENT))
+        if not sent:
+            raise Gone  # the file was cut short
+        return sent
+
+    def _send_copied(self, fd: int, offset: int, count: int) -> int:
+        data = os.pread(fd, min(count, PIECE), offset)
+        if not data:
+            raise Gone
+        self.socket.sendall(data)
+        return len(data)
 
     def linger(self) -> None:
         """Close so that the last answer arrives, though the client may still be sending.
@@ -148,6 +179,24 @@ class Stream:
                 left -= len(data)
 
 
+class Pace:
+    """How fast a client sends or takes a body: one that holds a connection by a byte now and then
+    is given up."""
+
+    def __init__(self) -> None:
+        self._since, self._seen = time.monotonic(), 0
+
+    def judge(self, count: int) -> None:
+        """Count bytes that were just moved. Raises Gone where they were too few for too long."""
+        now = time.monotonic()
+        self._seen += count
+        if now - self._since < IDLE_TIME:
+            return
+        if self._seen < SLOWEST * (now - self._since):
+            raise Gone
+        self._since, self._seen = now, 0
+
+
 class Body:
     """The body of a request, read once, from its beginning to its end."""
 
@@ -161,7 +210,7 @@ class Body:
         self._first = True
         self._expected = expected
         """Whether the client waits for leave to send it (RFC 9110, 10.1.1)."""
-        self._window = (time.monotonic(), 0)
+        stream.begin_body()
 
     @property
     def finished(self) -> bool:
@@ -184,7 +233,6 @@ class Body:
             return b""
         data = self._stream.read(min(self._left, PIECE))
         self._left -= len(data)
-        self._judge(len(data))
         return data
 
     def whole(self, limit: int) -> bytes:
@@ -215,17 +263,6 @@ class Body:
                 raise bad_request("too many trailers")
             self._chunks = False
 
-    def _judge(self, count: int) -> None:
-        """Give a client up that sends a byte now and then to hold the connection."""
-        since, seen = self._window
-        now, seen = time.monotonic(), seen + count
-        if now - since < IDLE_TIME:
-            self._window = (since, seen)
-            return
-        if seen < SLOWEST * (now - since):
-            raise Gone
-        self._window = (now, 0)
-
 
 class Request:
     """A request: its head taken apart, its body still to be read."""
@@ -237,7 +274,7 @@ class Request:
             raise bad_request("this is no request of HTTP/1.1")
         self.method, self.target = words[0], words[1]
         self.headers = _fields(lines[1:])
-        if "origin" in self.headers:
+        if "origin" in self.headers or self.headers.get("sec-fetch-site", "none") != "none":
             raise Refusal(403, "DENIED", "this registry is not for web pages")
         try:
             parts = urlsplit(self.target)
@@ -344,7 +381,7 @@ def _fields(lines: Iterable[str]) -> dict[str, str]:
             raise bad_request("malformed header")
         if any((c < " " and c != "\t") or c == "\x7f" for c in value):
             raise bad_request("a header with control characters")
-        if name in fields and name in ("content-length", "transfer-encoding", "authorization"):
+        if name in fields and name in ONCE:
             raise bad_request(f"two headers {name}")
         fields[name] = f"{fields[name]}, {value.strip()}" if name in fields else value.strip()
     return fields

@@ -52,6 +52,8 @@ class Server:
 
             do_PUT = do_POST  # noqa: N815 - the same
 
+            do_PATCH = do_POST  # noqa: N815 - the same
+
             def log_message(self, *_: object) -> None:
                 pass
 

@@ -44,7 +44,10 @@ class Reply:
 
 
 class Registry:
-    """`rootless registry serve` on a free port of loopback, until `stop`."""
+    """`rootless registry serve` on a free port of loopback, until `stop`.
+
+    What is asked by this class is asked by its owner, where there are no passwords.
+    """
 
     def __init__(self, store: Store, *options: str, **popen: Any) -> None:
         self.store = store
@@ -57,6 +60,11 @@ class Registry:
         if "://" not in self.said:
             self.process.wait()
             raise AssertionError(self.errors())
+        self.token = ""
+        if "--htpasswd" not in options:
+            self.terms = self.process.stdout.readline() + self.process.stdout.readline()
+            self.token = self.terms.split()[-1]
+        self.owner = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         self.address = self.said.strip().rpartition("://")[2]
         self.port = int(self.address.rpartition(":")[2])
 
@@ -83,7 +91,8 @@ class Registry:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             chunked = "Transfer-Encoding" in (headers or {})
-            connection.request(method, target, body, headers or {}, encode_chunked=chunked)
+            sent = {**self.owner, **(headers or {})}
+            connection.request(method, target, body, sent, encode_chunked=chunked)
             return Reply(connection.getresponse())
         finally:
             connection.close()

@@ -83,8 +83,9 @@ def own_busybox(busybox: Store, start: Callable[..., Registry]) -> Registry:
 
 def test_what_is_pushed_is_an_image_of_the_store(own: Registry, busybox_image: str) -> None:
     source = f"oci:{busybox_image}:busybox:latest"
-    copy(source, f"docker://{own.address}/tools/box:1")
-    copy("--format", "v2s2", source, f"docker://{own.address}/tools/box:docker")
+    creds = ("--dest-creds", f"me:{own.token}")
+    copy(*creds, source, f"docker://{own.address}/tools/box:1")
+    copy(*creds, "--format", "v2s2", source, f"docker://{own.address}/tools/box:docker")
     cli = own.store
     for tag in ("1", "docker"):
         line = ("run", "--rm", "--network", "none", f"localhost/tools/box:{tag}", "echo", tag)

@@ -115,9 +115,9 @@ def test_a_body_that_breaks_off_can_be_gone_on_with(served: Registry) -> None:
 
 
 def test_one_connection_for_many_requests(served: Registry) -> None:
-    one = b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n"
+    one = b"GET /v2/_catalog HTTP/1.1\r\nHost: localhost\r\n\r\n"
     unread = b"POST /v2/ HTTP/1.1\r\nContent-Length: 7\r\n\r\nGET /v2"
-    last = b"GET /v2/ HTTP/1.1\r\nConnection: close\r\n\r\n"
+    last = b"GET /v2/_catalog HTTP/1.1\r\nConnection: close\r\n\r\n"
     answer = served.raw(one * 3 + unread + one + last, wait=False)
     codes = [line.split()[1] for line in answer.split(b"\n") if line.startswith(b"HTTP/1.1 ")]
     assert codes == [b"200"] * 3 + [b"405"] + [b"200"] * 2

@@ -14,21 +14,30 @@ class Access:
     """The options that commands which speak to registries have in common."""
 
     def __init__(
-        self, *, tls_verify: bool = True, creds: str = "", authfile: str = "", cert_dir: str = ""
+        self,
+        *,
+        tls_verify: bool | None = None,
+        creds: str = "",
+        authfile: str = "",
+        cert_dir: str = "",
     ) -> None:
         self.tls_verify = tls_verify
+        """None for what registries.conf says of the registry, as for podman."""
         self.creds = creds
         """USER[:PASSWORD]; empty for what the files say."""
         self.authfile = authfile
         self.cert_dir = cert_dir
 
     def repository(
-        self, name: Reference, place: Reference | None = None, *, insecure: bool = False
+        self, name: Reference, place: Reference | None = None, *, insecure: bool | None = None
     ) -> Repository:
         """Return the repository of `name`, at a mirror if there is a `place`.
 
         Raises RegistryError for files that are damaged.
         """
+        verify = self.tls_verify
+        if verify is None and insecure is not None:
+            verify = not insecure
         # Who we are is a matter of where we ask: a mirror never sees the registry's password.
         where = place or name
         if self.creds and where.domain == name.domain:
@@ -38,7 +47,7 @@ class Access:
         return Repository(
             name,
             place=where,
-            tls_verify=self.tls_verify and not insecure,
+            tls_verify=verify,
             credentials=known,
             certificates=certificates.find(where.domain, self.cert_dir),
         )

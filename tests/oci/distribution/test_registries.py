@@ -279,8 +279,8 @@ def test_a_registry_as_a_whole(tmp_path: Path) -> None:
         ("x.example", "x.example", False),
     ):
         endpoint = registries.whole(Reference(place, ""))
-        assert (endpoint.name.domain, endpoint.insecure) == (host, insecure)
-        assert registries.is_insecure(Reference(place, "")) is insecure
+        assert (endpoint.name.domain, bool(endpoint.insecure)) == (host, insecure)
+        assert bool(registries.is_insecure(Reference(place, ""))) is insecure
     for place in ("bad.example", "f.example"):
         with pytest.raises(RegistryError, match=r"bad\.example is blocked in"):
             registries.whole(Reference(place, ""))
@@ -471,7 +471,7 @@ def test_a_push_goes_to_the_registry_and_never_to_a_mirror(tmp_path: Path) -> No
     moved = registries.destination(parse("x.example/a/c:1"))
     assert (str(moved.name), moved.insecure) == ("y.example/b/c:1", True)
     plain = registries.destination(parse("z.example/c:1"))
-    assert (str(plain.name), plain.insecure) == ("z.example/c:1", False)
+    assert (str(plain.name), plain.insecure) == ("z.example/c:1", None)
     for name in ("no.example/c:1", "detour.example/c:1"):
         with pytest.raises(RegistryError, match=f"{name} is not pushed: no.example is blocked in"):
             registries.destination(parse(name))
