@@ -183,6 +183,8 @@ def _network(mode: str) -> tuple[str, PrivateNetwork | None]:
             settings = addresses.parse(options)
         except ValueError as error:
             raise UsageError(f"--network {mode}: {error}") from None
+        if helper and "buffers=" in options:
+            raise UsageError(f"--network {mode}: {helper} has no such option", "it is private's")
         names = settings["gateway"]
         if helper == "slirp4netns":
             names = addresses.after(names)

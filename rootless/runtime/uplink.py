@@ -54,7 +54,8 @@ class Uplink:
             assert self._settings is not None  # noqa: S101 - there is a link
             self._stack = Stack(self._loop, self._fd, self._settings, Servers())
             # Each connection is a file of ours; a quarter of them is for all else.
-            self._stack.tcp.most = files.allow_many() * 3 // 4
+            tcp = self._stack.tcp
+            tcp.most = min(tcp.most, files.allow_many() * 3 // 4)
             self.on_wake()
         return self._stack
 
