@@ -74,8 +74,12 @@ def _prepare(
 ) -> Startup:
     """Make what the start needs; `before` is the life before this one, where it starts again.
 
-    Raises HostError, StoreError.
+    Raises UsageError, HostError, StoreError.
     """
+    if record["log_driver"] == "passthrough" and before is None:
+        from rootless.containers.logging import refuse_terminal
+
+        refuse_terminal(record["log_driver"])
     who = identity.detect()
     trace.mark("identity known")
     spec = record["spec"]
