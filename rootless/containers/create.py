@@ -336,6 +336,7 @@ def _mounts(plan: Plan, directory: str) -> None:
         if item["destination"] in seen:
             raise UsageError(f"duplicate mount point: {item['destination']}")
         seen.add(item["destination"])
+        mounts.refuse_proc(item["destination"], item["type"], item["source"])
     mounts.require_sources(plan.volumes, plan.devices)
 
 
@@ -450,9 +451,20 @@ def _image_volumes(plan: Plan, settings: Settings, directory: str, name: str) ->
             raise ImageError(f"image {name}: its volume {path!r} is invalid: {error}") from error
         if item is None:
             raise ImageError(f"image {name}: its volume {path!r} is invalid")
-        if item["destination"] not in taken:
-            taken.add(item["destination"])
-            result.append(item)
+        where = item["destination"]
+        if where in taken:
+            continue
+        if where == "/sys/fs/cgroup":
+            # Images with systemd name it, for a docker that had nothing there.
+            plan.notes.append(f"the image's volume {where} is left out: the container has its own")
+            continue
+        if mounts.is_own(where):
+            raise ImageError(
+                f"image {name}: its volume {where} would take the place of the container's own",
+                f"a mount of yours at {where} replaces it, where you want one there",
+            )
+        taken.add(where)
+        result.append(item)
     return result
 
 
