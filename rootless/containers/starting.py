@@ -66,7 +66,10 @@ def start(paths: Paths, record: Record, directory: str, alive: int, *, attach: b
     startup = _prepare(paths, record, directory, attach=attach)
     _ = paths.runtime  # an unusable one is reported by us, not from inside the supervisor
     trace.mark("start prepared")
-    return _fork(startup, alive, attach=attach)
+    started = _fork(startup, alive, attach=attach)
+    if paths.runtime_note:
+        started.notes.append(paths.runtime_note)
+    return started
 
 
 def _prepare(

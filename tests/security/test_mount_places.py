@@ -1,4 +1,4 @@
-"""Attacks by what is mounted where: nothing takes the place of the container's own /proc.
+"""S16: attacks by what is mounted where: nothing takes the place of the container's own /proc.
 
 CVE-2019-16884 (a volume at /proc), CVE-2019-19921, CVE-2023-27561 (a link in the place of /proc),
 CVE-2025-31133 and CVE-2025-52881 (what is masked and written is not what it seems).

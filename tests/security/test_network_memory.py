@@ -1,4 +1,4 @@
-"""Attacks on the memory of the network stack, by connections that nobody reads."""
+"""S9: attacks on the memory of the network stack, by connections that nobody reads."""
 
 from __future__ import annotations
 

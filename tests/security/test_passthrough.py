@@ -1,4 +1,4 @@
-"""A terminal in the hands of a container can type for its user: it never gets ours."""
+"""S12: a terminal in the hands of a container can type for its user: it never gets ours."""
 
 from __future__ import annotations
 
