@@ -60,6 +60,9 @@ def check(paths: Paths, reference: str, asked: CreateOptions) -> Plan:
     `reference` is the image, or with --rootfs the directory. Raises UsageError. Nothing has
     happened when it returns, nor when it raises: call it before the image is pulled.
     """
+    for option, value in asked.items():
+        if not values.is_usable(value):
+            raise UsageError(f"--{option.replace('_', '-')}: {value!r} holds a NUL byte")
     _check_conflicts(reference, asked)
     _check_modes(asked)
     plan = Plan(asked, "")
@@ -92,6 +95,8 @@ def check(paths: Paths, reference: str, asked: CreateOptions) -> Plan:
     )
     _mounts(plan, paths.volumes)
     plan.labels = environment.labels(asked)
+    if not values.is_usable(plan.labels):
+        raise UsageError("--label-file: a label holds a NUL byte")
     plan.changes = environment.asked_for(
         asked.get("env", ()), asked.get("env_file", ()), os.environ
     )
@@ -374,6 +379,8 @@ def compose(
     _complete(plan, settings, id, directory)
     plan.volumes += _image_volumes(plan, settings, paths.volumes, name)
     plan.args = first + rest
+    if not values.is_usable(plan.args):
+        raise UsageError(f"the command {plan.args!r} holds a NUL byte")
     exposed = list(dict.fromkeys([*settings.exposed, *plan.exposed]))
     configuration = spec.build(plan)
     return {
