@@ -158,6 +158,21 @@ def test_a_supervisor_that_stands_still(busybox: Store, command: list[str]) -> N
     busybox.ok("rm", "-f", "one")
 
 
+def test_nobody_says_that_it_has_ended(busybox: Store) -> None:
+    """Who waits for the end of a container is told why he would wait for ever."""
+    busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+    pid = supervisor(busybox)
+    waiting = busybox.start("wait", "one")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        busybox.ok("kill", "one")
+        _, errors = waiting.communicate(timeout=100)
+        assert "the supervisor of container one is stopped" in errors
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert busybox.ok("wait", "one") == "137"
+
+
 def test_stopped_while_it_is_asked(busybox: Store) -> None:
     """It gets the question, and then stands still: the wait ends with a word."""
     check = ["--health-cmd", "sleep 5", "--health-interval", "1h"]
