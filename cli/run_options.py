@@ -248,7 +248,7 @@ Network = Annotated[
         "--net",
         metavar="MODE",
         panel=NETWORK,
-        about="private[:cidr=,mtu=,ipv6=,host-loopback=], none, host, pasta, ... (private)",
+        about="private[:cidr=,mtu=,ipv6=,host-loopback=,buffers=], none, host, ... (private)",
     ),
 ]
 Publish = Annotated[

@@ -7,13 +7,16 @@ import os
 import select
 import struct
 import termios
+import time
 
 from rootless.containers import happening
 from rootless.containers.keys import Keys
 from rootless.errors import Conflict, Error, HostError
 from rootless.linux.loop import Loop
+from rootless.linux.process import is_stopped
 from rootless.runtime import streams, terminal
 from rootless.runtime.relay import BACKLOG
+from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +34,9 @@ _PASSED_ON = (*_ENDING, "SIGUSR1", "SIGUSR2", "SIGCONT")
 
 _PATIENCE = 10
 """Seconds that a supervisor has to answer."""
+
+_CHECK_PATIENCE = 40
+"""The same where it runs a health check first: docker's default for these, and a little more."""
 
 
 class Interrupted(Error):
@@ -151,7 +157,11 @@ def connect(
     `passed` are descriptors that go along. Raises HostError where nobody answers.
     """
     rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack(f"{len(passed)}i", *passed))
+    _refuse_standing(container)
     stream = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    # connect(2) waits where many have not been let in; with a time-out of Python's it would not.
+    patience = struct.pack("ll", _PATIENCE, 0)
+    stream.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, patience)
     try:
         place = os.open(container.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -161,8 +171,8 @@ def connect(
         stream.sendmsg([streams.frame(wish, payload)], [rights] if passed else [])
         if wish == streams.ATTACH:
             stream.settimeout(_PATIENCE)
-            answer = stream.recv(streams.HEADER, _socket.MSG_WAITALL)
-            if answer != streams.frame(streams.ATTACH, b""):
+            granted = stream.recv(streams.HEADER, _socket.MSG_WAITALL)
+            if granted != streams.frame(streams.ATTACH, b""):
                 raise ConnectionResetError
     except OSError as error:
         stream.close()
@@ -172,6 +182,50 @@ def connect(
             f"is it stopped? rootless kill {container.name} ends the container",
         ) from error
     return stream
+
+
+def answer(
+    container: Container, stream: _socket.socket, size: int, patience: float = _PATIENCE
+) -> bytes:
+    """Return `size` bytes of what the supervisor says, fewer where it hangs up.
+
+    Raises HostError where it is silent for `patience` seconds, or stands still meanwhile.
+    """
+    data = b""
+    end = time.monotonic() + patience
+    stream.settimeout(1.0)
+    while len(data) < size:
+        try:
+            piece = stream.recv(size - len(data))
+        except TimeoutError:
+            _refuse_standing(container)
+            if time.monotonic() < end:
+                continue
+            raise HostError(
+                f"the supervisor of container {container.name} has not answered "
+                f"for {patience:g} seconds",
+                f"rootless kill {container.name} ends the container",
+            ) from None
+        except OSError:
+            break
+        if not piece:
+            break
+        data += piece
+    return data
+
+
+def _refuse_standing(container: Container) -> None:
+    """Raise HostError where the supervisor cannot answer, because somebody has stopped it."""
+    pid = container.state().values.get("supervisor", 0)
+    try:
+        stands = is_stopped(pid) and records.is_claimed(f"{container.directory}/alive")
+    except OSError:
+        return  # it has ended
+    if stands:
+        raise HostError(
+            f"the supervisor of container {container.name} is stopped",
+            f"kill -CONT {pid} lets it go on; rootless kill {container.name} ends the container",
+        )
 
 
 def serve(stream: _socket.socket, wishes: Wishes, signals: Signals | None) -> int | None:
@@ -196,11 +250,15 @@ def serve(stream: _socket.socket, wishes: Wishes, signals: Signals | None) -> in
 def ask_for_check(container: Container) -> int:
     """Have the supervisor run the health check now; return its exit code."""
     stream = connect(container, streams.CHECK)
+    check, startup = container.record["healthcheck"] or {}, container.record["health"]["startup"]
+    longest = (check.get("Timeout") or 0) / 1_000_000_000 + _CHECK_PATIENCE
+    if startup is not None:
+        longest += startup["timeout"]
     try:
-        answer = stream.recv(streams.HEADER + 4, _socket.MSG_WAITALL)
+        said = answer(container, stream, streams.HEADER + 4, longest)
     finally:
         stream.close()
-    frames = streams.Reader().feed(answer)
+    frames = streams.Reader().feed(said)
     if not frames or len(frames[0][1]) != 4:
         raise HostError(f"the health check of container {container.name} came to no end")
     return int(struct.unpack(">i", frames[0][1])[0])

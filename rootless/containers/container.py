@@ -219,6 +219,10 @@ class Container:
         """Stop it, if it runs, and start it again; --rm does not remove it in between."""
         from rootless.containers import happening
 
+        if self.record["log_driver"] == "passthrough":
+            from rootless.containers.logging import refuse_terminal
+
+            refuse_terminal(self.record["log_driver"])  # before it is stopped
         if self.state().active:
             from rootless.containers.disposal import KEPT
 

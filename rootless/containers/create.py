@@ -60,6 +60,9 @@ def check(paths: Paths, reference: str, asked: CreateOptions) -> Plan:
     `reference` is the image, or with --rootfs the directory. Raises UsageError. Nothing has
     happened when it returns, nor when it raises: call it before the image is pulled.
     """
+    for option, value in asked.items():
+        if not values.is_usable(value):
+            raise UsageError(f"--{option.replace('_', '-')}: {value!r} holds a NUL byte")
     _check_conflicts(reference, asked)
     _check_modes(asked)
     plan = Plan(asked, "")
@@ -92,6 +95,8 @@ def check(paths: Paths, reference: str, asked: CreateOptions) -> Plan:
     )
     _mounts(plan, paths.volumes)
     plan.labels = environment.labels(asked)
+    if not values.is_usable(plan.labels):
+        raise UsageError("--label-file: a label holds a NUL byte")
     plan.changes = environment.asked_for(
         asked.get("env", ()), asked.get("env_file", ()), os.environ
     )
@@ -183,6 +188,8 @@ def _network(mode: str) -> tuple[str, PrivateNetwork | None]:
             settings = addresses.parse(options)
         except ValueError as error:
             raise UsageError(f"--network {mode}: {error}") from None
+        if helper and "buffers=" in options:
+            raise UsageError(f"--network {mode}: {helper} has no such option", "it is private's")
         names = settings["gateway"]
         if helper == "slirp4netns":
             names = addresses.after(names)
@@ -334,6 +341,7 @@ def _mounts(plan: Plan, directory: str) -> None:
         if item["destination"] in seen:
             raise UsageError(f"duplicate mount point: {item['destination']}")
         seen.add(item["destination"])
+        mounts.refuse_proc(item["destination"], item["type"], item["source"])
     mounts.require_sources(plan.volumes, plan.devices)
 
 
@@ -371,6 +379,8 @@ def compose(
     _complete(plan, settings, id, directory)
     plan.volumes += _image_volumes(plan, settings, paths.volumes, name)
     plan.args = first + rest
+    if not values.is_usable(plan.args):
+        raise UsageError(f"the command {plan.args!r} holds a NUL byte")
     exposed = list(dict.fromkeys([*settings.exposed, *plan.exposed]))
     configuration = spec.build(plan)
     return {
@@ -448,9 +458,20 @@ def _image_volumes(plan: Plan, settings: Settings, directory: str, name: str) ->
             raise ImageError(f"image {name}: its volume {path!r} is invalid: {error}") from error
         if item is None:
             raise ImageError(f"image {name}: its volume {path!r} is invalid")
-        if item["destination"] not in taken:
-            taken.add(item["destination"])
-            result.append(item)
+        where = item["destination"]
+        if where in taken:
+            continue
+        if where == "/sys/fs/cgroup":
+            # Images with systemd name it, for a docker that had nothing there.
+            plan.notes.append(f"the image's volume {where} is left out: the container has its own")
+            continue
+        if mounts.is_own(where):
+            raise ImageError(
+                f"image {name}: its volume {where} would take the place of the container's own",
+                f"a mount of yours at {where} replaces it, where you want one there",
+            )
+        taken.add(where)
+        result.append(item)
     return result
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import select
 
-from rootless.containers import environment, happening, sessions
+from rootless.containers import environment, happening, sessions, values
 from rootless.containers.attach import RawTerminal, when_resized, write_all
 from rootless.containers.keys import Keys
-from rootless.errors import LaunchError
+from rootless.errors import LaunchError, UsageError
 from rootless.linux.loop import Loop
 from rootless.runtime import caps, identity, seccomp, single, streams, terminal
 from rootless.runtime.join import Join
@@ -37,6 +37,8 @@ def process_for(
     privileged: bool,
 ) -> Process:
     """Return the configuration of the new process: the container's own, with what was asked."""
+    if not values.is_usable([command, env, env_file, workdir, user]):
+        raise UsageError(f"exec: one of {[*command, *env, workdir, user]!r} holds a NUL byte")
     own = record["spec"]["process"]
     process: Process = {**own, "terminal": tty, "args": command}
     process["env"] = environment.for_exec(own["env"], env, env_file, tty=tty)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from rootless.containers import values
 from rootless.errors import UsageError
 
@@ -24,6 +26,7 @@ def parse(asked: CreateOptions) -> tuple[str, dict[str, str]]:
         raise UsageError(f"--log-driver: unknown driver {driver!r}", ", ".join(DRIVERS))
     if driver == "passthrough" and (asked.get("tty") or asked.get("detach")):
         raise UsageError("--log-driver passthrough is for the foreground, and without a terminal")
+    refuse_terminal(driver)
     options: dict[str, str] = {}
     for text in asked.get("log_opt", ()):
         name, value = values.pair(text, "--log-opt", needs_value=True)
@@ -31,6 +34,19 @@ def parse(asked: CreateOptions) -> tuple[str, dict[str, str]]:
     if driver in _FILES and int(options.get("max-file", "1")) > 1 and not options.get("max-size"):
         raise UsageError("--log-opt max-file needs a max-size")
     return driver, options
+
+
+def refuse_terminal(driver: str) -> None:
+    """Raise UsageError where `driver` would hand this process's terminal to the container.
+
+    Through it the container could type into the shell that gets it back (TIOCSTI), and its owner
+    would be the container's user.
+    """
+    if driver == "passthrough" and any(os.isatty(fd) for fd in (0, 1, 2)):
+        raise UsageError(
+            "--log-driver passthrough cannot be used on a terminal: the container would get it",
+            "redirect all of standard input, output and error, or use -it with another driver",
+        )
 
 
 def _option(driver: str, name: str, value: str) -> str:

@@ -416,6 +416,46 @@ def device(text: str) -> Mount:
     }
 
 
+_PROC_FILES = frozenset(
+    f"/proc/{name}"
+    for name in (
+        "cpuinfo",
+        "diskstats",
+        "loadavg",
+        "meminfo",
+        "net/dev",
+        "slabinfo",
+        "stat",
+        "swaps",
+        "sys/crypto/fips_enabled",
+        "sys/kernel/ns_last_pid",
+        "uptime",
+    )
+)
+"""What lxcfs and the like replace: runc's list."""
+
+
+def refuse_proc(where: str, kind: str, source: str) -> None:
+    """Refuse what would take the place of /proc or a part of it, as runc does.
+
+    Privileges and labels are set by writing there, and masks lie on it: in a made-up one that
+    says "done" they would do nothing (CVE-2019-16884). Raises UsageError.
+    """
+    if where != "/proc" and not where.startswith("/proc/"):
+        return
+    if kind == "bind" and (where in _PROC_FILES or where == os.path.realpath(source) == "/proc"):
+        return
+    raise UsageError(
+        f"nothing can be mounted at {where}: /proc is the container's own",
+        "the host's is to be had by -v /proc:/proc; mount other things elsewhere",
+    )
+
+
+def is_own(destination: str) -> bool:
+    """Whether a path in a container is the engine's: /proc, /sys, /dev and what is below."""
+    return destination.split("/")[1] in ("proc", "sys", "dev")
+
+
 def require_sources(volumes: Iterable[Volume], devices: Iterable[Mount]) -> None:
     """Refuse what must be there and is not: sources of --mount type=bind, devices."""
     for item in devices:

@@ -6,11 +6,10 @@ The record is changed as well: the next start publishes the same.
 
 from __future__ import annotations
 
-import _socket
 import os
 
 from rootless.containers import ports
-from rootless.containers.attach import connect
+from rootless.containers.attach import answer, connect
 from rootless.errors import Conflict, HostError, NotFound, UsageError
 from rootless.oci import jsonio
 from rootless.runtime import streams
@@ -79,8 +78,8 @@ def _tell(container: Container, opened: list[Port], gone: list[tuple[int, str]])
     payload = jsonio.dump_bytes(wish)
     stream = connect(container, streams.PORTS, payload, [port["fd"] for port in opened])
     try:
-        answer = stream.recv(streams.HEADER, _socket.MSG_WAITALL)
+        said = answer(container, stream, streams.HEADER)
     finally:
         stream.close()
-    if len(answer) != streams.HEADER:
+    if len(said) != streams.HEADER:
         raise HostError(f"the supervisor of container {container.name} did not take the ports")

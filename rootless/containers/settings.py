@@ -5,6 +5,7 @@ The configuration comes from other people's tools: each value is checked when it
 
 from __future__ import annotations
 
+from rootless.containers.values import is_usable
 from rootless.errors import UsageError
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
     from rootless.containers.options import Healthcheck, Record
 
 
+_KEYS = (
+    "Entrypoint",
+    "Cmd",
+    "Env",
+    "User",
+    "WorkingDir",
+    "StopSignal",
+    "Labels",
+    "Volumes",
+    "ExposedPorts",
+    "Healthcheck",
+)
+"""What of it is of use here."""
+
+
 class Settings:
     """The part `config` of an OCI image configuration (image-spec, config.md)."""
 
@@ -25,6 +41,9 @@ class Settings:
         config = document.get("config") or {}
         if not isinstance(config, dict):
             raise ImageError(f"image {name}: its config is not an object")
+        for key in _KEYS:
+            if not is_usable(config.get(key)):
+                raise ImageError(f"image {name}: its {key} holds a NUL byte, or is no Unicode")
         self._config = config
         self._name = name
         self.entrypoint = self._list("Entrypoint")

@@ -66,7 +66,10 @@ def start(paths: Paths, record: Record, directory: str, alive: int, *, attach: b
     startup = _prepare(paths, record, directory, attach=attach)
     _ = paths.runtime  # an unusable one is reported by us, not from inside the supervisor
     trace.mark("start prepared")
-    return _fork(startup, alive, attach=attach)
+    started = _fork(startup, alive, attach=attach)
+    if paths.runtime_note:
+        started.notes.append(paths.runtime_note)
+    return started
 
 
 def _prepare(
@@ -74,8 +77,12 @@ def _prepare(
 ) -> Startup:
     """Make what the start needs; `before` is the life before this one, where it starts again.
 
-    Raises HostError, StoreError.
+    Raises UsageError, HostError, StoreError.
     """
+    if record["log_driver"] == "passthrough" and before is None:
+        from rootless.containers.logging import refuse_terminal
+
+        refuse_terminal(record["log_driver"])
     who = identity.detect()
     trace.mark("identity known")
     spec = record["spec"]

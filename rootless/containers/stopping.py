@@ -61,7 +61,7 @@ def stop(container: Container, timeout: int | None) -> None:
             from rootless.containers.recovery import end_holder
 
             end_holder(path)  # the pids are lost with the record
-        _check_supervisor(container, state.values.get("supervisor", 0))
+        check_supervisor(container, state.values.get("supervisor", 0))
         # Not for the supervisor's end: it may have to wait for a slow client.
         records.await_release(alive)
         if ran:
@@ -122,7 +122,7 @@ def _end_restarting(container: Container) -> bool:
     return True
 
 
-def _check_supervisor(container: Container, pid: int) -> None:
+def check_supervisor(container: Container, pid: int) -> None:
     """Raises HostError where it cannot do its part, because somebody has stopped it."""
     try:
         stands = is_stopped(pid) and records.is_claimed(f"{container.directory}/alive")

@@ -74,6 +74,28 @@ def boolean(text: str, option: str) -> bool:
     raise UsageError(f"{option}: {text!r} is neither true nor false")
 
 
+def is_usable(value: object) -> bool:
+    """Whether all strings in a value can be passed to a process: no NUL, no half of a pair.
+
+    execve(2) and paths end at a NUL; and JSON can hold half a surrogate pair, which has no bytes.
+    """
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, dict):
+            left += [*item, *item.values()]
+        elif isinstance(item, (list, tuple)):
+            left += item
+        elif isinstance(item, str) and not item.isascii():
+            try:
+                item.encode("utf-8", "surrogateescape")
+            except UnicodeEncodeError:
+                return False
+        if isinstance(item, str) and "\0" in item:
+            return False
+    return True
+
+
 def size(text: str, option: str) -> int:
     """Parse a number of bytes with an optional fraction and a binary unit: 64m, 1.5g, 512KiB."""
     lower = text.strip().lower()

@@ -13,6 +13,7 @@ import os
 import select
 
 from rootless.containers.settings import has_check
+from rootless.containers.stopping import check_supervisor
 from rootless.errors import Conflict, NotFound, UsageError
 from rootless.linux import inotify
 from rootless.store import records
@@ -34,6 +35,9 @@ _CHANGES = (
     | inotify.IN_DELETE_SELF
 )
 """A record was written, a flag made or removed, the container removed."""
+
+_LOOK = 5000
+"""Milliseconds between looks at whether anybody is left to say more."""
 
 
 def check(conditions: Sequence[str]) -> list[str]:
@@ -106,5 +110,22 @@ def _sleep(container: Container, changes: int, supervisor: int | None) -> None:
     poll.register(changes, select.POLLIN)
     if supervisor is not None:
         poll.register(supervisor, select.POLLIN)
-    if any(fd == changes for fd, _ in poll.poll()):
+    ready = poll.poll(_LOOK)
+    if any(fd == changes for fd, _ in ready):
         os.read(changes, 1 << 16)
+    if not ready and supervisor is not None:
+        _refuse_unheard_end(container)
+
+
+def _refuse_unheard_end(container: Container) -> None:
+    """Raise HostError where it has ended and its supervisor, which is to say so, stands still."""
+    init = container.open_process("pid")
+    if init is None:
+        return
+    try:
+        poll = select.poll()
+        poll.register(init, select.POLLIN)
+        if poll.poll(0):
+            check_supervisor(container, container.state().values.get("supervisor", 0))
+    finally:
+        os.close(init)

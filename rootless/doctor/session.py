@@ -35,7 +35,8 @@ def runtime_directory() -> Finding:
     fallback = fallback_runtime()
     if os.path.lexists(fallback) and not is_ours(fallback):
         found = f"{why}, and {fallback} belongs to or is writable by somebody else"
-        return Finding("runtime directory", BLOCKED, found, "no container can run", remedy)
+        effect = "a directory in the store is used instead"
+        return Finding("runtime directory", DEGRADED, found, effect, remedy)
     effect = f"{fallback} is used; all sessions of yours must agree on it"
     return Finding("runtime directory", DEGRADED, why, effect, remedy)
 

@@ -6,7 +6,7 @@ import _socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypedDict
+    from typing import NotRequired, TypedDict
 
     class Settings(TypedDict):
         """A private network: plain values."""
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         mtu: int
         host_loopback: bool
         """Whether the gateway's address stands for the host's loopback."""
+        buffers: NotRequired[int]
+        """Bytes that may wait in the stack."""
 
 
 CIDR = "10.0.2.0/24"
@@ -29,6 +31,12 @@ MTU = 65520
 
 MIN_MTU = 1280
 """RFC 8200, 5."""
+
+BUFFERS = 64 << 20
+"""Bytes of all connections together that may wait for those who read them: 64 MiB."""
+
+_BUFFERS = (4 << 20, 1 << 40)
+_UNITS = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30}
 
 GUEST_MAC = bytes.fromhex("020000000001")
 GATEWAY_MAC = bytes.fromhex("020000000002")
@@ -43,6 +51,7 @@ class Addresses:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.mtu = settings["mtu"]
+        self.buffers = settings.get("buffers", BUFFERS)
         self.guest4 = pack(settings["guest"])
         self.gateway4 = pack(settings["gateway"])
         self.guest6 = pack(settings["guest6"]) if settings["guest6"] else b""
@@ -140,15 +149,22 @@ def _network(address: bytes, prefix: int) -> bytes:
 
 
 def parse(options: str) -> Settings:
-    """Return the settings for the options after "private:" (cidr=, mtu=, ipv6=, host-loopback=).
+    """Return the settings for the options after "private:" (cidr=, mtu=, ipv6=, host-loopback=,
+    buffers=).
 
     Raises ValueError, whose text names the option and what it takes.
     """
-    given = {"cidr": CIDR, "mtu": str(MTU), "ipv6": "on", "host-loopback": "off"}
+    given = {
+        "cidr": CIDR,
+        "mtu": str(MTU),
+        "ipv6": "on",
+        "host-loopback": "off",
+        "buffers": str(BUFFERS),
+    }
     for word in options.split(",") if options else ():
         key, _, value = word.partition("=")
         if key not in given:
-            raise ValueError(f"unknown option {word!r}: cidr=, mtu=, ipv6= and host-loopback=")
+            raise ValueError(f"unknown option {word!r}: {'=, '.join(given)}=")
         given[key] = value
     for key in ("ipv6", "host-loopback"):
         if given[key] not in ("on", "off"):
@@ -167,7 +183,19 @@ def parse(options: str) -> Settings:
         "prefix6": 64,
         "mtu": int(mtu),
         "host_loopback": given["host-loopback"] == "on",
+        "buffers": _parse_buffers(given["buffers"]),
     }
+
+
+def _parse_buffers(text: str) -> int:
+    lower = text.lower()
+    number = lower.rstrip("bikmg")
+    unit = lower[len(number) :].removesuffix("ib")
+    if number.isascii() and number.isdigit() and len(number) < 14 and unit in _UNITS:
+        size = int(number) << _UNITS[unit]
+        if _BUFFERS[0] <= size <= _BUFFERS[1]:
+            return size
+    raise ValueError(f"buffers={text}: bytes from 4m to 1024g, for example 64m")
 
 
 def _parse_cidr(text: str) -> tuple[str, str, int]:

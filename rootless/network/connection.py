@@ -2,7 +2,8 @@
 
 What the guest sends is acknowledged when the host's socket, or the queue before it, has taken it;
 what the host's peer sends stays in memory until the guest has acknowledged it. So no byte is ever
-in our hands alone without a bound: `LIMIT` bytes in each direction.
+in our hands alone without a bound: `LIMIT` bytes in each direction, and less where many connections
+keep as much (see `budget`).
 
 The link loses next to nothing and changes no order, so there is no congestion control and no
 reassembly: what comes out of order is dropped, and sent again by the guest.
@@ -17,6 +18,7 @@ import struct
 from collections import deque
 
 from rootless.network import segment
+from rootless.network.budget import LIMIT, PROOF
 from rootless.network.segment import ACK, FIN, PSH, RST, SYN
 
 TYPE_CHECKING = False
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rootless.network.tcp import Tcp
-
-LIMIT = 1 << 20
-"""Bytes of a connection in each direction that we keep: 1 MiB."""
 
 SHIFT = 5
 """Our window scale: a window of LIMIT fits into 16 bits."""
@@ -54,6 +53,9 @@ MASK = 0xFFFFFFFF
 _HALF = 0x80000000
 _READ, _WRITE = select.POLLIN, select.POLLOUT
 _BROKEN = select.POLLERR | select.POLLHUP
+_CRUMB = 2048
+"""What is smaller is kept together with more: each piece costs some 50 bytes of its own."""
+
 _READS = 32
 """Reads from one host socket before others get their turn: until LIMIT is on its way.
 
@@ -65,22 +67,30 @@ class Connection:
     """One connection. The names of sequence numbers are those of RFC 9293, 3.3.1."""
 
     __slots__ = (
-        "_tcp", "_watched", "accepted", "blocked", "connected", "duplicates", "eof",
-        "established", "fin_acked", "finished", "flight", "hosts", "key", "mark", "mss",
+        "_budget", "_tcp", "_watched", "accepted", "blocked", "connected", "duplicates", "eof",
+        "established", "fin_acked", "finished", "flight", "hosts", "key", "mark", "moved", "mss",
         "offset", "on_refused", "queue", "queued", "rcv_nxt", "recover", "recv", "scale",
-        "segment", "send", "shift", "snd_nxt", "snd_una", "snd_wnd", "sock", "syn", "told",
-        "tries", "version", "wait",
+        "segment", "send", "share", "shift", "snd_nxt", "snd_una", "snd_wnd", "sock", "syn",
+        "told", "tries", "version", "wait",
     )  # fmt: skip
 
     def __init__(self, tcp: Tcp, version: int, key: bytes) -> None:
         """`key` is the guest's: source, destination, ports."""
         self._tcp = tcp
+        self._budget = tcp.budget
+        self.share = tcp.budget.share
+        """The window that we may always tell: the guest makes its segments half as large.
+
+        Linux sends less than a segment only now and again, a fifth of a second apart at least.
+        """
+        self.moved = 0
+        """Bytes that the host's socket has taken."""
         self.version = version
         self.key = key
         self.hosts: list[str] = []
         """Where the host's side may be opened if it cannot be where it is tried."""
         self.syn = b""
-        """The guest's SYN with its IP header, for an ICMP error."""
+        """The beginning of the guest's SYN with its IP header, for an ICMP error."""
         self.mss = 536
         """RFC 9293, 3.7.1: where the guest names none."""
         self.shift = self.scale = 0
@@ -88,7 +98,7 @@ class Connection:
         self.snd_una = self.snd_nxt = int.from_bytes(os.urandom(4), "big")
         self.snd_wnd = 0
         self.rcv_nxt = 0
-        self.told = LIMIT
+        self.told = self.share
         """The window that the guest was told last."""
         self.queue: deque[bytes] = deque()
         """What the host's socket has not taken yet; `queued` counts its bytes."""
@@ -146,9 +156,16 @@ class Connection:
 
     def window(self) -> int:
         """Return the window that the guest may fill, as it stands in a segment."""
-        room = LIMIT - self.queued
+        room = self._limit() - self.queued
         self.told = max(0, room)
         return min(self.told >> self.scale, 0xFFFF)
+
+    def _limit(self) -> int:
+        """Return the bytes that may wait for the host in the end."""
+        budget = self._budget
+        if budget.room <= 0:
+            return budget.share
+        return self.share if self.moved < PROOF else max(self.share, budget.limit())
 
     def acknowledge(self) -> None:
         """Send an acknowledgement without data."""
@@ -161,8 +178,8 @@ class Connection:
             shown = shown[:4]
         flags = SYN if self.accepted else SYN | ACK
         # The window of a SYN is never scaled (RFC 7323, 2.2).
-        words = len(shown) // 4 << 12
-        self.segment(self.snd_una, self.rcv_nxt, flags + words, 0xFFFF, shown)
+        words, window = len(shown) // 4 << 12, min(self.share, 0xFFFF)
+        self.segment(self.snd_una, self.rcv_nxt, flags + words, window, shown)
         self.snd_nxt = (self.snd_una + 1) & MASK
         self._tcp.expect(self)
 
@@ -191,6 +208,13 @@ class Connection:
                 pass  # it is broken already
         self.let_go()
         self._tcp.forget(self)
+
+    def release(self) -> None:
+        """Keep nothing that waits any more."""
+        self._budget.room += self.queued + sum(map(len, self.flight)) - self.offset
+        self.queue.clear()
+        self.flight.clear()
+        self.queued = self.offset = 0
 
     # -- the host's side
 
@@ -230,6 +254,7 @@ class Connection:
     def open(self) -> None:
         """The host's side is open: say so to the guest."""
         self.connected = True
+        self.syn = b""
         self._tcp.connecting.pop(self.key, None)
         self.say_syn()
 
@@ -238,12 +263,13 @@ class Connection:
         if self.eof or not self.established:
             self._watch(self._watched & ~_READ)
             return
-        recv, send, mss = self.recv, self.segment, self.mss
+        recv, send, mss, budget = self.recv, self.segment, self.mss, self._budget
+        limit, flight = min(self.snd_wnd, budget.limit()), self.flight
         most = mss if mss > 32768 else 65535 - 80 - (65535 - 80) % mss
         flags = ACK | PSH
         for _ in range(_READS):
             flying = (self.snd_nxt - self.snd_una) & MASK
-            room = min(self.snd_wnd, LIMIT) - flying
+            room = limit - flying
             # Not every crumb of a window is worth a segment (RFC 9293, 3.8.6.2.1).
             if room <= 0 or (room < mss and flying and room < 8192):
                 self.blocked = True
@@ -260,7 +286,11 @@ class Connection:
             if not data:
                 self._end()
                 return
-            self.flight.append(data)
+            if len(data) < _CRUMB and len(flight) > _READS and len(flight[-1]) < _CRUMB:
+                flight[-1] += data
+            else:
+                flight.append(data)
+            budget.room -= len(data)
             self._tcp.answered(self)
             send(self.snd_nxt, self.rcv_nxt, flags, self.window(), data)
             self.snd_nxt = (self.snd_nxt + len(data)) & MASK
@@ -286,6 +316,8 @@ class Connection:
             while queue:
                 sent = self.send(queue[0])
                 self.queued -= sent
+                self.moved += sent
+                self._budget.room += sent
                 if sent < len(queue[0]):
                     queue[0] = queue[0][sent:]
                 else:
@@ -301,7 +333,8 @@ class Connection:
             self._watch(self._watched & ~_WRITE)
             if self.finished:
                 self._shut()
-        if self.told < LIMIT // 4 and self.queued < LIMIT // 2:
+        limit = self._limit()
+        if self.told < max(limit // 4, min(limit // 2, 1 << 16)) and self.queued < limit // 2:
             self.acknowledge()  # the window is open again
 
     def _shut(self) -> None:
@@ -369,7 +402,8 @@ class Connection:
             start += ahead  # a part is known
             if start >= end + (1 if fin else 0):
                 return True
-        room = LIMIT - self.queued
+        budget = self._budget
+        room = (LIMIT if budget.room > 0 else budget.share) - self.queued
         if end - start > room:
             end, fin = start + max(room, 0), 0
         length = end - start
@@ -379,15 +413,14 @@ class Connection:
             if not self.queue:
                 try:
                     sent = self.send(data)
+                    self.moved += sent
                 except BlockingIOError:
                     pass
                 except OSError:
                     self.reset()
                     return False
             if sent < length:
-                self.queue.append(bytes(data[sent:]))
-                self.queued += length - sent
-                self._watch(self._watched | _WRITE)
+                self._keep(data[sent:])
             self.rcv_nxt = (self.rcv_nxt + length) & MASK
         if fin and not self.finished:
             self.rcv_nxt = (self.rcv_nxt + 1) & MASK
@@ -400,11 +433,22 @@ class Connection:
                 return self.sock.fileno() >= 0
         return True
 
+    def _keep(self, data: memoryview) -> None:
+        """Give it to the host's socket when that takes more."""
+        queue = self.queue
+        if queue and len(data) < _CRUMB and len(queue[-1]) < _CRUMB:
+            queue[-1] += data
+        else:
+            queue.append(bytes(data))
+        self.queued += len(data)
+        self._budget.room -= len(data)
+        self._watch(self._watched | _WRITE)
+
     def _acked(self, count: int) -> None:
         """The guest has `count` bytes more."""
         self.snd_una = (self.snd_una + count) & MASK
         self.duplicates = self.tries = 0
-        flight = self.flight
+        flight, had = self.flight, count
         while flight:
             left = len(flight[0]) - self.offset
             if count < left:
@@ -414,6 +458,7 @@ class Connection:
             count -= left
             self.offset = 0
             flight.popleft()
+        self._budget.room += had - count
         if count and self.eof and self.snd_una == self.snd_nxt:
             self.fin_acked = True
         if self.recover >= 0:

@@ -49,7 +49,7 @@ _ERRORS6 = {
     errno.EMSGSIZE: (2, 0),
 }
 
-_MAX_QUOTE = 548
+MAX_QUOTE = 548
 """Bytes of the packet that an error quotes: both versions' errors fit into 576 bytes (RFC 1812)."""
 
 PATIENCE = 30.0
@@ -62,7 +62,7 @@ _IPV6_MTU_DISCOVER, _IPV6_MTU = 23, 24
 
 def error(version: int, packet: bytes, code: int, gateway: bytes, mtu: int = 0) -> bytes:
     """Return the packet that tells the guest why its `packet` went nowhere; `code` is an errno."""
-    quoted = packet[:_MAX_QUOTE]
+    quoted = packet[:MAX_QUOTE]
     if version == 4:
         kind, number = _ERRORS4.get(code, _ERRORS4[errno.EHOSTUNREACH])
         body = struct.pack(">BBHI", kind, number, 0, mtu) + quoted

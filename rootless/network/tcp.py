@@ -9,8 +9,9 @@ import _socket
 import errno
 import time
 
-from rootless.network import segment
-from rootless.network.connection import LIMIT, MASK, Connection, reverse
+from rootless.network import icmp, segment
+from rootless.network.budget import LIMIT, Budget
+from rootless.network.connection import MASK, Connection, reverse
 from rootless.network.dns import PATIENCE, sockaddr
 from rootless.network.segment import ACK, FIN, RST, SYN
 from rootless.network.tap import START
@@ -40,8 +41,9 @@ class Tcp:
         self.tap = tap
         self.mtu = addresses.mtu
         self._addresses = addresses
+        self.budget = Budget(addresses.buffers)
         self.connections: dict[bytes, Connection] = {}
-        self.most = 1 << 15
+        self.most = self.budget.connections
         """Connections that there may be: descriptors are few on some machines."""
         self.connecting: dict[bytes, Connection] = {}
         """Those whose host's side is not open yet, the oldest first."""
@@ -100,8 +102,10 @@ class Tcp:
 
     def forget(self, connection: Connection) -> None:
         """Drop a connection from all lists."""
+        connection.release()
         if self.connections.get(connection.key) is connection:
             del self.connections[connection.key]
+            self.budget.divide(len(self.connections))
         self.connecting.pop(connection.key, None)
         self.timed.discard(connection)
         self._owed.pop(connection, None)
@@ -212,9 +216,10 @@ class Tcp:
         if not hosts[0] or not port:
             self._refuse_segment(version, key, seq, 0, SYN, 0)
             return
+        self.budget.divide(len(self.connections) + 1)
         connection = Connection(self, version, key)
         connection.hosts = hosts
-        connection.syn = bytes(self.tap.view[START:end])
+        connection.syn = bytes(self.tap.view[START : min(end, START + icmp.MAX_QUOTE)])
         connection.rcv_nxt = (seq + 1) & MASK
         connection.prepare(*self._options(version, start))
         connection.snd_wnd = window
@@ -286,6 +291,7 @@ class Tcp:
         """
         if key in self.connections:
             return None
+        self.budget.divide(len(self.connections) + 1)
         connection = Connection(self, version, key)
         connection.take_over(sock)
         connection.accepted = connection.connected = True

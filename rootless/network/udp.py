@@ -78,8 +78,8 @@ class Socket:
         """Peer -> what sends its datagrams to the guest."""
         self.hosts: dict[str, bytes] = {}
         """Host -> what the guest calls it: who may answer."""
-        self.count = 0
-        """Paths through it."""
+        self.counts: dict[str, int] = {}
+        """Host -> paths to it. With the last it is forgotten: anybody may come to a port."""
 
 
 class Udp:
@@ -182,14 +182,15 @@ class Udp:
 
     def _add(self, socket: Socket, key: bytes, peer: tuple[str, int]) -> Path:
         """Remember that the guest talks to `peer`, which it calls by what is in `key`."""
+        half = (len(key) - 4) // 2
+        # Before another path is dropped: with its last one a socket is closed.
+        socket.hosts[peer[0]] = key[half : 2 * half]
+        socket.counts[peer[0]] = socket.counts.get(peer[0], 0) + 1
         if key in self._paths:
             self._drop(key)
         while len(self._paths) >= MAX_PATHS:
             self._drop(next(iter(self._paths)))
         path = self._paths[key] = Path(socket, key, peer)
-        socket.count += 1
-        half = (len(key) - 4) // 2
-        socket.hosts[peer[0]] = key[half : 2 * half]
         socket.paths[peer[:2]] = self._writer(key)
         if self._timer < 0:
             self._timer = self._loop.at(time.monotonic() + TICK, self._expire)
@@ -372,15 +373,15 @@ class Udp:
     def _drop(self, key: bytes) -> None:
         path = self._paths.pop(key)
         socket = path.socket
-        socket.count -= 1
         socket.paths.pop(path.peer[:2], None)
-        if socket.count == 0:
-            socket.hosts.clear()
-            if not socket.published:
-                half = (len(key) - 4) // 2
-                self._sockets.pop(key[:half] + key[-4:-2], None)
-                self._loop.unwatch(socket.sock.fileno())
-                socket.sock.close()
+        socket.counts[path.peer[0]] -= 1
+        if not socket.counts[path.peer[0]]:
+            del socket.counts[path.peer[0]], socket.hosts[path.peer[0]]
+        if not socket.counts and not socket.published:
+            half = (len(key) - 4) // 2
+            self._sockets.pop(key[:half] + key[-4:-2], None)
+            self._loop.unwatch(socket.sock.fileno())
+            socket.sock.close()
 
 
 def _send_many(path: Path, data: memoryview | bytes, size: int) -> None:

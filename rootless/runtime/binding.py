@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
+from rootless.errors import LaunchError
 from rootless.linux import mount as m
 
 TYPE_CHECKING = False
@@ -30,6 +31,31 @@ _KEPT = {
     os.ST_RELATIME: m.MS_RELATIME,
 }
 """statvfs(3) flags that a remount has to repeat, as mount(2) writes them."""
+
+
+OWN = ("proc", "sys", "dev")
+"""Directories of a container's root that are the engine's, with all that is mounted in them."""
+
+
+def check_place(root: int, fd: int, path: str) -> None:
+    """Refuse what a link of the image leads into the engine's own directories, or out of them.
+
+    `fd` is what `path` was opened as below `root`. A link in the place of /proc would have our
+    masks and settings go to files of the image, and one to /proc would have a volume cover it
+    (CVE-2019-19921, CVE-2023-27561, CVE-2025-52881). Looked at is what was opened, not the path:
+    others may have a root of --rootfs in use and exchange its directories. Raises LaunchError.
+    """
+    base, name = os.readlink(on(root)).rstrip("/"), os.readlink(on(fd))
+    asked = path.lstrip("/").partition("/")[0]
+    if name.startswith(base):
+        name = name[len(base) :] or "/"
+        found = name.lstrip("/").partition("/")[0]
+        if asked == found or (asked not in OWN and found not in OWN):
+            return
+    raise LaunchError(
+        f"{path} leads to {name}, by a link in the image",
+        "/proc, /sys and /dev are the engine's own: links neither replace them nor lead there",
+    )
 
 
 def on(fd: int) -> str:

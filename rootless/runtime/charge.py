@@ -144,9 +144,10 @@ def _follow_rename(directory: str, event: dict[str, Any]) -> None:
     event["name"] = event["attributes"]["name"] = name
 
 
-def write_state(directory: str, state: dict[str, Any], *, durable: bool) -> None:
-    """Write state.json, if the disk has room: else whoever looks finds a dead supervisor."""
+def write_state(directory: str, state: dict[str, Any], *, durable: bool) -> bool:
+    """Write state.json; False where the disk has no room: whoever looks finds what was before."""
     try:
         records.write_record(directory, "state.json", state, durable=durable)
     except Error:
-        pass
+        return False
+    return True

@@ -29,6 +29,9 @@ _PATIENCE = 5
 MAX_PASSED = 250
 """Descriptors in one message: SCM_MAX_FD is 253 (unix(7))."""
 
+_MOST_ASKING = 64
+"""Clients that have not said what they want, or wait for it."""
+
 _RIGHTS = _socket.CMSG_SPACE(4 * MAX_PASSED)
 _UCRED = struct.Struct("iII")  # struct ucred (unix(7)): pid, uid, gid
 
@@ -150,8 +153,16 @@ class Client:
         if not data:
             self.close()
             return
-        for kind, payload in self._reader.feed(data):
-            self.on_frame(kind, payload)
+        try:
+            frames = self._reader.feed(data)
+        except ValueError:
+            self.close()  # it does not speak this language
+            return
+        for kind, payload in frames:
+            if self.fd >= 0:  # else it was sent away for the one before
+                self.on_frame(kind, payload)
+        if len(self.passed) > MAX_PASSED:
+            self.close()
 
     def close(self) -> None:
         """Hang up, or notice that it did."""
@@ -218,7 +229,8 @@ class Clients:
             return  # it has hung up already, or no descriptor is left for it
         peer = _socket.socket(fileno=fd)
         credentials = peer.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, _UCRED.size)
-        if _UCRED.unpack(credentials)[1] != os.getuid():
+        full = len(self._asking) >= _MOST_ASKING
+        if full or _UCRED.unpack(credentials)[1] != os.getuid():
             peer.close()
             return
         client = Client(self._loop, peer.detach(), first=False)

@@ -89,6 +89,8 @@ class Health:
         self._waiting: list[Client] = []
         self.on_status: Callable[[str], None] = lambda _status: None
         """Called when the status has changed."""
+        self.on_checked: Callable[[], None] = lambda: None
+        """Called after each check."""
         self.on_action: Callable[[str], None] = lambda _action: None
         """Called with what is to be done about an unhealthy container: kill, restart, stop."""
         self._timer = loop.at(checks["due"], self._begin)
@@ -155,6 +157,7 @@ class Health:
             pass  # a full disk: the state still says the status
         if checks["status"] != before:
             self.on_status(checks["status"])
+        self.on_checked()
         self._schedule()
         self._answer(code)
         if action:

@@ -16,7 +16,7 @@ from rootless.errors import LaunchError
 from rootless.linux import mount as m
 from rootless.linux import rtnetlink, tun
 from rootless.linux.openat2 import open_in_root
-from rootless.runtime.binding import bind, make_read_only, on
+from rootless.runtime.binding import bind, check_place, make_read_only, on
 from rootless.runtime.nesting import UNCONFINED
 from rootless.runtime.options import Options
 
@@ -79,12 +79,23 @@ class Tree:
 
         The caller closes it.
         """
+        asked = path
         for _ in range(40):  # as many links as the kernel follows (path_resolution(7))
             try:
-                return open_in_root(self.root, path)
+                return self.open(path, asked=asked)
             except FileNotFoundError:
                 path = self._make(path, directory)
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+
+    def open(self, path: str, flags: int = os.O_PATH, *, asked: str = "") -> int:
+        """Return a descriptor of what is at `path`, which came of `asked`; see check_place."""
+        fd = open_in_root(self.root, path, flags)
+        try:
+            check_place(self.root, fd, asked or path)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     def _make(self, path: str, directory: bool) -> str:
         """Make `path` and its parents; return what to open next, the target of a dangling link."""
@@ -221,7 +232,7 @@ class Tmpfs(Mount):
         try:
             super().mount(tree, path)
             # The path still leads to the directory below the new mount: open what covers it.
-            covered = open_in_root(tree.root, self.destination, flags)
+            covered = tree.open(self.destination, flags)
             try:
                 mode = stat.S_IMODE(os.fstat(covered).st_mode)
                 copy_tree(source, covered)
@@ -425,7 +436,7 @@ class Mask:
     def apply(self, tree: Tree) -> None:
         """See Operation."""
         try:
-            target = open_in_root(tree.root, self.path)
+            target = tree.open(self.path)
         except OSError:
             return  # not there: nothing to hide
         try:
@@ -450,7 +461,7 @@ class ReadOnly:
     def apply(self, tree: Tree) -> None:
         """See Operation."""
         try:
-            target = open_in_root(tree.root, self.path)
+            target = tree.open(self.path)
         except OSError:
             return  # not there: nothing to protect
         try:
@@ -486,7 +497,7 @@ class Sysctl:
     def apply(self, tree: Tree) -> None:
         """See Operation."""
         path = f"/proc/sys/{self.name.replace('.', '/')}"
-        fd = open_in_root(tree.root, path, os.O_WRONLY)
+        fd = tree.open(path, os.O_WRONLY)
         try:
             os.write(fd, self.value.encode())
         finally:

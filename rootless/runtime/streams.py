@@ -31,6 +31,9 @@ SOCKET = "attach"
 CHUNK = 65536
 """Bytes that are read at once from a pipe, which holds as many by default (pipe(7))."""
 
+MOST = 1 << 20
+"""Bytes of a frame at most: pieces of streams are CHUNK, and nothing else is as large."""
+
 _HEADER = struct.Struct(">BxxxI")
 HEADER = _HEADER.size
 
@@ -52,12 +55,17 @@ class Reader:
         return not self._data
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Return the frames (kind, payload) that `data` completes."""
+        """Return the frames (kind, payload) that `data` completes.
+
+        Raises ValueError for one that is longer than any: it would all be kept in memory.
+        """
         self._data += data
         frames = []
         start = 0
         while len(self._data) - start >= HEADER:
             kind, length = _HEADER.unpack_from(self._data, start)
+            if length > MOST:
+                raise ValueError(f"a frame of {length} bytes")
             end = start + HEADER + length
             if len(self._data) < end:
                 break

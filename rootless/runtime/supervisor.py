@@ -21,7 +21,6 @@ import termios
 import time
 
 from rootless.linux.loop import Loop
-from rootless.oci import jsonio
 from rootless.runtime import handover, streams
 from rootless.runtime.charge import descriptors, go_again, settle, tell, write_state
 from rootless.runtime.clients import Clients
@@ -69,7 +68,7 @@ class Supervisor:
         self._input.on_backlog = self._clients.pause
         for client, first in charge["clients"]:
             self._clients.add(client, first=bool(first))
-        self._ended = self._starts_again = False
+        self._ended = self._starts_again = self._unwritten = False
         self._health = self._watch_health(charge["health"])
         self._patience: int | None = None
         """Milliseconds without an event until it makes itself small, None where it is."""
@@ -153,13 +152,18 @@ class Supervisor:
 
     def _change_ports(self, client: Client, payload: bytes) -> None:
         """Publish other ports, and say so to the one who asked, when it is written down."""
-        wish = jsonio.loads(payload)
-        for container, protocol in wish["remove"]:
-            self._uplink.withdraw(container, protocol)
-        for port, fd in zip(wish["add"], client.passed, strict=True):
-            port["fd"] = fd
-            self._uplink.publish(port)
+        from rootless.runtime.uplink import read_wish
+
+        try:
+            added, removed = read_wish(payload, client.passed)
+        except ValueError:
+            client.close()  # who asked is told that it was not done
+            return
         client.passed.clear()
+        for container, protocol in removed:
+            self._uplink.withdraw(container, protocol)
+        for port in added:
+            self._uplink.publish(port)
         self._charge["ports"] = self._uplink.ports
         self._charge["state"]["ports"] = [{**port, "fd": -1} for port in self._uplink.ports]
         self._write_state()
@@ -174,6 +178,7 @@ class Supervisor:
 
         health = Health(self._loop, checks, self._charge["root"], self._charge["directory"])
         health.on_status = self._note_health
+        health.on_checked = self._catch_up
         health.on_action = self._act
         self._clients.on_check = health.answer
         return health
@@ -184,6 +189,11 @@ class Supervisor:
         tell(self._charge, f"health_status: {status}")
         if status == "healthy" and self._notifier is not None:
             self._notifier.healthy()
+
+    def _catch_up(self) -> None:
+        """Write down what had no room on the disk before."""
+        if self._unwritten:
+            self._write_state()
 
     def _act(self, action: str) -> None:
         """Do what was asked for in case the container becomes unhealthy."""
@@ -217,7 +227,8 @@ class Supervisor:
 
     def _is_idle(self) -> bool:
         checked = self._health is None or self._health.is_idle
-        return self._input.is_idle and self._clients.are_idle and checked and self._uplink.is_idle
+        own = self._input.is_idle and self._clients.are_idle and not self._unwritten
+        return own and checked and self._uplink.is_idle
 
     # -- the end
 
@@ -262,7 +273,8 @@ class Supervisor:
 
     def _write_state(self) -> None:
         charge = self._charge
-        write_state(charge["directory"], charge["state"], durable=charge["durable"])
+        written = write_state(charge["directory"], charge["state"], durable=charge["durable"])
+        self._unwritten = not written
 
     def _read_rest(self) -> None:
         """Take and deliver what was written before the end.

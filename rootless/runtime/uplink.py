@@ -5,7 +5,10 @@ A container that has said nothing yet, or no more for a while, costs a descripto
 
 from __future__ import annotations
 
+import _socket
 import select
+
+from rootless.oci import jsonio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +18,45 @@ if TYPE_CHECKING:
     from rootless.network.addresses import Settings
     from rootless.network.ports import Listener, Port
     from rootless.network.stack import Stack
+
+
+_FAMILIES = (_socket.AF_INET, _socket.AF_INET6)
+_PROTOCOLS = {(True, _socket.SOCK_STREAM): "tcp", (True, _socket.SOCK_DGRAM): "udp"}
+
+
+def read_wish(payload: bytes, passed: list[int]) -> tuple[list[Port], list[tuple[int, str]]]:
+    """Return what a PORTS frame (see `streams`) adds, with its sockets, and what it removes.
+
+    Raises ValueError where it is anything else.
+    """
+    try:
+        wish = jsonio.loads(payload)
+        removed = [(_number(port), str(protocol)) for port, protocol in wish["remove"]]
+        added: list[Port] = []
+        for port, fd in zip(wish["add"], passed, strict=True):
+            sock = _socket.socket(fileno=fd)
+            found = _PROTOCOLS.get((sock.family in _FAMILIES, sock.type))
+            sock.detach()
+            if found is None or found != port["protocol"]:
+                raise ValueError
+            added.append(
+                {
+                    "fd": fd,
+                    "ip": str(port["ip"]),
+                    "host": _number(port["host"]),
+                    "container": _number(port["container"]),
+                    "protocol": found,
+                }
+            )
+    except (ValueError, TypeError, KeyError, RecursionError, OSError) as error:
+        raise ValueError("no wish for ports") from error
+    return added, removed
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or not 0 < value < 1 << 16:
+        raise ValueError
+    return value
 
 
 class Uplink:
@@ -54,7 +96,8 @@ class Uplink:
             assert self._settings is not None  # noqa: S101 - there is a link
             self._stack = Stack(self._loop, self._fd, self._settings, Servers())
             # Each connection is a file of ours; a quarter of them is for all else.
-            self._stack.tcp.most = files.allow_many() * 3 // 4
+            tcp = self._stack.tcp
+            tcp.most = min(tcp.most, files.allow_many() * 3 // 4)
             self.on_wake()
         return self._stack
 

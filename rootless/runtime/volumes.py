@@ -12,7 +12,6 @@ import stat
 
 from rootless.errors import LaunchError
 from rootless.linux import mount as m
-from rootless.linux.openat2 import open_in_root
 from rootless.oci.remove import remove_tree
 from rootless.runtime.binding import bind, on
 from rootless.runtime.copying import copy_tree
@@ -63,7 +62,7 @@ class CopyUp:
 
     def _fill(self, tree: Tree) -> None:
         try:
-            image = open_in_root(tree.root, self.destination, os.O_RDONLY | os.O_DIRECTORY)
+            image = tree.open(self.destination, os.O_RDONLY | os.O_DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
             return  # nothing there to begin with
         try:

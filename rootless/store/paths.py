@@ -14,6 +14,8 @@ from rootless.errors import HostError, StoreError
 MARKER = "rootless-store"
 """Name of the file that says a directory is a store of ours; without it nothing is ever deleted."""
 
+_FOREIGN = "it belongs to or is writable by somebody else"
+
 VERSION = "1"
 """Content of the marker: the version of the layout on disk."""
 
@@ -29,6 +31,8 @@ class Paths:
         self.containers = f"{self.root}/containers"
         self.volumes = f"{self.root}/volumes"
         self._runtime = ""
+        self.runtime_note = ""
+        """What a user should know of the choice of `runtime`, once that was asked for."""
 
     @property
     def runtime(self) -> str:
@@ -37,8 +41,44 @@ class Paths:
         Made on first use. Raises HostError where no safe place for it can be had.
         """
         if not self._runtime:
-            self._runtime = _runtime_directory()
+            self._runtime, self.runtime_note = self._choose_runtime()
         return self._runtime
+
+    def _choose_runtime(self) -> tuple[str, str]:
+        """Return the runtime directory, and why it is not where one would look for it.
+
+        All processes of a user have to find the same: what they share is named there. So once it
+        has been made in the store, it stays there for this boot, though /tmp may be free later.
+        """
+        given = session_runtime()
+        if given:
+            _make_ours(given, _FOREIGN)
+            return given, ""
+        usual, own = fallback_runtime(), self._own_runtime()
+        note = f"the runtime directory {usual}: {_FOREIGN}; {own} is used instead"
+        if is_ours(own):
+            return own, note
+        try:
+            _make_ours(usual, _FOREIGN)
+        except HostError:
+            self.prepare()
+            for path in (os.path.dirname(own), own):
+                _make_ours(path, _FOREIGN)
+            return own, note
+        return usual, ""
+
+    def _own_runtime(self) -> str:
+        """The place in the store where a neighbour has taken the one in /tmp.
+
+        It is named for the boot: that of the last one is not to be believed, nor that of another
+        machine with the same home.
+        """
+        try:
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                boot = file.read().strip()
+        except OSError:
+            boot = "boot"
+        return f"{self.root}/run/{boot}"
 
     def prepare(self) -> None:
         """Make the store if it is not there, and check that it is ours and of our version.
@@ -67,7 +107,7 @@ class Paths:
 
         try:
             _make_durably(self.root)
-            ours = {"images", "layers", "containers", "volumes"}
+            ours = {"images", "layers", "containers", "volumes", "run"}
             found = {name for name in os.listdir(self.root) if not name.startswith(MARKER)}
             # Whoever was faster may be at work in it already: then the marker is there by now.
             if not found <= ours and not os.path.exists(marker):
@@ -130,25 +170,24 @@ def home() -> str:
     return path
 
 
-def _runtime_directory() -> str:
+def session_runtime() -> str:
+    """Return the place in $XDG_RUNTIME_DIR, "" where that is not set or not this user's alone."""
     base = os.environ.get("XDG_RUNTIME_DIR", "")
-    given = base.startswith("/") and is_ours(base)
-    path = f"{base}/rootless" if given else fallback_runtime()
+    return f"{base}/rootless" if base.startswith("/") and is_ours(base) else ""
+
+
+def _make_ours(path: str, why: str) -> None:
+    """Make a directory where there is none. Raises HostError where it is not ours alone, then."""
+    remedy = "set XDG_RUNTIME_DIR to a directory of your own with mode 0700"
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
         pass
     except OSError as error:
-        raise HostError(
-            f"cannot make the runtime directory {path}: {error.strerror}",
-            "set XDG_RUNTIME_DIR to a directory of your own with mode 0700",
-        ) from error
+        reason = f"cannot make the runtime directory {path}: {error.strerror}"
+        raise HostError(reason, remedy) from error
     if not is_ours(path):
-        raise HostError(
-            f"the runtime directory {path} belongs to or is writable by somebody else",
-            "set XDG_RUNTIME_DIR to a directory of your own with mode 0700",
-        )
-    return path
+        raise HostError(f"cannot use the runtime directory {path}: {why}", remedy)
 
 
 def fallback_runtime() -> str:

@@ -164,7 +164,7 @@ def test_stopped_supervisor_is_told_of(busybox: Store) -> None:
     try:
         done = busybox("attach", "one", timeout=40)
         assert done.returncode == 125
-        assert "supervisor of container one does not answer" in done.stderr
+        assert "supervisor of container one is stopped" in done.stderr
     finally:
         os.kill(pid, signal.SIGCONT)
     busybox.ok("rm", "-f", "one")

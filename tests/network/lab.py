@@ -13,11 +13,12 @@ from __future__ import annotations
 import _socket
 import json
 import os
+import resource
 import socket
 import sys
 import time
 
-from rootless.linux import namespaces, rtnetlink
+from rootless.linux import files, namespaces, rtnetlink
 from rootless.linux.loop import Loop
 from rootless.network import addresses, dns
 from rootless.network.stack import Stack
@@ -46,6 +47,8 @@ def main(options: str, resolv_conf: str, command: list[str]) -> int:
         theirs.recv(1)  # until somebody takes the frames
         os.execvp(command[0], command)
     fd = socket.recv_fds(ours, 3, 1)[1][0]
+    files.allow_many()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     loop = Loop()
     stack = Stack(loop, fd, settings, dns.Servers(resolv_conf))
     ours.send(b".")
@@ -59,6 +62,7 @@ def main(options: str, resolv_conf: str, command: list[str]) -> int:
         "connections": len(stack.tcp.connections),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "lingered": time.monotonic() - before,
+        "grown": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory,
     }
     print(json.dumps(left), file=sys.stderr)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

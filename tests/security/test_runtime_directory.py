@@ -1,0 +1,116 @@
+"""S15: on a shared machine a neighbour takes /tmp/rootless-UID first, and nobody can move it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rootless.errors import HostError
+from rootless.store import paths as store_paths
+from rootless.store.paths import Paths
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Store
+
+TAKEN = "belongs to or is writable by somebody else"
+
+
+@pytest.fixture
+def usual(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """What stands for /tmp/rootless-UID, without a session."""
+    place = tmp_path / "usual"
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv("ROOTLESS_ROOT", f"{tmp_path}/store")
+    monkeypatch.setattr(store_paths, "fallback_runtime", lambda: str(place))
+    return place
+
+
+def take(place: Path, kind: str) -> None:
+    if kind == "directory":
+        place.mkdir()
+        place.chmod(0o777)  # to us it is as bad as one of another owner
+    elif kind == "link":
+        place.symlink_to("/tmp")
+    else:
+        place.write_text("")
+
+
+@pytest.mark.parametrize("kind", ["directory", "link", "file"])
+def test_the_name_is_taken(usual: Path, tmp_path: Path, kind: str) -> None:
+    """The store has a place instead, for this boot, on which all agree from then on."""
+    take(usual, kind)
+    first = Paths()
+    assert first.runtime.startswith(f"{tmp_path}/store/run/")
+    assert os.stat(first.runtime).st_mode & 0o777 == 0o700
+    assert TAKEN in first.runtime_note
+    (usual.rmdir if kind == "directory" else usual.unlink)()
+    later = Paths()
+    assert later.runtime == first.runtime  # containers may be running there
+    assert not usual.exists()
+    Paths().prepare()  # the store is one, with this in it
+
+
+def test_the_name_is_free(usual: Path, tmp_path: Path) -> None:
+    paths = Paths()
+    assert (paths.runtime, paths.runtime_note) == (str(usual), "")
+    assert not (tmp_path / "store").exists()
+
+
+def test_both_are_taken(usual: Path, tmp_path: Path) -> None:
+    take(usual, "directory")
+    Paths().prepare()
+    (tmp_path / "store/run").mkdir()
+    (tmp_path / "store/run").chmod(0o777)
+    with pytest.raises(HostError, match=TAKEN):
+        _ = Paths().runtime
+
+
+def test_a_session_that_is_not_ours(
+    usual: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """XDG_RUNTIME_DIR names what is gone, a link, or open to all: it is not used."""
+    place = tmp_path / "session"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
+    assert Paths().runtime == str(usual)
+    place.symlink_to(tmp_path)
+    assert Paths().runtime == str(usual)
+    place.unlink()
+    place.mkdir()
+    place.chmod(0o777)
+    assert Paths().runtime == str(usual)
+
+
+IN_A_TMP_OF_ITS_OWN = """
+mkdir -p $1/tmp/${1##*/} && mount --bind $1 $1/tmp/${1##*/} && mount --rbind $1/tmp /tmp || exit 90
+umask 0; mkdir /tmp/rootless-$2; umask 022; unset XDG_RUNTIME_DIR; cd /
+shift 2
+"$@" run -d --name one busybox sh -c 'readlink /proc/self/ns/user; exec sleep 1000' || exit 91
+rmdir /tmp/rootless-* || exit 92
+"$@" run --name two busybox readlink /proc/self/ns/user || exit 93
+"$@" exec one readlink /proc/self/ns/user || exit 94
+"$@" rm -f one two >/dev/null || exit 95
+ls -d /tmp/rootless-* 2>/dev/null
+true
+"""
+
+
+def test_containers_run_all_the_same(busybox: Store) -> None:
+    """And share one user namespace, though the neighbour leaves the name again meanwhile."""
+    script = ["sh", "-c", IN_A_TMP_OF_ITS_OWN, "-", busybox.directory, str(os.getuid())]
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", *script, *busybox.command],
+        env=busybox.env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    _, second, third = done.stdout.splitlines()
+    assert second == third
+    assert second.startswith("user:")
+    assert done.stderr.count(TAKEN) == 2
