@@ -17,7 +17,7 @@ import posixpath
 
 from rootless.oci import layout, platform, reference
 from rootless.oci.digest import CHUNK
-from rootless.oci.errors import ImageError
+from rootless.oci.errors import ImageError, InvalidReference
 from rootless.oci.layers import tar
 from rootless.oci.models import (
     Config,
@@ -182,7 +182,7 @@ def index_contents(data: bytes, sink: Sink) -> list[Found]:
         image = found.setdefault(chosen, Found([], manifest=chosen))
         name = name_in(entry.annotations or {})
         if name and name not in image.names:
-            image.names.append(name)
+            image.names.append(_checked(name))
     return list(found.values())
 
 
@@ -211,6 +211,17 @@ def name_in(annotations: dict[str, str]) -> str:
     return reference.full(name) if name else ""
 
 
+def _checked(name: str) -> str:
+    """Return a full name that an archive brings. Raises ImageError for what may not be one.
+
+    An archive that is another's must not name its image like the id or the digest of one here.
+    """
+    try:
+        return reference.name_to_give(name)
+    except InvalidReference as error:
+        raise ImageError(f"the archive names an image so: {error.message}", error.hint) from error
+
+
 def docker_contents(archive: Archive, sink: Sink) -> list[Found]:
     """Return the images that the manifest.json of docker's format names. Raises ImageError."""
     data = sink.text(archive.members["manifest.json"])
@@ -219,7 +230,7 @@ def docker_contents(archive: Archive, sink: Sink) -> list[Found]:
         raise ImageError("manifest.json names no image")
     return [
         Found(
-            [reference.normalise(tag) for tag in image.repo_tags or []],
+            [_checked(tag) for tag in image.repo_tags or []],
             config=archive.digest(image.config),
             layers=[archive.digest(layer) for layer in image.layers],
         )

@@ -250,6 +250,8 @@ class Containers:
         Raises NotFound, Ambiguous, or StoreError for a damaged record.
         """
         if ref and "/" not in ref:
+            if len(ref) == 64 and ref in self._ids():  # whoever has it as a name
+                return self._read(ref)
             try:
                 found = self._read(os.readlink(f"{self.names_directory}/{ref}"))
                 if found.name == ref:

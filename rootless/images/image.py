@@ -159,6 +159,11 @@ class Image:
         return str(self._descriptor["digest"])
 
     @property
+    def entry(self) -> Document:
+        """The index entry, or what an index led to once the manifest was read."""
+        return self._descriptor
+
+    @property
     def manifest_digest(self) -> str:
         """The digest of the manifest as it is stored here."""
         _ = self.manifest  # an index is followed first

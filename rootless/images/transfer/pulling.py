@@ -149,9 +149,11 @@ class Pull:
         blobs.append(self._intake.take_bytes(data))
         if isinstance(self._source, LocalSource):  # no registry knows it
             known = [fetched.digest] if manifest.is_docker else []
-            names = [self._source.full_name] if names is None and self._source.full_name else names
+            if names is None and self._source.full_name:
+                names = [reference.name_to_give(self._source.full_name)]
         else:
             known = [top.digest, fetched.digest]
+            blobs.append(self._intake.take_bytes(top.data))  # so that others see why it has that
         self._intake.commit([(names or [], entry_for(blobs[-1], len(data), known))], blobs)
         if isinstance(self._source, RegistrySource):
             self._note(manifest, self._source.repository.place.name)
