@@ -136,7 +136,7 @@ def test_tags(three: Images) -> None:
         three.tag("nothing", "x")
     with pytest.raises(InvalidReference):
         three.tag("mine", "UPPER")
-    with pytest.raises(UsageError, match="digest"):
+    with pytest.raises(InvalidReference, match="digest"):
         three.tag("mine", "x@" + digest(b""))
 
 

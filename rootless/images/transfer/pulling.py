@@ -145,6 +145,9 @@ class Pull:
         self._intake.keep_layers(layers, config.rootfs.diff_ids)
         blobs = [manifest.config.digest, *(layer.digest for layer in manifest.layers)]
         blobs.append(self._intake.take_bytes(fetched.data))
+        if isinstance(self._source, RegistrySource):
+            # An index: who uses this store has to see that its digest means this image.
+            blobs.append(self._intake.take_bytes(top.data))
         data = models.to_oci(manifest) if manifest.is_docker else fetched.data
         blobs.append(self._intake.take_bytes(data))
         if isinstance(self._source, LocalSource):  # no registry knows it
@@ -153,7 +156,6 @@ class Pull:
                 names = [reference.name_to_give(self._source.full_name)]
         else:
             known = [top.digest, fetched.digest]
-            blobs.append(self._intake.take_bytes(top.data))  # so that others see why it has that
         self._intake.commit([(names or [], entry_for(blobs[-1], len(data), known))], blobs)
         if isinstance(self._source, RegistrySource):
             self._note(manifest, self._source.repository.place.name)
