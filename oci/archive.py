@@ -26,6 +26,7 @@ from rootless.oci.models import (
     Index,
     Manifest,
     choose,
+    config_in,
     decode,
     kind_of,
 )
@@ -240,7 +241,7 @@ def docker_contents(archive: Archive, sink: Sink) -> list[Found]:
 
 def config_of(digest: str, sink: Sink) -> Config:
     """Return the configuration with this digest. Raises ImageError where it is none."""
-    return decode(sink.text(digest), Config, f"image configuration {digest}")
+    return config_in(sink.text(digest), f"image configuration {digest}")
 
 
 def manifest_of(digest: str, sink: Sink) -> Manifest:

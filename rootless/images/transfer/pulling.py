@@ -181,7 +181,7 @@ class Pull:
         if not self._intake.has(descriptor.digest):
             self._transfers.fetch(descriptor.digest, descriptor.size)
         data = self._intake.text(descriptor.digest)
-        return models.decode(data, models.Config, f"image configuration {descriptor.digest}")
+        return models.config_in(data, f"image configuration {descriptor.digest}")
 
     def _layers(self, manifest: models.Manifest) -> None:
         """Download the layers that are not here, several at a time; the first error wins."""
