@@ -182,8 +182,10 @@ def index_contents(data: bytes, sink: Sink) -> list[Found]:
         chosen = _manifest(entry, sink, layout.MAX_DEPTH)
         image = found.setdefault(chosen, Found([], manifest=chosen))
         name = name_in(entry.annotations or {})
-        if name and name not in image.names:
+        if name:
             image.names.append(_checked(name))
+    for image in found.values():
+        image.names = list(dict.fromkeys(image.names))
     return list(found.values())
 
 
@@ -229,14 +231,14 @@ def docker_contents(archive: Archive, sink: Sink) -> list[Found]:
     images = decode(data, list[DockerImage], "manifest.json")
     if not images:
         raise ImageError("manifest.json names no image")
-    return [
-        Found(
-            [_checked(tag) for tag in image.repo_tags or []],
-            config=archive.digest(image.config),
-            layers=[archive.digest(layer) for layer in image.layers],
-        )
-        for image in images
-    ]
+    found: dict[tuple[str, ...], Found] = {}
+    for image in images:
+        config, *layers = map(archive.digest, (image.config, *image.layers))
+        one = found.setdefault((config, *layers), Found([], config=config, layers=layers))
+        one.names += map(_checked, image.repo_tags or [])
+    for one in found.values():
+        one.names = list(dict.fromkeys(one.names))
+    return list(found.values())
 
 
 def config_of(digest: str, sink: Sink) -> Config:

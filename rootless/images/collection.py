@@ -178,8 +178,7 @@ class Images:
         from rootless.images.transfer.loading import load
 
         names = load(self, source, progress)
-        for name in names:
-            self._tell("load", name)
+        self._tell("load", *names)
         return names
 
     def save(
@@ -361,16 +360,11 @@ class Images:
 
         drop_layers(self.paths)
 
-    def _tell(self, action: str, ref: str) -> None:
-        """Record what happened to the image that `ref` means now."""
-        from rootless.store import events
+    def _tell(self, action: str, *refs: str) -> None:
+        """Record what happened to the images that `refs` mean now."""
+        from rootless.images.telling import tell
 
-        try:
-            image = self._find(ref)
-        except Ambiguous:  # by now, with the name that it got
-            image = None
-        known = "" if image is None or image.host else f"sha256:{image.id}"
-        events.record(self._paths.root, "image", action, known or ref, ref)
+        tell(self, action, refs)
 
     @property
     def paths(self) -> Paths:
