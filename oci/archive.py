@@ -17,7 +17,7 @@ import posixpath
 
 from rootless.oci import layout, platform, reference
 from rootless.oci.digest import CHUNK
-from rootless.oci.errors import ImageError
+from rootless.oci.errors import ImageError, InvalidReference
 from rootless.oci.layers import tar
 from rootless.oci.models import (
     Config,
@@ -26,6 +26,7 @@ from rootless.oci.models import (
     Index,
     Manifest,
     choose,
+    config_in,
     decode,
     kind_of,
 )
@@ -181,8 +182,10 @@ def index_contents(data: bytes, sink: Sink) -> list[Found]:
         chosen = _manifest(entry, sink, layout.MAX_DEPTH)
         image = found.setdefault(chosen, Found([], manifest=chosen))
         name = name_in(entry.annotations or {})
-        if name and name not in image.names:
-            image.names.append(name)
+        if name:
+            image.names.append(_checked(name))
+    for image in found.values():
+        image.names = list(dict.fromkeys(image.names))
     return list(found.values())
 
 
@@ -211,25 +214,36 @@ def name_in(annotations: dict[str, str]) -> str:
     return reference.full(name) if name else ""
 
 
+def _checked(name: str) -> str:
+    """Return a full name that an archive brings. Raises ImageError for what may not be one.
+
+    An archive that is another's must not name its image like the id or the digest of one here.
+    """
+    try:
+        return reference.name_to_give(name)
+    except InvalidReference as error:
+        raise ImageError(f"the archive names an image so: {error.message}", error.hint) from error
+
+
 def docker_contents(archive: Archive, sink: Sink) -> list[Found]:
     """Return the images that the manifest.json of docker's format names. Raises ImageError."""
     data = sink.text(archive.members["manifest.json"])
     images = decode(data, list[DockerImage], "manifest.json")
     if not images:
         raise ImageError("manifest.json names no image")
-    return [
-        Found(
-            [reference.normalise(tag) for tag in image.repo_tags or []],
-            config=archive.digest(image.config),
-            layers=[archive.digest(layer) for layer in image.layers],
-        )
-        for image in images
-    ]
+    found: dict[tuple[str, ...], Found] = {}
+    for image in images:
+        config, *layers = map(archive.digest, (image.config, *image.layers))
+        one = found.setdefault((config, *layers), Found([], config=config, layers=layers))
+        one.names += map(_checked, image.repo_tags or [])
+    for one in found.values():
+        one.names = list(dict.fromkeys(one.names))
+    return list(found.values())
 
 
 def config_of(digest: str, sink: Sink) -> Config:
     """Return the configuration with this digest. Raises ImageError where it is none."""
-    return decode(sink.text(digest), Config, f"image configuration {digest}")
+    return config_in(sink.text(digest), f"image configuration {digest}")
 
 
 def manifest_of(digest: str, sink: Sink) -> Manifest:

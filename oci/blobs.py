@@ -60,7 +60,8 @@ def _mark(path: str) -> None:
             file.write(MARKER)
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
+        # Not found: somebody else has the lock by now, and took it for a leaving.
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
             os.link(temporary, f"{path}/{LAYOUT}")
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -91,6 +92,9 @@ def write_index(path: str, document: Document) -> None:
     data = jsonio.dump_bytes(document)
     if len(data) > MAX_JSON:
         raise ImageError(f"{path}/index.json would be larger than 4 MiB", "remove images there")
+    for left in temporaries(path):
+        with contextlib.suppress(OSError):
+            os.unlink(left)
     try:
         replace(f"{path}/index.json", data)
     except OSError as error:
@@ -101,6 +105,15 @@ def write_index(path: str, document: Document) -> None:
         except FileNotFoundError:
             raise error from None
         replace(f"{path}/index.json", data)
+
+
+def temporaries(path: str) -> list[str]:
+    """Return the half-written files of a layout whose lock the caller holds: their makers are dead.
+
+    The index is written under the lock, and the layout's mark before there is one.
+    """
+    names = [name for name in os.listdir(path) if name.startswith(("index.json.", f"{LAYOUT}."))]
+    return [f"{path}/{name}" for name in names]
 
 
 def reserve(path: str) -> None:

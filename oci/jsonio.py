@@ -30,6 +30,11 @@ class _Scanner:
     memo: dict[str, str] = {}
 
 
+MAX_DEPTH = 100
+"""How deep documents may nest; real ones have a tenth of it. Some thousands are more than readers
+and writers of JSON take, and a document that can be read must be one that can be written again."""
+
+
 def _refuse(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
@@ -37,7 +42,7 @@ def _refuse(value: object) -> object:
 def loads(text: str | bytes) -> Any:
     """Return the value of a JSON document.
 
-    Raises ValueError (json.JSONDecodeError) when it is none.
+    Raises ValueError (json.JSONDecodeError) when it is none, or nests too deep.
     """
     if isinstance(text, bytes):
         # The inverse of dump_bytes: arguments and file names of Linux need not be UTF-8.
@@ -50,10 +55,26 @@ def loads(text: str | bytes) -> Any:
             pass  # the accelerator leaves the message to the package: parsed again below
         else:
             if end == len(stripped):
-                return value
+                return _shallow(value, text)
     import json
 
-    return json.loads(text)
+    try:
+        return _shallow(json.loads(text), text)
+    except RecursionError:
+        raise ValueError(f"it nests deeper than {MAX_DEPTH} levels") from None
+
+
+def _shallow(value: Any, text: str) -> Any:
+    """Return `value`, which `text` holds. Raises ValueError where it nests too deep."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return value
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner = [one.values() if type(one) is dict else one for one in level]
+        level = [one for each in inner for one in each if type(one) in (dict, list)]
+        if not level:
+            return value
+    raise ValueError(f"it nests deeper than {MAX_DEPTH} levels")
 
 
 def dumps(value: object, *, indent: int | None = None, sort_keys: bool = False) -> str:

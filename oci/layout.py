@@ -178,9 +178,71 @@ def sha256(data: bytes) -> str:
     return str(sha256(data).hexdigest())
 
 
+_TEXT, _NUMBER, _OBJECT = "a string", "a whole number", "an object"
+_TEXTS, _OBJECTS = "a list of strings", "a list of objects"
+
+_TYPES = {_TEXT: str, _NUMBER: int, _OBJECT: dict, _TEXTS: list, _OBJECTS: list}
+
+_DESCRIPTOR = {
+    "mediaType": _TEXT,
+    "digest": _TEXT,
+    "size": _NUMBER,
+    "annotations": _OBJECT,
+    "platform": _OBJECT,
+}
+_DOCUMENT = {"mediaType": _TEXT, "annotations": _OBJECT}
+_CONFIG = {
+    **dict.fromkeys(("architecture", "os", "os.version", "variant", "author", "created"), _TEXT),
+    "docker_version": _TEXT,
+    "config": _OBJECT,
+    "rootfs": _OBJECT,
+    "history": _OBJECTS,
+}
+_SETTINGS = {
+    **dict.fromkeys(("Hostname", "User", "WorkingDir", "StopSignal"), _TEXT),
+    **dict.fromkeys(("Cmd", "Entrypoint", "Env", "OnBuild", "Shell"), _TEXTS),
+    **dict.fromkeys(("ExposedPorts", "Healthcheck", "Labels", "Volumes"), _OBJECT),
+}
+_STEP = dict.fromkeys(("author", "comment", "created", "created_by"), _TEXT)
+_CHECK = {"Test": _TEXTS, "Retries": _NUMBER}
+
+
+def _misfit(document: Document, fields: dict[str, str]) -> str:
+    """Say which of the fields that are there has another type; null is as good as none."""
+    for key, kind in fields.items():
+        value = document.get(key)
+        if value is None:
+            continue
+        fits = type(value) is _TYPES[kind]
+        if fits and kind in (_TEXTS, _OBJECTS):
+            inner = str if kind == _TEXTS else dict
+            fits = all(type(one) is inner for one in value)
+        if not fits:
+            return f"its {key} is not {kind}"
+    return ""
+
+
+def check_config(config: Document, subject: str) -> None:
+    """Raise ImageError where an image's configuration (image-spec, config.md) has a wrong type.
+
+    It comes from other people's tools, and all who read it later rely on this.
+    """
+    problem = _misfit(config, _CONFIG)
+    if not problem:
+        settings = config.get("config") or {}
+        problem = (
+            _misfit(settings, _SETTINGS)
+            or _misfit(settings.get("Healthcheck") or {}, _CHECK)
+            or _misfit(config.get("rootfs") or {}, {"diff_ids": _TEXTS})
+            or next(filter(None, (_misfit(one, _STEP) for one in config.get("history") or ())), "")
+        )
+    if problem:
+        raise ImageError(f"{subject}: {problem}", "whatever made this image is to blame")
+
+
 def is_descriptor(value: object) -> bool:
     """Whether a JSON value points at a blob."""
-    return isinstance(value, dict) and isinstance(value.get("digest"), str)
+    return isinstance(value, dict) and bool(value.get("digest")) and not _misfit(value, _DESCRIPTOR)
 
 
 def parts_of(document: Document) -> list[Document]:
@@ -190,13 +252,15 @@ def parts_of(document: Document) -> list[Document]:
 
 def _check_index(descriptor: Document, document: Document) -> None:
     entries = document["manifests"]
-    if not isinstance(entries, list) or not all(map(is_descriptor, entries)):
+    good = isinstance(entries, list) and all(map(is_descriptor, entries))
+    if not good or _misfit(document, _DOCUMENT):
         raise ImageError(f"{descriptor['digest']} is not an image index")
 
 
 def _check_manifest(descriptor: Document, document: Document) -> None:
     layers = document.get("layers")
     good = is_descriptor(document.get("config")) and isinstance(layers, list)
+    good = good and not _misfit(document, _DOCUMENT)
     if not good or not all(map(is_descriptor, layers or [])):
         raise ImageError(f"{descriptor['digest']} is not an image manifest")
 

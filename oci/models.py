@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from rootless.oci import layout, platform
+from rootless.oci import jsonio, layout, platform
 from rootless.oci.digest import Digest
 from rootless.oci.errors import DigestError, ImageError
 from rootless.oci.manifests import LAYER_TYPES, make_manifest
@@ -125,10 +125,22 @@ def decode(data: bytes, kind: type[T], subject: str) -> T:
     """Return the checked structure in `data`. Raises ImageError, which names `subject`."""
     if len(data) > layout.MAX_JSON:
         raise ImageError(f"cannot read {subject}: it is larger than 4 MiB")
+    if data.count(b"[") + data.count(b"{") > jsonio.MAX_DEPTH:
+        try:
+            jsonio.loads(data)  # which knows how deep it may nest
+        except ValueError as error:
+            raise ImageError(f"cannot read {subject}: {error}") from error
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ImageError(f"cannot read {subject}: {error}") from error
+
+
+def config_in(data: bytes, subject: str) -> Config:
+    """Return what loading has to know of an image's configuration, all of which is checked."""
+    config = decode(data, Config, subject)
+    layout.check_config(jsonio.loads(data), subject)
+    return config
 
 
 def kind_of(data: bytes, declared: str, subject: str) -> str:

@@ -125,6 +125,6 @@ def _rank(offered: Platform, wanted: Platform) -> int:
 def _level(platform: Platform) -> int:
     """The number in a variant; absent it is the architecture's usual one."""
     digits = platform.variant.lstrip("v")
-    if digits.isdecimal():
+    if digits.isdecimal() and len(digits) < 9:
         return int(digits)
     return {"arm": 7, "arm64": 8, "amd64": 1}.get(platform.architecture, 0)

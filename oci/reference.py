@@ -106,6 +106,21 @@ def normalise(text: str) -> str:
     return str(parse(text).tagged())
 
 
+def name_to_give(text: str) -> str:
+    """Return the full form of the name that an image may get by `text`, with its tag.
+
+    Raises InvalidReference, also for what could be taken for a digest: as docker has it, no
+    repository is named like an algorithm.
+    """
+    parsed = parse(text)
+    if parsed.digest:
+        raise _invalid(text, "a name to give cannot have a digest")
+    local = parsed.domain in (DEFAULT_DOMAIN, "localhost")
+    if local and parsed.path.removeprefix(OFFICIAL) in _DIGEST_LENGTHS:
+        raise _invalid(text, "it looks like a digest")
+    return str(parsed.tagged())
+
+
 def full(written: str) -> str:
     """Return the full form of a name as it stands in the annotation of an image layout.
 
@@ -134,6 +149,17 @@ def is_short(text: str) -> bool:
     """Whether a valid reference names no registry: where it is from is a matter of settings."""
     first, slash, _ = text.partition("/")
     return not text.startswith("docker://") and not (slash and _names_registry(first))
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` can only be an id or a digest: `sha256:` and digits, or 64 digits."""
+    digits = text.removeprefix("sha256:")
+    return is_hex(digits) and (digits != text or len(digits) == 64)
+
+
+def has_digest(text: str) -> bool:
+    """Whether `text` ends in a digest: that says what is meant, the name only where it is from."""
+    return is_digest(text.partition("@")[2])
 
 
 def is_tag(text: str) -> bool:

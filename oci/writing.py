@@ -261,7 +261,7 @@ class DockerArchiveTarget:
         manifest = models.decode(top.data, models.Manifest, f"manifest {top.digest}")
         config = self._blobs[manifest.config.digest]
         with open(config.path, "rb") as file:
-            about = models.decode(file.read(), models.Config, "the image configuration")
+            about = models.config_in(file.read(), "the image configuration")
         made = [self._blobs[layer.digest] for layer in manifest.layers]
         if [blob.digest for blob in made] != about.rootfs.diff_ids:
             raise DigestError("the layers are others than the configuration says")

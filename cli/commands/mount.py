@@ -66,6 +66,7 @@ def image_mount(
         rootless unshare sh -c 'ls $(rootless image mount busybox)'
     """
     from rootless.images.trees.mounting import Mounts
+    from rootless.runtime.rootfs import stacked
 
     store = engine.images
     mounts = Mounts(engine.paths, "image")
@@ -76,7 +77,8 @@ def image_mount(
         image = store.get(name)
         if image.host:
             raise UsageError("the image host is this machine: it is mounted at /")
-        places[image.id] = (image.names, mounts.mount(image.id, image.lowers()[::-1]))
+        layers = stacked(image.lowers()[::-1])
+        places[image.id] = (image.names, mounts.mount(image.id, layers))
     if not names and not all:
         there = mounts.all()
         places = {one.id: (one.names, there[one.id]) for one in store.list() if one.id in there}

@@ -86,10 +86,13 @@ def system_prune(
     ]
     if not force and not _agreed("This will remove:\n" + "".join(f"  - {x}\n" for x in goes)):
         return exits.OK
+    from rootless.system import leavings
+
     pruning = Pruning(engine, wanted)
     pruning.containers()
     if volumes:
         pruning.volumes()
+    leavings.sweep(engine.paths)
     return _told(pruning.images(every=all))
 
 

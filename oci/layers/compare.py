@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
+from rootless.oci import jsonio
 from rootless.oci.digest import CHUNK
 
 TYPE_CHECKING = False
@@ -34,6 +35,10 @@ def _differences(one: str, other: str, below: str) -> Iterator[str]:
         if not os.path.lexists(mine) or not os.path.lexists(theirs):
             yield path
             continue
+        if path == "/layer.json":
+            if _record(mine) != _record(theirs):
+                yield path
+            continue
         status = os.lstat(mine)
         if _identity(mine, status, below) != _identity(theirs, os.lstat(theirs), below):
             yield path
@@ -42,6 +47,17 @@ def _differences(one: str, other: str, below: str) -> Iterator[str]:
                 yield path
         elif stat.S_ISDIR(status.st_mode):
             yield from _differences(mine, theirs, path)
+
+
+def _record(path: str) -> object:
+    """What layer.json says. Earlier releases did not count set-user-id programs in it."""
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        record = jsonio.loads(data)
+    except ValueError:
+        return data
+    return {"setid": 0, **record} if isinstance(record, dict) else data
 
 
 def _identity(path: str, status: os.stat_result, below: str) -> object:

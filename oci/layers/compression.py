@@ -15,15 +15,24 @@ from rootless.oci.errors import ImageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from rootless.oci.digest import Readable
 
 CHUNK = 1 << 18
 
-_ZSTD_WINDOW = 1 << 27
-# 128 MiB, what `zstd --long` makes and reads by default: a frame header may ask for much more.
+_MEMORY = 1 << 27
+"""Bytes of what was unpacked before that a stream may refer to: zstd's window, xz's dictionary.
+
+128 MiB, what `zstd --long` makes and reads by default, and twice what `xz -9` makes: a header may
+ask for gigabytes."""
+
+_STEP = 256
+"""Bytes of a member that are looked at first."""
+
+_FIRST = {"gzip": b"\x1f", "bzip2": b"B", "xz": b"\xfd"}
+"""What a further member begins with."""
 
 LEVELS = {"gzip": 9, "zstd": 22}
 """What layers are compressed with, and the highest level of each."""
@@ -69,9 +78,7 @@ def decompress(source: int | Readable, *, name: str = "stream") -> Readable:
     kind = compression_of(head)
     if kind == "none":
         return rest
-    if kind == "gzip":
-        return _Gzip(rest, name)
-    return _Library(kind, rest, name)
+    return _Zstd(rest, name) if kind == "zstd" else _Members(kind, rest, name)
 
 
 def compress(
@@ -126,82 +133,110 @@ class _Pushback:
         return self._stream.read(size)
 
 
-class _Gzip:
-    """Members of gzip, one after the other, zero padding between and after them.
+class _Members:
+    """gzip, bzip2 and xz: members one after the other, with zeros between and after them.
 
     pigz, bgzip, eStargz and `cat a.gz b.gz` all write several members. What follows the last one
     and is neither a member nor zeros is an error, as an image has no use for it.
     """
 
-    def __init__(self, stream: Readable, name: str) -> None:
-        from isal import igzip_lib
-
-        self._new = igzip_lib.IgzipDecompressor
-        self._flag: int = igzip_lib.DECOMP_GZIP  # header read, checksum and length compared
-        self._error: type[Exception] = igzip_lib.error  # type: ignore[assignment] # its stub is wrong
+    def __init__(self, kind: str, stream: Readable, name: str) -> None:
+        self._new, self._errors = _machine(kind)
+        self._first = _FIRST[kind]
+        self._name = f"{name}: {kind}"
         self._stream = stream
-        self._name = name
-        self._member = self._new(flag=self._flag)
+        self._input = b""
+        self._at = 0
+        """How much of `_input` the members have had."""
+        self._step = _STEP
+        self._member = self._new()
 
     def read(self, size: int = CHUNK, /) -> bytes:
         while True:
             if self._member.eof and not self._next():
                 return b""
-            data = b""
-            if self._member.needs_input:
-                data = self._stream.read(CHUNK)
-                if not data:
-                    return self._ended()
+            data = self._piece() if self._member.needs_input else b""
             try:
                 out: bytes = self._member.decompress(data, size)
-            except self._error as error:
-                raise ImageError(f"decompress {self._name}: gzip: {error}") from error
+            except self._errors as error:
+                raise _failure(self._name, error) from error
+            if self._member.eof:
+                self._at -= len(self._member.unused_data)
             if out:
                 return out
 
+    def _piece(self) -> bytes:
+        """What the member gets next: little at first, for what it leaves is copied each time."""
+        if not self._fill():
+            raise ImageError(f"decompress {self._name}: the file ends early")
+        piece = self._input[self._at : self._at + self._step]
+        self._at += len(piece)
+        self._step = min(2 * self._step, CHUNK)
+        return piece
+
     def _next(self) -> bool:
         """Begin the next member; False at the end."""
-        rest = self._member.unused_data.lstrip(b"\0")
-        while not rest:
-            data = self._stream.read(CHUNK)
-            if not data:
-                return False
-            rest = data.lstrip(b"\0")
-        self._member = self._new(flag=self._flag)
-        self._stream = _Pushback(rest, self._stream)
-        if rest[:1] != b"\x1f":
-            raise ImageError(f"decompress {self._name}: gzip: garbage after the last member")
-        return True
+        while self._fill():
+            some = self._input[self._at : self._at + _STEP]
+            rest = some.lstrip(b"\0")
+            self._at += len(some) - len(rest)
+            if rest:
+                if not rest.startswith(self._first):
+                    raise ImageError(f"decompress {self._name}: garbage after the last member")
+                self._member = self._new()
+                self._step = _STEP
+                return True
+        return False
 
-    def _ended(self) -> bytes:
-        raise ImageError(f"decompress {self._name}: gzip: the file ends early")
+    def _fill(self) -> bool:
+        """Have something to read; False at the end."""
+        if self._at == len(self._input):
+            self._input = self._stream.read(CHUNK)
+            self._at = 0
+        return bool(self._input)
 
 
-class _Library:
-    """zstd, bzip2 and xz through readers that their libraries bring; all read several frames."""
+def _machine(kind: str) -> tuple[Callable[[], Any], tuple[type[Exception], ...]]:
+    """What makes the decompressor of a member, and what that raises."""
+    if kind == "gzip":
+        from isal import igzip_lib
 
-    def __init__(self, kind: str, stream: Readable, name: str) -> None:
-        self._name = f"{name}: {kind}"
-        self._errors: tuple[type[Exception], ...] = (OSError, EOFError, ValueError)
-        if kind == "zstd":
-            import zstandard
+        flag: int = igzip_lib.DECOMP_GZIP  # header read, checksum and length compared
+        error: type[Exception] = igzip_lib.error  # type: ignore[assignment] # its stub is wrong
+        return lambda: igzip_lib.IgzipDecompressor(flag=flag), (error,)
+    if kind == "bzip2":
+        import bz2
 
-            self._errors += (zstandard.ZstdError,)
-            machine = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-            reader = machine.stream_reader(stream, read_size=CHUNK, read_across_frames=True)  # type: ignore[arg-type]
-            self._read = reader.read
-        elif kind == "bzip2":
-            import bz2
+        return bz2.BZ2Decompressor, (OSError, EOFError, ValueError)
+    import lzma
 
-            self._read = bz2.BZ2File(stream, "rb").read  # type: ignore[call-overload]
-        else:
-            import lzma
+    limit = _MEMORY + (1 << 20)  # what it needs beside the dictionary
+    return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, limit), (lzma.LZMAError, EOFError)
 
-            self._errors += (lzma.LZMAError,)
-            self._read = lzma.LZMAFile(stream).read  # type: ignore[arg-type]
+
+class _Zstd:
+    """zstd through the reader that its library brings; it reads any number of frames."""
+
+    def __init__(self, stream: Readable, name: str) -> None:
+        import zstandard
+
+        self._name = f"{name}: zstd"
+        self._errors = (zstandard.ZstdError, OSError, ValueError)
+        machine = zstandard.ZstdDecompressor(max_window_size=_MEMORY)
+        self._reader = machine.stream_reader(stream, read_size=CHUNK, read_across_frames=True)  # type: ignore[arg-type]
 
     def read(self, size: int = CHUNK, /) -> bytes:
         try:
-            return self._read(size)
+            return self._reader.read(size)
         except self._errors as error:
-            raise ImageError(f"decompress {self._name}: {error}") from error
+            raise _failure(self._name, error) from error
+
+
+def _failure(name: str, error: Exception) -> ImageError:
+    """The error for what a library said. What needs too much memory says so in no other way."""
+    if any(words in str(error) for words in ("too much memory", "usage limit")):
+        return ImageError(
+            f"decompress {name}: it needs more than the {_MEMORY >> 20} MiB of memory it may have",
+            "compress it again with a smaller dictionary or window",
+        )
+    return ImageError(f"decompress {name}: {error}")

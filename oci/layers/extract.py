@@ -24,6 +24,8 @@ The form on disk, which overlayfs (with `userxattr`) and fuse-overlayfs 1.10 (De
   file (`layers.owners`) has the truth. In a user namespace the kernel never allows them.
 - Attributes `user.overlay.*` and the like from the archive are dropped: an image does not speak
   to the union file system. So are `security.*` but capabilities: they are the host's policy.
+- Set-id bits and capabilities of files are left out: others may reach this tree. `layers.setid`
+  puts them where they may not; the side file has the truth.
 
 Of several entries with one path the last wins; a directory over a directory keeps its content.
 
@@ -39,7 +41,7 @@ import os
 import stat
 
 from rootless.oci.errors import LayerError
-from rootless.oci.layers import xattrs
+from rootless.oci.layers import setid, xattrs
 from rootless.oci.layers.owners import Truth
 from rootless.oci.layers.places import Places, is_whiteout, split
 from rootless.oci.layers.tar import (
@@ -142,7 +144,7 @@ class Extractor:
     # -- kinds -----------------------------------------------------------------------------
 
     def _file(self, entry: Entry, at: Place, base: bytes) -> None:
-        mode = entry.mode
+        mode = entry.mode & ~setid.BITS
         if self._record:
             mode |= 0o400  # so that push and save can read it without a namespace
         # With attributes to set it must be writable until then, whoever we are.
@@ -155,17 +157,18 @@ class Extractor:
         try:
             if entry.sparse is not None:
                 self._write_sparse(entry, fd)
-            elif entry.size and self._data is not None:
+            elif entry.size and self._data is not None and not setid.is_privileged(entry):
                 self._data.write(self._reader, fd, at.path + base, entry.size)
             elif entry.size:
                 self._reader.write_to(fd)
-            # chown(2) and write(2) clear set-id bits and capabilities: owner, attributes, mode.
-            if self._record:
-                if mode != entry.mode or entry.uid or entry.gid:
-                    self._note(entry, at.path + base, mode)
-            elif (entry.uid, entry.gid) != self._me:
+            if self._replaced:
+                self.truths.pop(at.path + base, None)  # of what went with its directory
+            if mode != entry.mode or (self._record and (entry.uid or entry.gid)):
+                self._note(entry, at.path + base, mode)
+            if not self._record and (entry.uid, entry.gid) != self._me:
                 os.fchown(fd, *_ids(entry))
             if entry.xattrs is not None:
+                self._withhold_capability(entry, at.path + base)
                 self._set_xattrs(entry, at.path + base, fd)
             if mode != first:
                 os.fchmod(fd, mode)
@@ -264,6 +267,8 @@ class Extractor:
         truth = self.truths.get(source.path + name)
         if truth is not None:
             self.truths[at.path + base] = truth
+        elif self._replaced:
+            self.truths.pop(at.path + base, None)
 
     @staticmethod
     def _hard_link(source: Place, name: bytes, at: Place, base: bytes) -> None:
@@ -342,6 +347,8 @@ class Extractor:
 
     def _finish_node(self, entry: Entry, at: Place, base: bytes, mode: int) -> None:
         """Owner, set-id bits and time of what was never open."""
+        if self._replaced:
+            self.truths.pop(at.path + base, None)
         if self._record:
             if entry.uid or entry.gid:
                 self._note(entry, at.path + base)
@@ -351,6 +358,14 @@ class Extractor:
                 os.chmod(base, mode, dir_fd=at.fd)
         os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=at.fd, follow_symlinks=False)
 
+    def _withhold_capability(self, entry: Entry, path: bytes) -> None:
+        """Leave a file's capabilities to the second tree: only the side file tells of them."""
+        held = [pair for pair in entry.xattrs or () if pair[0] == xattrs.CAPABILITY]
+        if held:
+            name, value = held[-1]
+            self._note(entry, path).xattrs = {os.fsdecode(name): value}
+            entry.xattrs = [pair for pair in entry.xattrs or () if pair[0] != name]
+
     def _set_xattrs(self, entry: Entry, path: bytes, fd: int) -> None:
         refused = xattrs.set_all(fd, entry.xattrs or [])
         if not refused:
@@ -358,7 +373,8 @@ class Extractor:
         names = ", ".join(show(name) for name, _ in refused)
         self._warn(f"{show(entry.name)}: cannot set the attributes {names} here")
         truth = self._note(entry, path)
-        truth.xattrs = {os.fsdecode(name): value for name, value in refused}
+        more = {os.fsdecode(name): value for name, value in refused}
+        truth.xattrs = {**(truth.xattrs or {}), **more}
 
     def _note(self, entry: Entry, path: bytes, mode: int = -1) -> Truth:
         """Put the truth of an entry into the side file's table; `mode` is what the disk got."""
@@ -368,6 +384,20 @@ class Extractor:
         if mode not in (-1, entry.mode):
             truth.mode = entry.mode
         return truth
+
+    def make_second(self, root: int, directory: str) -> int:
+        """Make the second tree of the layer at `directory` (layers.setid), once `run` is done.
+
+        Return how many files it names. Raises LayerError.
+        """
+
+        def refused(path: bytes) -> None:
+            self._warn(f"{show(path)}: cannot set the attributes 'security.capability' here")
+
+        try:
+            return setid.write(root, directory, self.truths, refused)
+        except OSError as error:
+            _explain(os.fsencode(setid.DIRECTORY), error)
 
     def _warn(self, text: str) -> None:
         self.warned += 1
@@ -424,6 +454,8 @@ class Extractor:
         parent, base = split(path)
         try:
             at = self._places.look(parent)
+            if at.path != parent + b"/" * bool(parent):
+                return 0  # a symlink by now, and elsewhere
             return stat.S_IFMT(os.lstat(base or b".", dir_fd=at.fd).st_mode)
         except (FileNotFoundError, NotADirectoryError):
             return 0

@@ -12,9 +12,9 @@ The file is JSON lines in UTF-8, sorted by path as bytes, one for each path that
 - path: relative to the layer's root, which is "."; bytes that are no UTF-8 as Python's
   surrogateescape has them, written as `\\udcXX`;
 - uid, gid: the archive's, always;
-- mode: permission bits, only where those on disk had to differ;
+- mode: permission bits, only where those in `fs` had to differ, as set-id bits of files must;
 - type: `c` or `b` with device [major, minor]: on disk it is an empty file;
-- xattrs: name to base64, those that the file system or the kernel refused.
+- xattrs: name to base64, those that the file system or the kernel refused, and capabilities.
 
 A path that has no line is as it is on disk, and belongs to 0:0 where the layer was unpacked with
 one uid (`"owners":"record"` in layer.json). Of a file with several names every name has its line.

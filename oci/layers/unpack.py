@@ -9,8 +9,10 @@ A layer's directory, `layers/<chain id>/` once complete:
 
     fs/          the tree, in the form that `layers.extract` describes; its mode is the archive's
     layer.json   {"version": 1, "owners": "chown" | "record", "whiteouts": "device" | "file",
-                  "entries": N, "bytes": of the uncompressed archive,
+                  "entries": N, "bytes": of the uncompressed archive, "setid": names in setid/fs,
                   "warnings": [the first hundred], "warned": how many there were}
+    setid/       only where files are set-user-id or the like: see `layers.setid`. A layer without
+                 that number in layer.json has them in fs, as earlier releases unpacked it
     owners       only where something could not be written as it is: see `layers.owners`
     data         only where files leave their content in another store: see `layers.datalayer`
 
@@ -31,6 +33,7 @@ from rootless.oci.layers import owners as side_file
 from rootless.oci.layers.compression import decompress
 from rootless.oci.layers.datalayer import LINK, DataLayer
 from rootless.oci.layers.extract import Extractor
+from rootless.oci.layers.setid import stop_inheritance
 from rootless.oci.layers.tar import Limits, Reader
 
 TYPE_CHECKING = False
@@ -65,14 +68,15 @@ def extract_fd(
         os.mkdir(path, 0o755)
         root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            _stop_inheritance(root)
+            stop_inheritance(root, 0o755)
             reader = Reader(source, limits)
             data = DataLayer(beside) if beside else None
             extractor = Extractor(root, reader, owners=owners, data=data)
             extractor.run()
             if data is not None and data.used:
                 os.symlink(data.layers, f"{directory}/{LINK}")
-            record = _record(reader, extractor, owners)
+            second = extractor.make_second(root, directory)
+            record = _record(reader, extractor, owners) | {"setid": second}
             os.umask(0o077)
             side_file.write(directory, extractor.truths)
             with open(f"{directory}/{RECORD}", "wb") as file:
@@ -95,15 +99,6 @@ def _record(reader: Reader, extractor: Extractor, owners: str) -> dict[str, Any]
         "warnings": extractor.warnings,
         "warned": extractor.warned,
     }
-
-
-def _stop_inheritance(root: int) -> None:
-    """Free the new root of what its parent gives on: the set-group-id bit and default ACLs."""
-    os.fchmod(root, 0o755)
-    try:
-        os.removexattr(root, "system.posix_acl_default")
-    except OSError:
-        pass  # ENODATA, or a file system without ACLs
 
 
 def feed(blob: int | Readable, pipe: int, *, name: str = "layer") -> Digest:

@@ -159,7 +159,5 @@ def _taken(name: str) -> Conflict:
 
 def _full(name: str) -> str:
     """The full name of a new artifact: of a short one under localhost/."""
-    parsed = reference.parse(name)  # raises InvalidReference
-    if parsed.digest:
-        raise UsageError(f"cannot make {name}: a name to give cannot have a digest")
+    reference.name_to_give(name)  # raises InvalidReference
     return reference.full(name.removeprefix("docker://"))

@@ -147,8 +147,9 @@ class Artifacts:
 
     def _find(self, entries: Entries, ref: str) -> Document:
         by_name = {name_of(entry): entry for entry in entries}
-        for name in (*meanings(ref), ref):
-            if name in by_name:
+        # What looks like a digest is no name, and one behind a name has to be right.
+        for name in () if reference.is_id(ref) else (*meanings(ref), ref):
+            if name in by_name and _fits(by_name[name], ref):
                 return by_name[name]
         start = ref.removeprefix("sha256:")
         found = [one for one in entries if str(one["digest"]).startswith(f"sha256:{start}")]
@@ -158,3 +159,7 @@ class Artifacts:
             names = ", ".join(map(name_of, found))
             raise Ambiguous(f"{ref} fits {len(found)} artifacts: {names}")
         return found[0]
+
+
+def _fits(entry: Document, ref: str) -> bool:
+    return not reference.has_digest(ref) or ref.endswith(f"@{entry['digest']}")

@@ -173,7 +173,7 @@ class Containers:
                 os.makedirs(self.names_directory, 0o700, exist_ok=True)
                 continue
             except FileExistsError:
-                holder = self._holder(name, id)
+                holder = self.holder(name, id)
                 if holder is None:
                     continue
                 if holder == id:
@@ -188,7 +188,7 @@ class Containers:
             return True
         return False
 
-    def _holder(self, name: str, claimer: str = "") -> str | None:
+    def holder(self, name: str, claimer: str = "") -> str | None:
         """Return the id that has `name`; None, and the name is free, where it left it behind.
 
         `claimer` has the lock of its container, if it is there already.
@@ -238,7 +238,7 @@ class Containers:
 
     def taken(self, name: str) -> Conflict:
         """Return the error for a name that another container has."""
-        holder = self._holder(name) or "another one"
+        holder = self.holder(name) or "another one"
         return Conflict(
             f'the container name "{name}" is already in use by {holder[:12]}',
             "remove or rename that container, choose another name, or use --replace",
@@ -250,6 +250,8 @@ class Containers:
         Raises NotFound, Ambiguous, or StoreError for a damaged record.
         """
         if ref and "/" not in ref:
+            if len(ref) == 64 and ref in self._ids():  # whoever has it as a name
+                return self._read(ref)
             try:
                 found = self._read(os.readlink(f"{self.names_directory}/{ref}"))
                 if found.name == ref:
@@ -350,7 +352,12 @@ class Containers:
             from rootless.containers.recovery import sweep_up
 
             sweep_up(self._paths, left)
-        return [name for name in names if not name.startswith(".")]
+        found = [name for name in names if not name.startswith(".")]
+        if sweep and len(self.names()) > len(found):
+            from rootless.containers.recovery import free_names
+
+            free_names(self, set(found))
+        return found
 
     def names(self) -> builtins.list[str]:
         """Return the names of all containers, for completion: no record is read."""

@@ -19,10 +19,10 @@ from rootless.images import changes as dockerfile
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.images.naming import bring_in
-from rootless.images.transfer.importing import Told, moment, new_name
+from rootless.images.transfer.importing import Told, moment
 from rootless.images.transfer.progress import Silent
 from rootless.images.trees.packing import pack
-from rootless.oci import manifests
+from rootless.oci import manifests, reference
 from rootless.oci.digest import CHUNK
 from rootless.oci.layers.unpack import widen
 from rootless.oci.layout import OCI_CONFIG, OCI_LAYER
@@ -77,7 +77,7 @@ def commit(
     NotFound where the image is gone.
     """
     wishes = wishes or Wishes()
-    names = [new_name(ref, "commit")] if ref else []
+    names = [reference.name_to_give(ref)] if ref else []
     if container.record["rootfs"]["kind"] != "layers":
         raise UsageError(
             f"cannot commit container {container.name}: it was not made from an image",

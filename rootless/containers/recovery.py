@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import Any
 
+    from rootless.containers.collection import Containers
     from rootless.containers.container import Container
     from rootless.store.paths import Paths
 else:
@@ -108,6 +109,17 @@ def sweep_up(paths: Paths, names: list[str]) -> None:
                 os.close(held)
         except (OSError, Error):
             continue  # somebody else was faster, or the store cannot be written: the next one will
+
+
+def free_names(containers: Containers, ids: set[str]) -> None:
+    """Give up the names that lead to none of the containers `ids`, where nobody is at it."""
+    for name in containers.names():
+        try:
+            leads = os.readlink(f"{containers.names_directory}/{name}")
+        except OSError:
+            continue  # given up meanwhile
+        if leads not in ids:
+            containers.holder(name)
 
 
 def remove_damaged(paths: Paths, id: str) -> None:  # noqa: A002 - the field's own word

@@ -287,8 +287,11 @@ def _root(paths: Paths, record: Record, directory: str) -> Root:
             return rootfs.DirectoryRoot(source["path"])
         if record["rm"]:
             _forget_volatile(paths, directory)
-        lowers = [source["path"]] if source["kind"] == "directory" else record["layers"]
-        return rootfs.layered(paths, directory, lowers[::-1], volatile=record["rm"])
+        if source["kind"] == "directory":
+            lowers = [source["path"]]
+        else:
+            lowers = rootfs.stacked(record["layers"][::-1])
+        return rootfs.layered(paths, directory, lowers, volatile=record["rm"])
     except OSError as error:
         raise StoreError(
             f"cannot prepare the root file system in {directory}: {error.strerror}",

@@ -8,7 +8,7 @@ from rootless.errors import NotFound, UsageError
 from rootless.images.trees.comparing import Trees, listed
 from rootless.images.trees.ids import Ids
 from rootless.runtime import identity, notify
-from rootless.runtime.rootfs import holds_files
+from rootless.runtime.rootfs import holds_files, stacked
 from rootless.runtime.worker import call, spawn
 
 TYPE_CHECKING = False
@@ -28,7 +28,9 @@ def trees_of(container: Container) -> Trees:
         raise UsageError(f"container {container.name} shows this machine's own files")
     if source["kind"] == "directory" and not source["overlay"]:
         return Trees([source["path"]], [source["path"]])
-    lowers = [source["path"]] if source["kind"] == "directory" else record["layers"][::-1]
+    lowers = [source["path"]]
+    if source["kind"] != "directory":
+        lowers = stacked(record["layers"][::-1])
     merged, upper = f"{container.directory}/rootfs", f"{container.directory}/upper"
     new = lowers
     if os.path.isdir(merged) and holds_files(merged):  # the layers were copied together
@@ -79,7 +81,7 @@ def _trees(engine: Engine, name: str, kind: str) -> Trees:
             raise
         raise NotFound(f"no such container or image: {name}") from None
     layers = image.lowers()[::-1]
-    return Trees(layers, layers[1:])
+    return Trees(stacked(layers), stacked(layers[1:]))
 
 
 def export(container: Container, output: str) -> None:

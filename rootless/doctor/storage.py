@@ -11,6 +11,7 @@ from rootless.doctor import probe
 from rootless.doctor.finding import BLOCKED, DEGRADED, OK, Finding
 from rootless.errors import Error
 from rootless.linux.libc import check, libc
+from rootless.oci.layers import setid
 from rootless.runtime import rootfs
 from rootless.runtime.identity import find_program
 
@@ -56,7 +57,14 @@ def findings(paths: Paths) -> list[Finding]:
     """Return the findings about the store of `paths`."""
     store = store_directory(paths)
     overlay = overlay_mounts(paths, works=store.level != BLOCKED)
-    return [store, extended_attributes(paths), space(paths), overlay, fuse(needed=not overlay.ok)]
+    return [
+        store,
+        extended_attributes(paths),
+        space(paths),
+        *opened(paths),
+        overlay,
+        fuse(needed=not overlay.ok),
+    ]
 
 
 def file_system(path: str) -> str:
@@ -133,6 +141,54 @@ def space(paths: Paths) -> Finding:
     return Finding(
         "space", DEGRADED, found, "larger images will not fit", "rootless rm, rootless rmi"
     )
+
+
+def opened(paths: Paths) -> list[Finding]:
+    """What others may reach of a store that was opened to them; nothing of one that was not."""
+    if not all(map(_is_open, (paths.root, paths.layers))):
+        return []
+    private = [path for path in (paths.containers, paths.volumes) if _is_open(path)]
+    if private:
+        names = " and ".join(os.path.basename(path) for path in private)
+        return [
+            Finding(
+                "open store",
+                DEGRADED,
+                f"others may enter {names} in {paths.root}",
+                "programs in there that are set-user-id run as you, whoever starts them",
+                f"chmod 700 {' '.join(private)}",
+            )
+        ]
+    try:
+        found = probe.inside(paths, _programs, paths.layers)
+    except (Error, OSError) as error:
+        return [Finding("open store", DEGRADED, f"cannot be looked at: {error}", "see identity")]
+    if not found:
+        return [Finding("open store", OK, f"others may read {paths.layers}")]
+    return [
+        Finding(
+            "open store",
+            DEGRADED,
+            f"{found} layers of an earlier release have set-user-id programs that others reach",
+            "these run as you, whoever starts them",
+            "rootless system check --repair",
+        )
+    ]
+
+
+def _programs(layers: str) -> int:
+    """In the user namespace: how many layers have programs where others reach them."""
+    found = [f"{layers}/{name}" for name in os.listdir(layers) if not name.startswith(".")]
+    old = [layer for layer in found if _is_open(layer) and not setid.is_withheld(layer)]
+    return sum(setid.is_open(f"{layer}/fs") for layer in old)
+
+
+def _is_open(path: str) -> bool:
+    """Whether others may enter the directory `path`."""
+    try:
+        return bool(os.stat(path).st_mode & 0o011)
+    except OSError:
+        return False  # not made yet
 
 
 def overlay_mounts(paths: Paths, *, works: bool = True) -> Finding:

@@ -14,8 +14,6 @@ from rootless.images.image import (
     identity,
     layout_of,
     list_of,
-    pushed_of,
-    sources_of,
 )
 from rootless.oci import reference
 from rootless.oci.errors import Error, ImageError, InvalidReference
@@ -44,6 +42,9 @@ if TYPE_CHECKING:
 
 HOST = "host"
 """The built-in image reference that needs no pull."""
+
+_SHORTEST = 4
+"""Digits of which an image's id is suspected behind a name: shorter ones are names such as `a`."""
 
 _REMOVED = {"Untagged": "untag", "Deleted": "delete"}
 
@@ -177,8 +178,7 @@ class Images:
         from rootless.images.transfer.loading import load
 
         names = load(self, source, progress)
-        for name in names:
-            self._tell("load", name)
+        self._tell("load", *names)
         return names
 
     def save(
@@ -360,13 +360,11 @@ class Images:
 
         drop_layers(self.paths)
 
-    def _tell(self, action: str, ref: str) -> None:
-        """Record what happened to the image that `ref` means now."""
-        from rootless.store import events
+    def _tell(self, action: str, *refs: str) -> None:
+        """Record what happened to the images that `refs` mean now."""
+        from rootless.images.telling import tell
 
-        image = self._find(ref)
-        known = "" if image is None or image.host else f"sha256:{image.id}"
-        events.record(self._paths.root, "image", action, known or ref, ref)
+        tell(self, action, refs)
 
     @property
     def paths(self) -> Paths:
@@ -459,8 +457,20 @@ class Images:
     def find_entry(
         self, entries: Entries, ref: str, shared: Paths | None = None
     ) -> Document | None:
-        """Return the entry that `ref` means, by name, digest or id; None for none."""
-        found = _by_name(entries, ref) or self._by_id(entries, ref, shared)
+        """Return the entry that `ref` means, by name, digest or id; None for none.
+
+        What looks like an id or has a digest is never found by a name: anybody names an image so.
+        Raises Ambiguous where digits are the name of one image and the id of another.
+        """
+        if reference.has_digest(ref):
+            from rootless.images.pinned import find
+
+            return find(entries, ref, shared)
+        found = None if reference.is_id(ref) else _by_name(entries, ref)
+        if found is None:
+            found = self._by_id(entries, ref, shared)
+        elif reference.is_hex(ref) and len(ref) >= _SHORTEST:
+            self._refuse_doubt(ref, self._image([], found, shared))
         if found is None:
             for name in _configured(ref):
                 found = found or _by_name(entries, name)
@@ -470,9 +480,22 @@ class Images:
         """Return the full name that `ref` means, "" where it is a digest or an id."""
         names = dict(_named(entries))
         known = [name for name in (*meanings(ref), reference.full(ref)) if name in names]
+        if reference.is_id(ref) or reference.has_digest(ref):
+            meant = self.find_entry(entries, ref)
+            known = [one for one in known if meant and identity(names[one]) == identity(meant)]
         if not known and self._by_id(entries, ref, None) is None:
             known = [name for name in _configured(ref) if name in names]
         return known[0] if known else ""
+
+    def _refuse_doubt(self, ref: str, named: Image) -> None:
+        """See that no other image has an id that begins as this name. Raises Ambiguous."""
+        for shared, entries in self._stores():
+            entry = self._by_id(entries, ref, shared)
+            if entry and identity(entry) != identity(named.entry):
+                other = self._image([], entry, shared)
+                if other.id != named.id:
+                    hint = f"write {ref}:latest, or more digits of the id {other.id}"
+                    raise Ambiguous(f"{ref} is the name of one image and the id of another", hint)
 
     def _by_id(self, entries: Entries, ref: str, shared: Paths | None) -> Document | None:
         """Find an image by its id or the beginning of it, which need not be long."""
@@ -531,28 +554,7 @@ def _by_name(entries: list[Document], ref: str) -> Document | None:
         if name in by_name:
             return by_name[name]
     written = {name_of(entry): entry for entry in entries if name_of(entry)}
-    if ref in written:
-        return written[ref]
-    return _by_digest(entries, ref)
-
-
-def _by_digest(entries: list[Document], ref: str) -> Document | None:
-    """Find name@digest: an image that the registry knows by this digest, under this repository."""
-    try:
-        parsed = reference.parse(ref)
-    except InvalidReference:
-        return None
-    if not parsed.digest:
-        return None
-    local = f"localhost/{parsed.familiar_name}"
-    for name, entry in _named(entries):
-        repository = reference.parse(name).name if reference.is_valid(name) else name
-        digests = [entry["digest"], *sources_of(entry)]
-        if f"{repository}@{parsed.digest}" in pushed_of(entry):
-            digests.append(parsed.digest)
-        if parsed.digest in digests and repository in (parsed.name, local):
-            return entry
-    return None
+    return written.get(ref)
 
 
 def _named(entries: Iterable[Document]) -> list[tuple[str, Document]]:

@@ -8,7 +8,7 @@ from rootless.oci.layout import OCI_MANIFEST, REF_NAME, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
     from typing import Any
 
     Document = dict[str, Any]
@@ -40,16 +40,27 @@ def named(entries: list[Document], names: list[str], descriptor: Document) -> li
     An image that loses its last name by that stays without one, as docker and podman do; without
     names `descriptor` gets an entry only if it has none yet.
     """
-    same = identity(descriptor)
-    rest = unnamed(entries, names)
-    if names:
-        rest = [entry for entry in rest if identity(entry) != same or name_of(entry)]
-    elif any(identity(entry) == same for entry in rest):
-        return rest
-    return rest + [renamed(descriptor, name) for name in names or [""]]
+    return named_all(entries, [(names, descriptor)])
 
 
-def unnamed(entries: list[Document], names: list[str]) -> list[Document]:
+def named_all(
+    entries: list[Document], images: Iterable[tuple[list[str], Document]]
+) -> list[Document]:
+    """As `named` for one image after the other, (names, descriptor), however many there are."""
+    images = list(images)
+    wanted = {name: descriptor for names, descriptor in images for name in names}
+    rest = unnamed(entries, wanted)
+    has_name = {identity(entry) for entry in (*filter(name_of, rest), *wanted.values())}
+    rest = [entry for entry in rest if name_of(entry) or identity(entry) not in has_name]
+    known = has_name | set(map(identity, rest))
+    for _, descriptor in images:
+        if identity(descriptor) not in known:  # without a name, or all went to a later one
+            known.add(identity(descriptor))
+            rest.append(renamed(descriptor, ""))
+    return rest + [renamed(descriptor, name) for name, descriptor in wanted.items()]
+
+
+def unnamed(entries: list[Document], names: Container[str]) -> list[Document]:
     """Return entries without `names`; an image that had no other keeps an entry without one."""
     rest: list[Document] = []
     losers: list[Document] = []

@@ -7,7 +7,7 @@ import os
 from rootless.images import trust
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
-from rootless.oci.layout import MAX_JSON, Layout, chain_ids
+from rootless.oci.layout import MAX_JSON, Layout, chain_ids, check_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class Image:
             config = self.layout.document(self.manifest["config"]["digest"])
             if not isinstance(config.get("rootfs"), dict):
                 raise ImageError(f"{self.manifest['config']['digest']} is not an image's config")
+            check_config(config, f"image configuration {self.manifest['config']['digest']}")
             self._config = config
         return self._config
 
@@ -157,6 +158,11 @@ class Image:
     def stored_digest(self) -> str:
         """The digest of the index entry, which needs no blob."""
         return str(self._descriptor["digest"])
+
+    @property
+    def entry(self) -> Document:
+        """The index entry, or what an index led to once the manifest was read."""
+        return self._descriptor
 
     @property
     def manifest_digest(self) -> str:
@@ -227,7 +233,7 @@ class Image:
             # Written once with the layer: no tree is walked for a listing.
             with open(f"{(self.shared or self._paths).layers}/{chain}/layer.json", "rb") as file:
                 return int(jsonio.loads(file.read())["bytes"])
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, OverflowError):
             return -1
 
     @property

@@ -18,7 +18,7 @@ import threading
 from rootless import settings
 from rootless.errors import StoreError
 from rootless.images import trust
-from rootless.images.entries import named
+from rootless.images.entries import named_all
 from rootless.images.foreman import Foreman
 from rootless.images.incoming import Incoming
 from rootless.images.partial import InUse, PartialBlob
@@ -321,8 +321,7 @@ class Intake(Incoming):
         without one.
         """
         with self.naming(blobs) as index:
-            for names, descriptor in images:
-                index["manifests"] = named(index["manifests"], names, descriptor)
+            index["manifests"] = named_all(index["manifests"], images)
 
     @contextlib.contextmanager
     def naming(self, blobs: Iterable[str]) -> Iterator[Document]:

@@ -341,9 +341,7 @@ def _document(kind: str, entries: list[Document]) -> Document:
 
 def _full(name: str) -> str:
     """The full name of a new list: of a short one, as podman has it, under localhost/."""
-    parsed = reference.parse(name)  # raises InvalidReference
-    if parsed.digest:
-        raise UsageError(f"cannot make {name}: a name to give cannot have a digest")
+    reference.name_to_give(name)  # raises InvalidReference
     return reference.full(name)
 
 

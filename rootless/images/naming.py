@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.errors import NotFound, UsageError
+from rootless.errors import NotFound
 from rootless.images.entries import entry_for, named, pushed_as, unnamed
 from rootless.images.image import identity
 from rootless.images.intake import store_errors
@@ -23,22 +23,20 @@ if TYPE_CHECKING:
 
 
 def tag(images: Images, source: str, target: str) -> None:
-    """Give `source` the name `target`. Raises NotFound, InvalidReference, UsageError."""
-    name = reference.parse(target)
-    if name.digest:
-        raise UsageError(f"cannot tag {target}: a name to give cannot have a digest")
+    """Give `source` the name `target`. Raises NotFound, InvalidReference."""
+    name = reference.name_to_give(target)
     paths = images.paths
     image = images.look(source)  # says what is wrong before anything is locked
     paths.prepare()
     if image.readonly:
-        _bring(images, image.member(), str(name.tagged()))
+        _bring(images, image.member(), name)
         return
     with store_errors(paths), locked(paths.images):
         index = Layout(paths.images).index()
         descriptor = images.find_entry(index["manifests"], source)
         if descriptor is None:
             raise NotFound(f"no such image: {source}")
-        index["manifests"] = named(index["manifests"], [str(name.tagged())], descriptor)
+        index["manifests"] = named(index["manifests"], [name], descriptor)
         write_index(paths.images, index)
 
 
@@ -82,12 +80,15 @@ def _bring(images: Images, image: Image, name: str) -> None:
     read, and an image that is gone when that store is.
     """
     from rootless.images.intake import Intake
+    from rootless.images.pinned import digests_of
 
+    seen = digests_of(image.entry, image.shared)
+    known = [digest for digest in image.digests if digest in seen]
     digests = [*(str(part["digest"]) for part in image.parts), image.manifest_digest]
     with Intake(images.paths, source=image.layout) as intake:
         bring_in(intake, digests)
         size = os.path.getsize(intake.path(image.manifest_digest))
-        entry = entry_for(image.manifest_digest, size, image.digests)
+        entry = entry_for(image.manifest_digest, size, known)
         intake.commit([([name], entry)], digests)
 
 

@@ -8,7 +8,7 @@ What is taken from such a store depends on who can write to it:
 
 - Its documents and blobs are data of a stranger. Names of the user's own store go before its names;
   manifests and configurations count only if they have the digest under which they lie, layers only
-  if they unpack to their diff id.
+  if they unpack to their diff id, and digests of a registry only if they lead to the image.
 - Its unpacked layers are used where they lie only if the store, and all on the way to the layer,
   is a real directory of this very user, writable by nobody else, and was unpacked for the identity
   mode in which containers run now (`owners` in layer.json).

@@ -126,9 +126,7 @@ class Own(Shelf):
             parsed.check()
         except ImageError as error:
             raise ImageError(f"{error.message}: a registry with --storage takes it") from error
-        config = models.decode(
-            self._read(parsed.config.digest), models.Config, f"configuration of {digest}"
-        )
+        config = models.config_in(self._read(parsed.config.digest), f"configuration of {digest}")
         if len(chain_ids(config.rootfs.diff_ids)) != len(parsed.layers):
             raise ImageError(f"the configuration of {digest} has not one diff id for each layer")
         return parsed

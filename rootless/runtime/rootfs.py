@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from rootless.runtime.operations import Tree
     from rootless.store.paths import Paths
 
+SECOND = "setid/fs"
+"""Where the second tree of a layer is, beside its `fs`: see oci.layers.setid."""
+
 DRIVERS = ("overlay", "fuse-overlayfs", "copy")
 
 _MAX_DATA = 4000
@@ -121,6 +124,21 @@ def layered(
     if driver == "overlay":
         return OverlayRoot(lowers, upper, work, volatile=volatile)
     return FuseRoot(lowers, upper, work)
+
+
+def stacked(layers: list[str]) -> list[str]:
+    """Return the trees of unpacked layers, topmost first, each with its second above it.
+
+    The second has the set-user-id programs (oci.layers.setid). It is looked for at each use and
+    noted nowhere: a repair may add it to a layer on which containers were made.
+    """
+    found = []
+    for layer in layers:
+        second = f"{os.path.dirname(layer)}/{SECOND}"
+        if os.path.isdir(second):
+            found.append(second)
+        found.append(layer)
+    return found
 
 
 def check_finds_data(driver: str, lowers: list[str]) -> None:

@@ -20,7 +20,7 @@ from rootless.store.records import sync_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any, TypedDict
 
     class Event(TypedDict):
@@ -51,11 +51,30 @@ def record(
     durable: bool = True,
 ) -> None:
     """Append an event. Never raises: what happened has happened, though nobody may hear of it."""
-    event = {"kind": kind, "action": action, "id": id, "name": name, "attributes": attributes or {}}
+    _record(root, [_event(kind, action, id, name, attributes or {})], durable=durable)
+
+
+def record_all(root: str, kind: str, action: str, things: Iterable[tuple[str, str]]) -> None:
+    """Append an event for each id and name. Never raises."""
+    _record(root, [_event(kind, action, id, name, {}) for id, name in things], durable=True)  # noqa: A001
+
+
+def _event(
+    kind: str,
+    action: str,
+    id: str,  # noqa: A002 - the field's own word
+    name: str,
+    attributes: dict[str, str],
+) -> dict[str, Any]:
+    return {"kind": kind, "action": action, "id": id, "name": name, "attributes": attributes}
+
+
+def _record(root: str, happened: list[dict[str, Any]], *, durable: bool) -> None:
     try:
         fd = _open(root)
         try:
-            _append(fd, event)
+            for event in happened:
+                _append(fd, event)
             if durable:
                 os.fdatasync(fd)
         finally:

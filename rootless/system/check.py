@@ -16,9 +16,11 @@ from rootless.images import trust
 from rootless.images.image import Image, list_of
 from rootless.images.lists import ListImage
 from rootless.images.mending import Mending
+from rootless.oci.layers import setid
 from rootless.oci.layout import Layout
 from rootless.runtime import removal
 from rootless.store import records
+from rootless.system import leavings
 from rootless.system.blobs import ArtifactBlobs, Finding, ImageBlobs
 
 TYPE_CHECKING = False
@@ -46,6 +48,10 @@ class Check:
         yield from self._layers()
         yield from self._containers()
         yield from self._names()
+        if left := leavings.found(self._paths):
+            names = ", ".join(map(os.path.basename, left[:3])) + ", ..." * (len(left) > 3)
+            text = f"of commands that were killed {len(left)} files are left: {names}"
+            yield Finding(text, lambda: leavings.sweep(self._paths))
 
     # -- layers
 
@@ -101,7 +107,12 @@ class Check:
             with Mending(self._paths) as mending:
                 mending.unpack_again(digest, diff_id, chain)
 
-        yield Finding(f"layer {chain[:12]}: {problem} is not what the layer's blob holds", again)
+        found = f"layer {chain[:12]}: {problem} is not what the layer's blob holds"
+        if not setid.is_withheld(f"{self._paths.layers}/{chain}"):
+            found += (
+                ": an earlier release unpacked set-user-id programs where others may reach them"
+            )
+        yield Finding(found, again)
 
     def _user_of(self, chain: str) -> str:
         """The name of a container that runs on a layer, "" for none."""

@@ -39,7 +39,7 @@ def layer_size(layer: str) -> int:
     try:
         with open(f"{os.path.dirname(layer)}/layer.json", "rb") as file:
             return int(jsonio.loads(file.read())["bytes"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
         return 0
 
 

@@ -147,6 +147,23 @@ def extract(
         return unpack.extract_fd(fd, str(layer), owners=owners, limits=limits)
 
 
+def stack(layer: Path) -> dict[str, tuple[Any, ...]]:
+    """The tree of an unpacked layer with its second one, of set-user-id programs, upon it.
+
+    The second may say nothing that the first does not, but for their bits.
+    """
+    found = tree(layer / "fs")
+    for path, what in found.items():
+        assert what[0] != "file" or not what[1] & 0o6000, path
+    for path, what in tree(layer / "setid" / "fs").items():
+        if what[0] == "file":
+            assert found[path] == ("file", what[1] & ~0o6000, what[2]), path
+            found[path] = what
+        else:
+            assert found[path] == what, path
+    return found
+
+
 def tree(top: Path) -> dict[str, tuple[Any, ...]]:
     """Every path below `top` with what it is: type, mode, and content or target."""
     found: dict[str, tuple[Any, ...]] = {}

@@ -19,7 +19,6 @@ from rootless.images.transfer.parallel import Streams, in_parallel
 from rootless.images.transfer.places import (
     check_platform,
     image_manifest,
-    name_to_give,
     open_source,
     open_target,
 )
@@ -27,7 +26,7 @@ from rootless.images.transfer.progress import Silent
 from rootless.images.transfer.pulling import take
 from rootless.images.transfer.sources import Retry
 from rootless.images.transfer.store_target import StoreTarget
-from rootless.oci import jsonio, layout, manifests, models, platform, transports
+from rootless.oci import jsonio, layout, manifests, models, platform, reference, transports
 from rootless.oci.blobs import Blob
 from rootless.oci.digest import Digest, Verifier
 from rootless.oci.distribution.remote import RegistryTarget
@@ -86,7 +85,7 @@ def _copy(
     if place.transport == "containers-storage":
         kind = models.kind_of(top.data, top.media_type, f"manifest {top.digest}")
         if not (wish.media_type or wish.compression or (wish.everything and kind == "index")):
-            take(images, source, asked, [name_to_give(place)], told)
+            take(images, source, asked, [reference.name_to_give(place.path)], told)
             return image_manifest(source, asked).digest
     with (
         contextlib.closing(open_target(images, place, access, source)) as target,

@@ -39,7 +39,7 @@ def import_(
     settings: dict[str, Any] = {}
     changes.apply(settings, lines)
     target = platform.parse(platform_) if platform_ else platform.host()
-    names = [new_name(ref, "import")] if ref else []
+    names = [reference.name_to_give(ref)] if ref else []
     teller = progress or Silent()
     with Intake(images.paths, images) as intake, _opened(source) as (stream, size):
         blob = intake.blob()
@@ -65,14 +65,6 @@ def import_(
         entry = entry_for(manifest_digest, len(manifest))
         intake.commit([(names, entry)], [digest, config_digest, manifest_digest])
     return config_digest.partition(":")[2]
-
-
-def new_name(ref: str, action: str) -> str:
-    """Return the full name that `action` gives to a new image. Raises UsageError."""
-    parsed = reference.parse(ref)
-    if parsed.digest:
-        raise UsageError(f"cannot {action} as {ref}: a name to give cannot have a digest")
-    return str(parsed.tagged())
 
 
 def _config(

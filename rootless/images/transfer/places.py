@@ -114,7 +114,7 @@ def _with_manifest(repository: Repository) -> RegistrySource:
 def open_target(images: Images, place: Location, access: Access, source: Source) -> Target:
     """Return where an image can go to; to be closed. Raises ImageError, UsageError."""
     if place.transport == "containers-storage":
-        return StoreTarget(images, name_to_give(place), source)
+        return StoreTarget(images, reference.name_to_give(place.path), source)
     if place.transport == "docker":
         repository = access.destination(reference.parse(place.path).tagged())
         return RegistryTarget(repository, partial(_origin, source, repository.place.domain))
@@ -125,14 +125,6 @@ def open_target(images: Images, place: Location, access: Access, source: Source)
     if place.transport == "oci-archive":
         return OciArchiveTarget(place)
     return DockerArchiveTarget(place, settings.read().layer.bytes)
-
-
-def name_to_give(place: Location) -> str:
-    """Return the full name that an image gets in the store. Raises UsageError for a digest."""
-    name = reference.parse(place.path)
-    if name.digest:
-        raise UsageError(f"{place.path}: a name to give cannot have a digest")
-    return str(name.tagged())
 
 
 def _origin(source: Source, domain: str, digest: str) -> str:

@@ -145,11 +145,15 @@ class Pull:
         self._intake.keep_layers(layers, config.rootfs.diff_ids)
         blobs = [manifest.config.digest, *(layer.digest for layer in manifest.layers)]
         blobs.append(self._intake.take_bytes(fetched.data))
+        if isinstance(self._source, RegistrySource):
+            # An index: who uses this store has to see that its digest means this image.
+            blobs.append(self._intake.take_bytes(top.data))
         data = models.to_oci(manifest) if manifest.is_docker else fetched.data
         blobs.append(self._intake.take_bytes(data))
         if isinstance(self._source, LocalSource):  # no registry knows it
             known = [fetched.digest] if manifest.is_docker else []
-            names = [self._source.full_name] if names is None and self._source.full_name else names
+            if names is None and self._source.full_name:
+                names = [reference.name_to_give(self._source.full_name)]
         else:
             known = [top.digest, fetched.digest]
         self._intake.commit([(names or [], entry_for(blobs[-1], len(data), known))], blobs)
@@ -177,7 +181,7 @@ class Pull:
         if not self._intake.has(descriptor.digest):
             self._transfers.fetch(descriptor.digest, descriptor.size)
         data = self._intake.text(descriptor.digest)
-        return models.decode(data, models.Config, f"image configuration {descriptor.digest}")
+        return models.config_in(data, f"image configuration {descriptor.digest}")
 
     def _layers(self, manifest: models.Manifest) -> None:
         """Download the layers that are not here, several at a time; the first error wins."""

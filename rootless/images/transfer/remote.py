@@ -55,7 +55,7 @@ class Remote:
     def config(self) -> Document:
         """The configuration of the image. Raises ImageError where it is none."""
         data = self.raw_config()
-        models.decode(data, models.Config, "the image configuration")
+        models.config_in(data, "the image configuration")
         return dict(jsonio.loads(data))
 
     def describe(self, *, tags: bool = True) -> Document:

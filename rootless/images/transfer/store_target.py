@@ -134,7 +134,7 @@ class StoreTarget:
 
     def _unpack(self, manifest: models.Manifest) -> None:
         subject = f"image configuration {manifest.config.digest}"
-        config = models.decode(self._intake.text(manifest.config.digest), models.Config, subject)
+        config = models.config_in(self._intake.text(manifest.config.digest), subject)
         layers = [{"digest": layer.digest} for layer in manifest.layers]
         self._intake.keep_layers(layers, config.rootfs.diff_ids)
 

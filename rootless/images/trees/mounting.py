@@ -15,6 +15,7 @@ from rootless.linux import mount as m
 from rootless.runtime.binding import bind, mounts_below
 from rootless.runtime.options import Options
 from rootless.runtime.rootfs import (
+    SECOND,
     check_finds_data,
     choose_driver,
     data_layers,
@@ -65,6 +66,12 @@ class Mounts:
             return
         driver = choose_driver(self._paths)
         check_finds_data(driver, layers)
+        firsts = [layer for layer in layers if not layer.endswith(f"/{SECOND}")]
+        if (
+            driver == "copy" and len(firsts) == 1
+        ):  # all but set-id bits, which count for nothing here
+            bind(firsts[0], target, Options(["ro", "nosuid", "nodev"]), recursive=False)
+            return
         if driver == "overlay":
             mount_overlay(layers, target, "userxattr", _FLAGS)
         elif driver == "fuse-overlayfs":

@@ -12,6 +12,7 @@ import stat
 from rootless.oci.layers import datalayer, owners
 from rootless.oci.layers.unpack import RECORD
 from rootless.runtime.copying import is_opaque, layer_entries
+from rootless.runtime.rootfs import SECOND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,14 +29,16 @@ class Layer:
     def __init__(self, path: str) -> None:
         self.path = path
         self._truths: dict[str, Truth] | None = None
-        self.unpacked = os.path.exists(f"{os.path.dirname(path)}/{RECORD}")
+        second = path.endswith(f"/{SECOND}")
+        self._directory = path[: -len(SECOND) - 1] if second else os.path.dirname(path)
+        self.unpacked = os.path.exists(f"{self._directory}/{RECORD}")
         """Whether it is a layer of the store, of which a side file may tell more."""
 
     @property
     def truths(self) -> dict[str, Truth]:
         """What its side file tells (layers.owners), by path without a slash before it."""
         if self._truths is None:
-            read = owners.read(os.path.dirname(self.path)) if self.unpacked else ()
+            read = owners.read(self._directory) if self.unpacked else ()
             self._truths = dict(read)
         return self._truths
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import tars
-from tars import END, directory, extract, file, header, link, pax, symlink, tree
+from tars import END, directory, extract, file, header, link, pax, stack, symlink, tree
 
 from rootless.oci.errors import LayerError
 from rootless.oci.layers import owners
@@ -41,12 +41,12 @@ def unpacked(place: Path, *parts: bytes, **options: Any) -> dict[str, tuple[Any,
     finally:
         assert sorted(os.listdir(place.parent)) == ["outside", "place"]
         assert os.listdir(place) == ["layer"]
-        assert set(os.listdir(place / "layer")) <= {"fs", "layer.json", "owners"}
+        assert set(os.listdir(place / "layer")) <= {"fs", "layer.json", "owners", "setid"}
         assert os.listdir(outside) == ["precious"]
         assert (outside / "precious").read_bytes() == b"precious"
         after = outside.lstat()
         assert (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
-    return tree(place / "layer" / "fs")
+    return stack(place / "layer")
 
 
 def refused(place: Path, *parts: bytes, match: str, **options: Any) -> None:

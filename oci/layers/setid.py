@@ -1,0 +1,233 @@
+"""Programs of a layer that run as somebody else, where only the store's owner gets at them.
+
+Set-user-id and set-group-id bits, and capabilities of files, hold for everybody on the machine who
+reaches the file: in a store that is open to others, what is set-user-id root in an image would be
+set-user-id of the store's owner for all of them (as CVE-2021-41091 was in docker). So the tree `fs`
+of a layer has none of them. The files that do, copied with all that they are, make up a second
+tree, `setid/fs` beside it, below a directory of mode 0700. It is stacked upon `fs` wherever the
+layer is mounted, copied or read; overlay reaches it with the rights of who mounts. Of directories
+only the way to those files is in it, with owner, mode and time of those in `fs`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+
+from rootless.oci import jsonio
+from rootless.oci.digest import CHUNK
+from rootless.oci.layers import xattrs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.oci.layers.owners import Truth
+    from rootless.oci.layers.tar import Entry
+
+DIRECTORY = "setid"
+BITS = stat.S_ISUID | stat.S_ISGID
+
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FICLONE = 0x40049409  # ioctl_ficlone(2)
+
+
+def is_privileged(entry: Entry) -> bool:
+    """Whether the file in an archive runs with rights that are not the caller's."""
+    return bool(entry.mode & BITS) or any(
+        name == xattrs.CAPABILITY for name, _ in entry.xattrs or ()
+    )
+
+
+def is_withheld(layer: str) -> bool:
+    """Whether the layer in the directory `layer` was unpacked by who knew of a second tree."""
+    try:
+        with open(f"{layer}/layer.json", "rb") as file:
+            return "setid" in jsonio.loads(file.read())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def is_open(tree: str) -> bool:
+    """Whether a tree `fs` has programs that belong into a second one."""
+    paths = (f"{parent}/{name}" for parent, _, names in os.walk(tree) for name in names)
+    return any(map(_is_program, paths))
+
+
+def _is_program(path: str) -> bool:
+    try:
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISREG(mode):
+            return False
+        return bool(mode & BITS) or os.fsdecode(xattrs.CAPABILITY) in os.listxattr(path)
+    except OSError:
+        return False  # removed meanwhile, or a file system without attributes
+
+
+def write(
+    fs: int, directory: str, truths: dict[bytes, Truth], refused: Callable[[bytes], None]
+) -> int:
+    """Make the second tree of the layer at `directory`, whose first is open as `fs`.
+
+    Return how many names it has; where there are none, there is no tree. `refused` is told of files
+    that cannot have their capabilities here. Needs umask 0. Raises OSError.
+    """
+    tree = _Tree(fs, f"{directory}/{DIRECTORY}", refused)
+    try:
+        # By their parts, so that each directory is entered once.
+        for path in sorted(filter(lambda path: _counts(truths[path]), truths), key=_parts):
+            tree.add(path, truths[path])
+    finally:
+        tree.close()
+    return tree.names
+
+
+def _counts(truth: Truth) -> bool:
+    bits = truth.mode > 0 and truth.mode & BITS
+    return not truth.kind and bool(bits or _capability(truth))
+
+
+def _capability(truth: Truth) -> list[tuple[bytes, bytes]]:
+    name = os.fsdecode(xattrs.CAPABILITY)
+    value = (truth.xattrs or {}).get(name)
+    return [] if value is None else [(xattrs.CAPABILITY, value)]
+
+
+def _parts(path: bytes) -> list[bytes]:
+    return path.split(b"/")
+
+
+class _Step:
+    """A directory on the way to where we are, open in `fs`, and in the second tree once there."""
+
+    def __init__(self, name: bytes, theirs: int) -> None:
+        self.name = name
+        self.theirs = theirs
+        self.ours = -1
+
+
+class _Tree:
+    """The second tree in the making."""
+
+    def __init__(self, fs: int, directory: str, refused: Callable[[bytes], None]) -> None:
+        self.names = 0
+        self._directory = directory
+        self._refused = refused
+        self._way = [_Step(b"", os.dup(fs))]
+        self._links: dict[int, bytes] = {}
+        """Inode in `fs` -> the first name that it has here."""
+
+    def add(self, path: bytes, truth: Truth) -> None:
+        *parents, name = _parts(path)
+        common = 0
+        for step, wanted in zip(self._way[1:], parents, strict=False):
+            if step.name != wanted:
+                break
+            common += 1
+        self._leave(common + 1)
+        for parent in parents[common:]:
+            below = os.open(parent, _OPEN_DIRECTORY, dir_fd=self._way[-1].theirs)
+            self._way.append(_Step(parent, below))
+        # Bits of directories and of what is no program harm nobody.
+        if stat.S_ISREG(os.lstat(name, dir_fd=self._way[-1].theirs).st_mode):
+            self._make_way()
+            self._file(path, name, truth)
+            self.names += 1
+
+    def _make_way(self) -> None:
+        """Make the directories that lead here."""
+        if not self.names:
+            os.mkdir(self._directory, 0o700)
+            stop_inheritance(self._directory, 0o700)
+            os.mkdir(f"{self._directory}/fs", 0o700)
+            self._way[0].ours = os.open(f"{self._directory}/fs", _OPEN_DIRECTORY)
+        for above, step in zip(self._way, self._way[1:], strict=False):
+            if step.ours < 0:
+                os.mkdir(step.name, 0o700, dir_fd=above.ours)
+                step.ours = os.open(step.name, _OPEN_DIRECTORY, dir_fd=above.ours)
+
+    def _leave(self, depth: int) -> None:
+        """Finish the directories of the way behind the first `depth`."""
+        while len(self._way) > depth:
+            step = self._way.pop()
+            try:
+                if step.ours >= 0:
+                    _attributes(step.theirs, step.ours)
+            finally:
+                os.close(step.theirs)
+                if step.ours >= 0:
+                    os.close(step.ours)
+
+    def _file(self, path: bytes, name: bytes, truth: Truth) -> None:
+        ours = self._way[-1].ours
+        source = os.open(name, _OPEN, dir_fd=self._way[-1].theirs)
+        try:
+            status = os.fstat(source)
+            first = self._links.setdefault(status.st_ino, path)
+            if first != path:
+                root = self._way[0].ours
+                os.link(first, name, src_dir_fd=root, dst_dir_fd=ours, follow_symlinks=False)
+                return
+            target = os.open(name, _CREATE, 0o600, dir_fd=ours)
+            try:
+                _copy(source, target, status.st_size)
+                # What reading needs where there is one user only is in the mode on disk.
+                mode = status.st_mode | max(truth.mode, 0) & BITS
+                if _attributes(source, target, mode, _capability(truth)):
+                    self._refused(path)
+            finally:
+                os.close(target)
+        finally:
+            os.close(source)
+
+    def close(self) -> None:
+        """Finish what is still open."""
+        self._leave(0)
+
+
+def _attributes(
+    source: int, target: int, mode: int = -1, more: list[tuple[bytes, bytes]] | None = None
+) -> bool:
+    """Give `target` owner, attributes, mode and times of `source`; whether `more` were refused."""
+    status = os.fstat(source)
+    # chown(2) clears set-id bits and capabilities: owner, attributes, mode.
+    os.fchown(target, status.st_uid, status.st_gid)
+    refused = xattrs.set_all(target, [*xattrs.read_all(source), *(more or ())])
+    os.fchmod(target, stat.S_IMODE(status.st_mode if mode < 0 else mode))
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+    return any(name == xattrs.CAPABILITY for name, _ in refused)
+
+
+def _copy(source: int, target: int, size: int) -> None:
+    """Copy a file; its holes stay holes."""
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError:
+        pass  # few file systems have reflinks
+    else:
+        return
+    start = 0
+    while start < size:
+        try:
+            start = os.lseek(source, start, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # no data behind it
+                raise
+            break
+        end = os.lseek(source, start, os.SEEK_HOLE)
+        while start < end and (data := os.pread(source, min(CHUNK, end - start), start)):
+            start += os.pwrite(target, data, start)
+    os.ftruncate(target, size)
+
+
+def stop_inheritance(directory: int | str, mode: int) -> None:
+    """Free a new directory of what its parent gives on: the set-group-id bit and default ACLs."""
+    os.chmod(directory, mode)
+    try:
+        os.removexattr(directory, "system.posix_acl_default")
+    except OSError:
+        pass  # ENODATA, or a file system without ACLs
