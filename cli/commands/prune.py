@@ -69,6 +69,7 @@ def system_prune(
 ) -> int:
     """Remove containers that do not run, images that none uses, and pulls that broke off.
 
+    And what earlier removals have left, unless there are filters.
     Filters: `until=TIME`, `label=KEY[=VALUE]`, `label!=KEY[=VALUE]`.
 
     Examples:
@@ -90,7 +91,10 @@ def system_prune(
     pruning.containers()
     if volumes:
         pruning.volumes()
-    return _told(pruning.images(every=all))
+    pruning.images(every=all)
+    if not wanted:
+        pruning.leftovers()
+    return _told(pruning)
 
 
 def _checked(filters: list[str] | None) -> list[str]:
@@ -181,6 +185,25 @@ class Pruning:
         if every and not self._filters:
             engine.images.drop_layers()
         return self
+
+    def leftovers(self) -> None:
+        """Delete what removals have left."""
+        from rootless.system import leftovers
+        from rootless.system.sizes import tree_sizes
+
+        paths = self._engine.paths
+        left = leftovers.find(paths)
+        gone = []
+        for path, size in zip(left, tree_sizes(paths, left), strict=True):
+            try:
+                leftovers.remove(paths, path)
+            except Error as error:
+                output.complain(error)
+                self.failed = True
+            else:
+                gone.append(path)
+                self.freed += size
+        _print("Deleted Leftovers:", gone)
 
     def _remove(self, image: Image) -> list[str]:
         try:
