@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from rootless.cli import exits, output
 from rootless.errors import Error, UsageError
 
@@ -108,12 +106,13 @@ def _checked(filters: list[str] | None) -> list[str]:
 def _agreed(warning: str) -> bool:
     from rootless.cli.asking import agreed
 
-    print(f"WARNING! {warning}")
+    for line in f"WARNING! {warning}".split("\n"):
+        output.say(line)
     return agreed()
 
 
 def _told(pruning: Pruning) -> int:
-    print(f"Total reclaimed space: {output.size(pruning.freed)}")
+    output.say(f"Total reclaimed space: {output.size(pruning.freed)}")
     return exits.FAILED if pruning.failed else exits.OK
 
 
@@ -217,5 +216,5 @@ class Pruning:
 
 def _print(heading: str, lines: list[str]) -> None:
     if lines:
-        sys.stdout.write("\n".join([heading, *lines]) + "\n\n")
-        sys.stdout.flush()
+        output.say_lines([heading, *lines])
+        output.say("")
