@@ -252,6 +252,17 @@ def test_any_locale_prints_bytes_as_they_are(busybox: Store, env: dict[str, str]
     assert logged.stdout == os.fsencode(odd) + b"\n"
 
 
+def test_a_store_with_another_name_in_any_locale(cli: Store, busybox_image: str) -> None:
+    """The supervisor, which executes itself again, must find the store that the command found."""
+    root = f"{cli.directory}/ü"
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "ROOTLESS_ROOT": root}
+    cli.ok("load", "-i", busybox_image, env=env)
+    cli.ok("run", "-d", "--name", "a", "busybox", "sh", "-c", "sleep 3; exit 7", env=env)
+    assert cli.ok("wait", "a", env={"ROOTLESS_ROOT": root}) == "7"
+    cli.ok("rm", "a", env=env)
+    assert sorted(os.listdir(cli.directory)) == ["run", "ü"]
+
+
 def test_completion_offers_no_commands(evil: Store) -> None:
     found = evil.ok("__complete", "--", "rmi", "").splitlines()
     assert [line.split("\t")[0] for line in found] == ["localhost/evil:1"]
