@@ -221,10 +221,26 @@ def test_templates_are_raw_in_pipes_and_safe_on_terminals(evil: Store) -> None:
     assert on_terminal(evil, *lines, "localhost/evil:1") == "a b\n\n"
 
 
+LATIN = {"LC_ALL": "en_US.ISO-8859-1"}
+
+
+@pytest.fixture(scope="module")
+def locales(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where LATIN is (LOCPATH): hardly a machine has it any more."""
+    if not os.path.isdir("/usr/share/i18n/charmaps"):
+        pytest.skip("the sources of locales are not installed")
+    directory = tmp_path_factory.mktemp("locales")
+    name = LATIN["LC_ALL"]
+    made = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(directory / name)]
+    subprocess.run(made, check=True, capture_output=True)
+    return str(directory)
+
+
+@pytest.mark.needs("localedef")
 @pytest.mark.parametrize(
     "env",
     [
-        {"LC_ALL": "en_US.ISO-8859-1"},
+        LATIN,
         {"LC_ALL": "C"},
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
         {"PYTHONIOENCODING": "latin-1"},
@@ -232,8 +248,11 @@ def test_templates_are_raw_in_pipes_and_safe_on_terminals(evil: Store) -> None:
     ],
     ids=str,
 )
-def test_any_locale_prints_bytes_as_they_are(busybox: Store, env: dict[str, str]) -> None:
+def test_any_locale_prints_bytes_as_they_are(
+    busybox: Store, locales: str, env: dict[str, str]
+) -> None:
     """A byte that is no UTF-8 or a letter outside the locale must not make `ps` fail for all."""
+    env = {**env, "LOCPATH": locales} if env == LATIN else env
     odd = f"{FINE}\udcfc\udca0\udc9b"
     made = busybox("run", "--name", "a", "busybox", "echo", odd, env=env, text=False)
     assert made.stdout == os.fsencode(odd) + b"\n"
@@ -252,10 +271,13 @@ def test_any_locale_prints_bytes_as_they_are(busybox: Store, env: dict[str, str]
     assert logged.stdout == os.fsencode(odd) + b"\n"
 
 
-def test_a_store_with_another_name_in_any_locale(cli: Store, busybox_image: str) -> None:
+@pytest.mark.needs("localedef")
+def test_a_store_with_another_name_in_any_locale(
+    cli: Store, busybox_image: str, locales: str
+) -> None:
     """The supervisor, which executes itself again, must find the store that the command found."""
     root = f"{cli.directory}/ü"
-    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "ROOTLESS_ROOT": root}
+    env = {**LATIN, "LOCPATH": locales, "ROOTLESS_ROOT": root}
     cli.ok("load", "-i", busybox_image, env=env)
     cli.ok("run", "-d", "--name", "a", "busybox", "sh", "-c", "sleep 3; exit 7", env=env)
     assert cli.ok("wait", "a", env={"ROOTLESS_ROOT": root}) == "7"
