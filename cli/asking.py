@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from rootless.cli.output import say
 from rootless.errors import UsageError
 
 
@@ -14,11 +15,11 @@ def choose(ref: str, names: list[str]) -> str:
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return ""
-    lines = [f"{number:3}) {name}\n" for number, name in enumerate(names, 1)]
-    sys.stderr.write(f"Which image is meant by {ref}?\n{''.join(lines)}")
+    say(f"Which image is meant by {ref}?", to_stderr=True)
+    for number, name in enumerate(names, 1):
+        say(f"{number:3}) {name}", to_stderr=True)
     while True:
-        sys.stderr.write(f"Number, 1 to {len(names)}: ")
-        sys.stderr.flush()
+        say(f"Number, 1 to {len(names)}: ", to_stderr=True, end="")
         line = sys.stdin.readline()
         if not line:
             raise UsageError(f"nobody says which image is meant by {ref}", "write its full name")
@@ -32,9 +33,9 @@ def agreed() -> bool:
 
     Raises UsageError where the input ends: what is removed without a word could not be wanted.
     """
-    print("Are you sure you want to continue? [y/N] ", end="", flush=True)
+    say("Are you sure you want to continue? [y/N] ", end="")
     line = sys.stdin.readline()
     if not line:
-        print(flush=True)
+        say("")
         raise UsageError("nobody says whether to continue", "--force does not ask")
     return line.strip().lower() in ("y", "yes")

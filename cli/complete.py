@@ -63,11 +63,20 @@ def complete(typed: list[str]) -> int:
     except Exception:  # noqa: BLE001 - a message would be pasted into the command line
         found = []
     last = typed[-1] if typed else ""
-    lines = [f"{value}\t{told}\n" for value, told in found if value.startswith(last)]
+    lines = [f"{v}\t{told}\n" for v, told in found if v.startswith(last) and _is_plain(v)]
     if FILES in found:
         lines.append(":files\n")
     sys.stdout.write("".join(lines))
     return 0
+
+
+def _is_plain(value: str) -> bool:
+    """Whether a value means itself to every shell, wherever it is put in.
+
+    Names in the store may come from an archive or from another program: one with $() in it would
+    be run by whoever presses tab, and return.
+    """
+    return value.isascii() and all(c.isalnum() or c in "_-.,:=/@%+" for c in value)
 
 
 def _root(typed: list[str]) -> str:

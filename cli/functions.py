@@ -6,6 +6,7 @@ lower, upper, pad, truncate). Arguments stand in Go's order; a piped value is th
 
 from __future__ import annotations
 
+from rootless.oci.errors import shown_json
 from rootless.oci.jsonio import dumps
 
 TYPE_CHECKING = False
@@ -202,13 +203,17 @@ def _verb(flags: str, verb: str, value: Any) -> str:
     return f"%!{verb}({type(value).__name__}={_plain(value)})"
 
 
+def _json(value: object) -> str:
+    return shown_json(dumps(value))
+
+
 LIBRARY: dict[str, Any] = {
     "eq": equal,
     "ge": lambda one, other: not less(one, other),
     "gt": lambda one, other: less(other, one),
     "index": index,
     "join": join,
-    "json": dumps,
+    "json": _json,
     "le": lambda one, other: not less(other, one),
     "len": len,
     "lower": lambda value: value.lower(),

@@ -8,6 +8,8 @@ This is the only place that turns exceptions into words and exit codes.
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 
@@ -16,6 +18,7 @@ from rootless.cli import exits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NoReturn
 
 
@@ -25,6 +28,11 @@ def main() -> NoReturn:
     With os._exit, which saves the interpreter's tidying up (1.6 ms of 10). Nothing here
     relies on it: files are closed by their owners, and output is flushed by `run`.
     """
+    if sys.getfilesystemencoding() != "utf-8":
+        # Names are bytes to the kernel and UTF-8 in records: where Python, for an old locale,
+        # takes them for something else, the same name would be two (PEP 540).
+        python = sys.executable
+        os.execv(python, [python, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
     os._exit(run(sys.argv[1:]))
 
 
@@ -42,7 +50,7 @@ def run(argv: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: never a traceback
         code = _explain(error)
     if trace.enabled():
-        _say("\n".join(trace.lines()))
+        _say_all(trace.lines())
     return code
 
 
@@ -58,6 +66,22 @@ def _open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number: fd
             os.set_inheritable(fd, True)
             setattr(sys, name, open(fd, "r" if fd == 0 else "w", closefd=False))
+    codecs.register_error("rootless", _as_bytes)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="rootless")
+
+
+def _as_bytes(error: UnicodeError) -> tuple[bytes, int]:
+    """Encode what is no text: bytes as they were (PEP 383), halves of characters as escapes.
+
+    Whatever PYTHONIOENCODING says: a listing must not fail for what a stranger has put into it.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    points = map(ord, error.object[error.start : error.end])
+    parts = (bytes((p - 0xDC00,)) if 0xDC80 <= p < 0xDD00 else b"\\u%04x" % p for p in points)
+    return b"".join(parts), error.end
 
 
 def _call(argv: list[str]) -> int:
@@ -106,7 +130,7 @@ def _explain(error: Exception) -> int:
     if trace.enabled():
         import traceback
 
-        _say("".join(traceback.format_exception(error)).rstrip())
+        _say_all("".join(traceback.format_exception(error)).splitlines())
     code = exits.ENGINE
     if hasattr(error, "exit_code"):
         code = error.exit_code
@@ -122,6 +146,12 @@ def _explain(error: Exception) -> int:
         pass  # this error is the first
     _say("Error: " + one_line(text))
     return code
+
+
+def _say_all(lines: Iterable[str]) -> None:
+    from rootless.oci.errors import shown
+
+    _say("\n".join(map(shown, lines)))
 
 
 def _say(text: str) -> None:

@@ -1,6 +1,10 @@
-"""How things are shown: tables, JSON, sizes and ages, in docker's words and widths.
+"""How things are shown: lines, tables, JSON, sizes and ages, in docker's words and widths.
 
-The same on a terminal and in a pipe.
+All that commands say goes through here, so that nothing that came from an image, an archive, a
+registry or a container is obeyed by a terminal, or looks like a line of ours: it is shown with
+escapes (`oci.errors.shown`). The same on a terminal and in a pipe, but for templates: scripts get
+from them what is there, byte for byte, as from docker's. What containers write is not our word:
+`run`, `exec`, `attach` and `logs` pass it on as it is.
 """
 
 from __future__ import annotations
@@ -9,13 +13,15 @@ import sys
 import time
 
 from rootless.cli import exits
-from rootless.oci.errors import Error, one_line
+from rootless.oci.errors import Error, one_line, shown, shown_json
 from rootless.oci.jsonio import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
+
+    from rootless.cli.template import Template
 
 
 COLUMN = 10
@@ -37,9 +43,39 @@ class Row(dict[str, "Any"]):
     further: dict[str, Any] = {}
 
 
+def say(text: str, *, to_stderr: bool = False, end: str = "\n") -> None:
+    """Print a line, at once."""
+    print(shown(text), file=sys.stderr if to_stderr else sys.stdout, end=end, flush=True)
+
+
+def warn(text: str) -> None:
+    """Print a warning."""
+    say(f"Warning: {text}", to_stderr=True)
+
+
+def say_lines(lines: Iterable[str]) -> None:
+    """Print many lines."""
+    sys.stdout.write("".join(f"{shown(line)}\n" for line in lines))
+
+
+def say_json(document: str) -> None:
+    """Print a JSON document: the same, but nothing in it is obeyed by a terminal."""
+    print(shown_json(document), flush=True)
+
+
+def say_rendered(template: Template, value: dict[str, Any]) -> None:
+    """Print what a template makes of an object, at once."""
+    print(template.render(value, guarded=sys.stdout.isatty()), flush=True)
+
+
+def say_table(rows: Iterable[Sequence[str]]) -> None:
+    """Print a table."""
+    sys.stdout.write(table(rows))
+
+
 def table(rows: Iterable[Sequence[str]]) -> str:
     """Lay out rows, the heading among them, as docker does; every line ends with a newline."""
-    cells = [list(row) for row in rows]
+    cells = [[shown(cell) for cell in row] for row in rows]
     count = max((len(row) for row in cells), default=0)
     widths = [
         max([COLUMN, *(len(row[at]) + GAP for row in cells if at < len(row) - 1)])
@@ -64,13 +100,13 @@ def show(
     if template in ("", "table"):
         lines = [] if bare else [[headings[name] for name in columns]]
         lines += [[_cell(row, name) for name in columns] for row in rows]
-        sys.stdout.write(table(lines))
+        say_table(lines)
     elif template == "json":
-        sys.stdout.write("".join(dumps(row, sort_keys=True) + "\n" for row in rows))
+        sys.stdout.write("".join(shown_json(dumps(row, sort_keys=True)) + "\n" for row in rows))
     else:
         from rootless.cli.template import render_rows
 
-        sys.stdout.write(render_rows(template, rows, headings))
+        sys.stdout.write(render_rows(template, rows, headings, guarded=sys.stdout.isatty()))
 
 
 def _cell(row: Row, name: str) -> str:
@@ -81,11 +117,11 @@ def _cell(row: Row, name: str) -> str:
 def show_one(value: dict[str, Any], template: str) -> None:
     """Print one object as --format `template` wants it; `json` is the whole."""
     if template == "json":
-        sys.stdout.write(dumps(value, sort_keys=True) + "\n")
+        say_json(dumps(value, sort_keys=True))
     else:
         from rootless.cli.template import Template
 
-        sys.stdout.write(Template(template).render(value) + "\n")
+        say_rendered(Template(template), value)
 
 
 def each(names: Iterable[str], action: Callable[[str], object]) -> int:
@@ -101,14 +137,14 @@ def each(names: Iterable[str], action: Callable[[str], object]) -> int:
             complain(error)
             code = exits.FAILED
         else:
-            print(name, flush=True)
+            say(name)
     return code
 
 
 def complain(error: Error) -> None:
     """Tell an error in one line, in order with what was printed before."""
     sys.stdout.flush()
-    print(f"Error: {one_line(str(error))}", file=sys.stderr, flush=True)
+    say(f"Error: {one_line(str(error))}", to_stderr=True)
 
 
 def pretty(value: object, indent: int = 4) -> str:

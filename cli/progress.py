@@ -7,6 +7,9 @@ import threading
 import time
 from contextlib import contextmanager
 
+from rootless.cli.output import say
+from rootless.oci.errors import shown as printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +50,7 @@ class Lines:
 
     def end(self, key: str, result: str) -> None:
         """Say what came of it."""
-        print(f"{self._names[key]}: {result}", file=sys.stderr, flush=True)
+        say(f"{self._names[key]}: {result}", to_stderr=True)
 
 
 class Bars:
@@ -70,7 +73,7 @@ class Bars:
             if key in self._tasks:
                 self._drawing().reset(self._tasks[key], total=size)
                 return
-            self._tasks[key] = self._drawing().add_task(what, total=size, result="")
+            self._tasks[key] = self._drawing().add_task(printable(what), total=size, result="")
 
     def advance(self, key: str, count: int) -> None:
         """Move a bar on."""
@@ -88,7 +91,7 @@ class Bars:
             bars = self._drawing()
             task = next(task for task in bars.tasks if task.id == self._tasks[key])
             total = task.total if task.total is not None else max(task.completed, 1)
-            bars.update(task.id, total=total, completed=total, result=result)
+            bars.update(task.id, total=total, completed=total, result=printable(result))
             bars.refresh()
 
     def close(self) -> None:
@@ -103,11 +106,12 @@ class Bars:
             from rich.console import Console
 
             self._bars = progress.Progress(
-                progress.TextColumn("{task.description}"),
+                # Names of layers and artifacts may be strangers' words: no markup of rich's.
+                progress.TextColumn("{task.description}", markup=False),
                 progress.BarColumn(bar_width=30),
                 progress.DownloadColumn(),
                 progress.TransferSpeedColumn(),
-                progress.TextColumn("{task.fields[result]}"),
+                progress.TextColumn("{task.fields[result]}", markup=False),
                 console=Console(stderr=True),
                 auto_refresh=False,
             )

@@ -18,6 +18,7 @@ from __future__ import annotations
 from rootless.cli import functions
 from rootless.cli.tokens import fail, split
 from rootless.errors import UsageError
+from rootless.oci.errors import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class _Continue(Exception):
 class Scope:
     """What an action sees: the dot, the variables, and where its text goes."""
 
-    def __init__(self, data: object, library: dict[str, Any]) -> None:
+    def __init__(self, data: object, library: dict[str, Any], *, guarded: bool = False) -> None:
+        self.guarded = guarded
+        """Whether values are shown with escapes."""
         self.dot = data
         self.variables: list[tuple[str, Any]] = [("$", data)]
         self.library = library
@@ -78,9 +81,13 @@ class Template:
         if closer:
             fail(f"unexpected {{{{{closer}}}}}")
 
-    def render(self, data: object, *, heading: bool = False) -> str:
-        """Return the text for `data`; with `heading`, for a row that holds headings."""
-        scope = Scope(data, functions.HEADINGS if heading else functions.LIBRARY)
+    def render(self, data: object, *, heading: bool = False, guarded: bool = False) -> str:
+        """Return the text for `data`; with `heading`, for a row that holds headings.
+
+        `guarded` is for terminals: no value is anything but text (`oci.errors.shown`).
+        """
+        library = functions.HEADINGS if heading else functions.LIBRARY
+        scope = Scope(data, library, guarded=guarded)
         try:
             self._body(scope)
         except (_Break, _Continue):
@@ -88,17 +95,19 @@ class Template:
         return "".join(scope.text)
 
 
-def render_rows(source: str, rows: Iterable[dict[str, Any]], headings: dict[str, str]) -> str:
+def render_rows(
+    source: str, rows: Iterable[dict[str, Any]], headings: dict[str, str], *, guarded: bool = False
+) -> str:
     """Return one line for each row; as a table with headings where `source` starts with `table`."""
     first, _, rest = source.partition(" ")
     if first != "table":
         template = Template(source)
-        return "".join(template.render(row) + "\n" for row in rows)
+        return "".join(template.render(row, guarded=guarded) + "\n" for row in rows)
     from rootless.cli.output import table
 
     template = Template(rest.strip(" "))
     lines = [template.render(_Headings(headings), heading=True)]
-    lines += [template.render(row) for row in rows]
+    lines += [template.render(row, guarded=True) for row in rows]
     return table([line.split("\t") for line in lines])
 
 
@@ -178,7 +187,9 @@ class _Parser:
             return _leave(_Break if word == "break" else _Continue)
         names, operator, value = self._pipeline()
         self._finish()
-        return _assignment(names, operator, value) if names else _output(value)
+        if names:
+            return _assignment(names, operator, value)
+        return _output(value, called=any(token[0] == "name" for token in self._tokens))
 
     def _control(self, word: str) -> Action:
         names, operator, condition = self._pipeline()
@@ -364,9 +375,22 @@ def _text(text: str) -> Action:
     return lambda scope: scope.text.append(text)
 
 
-def _output(value: Expression) -> Action:
+def _output(value: Expression, *, called: bool) -> Action:
+    """{{value}}; where a function was `called`, such as println, its line feeds are wanted."""
     name = value.name if isinstance(value, _Field) else ""
-    return lambda scope: scope.text.append(functions.text(value(scope), name))
+
+    def act(scope: Scope) -> None:
+        text = functions.text(value(scope), name)
+        if scope.guarded and not text.isprintable():
+            text = _guarded(text) if called else shown(text)
+        scope.text.append(text)
+
+    return act
+
+
+def _guarded(text: str) -> str:
+    lines = (line.split("\t") for line in text.split("\n"))
+    return "\n".join("\t".join(map(shown, line)) for line in lines)
 
 
 def _assignment(names: list[str], operator: str, value: Expression) -> Action:

@@ -19,6 +19,7 @@ from rootless.oci import jsonio
 from rootless.oci.digest import CHUNK, Hasher
 from rootless.oci.errors import DigestError, ImageError
 from rootless.oci.layout import MAX_JSON, Layout
+from rootless.oci.remove import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,11 +179,11 @@ class Workspace:
     def __init__(
         self, layout: str, parent: str, sweep: Callable[[str], None] | None = None
     ) -> None:
-        self._sweep = sweep or _remove_tree
+        self._sweep = sweep or remove_tree
         self.path = f"{parent}/{WORK}{os.getpid()}-{os.urandom(4).hex()}"
         with locked(layout):
             dead = [f"{parent}/{name}" for name in os.listdir(parent) if name.startswith(WORK)]
-            dead = [path for path in dead if not _alive(path)]
+            dead = [path for path in dead if not is_alive(path)]
             os.mkdir(self.path, 0o700)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._lock = os.open(f"{self.path}/{LOCK}", flags, 0o600)
@@ -211,13 +212,7 @@ class Workspace:
         os.close(self._lock)
 
 
-def _remove_tree(path: str) -> None:
-    from shutil import rmtree
-
-    rmtree(path)
-
-
-def _alive(path: str) -> bool:
+def is_alive(path: str) -> bool:
     """Whether the maker of a workspace still lives: it holds the lock."""
     try:
         fd = os.open(f"{path}/{LOCK}", os.O_RDWR | os.O_CLOEXEC)

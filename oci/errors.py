@@ -16,11 +16,70 @@ Nothing here is imported from the rest of the project, so every module may use i
 
 from __future__ import annotations
 
+# Control characters (of which those from 0x80 on are commands to many terminals as well), marks
+# that turn the direction of what follows, what is invisible, what breaks lines, and halves of
+# characters that no terminal could be sent.
+_OBEYED = (
+    *((0x00, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x61C, 0x61C), (0x180E, 0x180E)),
+    *((0x200B, 0x200B), (0x200E, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0xFEFF, 0xFEFF)),
+    *((0xFFF9, 0xFFFB), (0xD800, 0xDC9F), (0xDD00, 0xDFFF), (0xE0000, 0xE007F)),
+)
+"""First and last of each range. Bytes that are no UTF-8 (PEP 383, 0xDCA0 to 0xDCFF) stay."""
+
+
+class _Escapes(dict[int, str]):
+    """What stands for a character, found out when it is first met (str.translate)."""
+
+    def __init__(self, *, json: bool = False) -> None:
+        super().__init__()
+        self._json = json
+
+    def __missing__(self, point: int) -> str:
+        text = chr(point)
+        if any(first <= point <= last for first, last in _OBEYED):
+            if self._json:
+                # Line feeds between the values of a document, not in them: those are escaped.
+                text = text if point < 0x7F else _utf16(point)
+            elif 0xDC80 <= point <= 0xDC9F:
+                text = f"\\x{point - 0xDC00:02x}"
+            else:
+                text = repr(text)[1:-1]
+        self[point] = text
+        return text
+
+
+def _utf16(point: int) -> str:
+    if point < 0x10000:
+        return f"\\u{point:04x}"
+    high, low = divmod(point - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
+_ESCAPES = _Escapes()
+_JSON_ESCAPES = _Escapes(json=True)
+
+
+def shown(text: str) -> str:
+    """Return words of strangers as people may see them: on one line, and as text only.
+
+    What a terminal would obey is shown as Python writes it, such as \\x1b; letters of all languages
+    stay as they are, and bytes that are no UTF-8.
+    """
+    return text if text.isprintable() else text.translate(_ESCAPES)
+
+
+def shown_json(document: str) -> str:
+    """Return the same JSON document with all that a terminal would obey escaped in it."""
+    return (
+        document
+        if document.isascii() and "\x7f" not in document
+        else document.translate(_JSON_ESCAPES)
+    )
+
 
 def one_line(text: str) -> str:
     """Return a text as one line that only prints: words of strangers may be in it."""
-    line = " ".join(text.splitlines())
-    return "".join(c if c.isprintable() or c == "\t" else "?" for c in line)
+    return shown(" ".join(text.replace("\t", " ").splitlines()))
 
 
 class Error(Exception):

@@ -10,48 +10,62 @@ from __future__ import annotations
 import os
 import stat
 
-_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from rootless.oci.descent import OPEN, WINDOW, Directory
+
+
+class _Level(Directory):
+    """A directory that is being emptied, its name, and the directories that are left in it."""
+
+    __slots__ = ("below", "name")
+
+    def __init__(self, name: bytes, fd: int, below: list[bytes]) -> None:
+        super().__init__(fd)
+        self.name = name
+        self.below = below
 
 
 def remove_tree(name: bytes | str, dir_fd: int | None = None) -> None:
     """Remove the directory `name`, below `dir_fd` if given, with all in it; no symlink is followed.
 
     What disappears meanwhile is as good as removed. Raises OSError for the first thing that stays.
-    Holds one descriptor for each level of depth.
+    Holds few descriptors, however deep it is (`descent`).
     """
     try:
-        stack = [(os.fsencode(name), dir_fd, *_enter(name, dir_fd))]
+        stack = [_Level(os.fsencode(name), *_enter(name, dir_fd))]
     except FileNotFoundError:
         return
     try:
         while stack:
-            path, parent, fd, below = stack[-1]
-            if below:
-                child = below.pop()
+            level = stack[-1]
+            if level.below:
+                child = level.below.pop()
                 try:
-                    stack.append((child, fd, *_enter(child, fd)))
+                    stack.append(_Level(child, *_enter(child, level.fd)))
                 except FileNotFoundError:
-                    pass  # somebody else removes the same tree
-            else:
-                os.close(fd)
-                stack.pop()
-                try:
-                    os.rmdir(path, dir_fd=parent)
-                except FileNotFoundError:
-                    pass
+                    continue  # somebody else removes the same tree
+                if len(stack) > WINDOW:
+                    stack[-1 - WINDOW].rest()
+                continue
+            if len(stack) > 1:
+                stack[-2].resume(level.fd)
+            stack.pop().close()
+            try:
+                os.rmdir(level.name, dir_fd=stack[-1].fd if stack else dir_fd)
+            except FileNotFoundError:
+                pass
     finally:
-        for _, _, fd, _ in stack:
-            os.close(fd)
+        for level in stack:
+            level.close()
 
 
 def _enter(name: bytes | str, dir_fd: int | None) -> tuple[int, list[bytes]]:
     """Open a directory, unlink all that is no directory in it, and return what is left."""
     try:
-        fd = os.open(name, _OPEN, dir_fd=dir_fd)
+        fd = os.open(name, OPEN, dir_fd=dir_fd)
     except PermissionError:
         # Ours, but mode 0: without CAP_DAC_OVERRIDE its bits bind us too.
         os.chmod(name, 0o700, dir_fd=dir_fd)
-        fd = os.open(name, _OPEN, dir_fd=dir_fd)
+        fd = os.open(name, OPEN, dir_fd=dir_fd)
     try:
         if os.fstat(fd).st_mode & 0o700 != 0o700:
             _make_writable(fd)

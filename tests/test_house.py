@@ -19,8 +19,8 @@ LONGEST_FILE = 600
 LONGEST_FUNCTION = 60
 
 LEAVES = {f"rootless.{name}" for name in ("errors", "settings", "times", "trace")}
-LEAVES |= {f"rootless.oci.{name}" for name in ("errors", "jsonio", "remove")}
-"""What every part may import: exceptions, JSON, settings, times, time line, removal of a tree."""
+LEAVES |= {f"rootless.oci.{name}" for name in ("descent", "errors", "jsonio", "remove")}
+"""What every part may import: exceptions, JSON, settings, times, time line, walks and removal."""
 
 MAY_IMPORT = {
     "oci": "oci",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from rootless.cli import exits, output
 from rootless.oci.errors import one_line
 
@@ -72,7 +70,7 @@ def artifact_add(
             access=access,
             progress=progress,
         )
-    print(digest.partition(":")[2])
+    output.say(digest.partition(":")[2])
     return exits.OK
 
 
@@ -110,7 +108,7 @@ def artifact_ls(
         for problem in artifacts.problems:
             output.complain(problem)
     if quiet and not format:
-        sys.stdout.write("".join(f"{row['Digest']}\n" for row in rows))
+        output.say_lines(row["Digest"] for row in rows)
         return exits.OK
     output.show(rows, format, HEADINGS, columns, bare=noheading)
     return exits.OK
@@ -168,7 +166,7 @@ def artifact_inspect(
     if format:
         output.show_one(shown, format)
     else:
-        sys.stdout.write(output.pretty(shown) + "\n")
+        output.say_json(output.pretty(shown))
     return exits.OK
 
 
@@ -218,7 +216,7 @@ def artifact_pull(
         found = engine.artifacts.pull(
             artifact, access=access, retry=patience, progress=progress, choose=choose
         )
-    print(found.digest.partition(":")[2])
+    output.say(found.digest.partition(":")[2])
     return exits.OK
 
 
@@ -248,7 +246,7 @@ def artifact_push(
         digest = engine.artifacts.push(artifact, destination, access=access, progress=progress)
     if digestfile:
         write_digest(digestfile, digest)
-    print(digest.partition(":")[2])
+    output.say(digest.partition(":")[2])
     return exits.OK
 
 
@@ -278,5 +276,5 @@ def artifact_rm(
                 output.complain(error)
                 code = exits.FAILED
         else:
-            sys.stdout.write("".join(f"{one.partition(':')[2]}\n" for one in gone))
+            output.say_lines(one.partition(":")[2] for one in gone)
     return code

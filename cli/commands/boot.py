@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from rootless.cli import exits
+from rootless.cli import exits, output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,13 +26,15 @@ def boot(engine: Engine, action: opt.BootAction) -> int:
     way = Way(engine.paths)
     if action == "enable":
         way.enable()
-        print(f"enabled, by {way.name}")
+        output.say(f"enabled, by {way.name}")
     elif action == "disable":
         way.disable()
-        print("disabled")
+        output.say("disabled")
         return exits.OK
     else:
-        print(f"{'enabled' if way.is_enabled else 'disabled'}, by {way.name or 'nothing here'}")
+        output.say(
+            f"{'enabled' if way.is_enabled else 'disabled'}, by {way.name or 'nothing here'}"
+        )
     if warning := way.warning():
-        print(warning, file=sys.stderr)
+        output.say(warning, to_stderr=True)
     return exits.OK if way.is_enabled else exits.FAILED

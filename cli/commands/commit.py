@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from rootless.cli.output import pretty, say, say_json, say_lines
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -48,7 +49,7 @@ def commit(
     with shown(quiet=quiet) as progress:
         made = make(images, engine.containers.get(container), image, wishes, progress)
     warn(images)
-    print(f"sha256:{made.id}")
+    say(f"sha256:{made.id}")
     return 0
 
 
@@ -101,14 +102,10 @@ def _diff(engine: Engine, names: list[str] | None, form: str, kind: str) -> int:
         raise UsageError("one name, or two to compare")
     found = changes(engine, names[0], names[1] if len(names) > 1 else "", kind)
     if form == "json":
-        from rootless.cli.output import pretty
-
         sorted_out = {word: [p for k, p in found if k == letter] for letter, word in _WORDS.items()}
-        print(pretty({word: paths for word, paths in sorted_out.items() if paths}, 5))
+        say_json(pretty({word: paths for word, paths in sorted_out.items() if paths}, 5))
         return 0
-    text = "".join(f"{letter} {path}\n" for letter, path in found)
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    say_lines(f"{letter} {path}" for letter, path in found)
     return 0
 
 

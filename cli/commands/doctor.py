@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from rootless.cli.output import pretty, say, say_json, say_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,11 +22,10 @@ def doctor(engine: Engine, *, json: opt.Json = False) -> int:
     """
     from rootless import doctor as examiner
     from rootless.cli import exits
-    from rootless.cli.output import pretty
 
     findings = examiner.examine(engine.paths)
     if json:
-        sys.stdout.write(pretty([finding.__dict__ for finding in findings]) + "\n")
+        say_json(pretty([finding.__dict__ for finding in findings]))
     else:
         for finding in findings:
             _write(finding)
@@ -35,12 +34,15 @@ def doctor(engine: Engine, *, json: opt.Json = False) -> int:
 
 def _write(finding: Finding) -> None:
     """One line for what was found; below it what follows, and the command that would better it."""
-    print(f"{finding.level:<9} {finding.need}: {finding.found}")
+    say(f"{finding.level:<9} {finding.need}: {finding.found}")
     if finding.effect:
         import textwrap
 
         indent = " " * 10
-        print(textwrap.fill(finding.effect, 80, initial_indent=indent, subsequent_indent=indent))
+        say_lines(
+            textwrap.wrap(finding.effect, 80, initial_indent=indent, subsequent_indent=indent)
+        )
     if finding.remedy and not finding.ok:
         # A here-document stands at the margin, so that it can be copied as it is.
-        print(f"{'':<10}-> " + ("run:\n" if "\n" in finding.remedy else "") + finding.remedy)
+        remedy = ("run:\n" if "\n" in finding.remedy else "") + finding.remedy
+        say_lines(f"{'':<10}-> {remedy}".split("\n"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from rootless.cli import output
@@ -51,8 +50,7 @@ def events(
     show = _printer(format, full=no_trunc)
     for event in _events(engine.paths.root, first, last, follow=stream):
         if all(any(test(event) for test in tests) for tests in wanted.values()):
-            sys.stdout.write(show(event) + "\n")
-            sys.stdout.flush()
+            show(event)
     return 0
 
 
@@ -139,15 +137,15 @@ _TESTS: dict[str, Any] = {
 
 def _printer(template: str, *, full: bool) -> Any:
     if not template:
-        return lambda event: _line(event, full=full)
+        return lambda event: output.say(_line(event, full=full))
     if template == "json":
-        return lambda event: dumps(document(event))
+        return lambda event: output.say_json(dumps(document(event)))
     if template == "podman":
-        return lambda event: dumps(document(event).further)
+        return lambda event: output.say_json(dumps(document(event).further))
     from rootless.cli.template import Template
 
     parsed = Template(template)
-    return lambda event: parsed.render(document(event))
+    return lambda event: output.say_rendered(parsed, document(event))
 
 
 def _line(event: Event, *, full: bool) -> str:

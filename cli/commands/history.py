@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from rootless.cli import output
 
 TYPE_CHECKING = False
@@ -46,7 +44,7 @@ def history(
 
     rows = [_row(step, human=human, full=no_trunc) for step in steps_of(engine.images.get(image))]
     if quiet and not format:
-        sys.stdout.write("".join(f"{row['ID']}\n" for row in rows))
+        output.say_lines(row["ID"] for row in rows)
         return 0
     headings = HEADINGS if human else {**HEADINGS, "CreatedSince": "CREATED AT"}
     output.show(rows, format, headings, COLUMNS)

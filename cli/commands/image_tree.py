@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from rootless.cli import output
 from rootless.oci import reference
 
@@ -28,17 +26,19 @@ def image_tree(
     images = engine.images
     found = images.get(image)
     names = " ".join(map(_familiar, found.names))
-    print(f"Image ID: {found.id[:12]}\nTags:     [{names}]\nSize:     {output.size(found.size)}")
+    output.say(f"Image ID: {found.id[:12]}")
+    output.say(f"Tags:     [{names}]")
+    output.say(f"Size:     {output.size(found.size)}")
     if not found.chains:
-        print("No Image Layers")
+        output.say("No Image Layers")
         return 0
-    print("Image Layers")
+    output.say("Image Layers")
     if whatrequires:
         top = descendants(found, images.list())
         lines = _branches([top] if top else [], "")
     else:
         lines = _branches(layers(found, images.list()), "")
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    output.say_lines(lines)
     return 0
 
 

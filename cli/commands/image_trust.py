@@ -48,10 +48,10 @@ def image_trust(
         return 0
     rows = [row for row in trusting.rows() if registry in ("", row.name)]
     if json:
-        print(output.pretty([_fields(row) for row in rows], 2))
+        output.say_json(output.pretty([_fields(row) for row in rows], 2))
         return 0
     lines = [[row.transport, row.name, row.kind, row.ids, row.store] for row in rows]
-    sys.stdout.write(output.table(lines if noheading else [HEADINGS, *lines]))
+    output.say_table(lines if noheading else [HEADINGS, *lines])
     return 0
 
 

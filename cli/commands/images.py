@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from rootless.cli import exits, output
 from rootless.cli.output import complain
 from rootless.errors import Error, NotFound, UsageError
@@ -70,7 +68,7 @@ def images(
         complain(problem)
     if quiet and not format:
         ids = (f"sha256:{one.id}" if no_trunc else one.id[:12] for one, _ in found)
-        sys.stdout.write("".join(f"{id_}\n" for id_ in dict.fromkeys(ids)))
+        output.say_lines(dict.fromkeys(ids))
         return 0
     rows = [row for one, names in found for row in _rows(one, names, full=no_trunc)]
     if sort != "created":
@@ -194,5 +192,5 @@ def rmi(
             complain(error)
             code = exits.FAILED
         else:
-            sys.stdout.write("".join(f"{line}\n" for line in lines))
+            output.say_lines(lines)
     return code

@@ -22,7 +22,7 @@ MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 def version_line(engine: Engine) -> int:
     """Print the version as `docker --version` does, in one line."""
-    print(f"rootless version {rootless.__version__}")
+    output.say(f"rootless version {rootless.__version__}")
     return 0
 
 
@@ -44,11 +44,11 @@ def version(engine: Engine, *, format: opt.ShortFormat = "") -> int:  # noqa: A0
         # There is no server: scripts that ask for its version are told ours.
         output.show_one({"Client": facts, "Server": facts, **facts}, format)
         return 0
-    print("Client: rootless")
-    print(f" Version:    {facts['Version']}")
-    print(f" Python:     {facts['PythonVersion']}")
-    print(f" OS/Arch:    {facts['Os']}/{facts['Arch']}")
-    print(f" Kernel:     {facts['KernelVersion']}")
+    output.say("Client: rootless")
+    output.say(f" Version:    {facts['Version']}")
+    output.say(f" Python:     {facts['PythonVersion']}")
+    output.say(f" OS/Arch:    {facts['Os']}/{facts['Arch']}")
+    output.say(f" Kernel:     {facts['KernelVersion']}")
     return 0
 
 
@@ -72,12 +72,12 @@ def _write(facts: Facts, margin: str) -> None:
     """Print facts as `Key: value`, nested ones indented."""
     for key, value in facts.items():
         if isinstance(value, dict):
-            print(f"{margin}{key}:")
+            output.say(f"{margin}{key}:")
             _write(value, margin + " ")
         elif isinstance(value, list):
             words = (" ".join(map(str, v)) if isinstance(v, list) else str(v) for v in value)
-            print(f"{margin}{key}: {', '.join(words)}")
+            output.say(f"{margin}{key}: {', '.join(words)}")
         elif key == "MemTotal":
-            print(f"{margin}{key}: {value / 2**30:.4g}GiB")
+            output.say(f"{margin}{key}: {value / 2**30:.4g}GiB")
         else:
-            print(f"{margin}{key}: {value}")
+            output.say(f"{margin}{key}: {value}")

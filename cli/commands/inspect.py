@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from rootless.cli import exits
-from rootless.cli.output import complain, pretty, show_one
+from rootless.cli.output import complain, pretty, say_json, show_one
 from rootless.errors import Error, NotFound, UsageError
 
 TYPE_CHECKING = False
@@ -130,7 +128,7 @@ def _inspect(engine: Engine, names: list[str], template: str, look: Look, *, siz
         for value in found:
             show_one(value, template)
     else:
-        sys.stdout.write(pretty(found) + "\n")
+        say_json(pretty(found))
     for problem in missing:
         complain(problem)
     return exits.FAILED if missing else exits.OK

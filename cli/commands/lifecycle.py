@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli import exits
-from rootless.cli.output import complain, each
+from rootless.cli.output import complain, each, say
 from rootless.errors import Error, NotFound, UsageError
 
 TYPE_CHECKING = False
@@ -161,7 +161,7 @@ def rm(
             complain(error)
             code = exits.FAILED
         else:
-            print(name, flush=True)
+            say(name)
     return code
 
 
@@ -184,10 +184,10 @@ def wait(
     code = 0
     for name in chosen(engine, containers, latest=latest):
         try:
-            print(engine.containers.get(name).wait(condition or ()), flush=True)
+            say(str(engine.containers.get(name).wait(condition or ())))
         except NotFound as error:
             if ignore:
-                print(-1)
+                say("-1")
             else:
                 complain(error)
                 code = exits.FAILED

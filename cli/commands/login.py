@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from rootless.cli import output
 from rootless.errors import NotFound, UsageError
 from rootless.oci import reference
 from rootless.oci.distribution import credentials
@@ -56,10 +57,7 @@ def login(
     ):
         return 0
     if password:
-        print(
-            "Warning: other users can see a password on the command line; use --password-stdin",
-            file=sys.stderr,
-        )
+        output.warn("other users can see a password on the command line; use --password-stdin")
     user, secret = _ask(name, username, password, stdin=password_stdin)
     creds = f"{user}:{secret}"
     Access(tls_verify=tls_verify, creds=creds, cert_dir=cert_dir).registry(name).check()
@@ -67,8 +65,8 @@ def login(
     path = file or credentials.default_path()
     credentials.AuthFile(path).store(_key(name, compat=bool(compat_auth_file)), given)
     if verbose:
-        print(f"Used: {path}")
-    print("Login Succeeded!")
+        output.say(f"Used: {path}")
+    output.say("Login Succeeded!")
     return 0
 
 
@@ -90,7 +88,7 @@ def logout(
     if all:
         for file in files:
             file.forget_all()
-        print("Removed login credentials for all registries")
+        output.say("Removed login credentials for all registries")
         return 0
     name = _registry(registry)
     keys = credentials.keys_of(name.domain, name.path)[:1]
@@ -99,7 +97,7 @@ def logout(
     known = [file.forget(key) for file in files for key in keys if os.path.exists(file.path)]
     if not any(known):
         raise NotFound(f"not logged in to {keys[0]}")
-    print(f"Removed login credentials for {keys[0]}")
+    output.say(f"Removed login credentials for {keys[0]}")
     return 0
 
 
@@ -133,13 +131,13 @@ def _is_known(name: Reference, access: Access) -> bool:
     known = credentials.find(name.domain, name.path, access.authfile)
     if known is None:
         return False
-    print(f"Authenticating with existing credentials for {key}")
+    output.say(f"Authenticating with existing credentials for {key}")
     try:
         access.registry(name).check()
     except Denied:
-        print("Existing credentials are invalid, please enter valid username and password")
+        output.say("Existing credentials are invalid, please enter valid username and password")
         return False
-    print(f"Existing credentials are valid. Already logged in to {key}")
+    output.say(f"Existing credentials are valid. Already logged in to {key}")
     return True
 
 
@@ -147,7 +145,7 @@ def _print_login(name: Reference, authfile: str) -> int:
     known = credentials.find(name.domain, name.path, authfile)
     if known is None or not known.user:
         raise NotFound(f"not logged in to {_key(name, compat=False)}")
-    print(known.user)
+    output.say(known.user)
     return 0
 
 
@@ -164,7 +162,7 @@ def _ask(name: Reference, user: str, password: str, *, stdin: bool) -> tuple[str
             "there is no terminal to ask for the password on", "-u NAME --password-stdin"
         )
     if not user:
-        print("Username: ", end="", file=sys.stderr, flush=True)
+        output.say("Username: ", to_stderr=True, end="")
         user = sys.stdin.readline().strip()
     if not password:
         from getpass import getpass

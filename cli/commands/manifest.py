@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from rootless.cli import exits
+from rootless.cli import exits, output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ def manifest_create(
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     manifests = engine.manifests
-    print(manifests.create(list, images or [], access=access, everything=all, amend=amend))
+    output.say(manifests.create(list, images or [], access=access, everything=all, amend=amend))
     return exits.OK
 
 
@@ -80,7 +78,7 @@ def manifest_add(
         annotations=annotation,
     )
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    print(engine.manifests.add(list, images, changes, access=access, everything=all))
+    output.say(engine.manifests.add(list, images, changes, access=access, everything=all))
     return exits.OK
 
 
@@ -113,7 +111,7 @@ def manifest_annotate(
         os_features=_words(os_features),
         annotations=annotation,
     )
-    print(engine.manifests.annotate(list, image, changes))
+    output.say(engine.manifests.annotate(list, image, changes))
     return exits.OK
 
 
@@ -142,11 +140,10 @@ def manifest_inspect(
         rootless manifest inspect tools
         rootless manifest inspect docker://debian:12
     """
-    from rootless.cli.output import pretty
     from rootless.images.transfer.access import Access
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    sys.stdout.write(pretty(engine.manifests.inspect(name, access=access)) + "\n")
+    output.say_json(output.pretty(engine.manifests.inspect(name, access=access)))
     return exits.OK
 
 
@@ -192,7 +189,7 @@ def manifest_push(
         write_digest(digestfile, digest)
     if rm:
         engine.manifests.rm([list])
-    print(digest)
+    output.say(digest)
     return exits.OK
 
 
@@ -206,7 +203,7 @@ def manifest_remove(
     Examples:
         rootless manifest remove tools ghcr.io/me/tools:arm
     """
-    print(": ".join(engine.manifests.remove(list, image)))
+    output.say(": ".join(engine.manifests.remove(list, image)))
     return exits.OK
 
 
@@ -216,7 +213,6 @@ def manifest_rm(engine: Engine, lists: opt.ListNames) -> int:
     Examples:
         rootless manifest rm tools
     """
-    from rootless.cli.output import complain
     from rootless.errors import Error
 
     code = exits.OK
@@ -224,8 +220,8 @@ def manifest_rm(engine: Engine, lists: opt.ListNames) -> int:
         try:
             lines = engine.manifests.rm([name])
         except Error as error:
-            complain(error)
+            output.complain(error)
             code = exits.FAILED
         else:
-            sys.stdout.write("".join(f"{line}\n" for line in lines))
+            output.say_lines(lines)
     return code

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from rootless.cli import output
 from rootless.errors import UsageError
 
@@ -45,7 +43,7 @@ def mount(
         places = {one.id: (one.name, there[one.id]) for one in here if one.id in there}
     if format == "json":
         rows = [{"id": i, "Names": [n], "mountpoint": path} for i, (n, path) in places.items()]
-        print(output.pretty(rows))
+        output.say_json(output.pretty(rows))
     else:
         _show(list(places.values()), alone=bool(containers))
     return 0
@@ -84,7 +82,7 @@ def image_mount(
         places = {one.id: (one.names, there[one.id]) for one in store.list() if one.id in there}
     if format == "json":
         known = [{"id": i, "Repositories": n, "mountpoint": p} for i, (n, p) in places.items()]
-        print(output.pretty(known))
+        output.say_json(output.pretty(known))
     else:
         rows = [((names or [key[:12]])[0], path) for key, (names, path) in places.items()]
         _show(rows, alone=bool(images))
@@ -153,6 +151,6 @@ def _wanted(names: list[str] | None, *, every: bool, known: Callable[[], list[st
 def _show(rows: list[tuple[str, str]], *, alone: bool) -> None:
     """Print a table of names and places; of one that was named alone, the place only."""
     if alone and len(rows) == 1:
-        print(rows[0][1])
+        output.say(rows[0][1])
     else:
-        sys.stdout.write(output.table(rows))
+        output.say_table(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from rootless.cli.output import say
 from rootless.errors import HostError
 
 TYPE_CHECKING = False
@@ -33,5 +34,5 @@ def capture(engine: Engine, container: opt.Container, file: opt.CaptureFile) -> 
         return 0  # whoever read it has seen enough
     except OSError as error:
         raise HostError(f"cannot write {file}: {error.strerror}") from error
-    print(f"{count} frames", file=sys.stderr)
+    say(f"{count} frames", to_stderr=True)
     return 0

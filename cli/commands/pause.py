@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from rootless.cli import output
 from rootless.cli.commands.lifecycle import chosen
 
@@ -34,7 +32,7 @@ def pause(
     ways = set()
     code = output.each(names, lambda name: ways.add(engine.containers.get(name).pause()))
     if "signal" in ways:
-        print("paused by SIGSTOP: there is no cgroup to freeze", file=sys.stderr)
+        output.say("paused by SIGSTOP: there is no cgroup to freeze", to_stderr=True)
     return code
 
 
@@ -80,5 +78,5 @@ def top(engine: Engine, container: opt.Container, columns: opt.Descriptors = Non
     """
     from rootless.containers.top import top as rows
 
-    sys.stdout.write(output.table(rows(engine.containers.get(container), columns or [])))
+    output.say_table(rows(engine.containers.get(container), columns or []))
     return 0

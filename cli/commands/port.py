@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from rootless.cli import output
 from rootless.errors import NotFound, UsageError
 
 TYPE_CHECKING = False
@@ -27,7 +26,7 @@ def port(engine: Engine, container: opt.Container, port: opt.MaybePort = "") -> 
     found = listed(engine.containers.get(container).state().ports)
     if not port:
         for inside, outside in found:
-            print(f"{inside} -> {outside}")
+            output.say(f"{inside} -> {outside}")
         return 0
     number, _, protocol = port.partition("/")
     if not (number.isascii() and number.isdigit()):
@@ -36,7 +35,7 @@ def port(engine: Engine, container: opt.Container, port: opt.MaybePort = "") -> 
     addresses = [outside for inside, outside in found if inside == wanted]
     if not addresses:
         raise NotFound(f"no public port '{wanted}' published for {container}")
-    print("\n".join(addresses))
+    output.say_lines(addresses)
     return 0
 
 
@@ -60,6 +59,6 @@ def update(
     if not (publish_add or publish_rm):
         raise UsageError("nothing to change", "--publish-add or --publish-rm")
     for note in change(engine.containers, container, publish_add or [], publish_rm or []):
-        print(f"Warning: {note}", file=sys.stderr)
-    print(container)
+        output.warn(note)
+    output.say(container)
     return 0

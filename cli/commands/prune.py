@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from rootless.cli import exits, output
 from rootless.errors import Error, UsageError
 
@@ -69,6 +67,7 @@ def system_prune(
 ) -> int:
     """Remove containers that do not run, images that none uses, and pulls that broke off.
 
+    And what earlier removals have left, unless there are filters.
     Filters: `until=TIME`, `label=KEY[=VALUE]`, `label!=KEY[=VALUE]`.
 
     Examples:
@@ -93,7 +92,10 @@ def system_prune(
     if volumes:
         pruning.volumes()
     leavings.sweep(engine.paths)
-    return _told(pruning.images(every=all))
+    pruning.images(every=all)
+    if not wanted:
+        pruning.leftovers()
+    return _told(pruning)
 
 
 def _checked(filters: list[str] | None) -> list[str]:
@@ -107,12 +109,13 @@ def _checked(filters: list[str] | None) -> list[str]:
 def _agreed(warning: str) -> bool:
     from rootless.cli.asking import agreed
 
-    print(f"WARNING! {warning}")
+    for line in f"WARNING! {warning}".split("\n"):
+        output.say(line)
     return agreed()
 
 
 def _told(pruning: Pruning) -> int:
-    print(f"Total reclaimed space: {output.size(pruning.freed)}")
+    output.say(f"Total reclaimed space: {output.size(pruning.freed)}")
     return exits.FAILED if pruning.failed else exits.OK
 
 
@@ -185,6 +188,25 @@ class Pruning:
             engine.images.drop_layers()
         return self
 
+    def leftovers(self) -> None:
+        """Delete what removals have left."""
+        from rootless.system import leftovers
+        from rootless.system.sizes import tree_sizes
+
+        paths = self._engine.paths
+        left = leftovers.find(paths)
+        gone = []
+        for path, size in zip(left, tree_sizes(paths, left), strict=True):
+            try:
+                leftovers.remove(paths, path)
+            except Error as error:
+                output.complain(error)
+                self.failed = True
+            else:
+                gone.append(path)
+                self.freed += size
+        _print("Deleted Leftovers:", gone)
+
     def _remove(self, image: Image) -> list[str]:
         try:
             # Several names need force; without it a container made meanwhile keeps its image.
@@ -197,5 +219,5 @@ class Pruning:
 
 def _print(heading: str, lines: list[str]) -> None:
     if lines:
-        sys.stdout.write("\n".join([heading, *lines]) + "\n\n")
-        sys.stdout.flush()
+        output.say_lines([heading, *lines])
+        output.say("")

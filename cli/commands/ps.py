@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from rootless.cli import output
 from rootless.errors import Error, UsageError
 
@@ -131,15 +129,14 @@ def ps(
     elif not all and not stated:
         found = [one for one in found if one.state.active]
     if quiet and not format:
-        for one in found:
-            print(one.record["id"][: None if no_trunc else 12])
+        output.say_lines(one.record["id"][: None if no_trunc else 12] for one in found)
         return 0
     if sort:
         found.sort(key=_sort_key(sort))
     size = size or ".Size" in format
     rows = [_row(one, full=no_trunc, size=size) for one in found]
     if format == "podman":
-        sys.stdout.write(output.pretty([_podman(one) for one in found]) + "\n")
+        output.say_json(output.pretty([_podman(one) for one in found]))
         return 0
     columns = (*COLUMNS, "Size") if size else COLUMNS
     headings = {**HEADINGS, **FURTHER}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from rootless.cli.output import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,12 +47,11 @@ def serve(
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    say(line)
 
 
 def _log(line: str) -> None:
     try:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        say(line, to_stderr=True)
     except OSError:
         pass  # a full disk, or nobody reads it any more: that ends no registry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from rootless.cli.output import pretty, show_one
+from rootless.cli.output import pretty, say_json, say_lines, show_one
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -44,8 +44,10 @@ def show(engine: Engine, names: list[str], template: str, asked: opt.Elsewhere) 
 def _show(remote: Remote, template: str, asked: opt.Elsewhere) -> None:
     if asked.get("raw"):
         data = remote.raw_config() if asked.get("config") else remote.raw()
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
+        if sys.stdout.isatty():
+            say_lines(data.decode("utf-8", "surrogateescape").split("\n"))
+        else:
+            sys.stdout.buffer.write(data)  # whoever wants its digest needs each byte
         return
     if asked.get("config"):
         found = remote.config()
@@ -54,4 +56,4 @@ def _show(remote: Remote, template: str, asked: opt.Elsewhere) -> None:
     if template and template not in ("docker", "podman"):
         show_one(found, template)
     else:
-        sys.stdout.write(pretty(found) + "\n")
+        say_json(pretty(found))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from rootless.errors import Error
 
@@ -55,7 +54,9 @@ def run(
             containers.abandon()
         raise
     if detach:
-        print(container.id)
+        from rootless.cli.output import say
+
+        say(container.id)
         if os.path.isdir("/run/systemd/system"):
             _warn_of_logout(engine)
         return 0
@@ -64,7 +65,9 @@ def run(
 
 def warn_of(text: str) -> None:
     """Print what a user should know of what was made or started."""
-    print(f"Warning: {text}", file=sys.stderr)
+    from rootless.cli.output import warn
+
+    warn(text)
 
 
 def _warn_of_logout(engine: Engine) -> None:
@@ -76,10 +79,12 @@ def _warn_of_logout(engine: Engine) -> None:
         return
     with open(told, "w", encoding="ascii"):
         pass
-    print(
+    from rootless.cli.output import say
+
+    say(
         "containers end when you log out, because systemd ends your processes then; "
         "loginctl enable-linger keeps them",
-        file=sys.stderr,
+        to_stderr=True,
     )
 
 
@@ -97,7 +102,9 @@ def create(
         rootless create --name job -v ./data:/data busybox wc -l /data/list
         rootless start -a job
     """
-    print(_create(engine.containers, image, command or [], asked, detach=False).id)
+    from rootless.cli.output import say
+
+    say(_create(engine.containers, image, command or [], asked, detach=False).id)
     return 0
 
 

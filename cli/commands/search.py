@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from rootless.cli import output
 from rootless.errors import UsageError
 
@@ -82,7 +80,7 @@ def _tags(name: str, access: Access, limit: int, template: str) -> int:
 
     found, some = tags(name, access, limit)
     if template == "json":
-        sys.stdout.write(output.pretty([{"Name": found, "Tags": some}]) + "\n")
+        output.say_json(output.pretty([{"Name": found, "Tags": some}]))
         return 0
     rows = [output.Row(Name=found, Tag=tag) for tag in some]
     output.show(rows, template, HEADINGS, ("Name", "Tag"))

@@ -64,9 +64,8 @@ def _row(row: Row) -> output.Row:
 
 
 def _show_all(usage: Usage) -> None:
-    print("Images space usage:\n")
-    print(output.table([IMAGE_HEADINGS, *(_image_row(usage, image) for image in usage.images)]))
-    print("Containers space usage:\n")
+    rows = [_image_row(usage, image) for image in usage.images]
+    _section("Images", [IMAGE_HEADINGS, *rows])
     rows = [["CONTAINER ID", "IMAGE", "LOCAL VOLUMES", "SIZE", "CREATED", "STATUS", "NAMES"]]
     for one in usage.containers:
         record = one.record
@@ -75,12 +74,22 @@ def _show_all(usage: Usage) -> None:
         status = "running" if usage.runs(one) else "stopped"
         created = output.ago(record["created"])
         rows.append([one.id[:12], record["image"], volumes, size, created, status, one.name])
-    print(output.table(rows))
-    print("Local Volumes space usage:\n")
+    output.say("")
+    _section("Containers", rows)
+    output.say("")
     rows = [["VOLUME NAME", "LINKS", "SIZE"]]
     for name in usage.volumes:
         rows.append([name, str(usage.links(name)), output.size(usage.volume_sizes[name])])
-    print(output.table(rows), end="")
+    _section("Local Volumes", rows)
+    if usage.leftovers:
+        output.say("")
+        rows = [[path, output.size(size)] for path, size in usage.leftovers.items()]
+        _section("Leftovers", [["PATH", "SIZE"], *rows])
+
+
+def _section(kind: str, rows: list[list[str]]) -> None:
+    output.say_lines([f"{kind} space usage:", ""])
+    output.say_table(rows)
 
 
 def _image_row(usage: Usage, image: Image) -> list[str]:
@@ -120,12 +129,12 @@ def check(
             steps.append(finding.repair)
         reasons: list[str] = []
         if any(_done(step, reasons) for step in steps):
-            print(f"repaired: {finding.text}", flush=True)
+            output.say(f"repaired: {finding.text}")
             continue
         left += 1
         cost = f" (--force removes {finding.costs})" if finding.costs and not force else ""
         why = "".join(f"; not repaired: {reason}" for reason in reasons)
-        print(f"damaged: {finding.text}{why}{cost}", flush=True)
+        output.say(f"damaged: {finding.text}{why}{cost}")
     return exits.FAILED if left else exits.OK
 
 
@@ -155,14 +164,14 @@ def reset(engine: Engine, *, force: opt.ForceReset = False) -> int:
     from rootless.system.reset import Reset
 
     plan = Reset(engine)
-    print(f"This deletes from {engine.paths.root}:")
+    output.say(f"This deletes from {engine.paths.root}:")
     for path in plan.paths:
-        print(f"  {output.size(plan.sizes[path]):>8}  {path.rpartition('/')[2]}")
-    print(f"  {output.size(sum(plan.sizes.values())):>8}  in all")
+        output.say(f"  {output.size(plan.sizes[path]):>8}  {path.rpartition('/')[2]}")
+    output.say(f"  {output.size(sum(plan.sizes.values())):>8}  in all")
     if plan.running:
-        print(f"Running containers, which are killed: {', '.join(plan.running)}")
+        output.say(f"Running containers, which are killed: {', '.join(plan.running)}")
     if plan.foreign:
-        print(f"Not of this store, and left alone: {', '.join(plan.foreign)}")
+        output.say(f"Not of this store, and left alone: {', '.join(plan.foreign)}")
     if not force and not agreed():
         return exits.OK
     plan.carry_out(force=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from rootless.cli import exits
-from rootless.cli.output import complain
+from rootless.cli.output import complain, say
+from rootless.cli.output import warn as tell_warning
 from rootless.errors import Error, UsageError
 
 TYPE_CHECKING = False
@@ -78,7 +79,7 @@ def pull(
                 choose=choose,
             )
         warn(store)
-        print(image.id, flush=True)
+        say(image.id)
 
     code = exits.OK
     for name in images:
@@ -178,7 +179,7 @@ def push(
             write_digest(digestfile, pushed.digest)
         tag = pushed.name.rpartition("/")[2].partition(":")[2]
         told = pushed.name if quiet else f"{tag}: digest: {pushed.digest} size: {pushed.size}"
-        print(told, flush=True)
+        say(told)
     return 0
 
 
@@ -228,7 +229,7 @@ def tell_digest(digest: str, file: str, *, quiet: bool) -> None:
     if file:
         write_digest(file, digest)
     if not quiet:
-        print(digest)
+        say(digest)
 
 
 def write_digest(path: str, digest: str) -> None:
@@ -258,7 +259,7 @@ def load(engine: Engine, *, input: opt.Input = "-", quiet: opt.Silent = False) -
         names = images.load(input, progress=progress)
     warn(images)
     for name in names:
-        print(f"Loaded image: {name}")
+        say(f"Loaded image: {name}")
     return 0
 
 
@@ -315,14 +316,14 @@ def import_(
             file, name, changes=change or [], message=message, platform=platform, progress=progress
         )
     warn(images)
-    print(f"sha256:{image.id}")
+    say(f"sha256:{image.id}")
     return 0
 
 
 def warn(images: Images) -> None:
     """Tell what could not be unpacked as it should, and how much more of it there was."""
     for text in images.warnings[:MOST_WARNINGS]:
-        print(f"Warning: {text}", file=sys.stderr)
+        tell_warning(text)
     more = images.warned - MOST_WARNINGS
     if more > 0:
-        print(f"Warning: and {more} more of this kind", file=sys.stderr)
+        tell_warning(f"and {more} more of this kind")

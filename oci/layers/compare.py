@@ -6,11 +6,29 @@ import os
 import stat
 
 from rootless.oci import jsonio
+from rootless.oci.descent import OPEN, WINDOW, Directory
 from rootless.oci.digest import CHUNK
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+RECORD = "layer.json"
+
+
+class _Level:
+    """A directory of both layers, and the names in it that are still to be compared."""
+
+    def __init__(self, one: int, other: int, name: str) -> None:
+        """The descriptors belong to it."""
+        self.both = (Directory(one), Directory(other))
+        self.name = name
+        self.names: list[str] = []
+
+    def look(self, left_out: tuple[str, ...] = ()) -> None:
+        """Find out what is in it. Raises OSError."""
+        names = {name for each in self.both for name in os.listdir(each.fd)}
+        self.names = sorted(names.difference(left_out), reverse=True)
+
+    def close(self) -> None:
+        for each in self.both:
+            each.close()
 
 
 def difference(one: str, other: str) -> str:
@@ -21,37 +39,48 @@ def difference(one: str, other: str) -> str:
     of their unpacking. Raises nothing for
     a tree that is not there or cannot be read: that is a difference.
     """
+    stack: list[_Level] = []
+    name = ""
     try:
-        return next(_differences(one, other, ""), "")
-    except OSError as error:
-        return str(error.filename or one)
+        stack.append(_opened(one, other, None, ""))
+        stack[0].look(("boot",))
+        while stack:
+            level = stack[-1]
+            if not level.names:
+                if len(stack) > 1:
+                    for above, below in zip(stack[-2].both, level.both, strict=True):
+                        above.resume(below.fd)
+                stack.pop().close()
+                continue
+            name = level.names.pop()
+            mine, theirs = (each.fd for each in level.both)
+            status = os.lstat(name, dir_fd=mine)
+            top = len(stack) == 1
+            if top and name == RECORD:
+                if _record(mine) != _record(theirs):
+                    return _path(stack, name)
+                continue
+            if _identity(name, mine, top=top) != _identity(name, theirs, top=top):
+                return _path(stack, name)
+            if stat.S_ISREG(status.st_mode) and not _same_bytes(name, mine, theirs):
+                return _path(stack, name)
+            if stat.S_ISDIR(status.st_mode):
+                stack.append(_opened(name, name, level, name))
+                stack[-1].look()
+                if len(stack) > WINDOW:
+                    for each in stack[-1 - WINDOW].both:
+                        each.rest()
+        return ""
+    except OSError:
+        return _path(stack, name) if stack else one
+    finally:
+        for level in stack:
+            level.close()
 
 
-def _differences(one: str, other: str, below: str) -> Iterator[str]:
-    names = {name for name in (*os.listdir(one), *os.listdir(other)) if below or name != "boot"}
-    for name in sorted(names):
-        path = f"{below}/{name}"
-        mine, theirs = f"{one}/{name}", f"{other}/{name}"
-        if not os.path.lexists(mine) or not os.path.lexists(theirs):
-            yield path
-            continue
-        if path == "/layer.json":
-            if _record(mine) != _record(theirs):
-                yield path
-            continue
-        status = os.lstat(mine)
-        if _identity(mine, status, below) != _identity(theirs, os.lstat(theirs), below):
-            yield path
-        elif stat.S_ISREG(status.st_mode):
-            if not _same_bytes(mine, theirs):
-                yield path
-        elif stat.S_ISDIR(status.st_mode):
-            yield from _differences(mine, theirs, path)
-
-
-def _record(path: str) -> object:
+def _record(directory: int) -> object:
     """What layer.json says. Earlier releases did not count set-user-id programs in it."""
-    with open(path, "rb") as file:
+    with open(os.open(RECORD, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory), "rb") as file:
         data = file.read()
     try:
         record = jsonio.loads(data)
@@ -60,23 +89,42 @@ def _record(path: str) -> object:
     return {"setid": 0, **record} if isinstance(record, dict) else data
 
 
-def _identity(path: str, status: os.stat_result, below: str) -> object:
+def _opened(one: str, other: str, above: _Level | None, name: str) -> _Level:
+    mine, theirs = (each.fd for each in above.both) if above else (None, None)
+    first = os.open(one, OPEN, dir_fd=mine)
+    try:
+        second = os.open(other, OPEN, dir_fd=theirs)
+    except OSError:
+        os.close(first)
+        raise
+    return _Level(first, second, name)
+
+
+def _path(stack: list[_Level], name: str) -> str:
+    return "/".join([*(level.name for level in stack), name])
+
+
+def _identity(name: str, directory: int, *, top: bool) -> object:
     """What has to be equal apart from the content of a file."""
+    status = os.lstat(name, dir_fd=directory)
     mode = status.st_mode
+    path = f"/proc/self/fd/{directory}/{name}"  # there is no listxattrat(2) before Linux 6.13
     attributes = {
         key: os.getxattr(path, key, follow_symlinks=False)
         for key in os.listxattr(path, follow_symlinks=False)
     }
     what: object = status.st_rdev
     if stat.S_ISLNK(mode):
-        what = os.readlink(path)
+        what = os.readlink(name, dir_fd=directory)
     elif stat.S_ISREG(mode):
-        what = (status.st_size, int(status.st_mtime) if below else 0)
+        what = (status.st_size, 0 if top else int(status.st_mtime))
     return (mode, status.st_uid, status.st_gid, what, attributes)
 
 
-def _same_bytes(one: str, other: str) -> bool:
-    with open(one, "rb") as mine, open(other, "rb") as theirs:
+def _same_bytes(name: str, one: int, other: int) -> bool:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    first = os.open(name, flags, dir_fd=one)
+    with open(first, "rb") as mine, open(os.open(name, flags, dir_fd=other), "rb") as theirs:
         while True:
             piece = mine.read(CHUNK)
             if piece != theirs.read(CHUNK):

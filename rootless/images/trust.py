@@ -63,7 +63,7 @@ def write_out_later(paths: Paths) -> None:
         f"from rootless.images import trust; trust.write_out({paths.layers!r})"
     )
     actions = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
-    command = [sys.executable, "-I", "-S", "-c", code]
+    command = [sys.executable, "-X", "utf8", "-I", "-S", "-c", code]
     os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsid=True)
 
 

@@ -237,7 +237,7 @@ class Own(Shelf):
     def _remove(self, digest: str) -> None:
         """Remove an image in a process of its own: one with threads must not fork."""
         package = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-        command = [sys.executable, "-c", _REMOVE, package, self._paths.root, digest]
+        command = [sys.executable, "-X", "utf8", "-c", _REMOVE, package, self._paths.root, digest]
         # A container may use it; then it stays without a name, as with docker.
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 

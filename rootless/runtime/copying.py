@@ -9,8 +9,8 @@ replaces is never copied. The marks are those of `layers.extract`: the character
 empty file `.wh.NAME`) deletes a name, the attribute `user.overlay.opaque` (or an empty file
 `.wh..wh..opq`) everything below in a directory; those of fuse-overlayfs are read too.
 
-Everything goes through directory descriptors without following links. The walk keeps one
-descriptor open for each level and source.
+Everything goes through directory descriptors without following links, and however deep the tree
+is, few of them are open (`oci.descent`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import stat
 
 from rootless.errors import StoreError
 from rootless.linux import files
+from rootless.oci.descent import OPEN, WINDOW, Directory
 from rootless.oci.remove import remove_tree
 from rootless.runtime.rootfs import holds_files
 
@@ -33,7 +34,6 @@ _FICLONE = 0x40049409  # ioctl_ficlone(2)
 _CHUNK = 1 << 30
 
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _WHITEOUT = ".wh."
@@ -60,20 +60,35 @@ _NOT_THIS_WAY = (
 class _Level:
     """A directory on the way: where it is copied from and to, and what is left to do in it."""
 
-    def __init__(self, sources: list[int], target: int, path: str) -> None:
-        self.sources = sources
-        """Descriptors, topmost first; the first gives the directory its attributes."""
-        self.target = target
-        self.path = path
-        """Relative to the whole copy's root, with a slash at the end; empty for the root."""
+    def __init__(
+        self, sources: list[int], target: int, above: _Level | None = None, name: str = ""
+    ) -> None:
+        """The descriptors belong to it."""
+        self.sources = [Directory(fd) for fd in sources]
+        """Topmost first; the first gives the directory its attributes."""
+        self.target = Directory(target)
+        self.above = above
+        self.name = name
+        self.origins: list[int] = []
+        """Which of the sources above has each of ours in it."""
         self.below: list[tuple[str, list[int]]] = []
         """Subdirectories: name and indices of the sources that have a part in it."""
 
-    def close(self, *, target: bool = True) -> None:
-        for fd in self.sources:
-            os.close(fd)
-        if target:
-            os.close(self.target)
+    def rest(self, below: _Level) -> None:
+        """Close what can be opened again from the level `below`."""
+        for index in below.origins:
+            self.sources[index].rest()
+        self.target.rest()
+
+    def resume(self, below: _Level) -> None:
+        """Open again what is closed. Raises OSError where that has moved."""
+        for source, index in zip(below.sources, below.origins, strict=True):
+            self.sources[index].resume(source.fd)
+        self.target.resume(below.target.fd)
+
+    def close(self) -> None:
+        for one in (*self.sources, self.target):
+            one.close()
 
 
 class Copier:
@@ -85,9 +100,8 @@ class Copier:
         self._lenient = lenient
         """Whether what may not be read is left out instead of ending it all."""
         self._me = (os.geteuid(), os.getegid())
-        self._root = -1
-        self._links: dict[tuple[int, int], str] = {}
-        """(device, inode) -> the first copy, relative to the root."""
+        self._links: dict[tuple[int, int], tuple[_Level, str]] = {}
+        """(device, inode) -> where a copy is: the directory, and the name in it."""
         self._clone = True
         self._range = True
         self.left_out = 0
@@ -98,9 +112,9 @@ class Copier:
 
         The descriptors stay the caller's. Raises OSError.
         """
-        self._root = target
         self._links.clear()
-        stack = [_Level([os.dup(fd) for fd in sources], target, "")]
+        window = max(2, 4 * WINDOW // (len(sources) + 1))
+        stack = [_Level([os.dup(fd) for fd in sources], os.dup(target))]
         try:
             self._fill(stack[0])
             while stack:
@@ -109,14 +123,19 @@ class Copier:
                     deeper = self._descend(level, *level.below.pop())
                     if deeper is not None:
                         stack.append(deeper)
+                        # Never the first: `_link` begins there.
+                        if len(stack) > window + 1:
+                            stack[-1 - window].rest(stack[-window])
                         self._fill(deeper)
                     continue
                 # Last, so that nothing changes the times again and read-only ones can be filled.
-                self.attributes(level.sources[0], level.target)
-                stack.pop().close(target=bool(stack))
+                self.attributes(level.sources[0].fd, level.target.fd)
+                if len(stack) > 1:
+                    stack[-2].resume(level)
+                stack.pop().close()
         finally:
             for level in stack:
-                level.close(target=level.path != "")
+                level.close()
 
     # -- directories
 
@@ -125,33 +144,35 @@ class Copier:
         sources: list[int] = []
         try:
             for index in indices:
-                sources.append(os.open(name, _OPEN_DIRECTORY, dir_fd=level.sources[index]))
+                sources.append(os.open(name, OPEN, dir_fd=level.sources[index].fd))
                 if self._layers and is_opaque(sources[-1]):
                     break
-            os.mkdir(name, 0o700, dir_fd=level.target)
-            opened = os.open(name, _OPEN_DIRECTORY, dir_fd=level.target)
-            return _Level(sources, opened, f"{level.path}{name}/")
+            os.mkdir(name, 0o700, dir_fd=level.target.fd)
+            opened = os.open(name, OPEN, dir_fd=level.target.fd)
         except BaseException as error:
             for fd in sources:
                 os.close(fd)
             if not self._lenient or not isinstance(error, PermissionError):
                 raise
-        self.left_out += 1
-        return None
+            self.left_out += 1
+            return None
+        deeper = _Level(sources, opened, level, name)
+        deeper.origins = indices[: len(sources)]
+        return deeper
 
     def _fill(self, level: _Level) -> None:
         """Copy what is no directory, and note the directories in `level.below`."""
         if not self._layers:
-            for entry in _entries(level.sources[0]):
+            for entry in _entries(level.sources[0].fd):
                 if entry.is_dir(follow_symlinks=False):
                     level.below.append((entry.name, [0]))
                 else:
-                    self._node(level.sources[0], level, entry.name)
+                    self._node(level.sources[0].fd, level, entry.name)
             return
         directories: dict[str, list[int]] = {}
         done: set[str] = set()
         for index, source in enumerate(level.sources):
-            found, deleted = layer_entries(source)
+            found, deleted = layer_entries(source.fd)
             for entry in found:
                 name = entry.name
                 if name in done:
@@ -161,22 +182,22 @@ class Copier:
                     continue
                 done.add(name)
                 if name not in directories:
-                    self._node(source, level, name)
+                    self._node(source.fd, level, name)
             done |= deleted
         level.below += directories.items()
 
     # -- everything else
 
     def _node(self, source: int, level: _Level, name: str) -> None:
-        target = level.target
+        target = level.target.fd
         status = os.lstat(name, dir_fd=source)
         if status.st_nlink > 1:
-            first = self._links.setdefault((status.st_dev, status.st_ino), level.path + name)
-            if first != level.path + name:
-                # Our own copy, which nobody else changes: no step of the path is a link.
-                os.link(
-                    first, name, src_dir_fd=self._root, dst_dir_fd=target, follow_symlinks=False
-                )
+            identity = (status.st_dev, status.st_ino)
+            first = self._links.setdefault(identity, (level, name))
+            if first != (level, name):
+                _link(first, level, name)
+                # The next one is likely to lie near by.
+                self._links[identity] = (level, name)
                 return
         kind = stat.S_IFMT(status.st_mode)
         if kind == stat.S_IFREG:
@@ -272,6 +293,28 @@ class Copier:
             if not done:
                 return
             start += done
+
+
+def _link(first: tuple[_Level, str], level: _Level, name: str) -> None:
+    """Make `name` in a level another name of a copy made before.
+
+    Ours is a copy that nobody else changes: no step of a path in it is a link.
+    """
+    there, old = first
+    names = []
+    while there.target.fd < 0 and there is not level:
+        names.append(there.name)
+        assert there.above is not None  # noqa: S101 - the root rests only while others are below
+        there = there.above
+    opened = os.dup(there.target.fd)
+    try:
+        while names:
+            deeper = os.open(names.pop(), OPEN | os.O_PATH, dir_fd=opened)
+            os.close(opened)
+            opened = deeper
+        os.link(old, name, src_dir_fd=opened, dst_dir_fd=level.target.fd, follow_symlinks=False)
+    finally:
+        os.close(opened)
 
 
 def layer_entries(directory: int) -> tuple[list[os.DirEntry[str]], set[str]]:
@@ -385,11 +428,11 @@ def merge(layers: list[str], destination: str) -> None:
     sources: list[int] = []
     try:
         for path in layers:
-            sources.append(os.open(path, _OPEN_DIRECTORY))
+            sources.append(os.open(path, OPEN))
             if is_opaque(sources[-1]):
                 break
         os.mkdir(destination, 0o700)
-        target = os.open(destination, _OPEN_DIRECTORY)
+        target = os.open(destination, OPEN)
         try:
             Copier(layers=True).copy(sources, target)
         except BaseException:
@@ -438,7 +481,7 @@ def _sync_file_system(path: str) -> None:
     """syncfs(2): the files reach the disk before the name that says that they are complete."""
     from rootless.linux.libc import check, libc
 
-    fd = os.open(path, _OPEN_DIRECTORY)
+    fd = os.open(path, OPEN)
     try:
         check(libc.syncfs(fd), "syncfs", path)
     finally:

@@ -39,7 +39,8 @@ def pass_on(
         f"import sys; sys.path.insert(0, {package!r}); "
         f"from {module} import {function}; {function}({handover})"
     )
-    flags = ["-I", "-S"] if light else ["-I"]
+    # Names are UTF-8 in records, whatever the locale says (as in cli.main).
+    flags = ["-X", "utf8", "-I", *(["-S"] if light else [])]
     before = _signal.pthread_sigmask(_signal.SIG_BLOCK, range(1, _signal.NSIG))
     try:
         os.execv(sys.executable, [sys.executable, *flags, "-c", code, name])  # noqa: S606

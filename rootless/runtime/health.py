@@ -309,5 +309,5 @@ def _spawn(hook: str, argv: list[str], output: int) -> int:
         f"from {module} import {function}; {function}(*sys.argv[1:])"
     )
     actions = [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
-    command = [sys.executable, "-I", "-c", code, *argv]
+    command = [sys.executable, "-X", "utf8", "-I", "-c", code, *argv]
     return os.posix_spawn(sys.executable, command, os.environ, file_actions=actions)

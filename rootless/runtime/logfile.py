@@ -192,7 +192,7 @@ os.unlink(path)
 
 def compress(path: str) -> int:
     """Start to compress a file that grows no more; return the pid of who does it, -1 for nobody."""
-    command = [sys.executable, "-I", "-S", "-c", _COMPRESS, path]
+    command = [sys.executable, "-X", "utf8", "-I", "-S", "-c", _COMPRESS, path]
     try:
         return os.posix_spawn(sys.executable, command, os.environ)
     except OSError:

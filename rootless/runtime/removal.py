@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-from rootless.oci.remove import remove_tree
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.store.paths import Paths
@@ -25,6 +23,8 @@ def discard(paths: Paths, path: str, trash: str) -> None:
 
 def empty(paths: Paths, trash: str) -> None:
     """Delete `trash`, inside the user namespace where it holds files of subordinate ids."""
+    from rootless.oci.remove import remove_tree  # listings load this module, and remove nothing
+
     try:
         remove_tree(trash)
     except OSError:

@@ -15,7 +15,6 @@ import stat
 
 from rootless.errors import HostError
 from rootless.linux import mount as m
-from rootless.oci.remove import remove_tree
 from rootless.runtime.binding import bind
 from rootless.runtime.identity import find_program
 from rootless.runtime.options import Options
@@ -72,6 +71,8 @@ def overlay_works(directory: str) -> bool:
 
     It must also take a whiteout, which needs more of the upper file system than the mount does.
     """
+    from rootless.oci.remove import remove_tree
+
     base = f"{directory}/.try-{os.getpid()}"
     names = ("", "/lower", "/upper", "/work", "/root")
     try:

@@ -12,6 +12,7 @@ import stat
 
 from rootless.errors import LaunchError
 from rootless.linux import mount as m
+from rootless.oci.descent import OPEN, Walk
 from rootless.oci.remove import remove_tree
 from rootless.runtime.binding import bind, on
 from rootless.runtime.copying import copy_tree
@@ -200,28 +201,33 @@ def give_away(sources: list[str], uid: int, gid: int) -> None:
     Raises LaunchError with the first path whose owner cannot be changed.
     """
     for source in sources:
-        _give(source, None, (uid, gid), source)
-        for path, below, names, fd in os.fwalk(source, onerror=_raise):
-            for name in (*below, *names):
-                _give(name, fd, (uid, gid), f"{path}/{name}")
+        try:
+            _give(source, None, (uid, gid))
+            top = os.open(source, OPEN)
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                continue  # it is no directory
+            raise _refused(source, error) from error
+        walk = Walk(top)
+        name = ""
+        try:
+            for fd, entries in walk:
+                for entry in entries:
+                    name = entry.name
+                    _give(name, fd, (uid, gid))
+                name = ""
+        except OSError as error:
+            raise _refused(os.path.join(source, walk.path(), name), error) from error
 
 
-def _raise(error: OSError) -> None:
-    if not isinstance(error, NotADirectoryError):
-        raise _refused(str(error.filename), error) from error
-
-
-def _give(name: str, directory: int | None, owner: tuple[int, int], path: str) -> None:
+def _give(name: str, directory: int | None, owner: tuple[int, int]) -> None:
     status = os.lstat(name, dir_fd=directory)
     if (status.st_uid, status.st_gid) == owner:
         return
-    try:
-        os.chown(name, *owner, dir_fd=directory, follow_symlinks=False)
-        mode = stat.S_IMODE(status.st_mode)
-        if stat.S_ISREG(status.st_mode) and mode & (stat.S_ISUID | stat.S_ISGID):
-            os.chmod(name, mode, dir_fd=directory)  # chown(2) has cleared the bits
-    except OSError as error:
-        raise _refused(path, error) from error
+    os.chown(name, *owner, dir_fd=directory, follow_symlinks=False)
+    mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISREG(status.st_mode) and mode & (stat.S_ISUID | stat.S_ISGID):
+        os.chmod(name, mode, dir_fd=directory)  # chown(2) has cleared the bits
 
 
 def _refused(path: str, error: OSError) -> LaunchError:

@@ -12,6 +12,7 @@ from rootless.errors import Conflict, NotFound, StoreError
 from rootless.runtime import removal
 from rootless.store import events
 from rootless.store.paths import MARKER, home
+from rootless.system import leftovers
 from rootless.system.sizes import tree_sizes
 
 TYPE_CHECKING = False
@@ -33,14 +34,15 @@ class Reset:
         self._paths = engine.paths
         _check(self._paths.root)
         there = [f"{self._paths.root}/{name}" for name in _OURS]
-        self.paths = [path for path in there if os.path.lexists(path)]
+        self._left = leftovers.of_resets(self._paths)
+        self.paths = [path for path in (*there, *self._left) if os.path.lexists(path)]
         """What is deleted, without the marker, which goes last."""
         self.sizes = dict(zip(self.paths, tree_sizes(self._paths, self.paths), strict=True))
         containers = engine.containers.list()
         self.damaged = len(engine.containers.problems)
         self.running = [one.name for one in containers if one.state().active]
         """Containers that are killed."""
-        known = {MARKER, *_OURS}
+        known = {MARKER, *_OURS, *map(os.path.basename, self._left)}
         self.foreign = sorted(set(os.listdir(self._paths.root)) - known)
         """What is not ours, and stays."""
 
@@ -54,6 +56,8 @@ class Reset:
         self._remove_containers()
         root = self._paths.root
         _check(root)  # it has taken a while
+        for path in self._left:  # first: what goes now takes their names
+            leftovers.remove(self._paths, path)
         for path in self.paths:
             if os.path.isdir(path) and not os.path.islink(path):
                 removal.discard(self._paths, path, f"{root}/.gone-{os.path.basename(path)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.oci import jsonio
+from rootless.oci.descent import Walk
 from rootless.runtime.rootfs import holds_files
 
 TYPE_CHECKING = False
@@ -44,14 +45,21 @@ def layer_size(layer: str) -> int:
 
 
 def tree_size(directory: str) -> int:
-    """Return the sum of the sizes of the files below a directory; unreadable ones count 0."""
+    """Return the sum of the sizes of the files below a directory; unreadable ones count 0.
+
+    Where a container moves its directories about meanwhile, it is what was seen until then.
+    """
     total = 0
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            try:
-                total += os.lstat(f"{parent}/{name}").st_size
-            except OSError:
-                pass  # removed since, or not ours to see
+    try:
+        for _, entries in Walk(os.open(directory, os.O_RDONLY | os.O_DIRECTORY), lenient=True):
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    try:
+                        total += entry.stat(follow_symlinks=False).st_size
+                    except OSError:
+                        pass  # removed since
+    except OSError:
+        pass  # it is not there, or not to be walked any more
     return total
 
 

@@ -7,6 +7,7 @@ import os
 from rootless.errors import Error
 from rootless.oci.reference import is_hex
 from rootless.runtime import removal
+from rootless.system import leftovers
 from rootless.system.sizes import layer_size, tree_sizes, written_sizes
 
 TYPE_CHECKING = False
@@ -44,6 +45,9 @@ class Usage:
         self.volumes = volume_names(self._paths)
         sizes = tree_sizes(self._paths, [f"{self._paths.volumes}/{one}" for one in self.volumes])
         self.volume_sizes = dict(zip(self.volumes, sizes, strict=True))
+        left = leftovers.find(self._paths)
+        self.leftovers = dict(zip(left, tree_sizes(self._paths, left), strict=True))
+        """The bytes of what removals have left."""
 
     def rows(self) -> list[Row]:
         """Return one row for each kind of thing, in docker's order."""
@@ -52,6 +56,7 @@ class Usage:
         stopped = sum(self.container_sizes[one.id] for one in self.containers if not self.runs(one))
         linked = {name for name in self.volumes if self.links(name)}
         idle = sum(self.volume_sizes[name] for name in self.volumes if name not in linked)
+        left = sum(self.leftovers.values())
         return [
             Row("Images", len(self.images), len(used), size, size - images_size(self._paths, used)),
             Row(
@@ -68,6 +73,8 @@ class Usage:
                 sum(self.volume_sizes.values()),
                 idle,
             ),
+            # Docker has no such row: where all is well, there is none.
+            *([Row("Leftovers", len(self.leftovers), 0, left, left)] if self.leftovers else []),
         ]
 
     def runs(self, container: Container) -> bool:

@@ -13,6 +13,7 @@ import stat
 from rootless.errors import Error
 from rootless.images.trees.views import Layer, View, is_same_kind
 from rootless.linux import files
+from rootless.oci.descent import WINDOW
 from rootless.oci.errors import LayerError
 from rootless.oci.layers import xattrs
 
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 ADDED, CHANGED, DELETED, SAME = "A", "C", "D", "="
 
 DEPTH = 255
-"""Directories that a tree may be deep, as in archives (layers.tar.Limits)."""
+"""Directories that a tree may be deep that is packed: as deep as archives (layers.tar.Limits)."""
+
+LONGEST = 4095
+"""Bytes of a path that is told: the kernel's PATH_MAX without its NUL."""
 
 
 class Trees:
@@ -56,17 +60,55 @@ class Change:
         """What it was; None for what was added."""
 
 
+class _Level:
+    """A directory of both trees on the way, and the names in it that are still to come."""
+
+    def __init__(self, new: View, old: View, path: str, names: Iterable[str]) -> None:
+        self.new = new
+        self.old = old
+        self.path = path
+        """With a slash at the end; empty for the root."""
+        self.names = sorted(names, key=os.fsencode, reverse=True)
+        self.change: Change | None = None
+        """It itself, where it is only told if something in it is."""
+
+        self._rests = False
+
+    def rest(self, below: _Level, *, but: int) -> None:
+        """Close what can be opened again from `below`, but for so many parts of the new tree."""
+        self.new.rest(below.new, but=but)
+        self.old.rest(below.old)
+        self._rests = True
+
+    def resume(self, below: _Level) -> None:
+        """Open again what rests."""
+        if self._rests:
+            self.new.resume(below.new)
+            self.old.resume(below.old)
+            self._rests = False
+
+    def close(self) -> None:
+        self.new.close()
+        self.old.close()
+
+
 class Comparison:
     """A walk through both trees at once, inside the user namespace. A context manager."""
 
-    def __init__(self, trees: Trees, *, everything: bool = False) -> None:
-        """With `everything` what is SAME is told as well, and what was deleted is not."""
+    def __init__(self, trees: Trees, *, everything: bool = False, packed: bool = False) -> None:
+        """With `everything` what is SAME is told as well, and what was deleted is not.
+
+        `packed` is for who opens what he is told.
+        """
         files.allow_all()
         known = {path: Layer(path) for path in (*trees.new, *trees.old)}
         self._stack = {known[path] for path in trees.new}
         self.new = View.of(known[path] for path in trees.new)
         self.old = View.of(known[path] for path in trees.old)
         self._everything = everything
+        self._packed = packed
+        self._window = max(2, 4 * WINDOW // (len(self.new.parts) + len(self.old.parts)))
+        self._levels: list[_Level] = []
         self._rough = trees.rough
         self._mount_points = {path.strip("/") for path in trees.mount_points}
         self._above = {above for path in self._mount_points for above in _parents(path)}
@@ -77,6 +119,8 @@ class Comparison:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for level in self._levels[::-1]:
+            level.close()
         self.new.close()
         self.old.close()
 
@@ -85,25 +129,46 @@ class Comparison:
 
         A change holds while the next one is not asked for.
         """
-        yield from self._inside(self.new, self.old, "", 0)
-
-    def _inside(self, new: View, old: View, path: str, depth: int) -> Iterator[Change]:
-        if depth > DEPTH:
-            raise LayerError(f"{path!r} lies deeper than {DEPTH} directories")
-        mine, theirs = new.entries(), old.entries()
-        made = self._made(new, old, path)
-        names = mine.keys() if self._everything else mine.keys() | theirs.keys()
-        for name in sorted(names - made, key=os.fsencode):
-            here, there = mine.get(name), theirs.get(name)
-            where = path + name
+        levels = self._levels
+        self._enter(self.new, self.old, "")
+        while levels:
+            level = levels[-1]
+            if not level.names:
+                self._leave(levels.pop())
+                continue
+            name = level.names.pop()
+            here, there = level.new.entries().get(name), level.old.entries().get(name)
+            where = level.path + name
             if here is None:
                 yield from self._tell(Change(DELETED, where, None, there))
             elif there is not None and here.layers == there.layers and not self._everything:
                 continue
             elif here.is_directory:
-                yield from self._directory(new, old, Change(SAME, where, here, there), depth)
+                yield from self._directory(level, Change(SAME, where, here, there))
             elif (kind := self._kind(here, there)) != SAME or self._everything:
                 yield from self._tell(Change(kind, where, here, there))
+
+    def _enter(self, new: View, old: View, path: str) -> None:
+        """Go down into a directory; its views belong to the walk now."""
+        levels = self._levels
+        levels.append(_Level(new, old, path, ()))
+        if len(levels) - 1 > DEPTH and self._packed:
+            raise LayerError(f"{_cut(path)!r} lies deeper than {DEPTH} directories")
+        if len(os.fsencode(path)) > LONGEST:
+            raise LayerError(f"{_cut(path)!r} has a path of more than {LONGEST} bytes")
+        mine, theirs = new.entries(), old.entries()
+        names = mine.keys() if self._everything else mine.keys() | theirs.keys()
+        levels[-1] = _Level(new, old, path, names - self._made(new, old, path))
+        if len(levels) > self._window:
+            # Who packs opens a directory that waits to be told where its own is the topmost layer.
+            levels[-1 - self._window].rest(levels[-self._window], but=int(self._packed))
+
+    def _leave(self, level: _Level) -> None:
+        if level.change is not None and self._pending and self._pending[-1] is level.change:
+            self._pending.pop()
+        if self._levels:
+            self._levels[-1].resume(level)
+            level.close()
 
     def _kind(self, here: Found, there: Found | None) -> str:
         if there is None:
@@ -113,29 +178,27 @@ class Comparison:
         except FileNotFoundError:
             return CHANGED  # it has gone while we looked: a container may run
 
-    def _directory(self, new: View, old: View, change: Change, depth: int) -> Iterator[Change]:
+    def _directory(self, above: _Level, change: Change) -> Iterator[Change]:
         here, there = change.node, change.before
         assert here is not None  # noqa: S101 - who calls this has looked
         both = there is not None and there.is_directory
-        inside = f"{change.path}/"
         try:
-            entered = new.enter(here.name)
+            mine = above.new.enter(here.name)
         except FileNotFoundError:
             return  # it has gone meanwhile: a container may run
-        with entered as mine, old.enter(here.name) if both else View([]) as theirs:
-            touched = bool(self._made(mine, theirs, inside)) if both else False
-            if there is None:
-                change.kind = ADDED
-            elif self._differs(here, there, times=not touched):
-                change.kind = CHANGED
-            if change.kind != SAME or self._everything:
-                yield from self._tell(change)
-                yield from self._inside(mine, theirs, inside, depth + 1)
-                return
+        theirs = above.old.enter(here.name) if both else View([])
+        self._enter(mine, theirs, f"{change.path}/")
+        level = self._levels[-1]
+        touched = bool(self._made(mine, theirs, level.path)) if both else False
+        if there is None:
+            change.kind = ADDED
+        elif self._differs(here, there, times=not touched):
+            change.kind = CHANGED
+        if change.kind != SAME or self._everything:
+            yield from self._tell(change)
+        else:
+            level.change = change
             self._pending.append(change)
-            yield from self._inside(mine, theirs, inside, depth + 1)
-            if self._pending and self._pending[-1] is change:
-                self._pending.pop()
 
     def _differs(self, here: Found, there: Found, *, times: bool = True) -> bool:
         """Whether a name means something else than before."""
@@ -174,6 +237,10 @@ class Comparison:
             return (bool(entries) or path in self._mount_points) and all(
                 self._is_made(inside, one, f"{path}/{one.name}") for one in entries
             )
+
+
+def _cut(path: str) -> str:
+    return path if len(path) <= 100 else path[:100] + "…"
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -49,12 +49,12 @@ class Ids:
 
 def _resolve(root: View, user: str) -> users.User:
     """Look the user up in the topmost layer that has users. Raises LaunchError."""
-    for _, fd in root.parts:
+    for _, directory in root.parts:
         try:
-            os.lstat("etc/passwd", dir_fd=fd)
+            os.lstat("etc/passwd", dir_fd=directory.fd)
         except OSError:
             continue
-        return users.resolve(fd, user)
+        return users.resolve(directory.fd, user)
     return users.resolve(-1, user)  # by number only
 
 

@@ -45,7 +45,7 @@ def pack(output: int, trees: Trees, everything: bool, ids: Ids) -> int:
     Raises StoreError.
     """
     try:
-        with Comparison(trees, everything=everything) as comparison:
+        with Comparison(trees, everything=everything, packed=True) as comparison:
             ids.look(comparison.new)
             return Packer(output, comparison, ids, whole=everything).run()
     except BrokenPipeError:
@@ -89,9 +89,9 @@ class Packer:
         return self._writer.entries
 
     def _root(self, view: View) -> None:
-        layer, fd = view.parts[0]
-        entry = _entry(b".", tar.DIRECTORY, os.fstat(fd))
-        entry.xattrs = xattrs.read_all(fd)
+        layer, directory = view.parts[0]
+        entry = _entry(b".", tar.DIRECTORY, os.fstat(directory.fd))
+        entry.xattrs = xattrs.read_all(directory.fd)
         _correct(entry, layer.truths.get("."))
         self._writer.add(entry)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
+from rootless.oci.descent import OPEN, Directory
 from rootless.oci.layers import datalayer, owners
 from rootless.oci.layers.unpack import RECORD
 from rootless.runtime.copying import is_opaque, layer_entries
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rootless.oci.layers.owners import Truth
-
-_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Layer:
@@ -48,11 +47,11 @@ class Found:
 
     __slots__ = ("_status", "is_directory", "name", "parts")
 
-    def __init__(self, name: str, is_directory: bool, part: tuple[Layer, int]) -> None:
+    def __init__(self, name: str, is_directory: bool, part: tuple[Layer, Directory]) -> None:
         self.name = name
         self.is_directory = is_directory
         self.parts = [part]
-        """The layer that has it and the descriptor of its directory there; of a directory all
+        """The layer that has it and the directory that it is in there; of a directory all
         layers that may have a part in it, topmost first."""
         self._status: os.stat_result | None = None
 
@@ -65,7 +64,7 @@ class Found:
     def status(self) -> os.stat_result:
         """Its lstat(2)."""
         if self._status is None:
-            self._status = os.lstat(self.name, dir_fd=self.parts[0][1])
+            self._status = os.lstat(self.name, dir_fd=self.parts[0][1].fd)
         return self._status
 
     @property
@@ -75,7 +74,7 @@ class Found:
 
     def open(self, flags: int) -> int:
         """Open it where it comes from; never through a link."""
-        return os.open(self.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.parts[0][1])
+        return os.open(self.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.parts[0][1].fd)
 
     def content(self, fd: int) -> int:
         """Open what the open file `fd` leaves in a shared store (layers.datalayer), -1 for none."""
@@ -83,16 +82,16 @@ class Found:
 
     def link(self) -> str:
         """Where a symbolic link points."""
-        return os.readlink(self.name, dir_fd=self.parts[0][1])
+        return os.readlink(self.name, dir_fd=self.parts[0][1].fd)
 
 
 class View:
     """A directory of the merged tree. A context manager, which closes its descriptors."""
 
-    def __init__(self, parts: list[tuple[Layer, int]]) -> None:
-        """`parts` are the layers that have a part in it and its descriptors, topmost first.
+    def __init__(self, parts: list[tuple[Layer, Directory]]) -> None:
+        """`parts` are the layers that have a part in it and what it is there, topmost first.
 
-        The descriptors belong to the view.
+        They belong to the view.
         """
         self.parts = parts
         self._entries: dict[str, Found] | None = None
@@ -102,8 +101,8 @@ class View:
         """The root of `layers`, topmost first."""
         view = View([])
         for layer in layers:
-            fd = os.open(layer.path, _OPEN)
-            view.parts.append((layer, fd))
+            fd = os.open(layer.path, OPEN)
+            view.parts.append((layer, Directory(fd)))
             if is_opaque(fd):
                 break
         return view
@@ -111,7 +110,7 @@ class View:
     @property
     def status(self) -> os.stat_result | None:
         """Owner, mode and times; None for a view of no layer."""
-        return os.fstat(self.parts[0][1]) if self.parts else None
+        return os.fstat(self.parts[0][1].fd) if self.parts else None
 
     def entries(self) -> dict[str, Found]:
         """All names that are there."""
@@ -123,7 +122,7 @@ class View:
         found: dict[str, Found] = {}
         done: set[str] = set()
         for part in self.parts:
-            entries, deleted = layer_entries(part[1])
+            entries, deleted = layer_entries(part[1].fd)
             for entry in entries:
                 name = entry.name
                 if name in done:
@@ -143,8 +142,8 @@ class View:
         view = View([])
         try:
             for layer, parent in self.entries()[name].parts:
-                fd = os.open(name, _OPEN, dir_fd=parent)
-                view.parts.append((layer, fd))
+                fd = os.open(name, OPEN, dir_fd=parent.fd)
+                view.parts.append((layer, Directory(fd)))
                 if is_opaque(fd):
                     break
         except BaseException:
@@ -154,9 +153,26 @@ class View:
 
     def close(self) -> None:
         """Close the descriptors."""
-        for _, fd in self.parts:
-            os.close(fd)
+        for _, directory in self.parts:
+            directory.close()
         self.parts = []
+
+    def rest(self, below: View, *, but: int = 0) -> None:
+        """Close, until `resume`, what can be opened again from `below`, a directory in this view.
+
+        The first `but` of its parts stay open.
+        """
+        inside = {layer for layer, _ in below.parts}
+        for layer, directory in self.parts[but:]:
+            if layer in inside:
+                directory.rest()
+
+    def resume(self, below: View) -> None:
+        """Open again what `rest` has closed. Raises OSError for a directory that was moved."""
+        inside = dict(below.parts)
+        for layer, directory in self.parts:
+            if layer in inside:
+                directory.resume(inside[layer].fd)
 
     def __enter__(self) -> View:
         return self

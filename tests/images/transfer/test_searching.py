@@ -80,7 +80,7 @@ def test_an_index_knows_more(index: Server) -> None:
     assert (first.name, first.star_count, first.is_official, first.index) == (
         f"{index.address}/library/nginx", 9, True, index.address,
     )  # fmt: skip
-    assert first.description == "a server ?[31m"
+    assert first.description == r"a server \x1b[31m"
     assert second.description == ""
     for filters, count in (
         (["stars=3"], 1),

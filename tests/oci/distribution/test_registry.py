@@ -220,7 +220,7 @@ def test_a_fault_that_stays_is_told(serve: Callable[..., Server]) -> None:
     server = serve(lambda path, headers: (503, {}, body.encode()))
     with pytest.raises(RegistryError) as caught:
         repository(server).manifest("latest")
-    assert caught.value.message.endswith("status 503: UNAVAILABLE: be?[31m right back")
+    assert caught.value.message.endswith(r"status 503: UNAVAILABLE: be\x1b[31m right back")
     assert len(server.seen) == Client.attempts
 
 
