@@ -85,13 +85,13 @@ def system_prune(
     ]
     if not force and not _agreed("This will remove:\n" + "".join(f"  - {x}\n" for x in goes)):
         return exits.OK
-    from rootless.system import leavings
+    from rootless.system import temporaries
 
     pruning = Pruning(engine, wanted)
     pruning.containers()
     if volumes:
         pruning.volumes()
-    leavings.sweep(engine.paths)
+    temporaries.sweep(engine.paths)
     pruning.images(every=all)
     if not wanted:
         pruning.leftovers()

@@ -54,17 +54,10 @@ def difference(one: str, other: str) -> str:
                 continue
             name = level.names.pop()
             mine, theirs = (each.fd for each in level.both)
-            status = os.lstat(name, dir_fd=mine)
-            top = len(stack) == 1
-            if top and name == RECORD:
-                if _record(mine) != _record(theirs):
-                    return _path(stack, name)
-                continue
-            if _identity(name, mine, top=top) != _identity(name, theirs, top=top):
+            mode = os.lstat(name, dir_fd=mine).st_mode
+            if _differs(name, mode, mine, theirs, top=len(stack) == 1):
                 return _path(stack, name)
-            if stat.S_ISREG(status.st_mode) and not _same_bytes(name, mine, theirs):
-                return _path(stack, name)
-            if stat.S_ISDIR(status.st_mode):
+            if stat.S_ISDIR(mode):
                 stack.append(_opened(name, name, level, name))
                 stack[-1].look()
                 if len(stack) > WINDOW:
@@ -78,9 +71,19 @@ def difference(one: str, other: str) -> str:
             level.close()
 
 
+def _differs(name: str, mode: int, mine: int, theirs: int, *, top: bool) -> bool:
+    """Whether an entry of that mode differs between two directories, apart from what is in it."""
+    if top and name == RECORD:
+        return _record(mine) != _record(theirs)
+    if _identity(name, mine, top=top) != _identity(name, theirs, top=top):
+        return True
+    return stat.S_ISREG(mode) and not _same_bytes(name, mine, theirs)
+
+
 def _record(directory: int) -> object:
     """What layer.json says. Earlier releases did not count set-user-id programs in it."""
-    with open(os.open(RECORD, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory), "rb") as file:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(RECORD, flags, dir_fd=directory), "rb") as file:
         data = file.read()
     try:
         record = jsonio.loads(data)

@@ -20,7 +20,7 @@ from rootless.oci.layers import setid
 from rootless.oci.layout import Layout
 from rootless.runtime import removal
 from rootless.store import records
-from rootless.system import leavings
+from rootless.system import temporaries
 from rootless.system.blobs import ArtifactBlobs, Finding, ImageBlobs
 
 TYPE_CHECKING = False
@@ -48,10 +48,10 @@ class Check:
         yield from self._layers()
         yield from self._containers()
         yield from self._names()
-        if left := leavings.found(self._paths):
+        if left := temporaries.found(self._paths):
             names = ", ".join(map(os.path.basename, left[:3])) + ", ..." * (len(left) > 3)
             text = f"of commands that were killed {len(left)} files are left: {names}"
-            yield Finding(text, lambda: leavings.sweep(self._paths))
+            yield Finding(text, lambda: temporaries.sweep(self._paths))
 
     # -- layers
 
