@@ -97,7 +97,7 @@ def test_names(used: Store) -> None:
     (names / "alias").symlink_to(identity)
     (names / "nobody").symlink_to("f" * 64)
     lines = damaged(used)
-    assert len(lines) == 3
+    assert len(lines) == 2, "a name that leads nowhere goes with the next listing"
     assert all(line.startswith("repaired: ") for line in damaged(used, "--repair"))
     assert sorted(os.listdir(names)) == ["one", "two"]
     assert used.ok("inspect", "-f", "{{.Name}}", "one") == "/one"
