@@ -30,7 +30,7 @@ LINK = "data"
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a named pipe makes nobody wait
 
-_SMALL = 4096
+SMALL = 4096
 """Bytes that are written rather than referred to: the attributes would take a block as well."""
 
 
@@ -50,12 +50,12 @@ class DataLayer:
 
         Where the other tree has the same at `path`, it refers to that; else it is written.
         """
-        twin = self._twin(path, size) if size > _SMALL else -1
+        twin = self._twin(path, size) if size > SMALL else -1
         if twin < 0:
             reader.write_to(fd)
             return
         try:
-            if self._refer(fd, path) and self._is_same(reader, twin, fd):
+            if refer(fd, self._below + path) and self._is_same(reader, twin, fd):
                 os.ftruncate(fd, size)
                 self.used = True
             else:
@@ -75,14 +75,6 @@ class DataLayer:
         os.close(fd)
         return -1
 
-    def _refer(self, fd: int, path: bytes) -> bool:
-        try:
-            os.setxattr(fd, REDIRECT, self._below + path)
-            os.setxattr(fd, METACOPY, b"")
-        except OSError:
-            return False  # no such attributes here, or a path too long for them
-        return True
-
     def _is_same(self, reader: Reader, twin: int, fd: int) -> bool:
         """Compare; where they differ, `fd` has what was read so far, and refers to nothing."""
         offset = 0
@@ -97,6 +89,19 @@ class DataLayer:
                 return False
             offset += len(data)
         return True
+
+
+def refer(fd: int, path: bytes) -> bool:
+    """Say that the content of the empty file `fd` is at `path` of the data-only layer.
+
+    False where that cannot be: no such attributes here, or a path too long for them.
+    """
+    try:
+        os.setxattr(fd, REDIRECT, path)
+        os.setxattr(fd, METACOPY, b"")
+    except OSError:
+        return False
+    return True
 
 
 def tree_behind(layer: str) -> str:

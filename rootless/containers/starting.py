@@ -19,6 +19,7 @@ from rootless.runtime import (
     restart,
     rootfs,
     seccomp,
+    shift,
     single,
     supervisor,
     terminal,
@@ -94,7 +95,8 @@ def _prepare(
         from rootless.containers.joining import check_namespace
 
         check_namespace(record["network"].removeprefix("ns:"))
-    root = _root(paths, record, directory)
+    notes: list[str] = []
+    root = _root(paths, record, directory, who, notes)
     _write_files(record, directory)
     if os.path.isdir(f"{directory}/exec"):
         from rootless.containers.sessions import forget
@@ -116,6 +118,7 @@ def _prepare(
         wishes.ports = before["ports"]
     elif record["ports"]:
         wishes.ports = _publish(record, wishes)
+    wishes.notes = notes + wishes.notes
     launch = Launch(spec, directory, root, program, who)
     launch.listening = wishes.listening
     if record["asked"].get("network"):
@@ -268,8 +271,13 @@ def _fork(startup: Startup, alive: int, *, attach: bool) -> Started:
     return started
 
 
-def _root(paths: Paths, record: Record, directory: str) -> Root:
-    """Choose and prepare the root file system. Raises StoreError where the disk is full."""
+def _root(
+    paths: Paths, record: Record, directory: str, who: identity.Identity, notes: list[str]
+) -> Root:
+    """Choose and prepare the root file system; add to `notes` what the user is to be told.
+
+    Raises StoreError where the disk is full.
+    """
     source = record["rootfs"]
     try:
         for name in ("rootfs", "upper", "work"):
@@ -281,6 +289,13 @@ def _root(paths: Paths, record: Record, directory: str) -> Root:
         if record["rm"]:
             _forget_volatile(paths, directory)
         lowers = [source["path"]] if source["kind"] == "directory" else record["layers"]
+        owners = shift.apparent(record["spec"]["rootless"], who)
+        if owners and source["kind"] == "layers" and not rootfs.holds_files(f"{directory}/rootfs"):
+            from rootless.images.skeletons import Skeletons
+
+            lowers = Skeletons(paths, owners, record["spec"]["rootless"]["userns"]).of(
+                lowers, notes
+            )
         return rootfs.layered(paths, directory, lowers[::-1], volatile=record["rm"])
     except OSError as error:
         raise StoreError(
@@ -311,6 +326,10 @@ def _write_files(record: Record, directory: str) -> None:
     try:
         for name, text in etc.files(record).items():
             path = f"{directory}/{name}"
+            try:
+                os.unlink(path)  # it may be root's of the container, another user to us
+            except FileNotFoundError:
+                pass
             with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text)
             os.chmod(path, 0o644)

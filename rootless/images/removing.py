@@ -13,6 +13,7 @@ import errno
 import os
 
 from rootless.errors import Conflict, NotFound
+from rootless.images import skeletons
 from rootless.images.collection import grouped
 from rootless.images.entries import unnamed
 from rootless.images.image import Image, identity, list_of, sources_of
@@ -180,7 +181,8 @@ class Removal:
 def drop_layers(paths: Paths) -> None:
     """Delete the unpacked layers that no image of the store needs, and no container.
 
-    Those of images in shared stores: where they are needed again, they are unpacked again.
+    Those of images in shared stores: where they are needed again, they are unpacked again. So it is
+    with skeletons.
     """
     if not os.path.isdir(paths.images):
         return  # a store that is not used yet
@@ -189,6 +191,8 @@ def drop_layers(paths: Paths) -> None:
         needed = {chain for entry in entries for chain in _chains(paths, entry)}
         here = {name for name in os.listdir(paths.layers) if not name.startswith(".")}
         dead = _bury(paths, here - needed)
+        known = {os.path.basename(one) for one in skeletons.places(paths)} - needed - _in_use(paths)
+        dead += skeletons.bury(skeletons.of_chains(paths, known))
     _delete(paths, dead)
 
 
@@ -205,7 +209,8 @@ def _bury(paths: Paths, chains: set[str]) -> list[str]:
         with contextlib.suppress(OSError):  # somebody unpacked it again
             os.rename(buried[chain], f"{paths.layers}/{chain}")
             del buried[chain]
-    return list(buried.values())
+    found = skeletons.of_chains(paths, buried) if os.path.isdir(paths.skeletons) else []
+    return [*buried.values(), *skeletons.bury(found)]
 
 
 def _in_use(paths: Paths) -> set[str]:

@@ -11,7 +11,7 @@ import os
 
 from rootless.linux import namespaces
 from rootless.linux.process import PR_SET_PDEATHSIG, pidfd_pid, prctl, set_dumpable
-from rootless.runtime import single, terminal, users
+from rootless.runtime import shift, single, terminal, users
 from rootless.runtime.launch import own_stdio
 from rootless.runtime.report import Phase
 from rootless.runtime.settle import Settlement, forbid_imports
@@ -93,6 +93,8 @@ class Join:
         try:
             forbid_imports()
             os.setsid()
+            if self.spec["rootless"].get("shifted"):
+                shift.become_root()
             root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             private = self.spec["rootless"]
             self._step = "look up the user"

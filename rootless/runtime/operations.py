@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from rootless.network.addresses import Settings
+    from rootless.runtime.shift import Owners
 
     class Operation(Protocol):
         """One step."""
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 LOOPBACK = 1
 """Interface index of lo in every network namespace."""
+
+ROOT = "uid=0,gid=0"
+"""Whose a file system of the container's own is, as mount options."""
 
 NOT_HERE = (errno.EPERM, errno.EACCES, errno.ENODEV, errno.EINVAL, errno.EBUSY)
 """What the kernel answers to a mount that is not possible here (nested, masked, unknown)."""
@@ -57,9 +61,11 @@ class NoMountPoint(LaunchError):
 class Tree:
     """The container's file system while it is built."""
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, owners: Owners | None = None) -> None:
         self.mode = mode
         """The identity mode; in "single" only uid 0 exists."""
+        self.owners = owners
+        """Whose it is, where its root is another than that of the user namespace."""
         self.path = ""
         """Where the root is mounted, seen from the host."""
         self.root = -1
@@ -73,6 +79,24 @@ class Tree:
         """Make the mount at `path` the root of the tree."""
         self.path = path
         self.root = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def give(self, name: str, directory: int | None = None) -> None:
+        """Give what we have made to root of the container; no link is followed."""
+        if self.owners is not None:
+            os.chown(name, *self.owners.root, dir_fd=directory, follow_symlinks=False)
+
+    def in_parent(self, data: str, default: str = "") -> str:
+        """Return mount options with uid= and gid=, which are the container's, as those of U.
+
+        `default` are options that hold where `data` says nothing else.
+        """
+        if self.owners is None:
+            return data
+        ids = {"uid": self.owners.uid, "gid": self.owners.gid}
+        words = dict(word.partition("=")[::2] for word in f"{default},{data}".split(",") if word)
+        for key in words.keys() & ids:
+            words[key] = str(ids[key](int(words[key])))
+        return ",".join(f"{key}={value}" if value else key for key, value in words.items())
 
     def target(self, path: str, *, directory: bool = True) -> int:
         """Return a descriptor (O_PATH) of `path` below the root, making what is missing.
@@ -96,6 +120,7 @@ class Tree:
             else:
                 flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
                 os.close(os.open(name, flags, 0o644, dir_fd=parent))
+            self.give(name, parent)
         except FileExistsError:
             try:
                 link = os.readlink(name, dir_fd=parent)
@@ -203,11 +228,19 @@ class Mount:
 
     def mount(self, tree: Tree, path: str) -> None:
         """Mount on `path`."""
-        m.mount(self.kind, path, self.kind, self.options.flags, self.options.data)
+        m.mount(self.kind, path, self.kind, self.options.flags, self.data(tree))
+
+    def data(self, tree: Tree) -> str:
+        """What the file system is told."""
+        return self.options.data
 
 
 class Tmpfs(Mount):
     """A tmpfs; with the option `tmpcopyup` it starts with what the image has there."""
+
+    def data(self, tree: Tree) -> str:
+        """See Mount."""
+        return tree.in_parent(super().data(tree), ROOT)
 
     def mount(self, tree: Tree, path: str) -> None:
         """See Mount."""
@@ -277,7 +310,8 @@ class Cgroup(Mount):
                 return  # the outer /sys was bound, and this very tree is mounted in it
             if error.errno not in NOT_HERE:
                 raise
-            m.mount("tmpfs", path, "tmpfs", self.options.flags | m.MS_RDONLY, "size=0k")
+            data = tree.in_parent("size=0k", ROOT)
+            m.mount("tmpfs", path, "tmpfs", self.options.flags | m.MS_RDONLY, data)
             tree.degraded.append("cgroup: no cgroup version 2 to mount, an empty directory instead")
 
 
@@ -291,12 +325,19 @@ class Mqueue(Mount):
         except OSError as error:
             if error.errno not in NOT_HERE:
                 raise
-            m.mount("tmpfs", path, "tmpfs", self.options.flags, "mode=1777,size=64k")
+            data = tree.in_parent("mode=1777,size=64k", ROOT)
+            m.mount("tmpfs", path, "tmpfs", self.options.flags, data)
             tree.degraded.append("mqueue: refused, an empty tmpfs instead")
+            return
+        give_root_of(tree, self.destination)
 
 
 class Devpts(Mount):
     """Pseudo terminals of the container's own."""
+
+    def data(self, tree: Tree) -> str:
+        """See Mount."""
+        return tree.in_parent(super().data(tree))
 
     def mount(self, tree: Tree, path: str) -> None:
         """See Mount."""
@@ -309,6 +350,18 @@ class Devpts(Mount):
             words = self.options.data.split(",")
             data = ",".join(word for word in words if not word.startswith("gid="))
             m.mount(self.kind, path, self.kind, self.options.flags, data)
+        give_root_of(tree, self.destination)
+
+
+def give_root_of(tree: Tree, destination: str) -> None:
+    """Give the root of a file system that has no option for that to root of the container."""
+    if tree.owners is None:
+        return
+    made = open_in_root(tree.root, destination, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fchown(made, *tree.owners.root)
+    finally:
+        os.close(made)
 
 
 ETC_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
@@ -406,6 +459,7 @@ class Symlinks:
             for name, target in self.LINKS:
                 try:
                     os.symlink(target, name, dir_fd=dev)
+                    tree.give(name, dev)
                 except FileExistsError:
                     pass
         finally:
@@ -430,7 +484,8 @@ class Mask:
             return  # not there: nothing to hide
         try:
             if stat.S_ISDIR(os.fstat(target).st_mode):
-                m.mount("tmpfs", on(target), "tmpfs", m.MS_RDONLY, "size=0k,nr_inodes=2")
+                data = tree.in_parent("size=0k,nr_inodes=2", ROOT)
+                m.mount("tmpfs", on(target), "tmpfs", m.MS_RDONLY, data)
             else:
                 m.mount("/dev/null", on(target), "", m.MS_BIND)
         finally:

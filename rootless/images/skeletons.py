@@ -1,0 +1,234 @@
+"""The layers of an image with other owners: what `--userns keep-id` and `nomap` run on.
+
+In such a container another id of the user namespace U is root (runtime.shift), so that root's files
+have to belong to another id than in the layers of the store. Each layer has a skeleton for each
+such map (layers.skeleton), made when it is first needed and removed with the layer:
+
+    skeletons/<uid>-<gid>/<chain id>/     uid and gid are what keep-id shows the user as
+    skeletons/nomap/<chain id>/
+    skeletons/<...>-whole/<chain id>/     with the content, for drivers that find it nowhere else
+    skeletons/finds-data                  whether overlay finds it elsewhere, on which kernel
+
+Nobody but the user may enter: a set-user-id program of the image that belongs to the container's
+user is the user's own out here. A skeleton has its name only when it is complete, and bears the
+mark of images.trust until it is written out.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import Error, StoreError
+from rootless.images import trust
+from rootless.oci.layers import datalayer, skeleton
+from rootless.oci.remove import remove_tree
+from rootless.runtime import rootfs, worker
+from rootless.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rootless.runtime.shift import Owners
+    from rootless.store.paths import Paths
+
+_DEAD = ".dead-"
+_NEW = ".new-"
+_AT_ONCE = 2
+"""Skeletons in the making: each is a process."""
+
+
+class Skeletons:
+    """Those of one map of ids."""
+
+    def __init__(self, paths: Paths, owners: Owners, userns: str) -> None:
+        """`userns` names the map: see options.Private."""
+        self._paths = paths
+        self._owners = owners
+        self._name = _name(userns)
+
+    def of(self, layers: list[str], notes: list[str]) -> list[str]:
+        """Return the skeletons of the unpacked `layers`, their `fs`; make what is missing.
+
+        What the user is to be told goes to `notes`. Raises StoreError, HostError.
+        """
+        whole = self._why_whole()
+        base = f"{self._paths.skeletons}/{self._name}" + ("-whole" if whole else "")
+        # Set-id programs stand in a tree of their own for others: a skeleton has them itself.
+        chains = [os.path.dirname(layer) for layer in layers if os.path.basename(layer) == "fs"]
+        there = {layer: f"{base}/{os.path.basename(layer)}" for layer in chains}
+        if not all(self._is_trusted(layer, at) for layer, at in there.items()):
+            if whole:
+                notes.append(f"the files of the image are copied, once, to change owners: {whole}")
+            self._make(base, there, whole=bool(whole))
+        return [f"{at}/fs" for at in there.values()]
+
+    def _why_whole(self) -> str:
+        """Why the content has to be copied, "" where it can stay where it is."""
+        driver = rootfs.choose_driver(self._paths)
+        if driver != "overlay":
+            return f"the driver {driver} cannot show them as they are"
+        return "" if _finds_data(self._paths) else "this takes an overlay of Linux 6.16 to avoid"
+
+    def _is_trusted(self, layer: str, at: str) -> bool:
+        """Whether the skeleton `at` of a layer is there, complete, and of this very layer."""
+        if not (os.path.isdir(f"{at}/fs") and trust.has_survived(at)):
+            return False
+        try:
+            behind = os.readlink(f"{at}/{datalayer.LINK}")
+        except OSError:
+            return True  # it has all content itself
+        place = skeleton.Place(layer, self._paths.layers)
+        return behind == place.data and os.path.isdir(behind + place.below)
+
+    def _make(self, base: str, there: dict[str, str], *, whole: bool) -> None:
+        try:
+            os.makedirs(base, 0o700, exist_ok=True)
+            os.chmod(self._paths.skeletons, 0o700)
+            # Of two containers that start at once the second finds what the first has made. And
+            # what is in the making without this lock is of somebody who was killed.
+            lock = records.lock(base)
+        except OSError as error:
+            raise _refused(base, error) from error
+        assert lock is not None  # noqa: S101 - it was waited for
+        try:
+            missing = [one for one in there.items() if not self._is_trusted(*one)]
+            _sweep(self._paths, base)
+            for start in range(0, len(missing), _AT_ONCE):
+                self._make_some(base, missing[start : start + _AT_ONCE], whole=whole)
+        except OSError as error:
+            raise _refused(base, error) from error
+        finally:
+            os.close(lock)
+        trust.write_out_later(self._paths, base)
+
+    def _make_some(self, base: str, missing: list[tuple[str, str]], *, whole: bool) -> None:
+        workers = []
+        for layer, at in missing:
+            new = f"{base}/{_NEW}{os.path.basename(at)}"
+            os.mkdir(new, 0o700)
+            trust.mark(new)
+            place = skeleton.Place(layer, self._paths.layers)
+            how = (layer, new, place, self._owners, whole)
+            workers.append((new, at, worker.spawn(self._paths, _fill, *how)))
+        errors = []
+        for new, at, one in workers:
+            try:
+                one.result()
+            except Error as error:
+                errors.append(error)
+                continue
+            if os.path.lexists(at):
+                bury([at])  # damaged, or of a layer that was elsewhere
+            os.rename(new, at)
+        if errors:
+            raise errors[0]
+
+
+def _fill(layer: str, new: str, place: skeleton.Place, owners: Owners, whole: bool) -> None:
+    """In the user namespace: make a skeleton in the directory `new`."""
+    os.umask(0)
+    try:
+        skeleton.Maker(layer, place, (owners.uid, owners.gid), whole=whole).run(new)
+    except (OSError, ValueError) as error:
+        raise _refused(os.path.basename(layer)[:12], error) from error
+
+
+def _refused(what: str, error: OSError | ValueError) -> StoreError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    hint = records.remedy(error) if isinstance(error, OSError) else ""
+    return StoreError(
+        f"cannot give the files of layer {what} other owners: {reason}",
+        hint or "rootless system check looks for what is wrong with the store",
+    )
+
+
+def _finds_data(paths: Paths) -> bool:
+    """Whether overlay finds content in a data-only layer: tried once for each kernel."""
+    note = f"{paths.skeletons}/finds-data"
+    release = os.uname().release
+    try:
+        with open(note, encoding="utf-8") as file:
+            answer, _, tried_with = file.read().strip().partition(" ")
+    except OSError:
+        answer = tried_with = ""
+    if answer in ("yes", "no") and tried_with == release:
+        return answer == "yes"
+    from rootless.images.shared import overlay_finds_data
+
+    finds = bool(worker.call(paths, overlay_finds_data, paths.containers))
+    try:
+        os.makedirs(paths.skeletons, 0o700, exist_ok=True)
+        temporary = f"{note}.{os.getpid()}"
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(f"{'yes' if finds else 'no'} {release}\n")
+        os.rename(temporary, note)
+    except OSError:
+        pass  # it is tried again
+    return finds
+
+
+def _name(userns: str) -> str:
+    return userns.removeprefix("keep-id:uid=").replace(",gid=", "-")
+
+
+def known(paths: Paths, userns: str, layers: list[str]) -> list[str]:
+    """Return the skeletons of `layers` where all are there, else the layers themselves."""
+    for base in (f"{paths.skeletons}/{_name(userns)}{end}" for end in ("", "-whole")):
+        found = [f"{base}/{layer.split('/')[-2]}/fs" for layer in layers]
+        if all(map(os.path.isdir, found)):
+            return found
+    return layers
+
+
+def places(paths: Paths) -> list[str]:
+    """Return the directories of all skeletons, of every map."""
+    found = []
+    for base in bases(paths):
+        names = os.listdir(base)
+        found += [f"{base}/{name}" for name in names if not name.startswith(".")]
+    return found
+
+
+def bases(paths: Paths) -> list[str]:
+    """Return the directories of the maps that there are skeletons for."""
+    try:
+        with os.scandir(paths.skeletons) as entries:
+            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def of_chains(paths: Paths, chains: Iterable[str]) -> list[str]:
+    """Return the directories of the skeletons of layers, of every map."""
+    wanted = set(chains)
+    return [one for one in places(paths) if os.path.basename(one) in wanted]
+
+
+def bury(skeletons: Iterable[str]) -> list[str]:
+    """Rename skeletons away, so that they are not used any more; return where they are now."""
+    dead = []
+    for one in skeletons:
+        base, name = os.path.split(one)
+        grave = f"{base}/{_DEAD}{name}-{os.urandom(4).hex()}"
+        try:
+            os.rename(one, grave)
+        except FileNotFoundError:
+            continue
+        dead.append(grave)
+    return dead
+
+
+def _sweep(paths: Paths, base: str) -> None:
+    """Delete what is half made or buried. The caller holds the lock."""
+    for name in os.listdir(base):
+        if name.startswith((_DEAD, _NEW)):
+            worker.call(paths, remove_tree, f"{base}/{name}")
+
+
+def size(place: str) -> int:
+    """Return about how many bytes a skeleton takes, noted when it was made."""
+    try:
+        return int(records.read_record(f"{place}/{skeleton.RECORD}")["bytes"])
+    except (OSError, StoreError, KeyError, TypeError, ValueError):
+        return 0
