@@ -16,26 +16,30 @@ mark of images.trust until it is written out.
 
 from __future__ import annotations
 
+import errno
 import os
 
-from rootless.errors import Error, StoreError
+from rootless.errors import LaunchError, StoreError
 from rootless.images import trust
 from rootless.oci.layers import datalayer, skeleton
+from rootless.oci.layers.compare import difference
 from rootless.oci.remove import remove_tree
-from rootless.runtime import rootfs, worker
+from rootless.runtime import identity, rootfs, worker
+from rootless.runtime.shift import owners_of
 from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
     from rootless.runtime.shift import Owners
     from rootless.store.paths import Paths
 
 _DEAD = ".dead-"
 _NEW = ".new-"
-_AT_ONCE = 2
-"""Skeletons in the making: each is a process."""
+_AT_ONCE = 4
+"""Processes that make a skeleton: the file system does not let more of them go on at once."""
 
 
 class Skeletons:
@@ -94,49 +98,56 @@ class Skeletons:
         try:
             missing = [one for one in there.items() if not self._is_trusted(*one)]
             _sweep(self._paths, base)
-            for start in range(0, len(missing), _AT_ONCE):
-                self._make_some(base, missing[start : start + _AT_ONCE], whole=whole)
+            for layer, at in missing:
+                self._make_one(layer, at, lock, whole=whole)
         except OSError as error:
             raise _refused(base, error) from error
         finally:
             os.close(lock)
         trust.write_out_later(self._paths, base)
 
-    def _make_some(self, base: str, missing: list[tuple[str, str]], *, whole: bool) -> None:
-        workers = []
-        for layer, at in missing:
-            new = f"{base}/{_NEW}{os.path.basename(at)}"
-            os.mkdir(new, 0o700)
-            trust.mark(new)
-            place = skeleton.Place(layer, self._paths.layers)
-            how = (layer, new, place, self._owners, whole)
-            workers.append((new, at, worker.spawn(self._paths, _fill, *how)))
-        errors = []
-        for new, at, one in workers:
-            try:
-                one.result()
-            except Error as error:
-                errors.append(error)
-                continue
-            if os.path.lexists(at):
-                bury([at])  # damaged, or of a layer that was elsewhere
-            os.rename(new, at)
-        if errors:
-            raise errors[0]
+    def _make_one(self, layer: str, at: str, lock: int, *, whole: bool) -> None:
+        base, name = os.path.split(at)
+        new = f"{base}/{_NEW}{name}"
+        os.mkdir(new, 0o700)
+        trust.mark(new)
+        place = skeleton.Place(layer, self._paths.layers)
+        how = (layer, new, place, self._owners, whole)
+        # With the lock: if we are killed, nobody sweeps while they still write.
+        worker.spawn(self._paths, _fill, *how, keep_fds=(lock,)).result()
+        if os.path.lexists(at):
+            bury([at])  # damaged, or of a layer that was elsewhere
+        os.rename(new, at)
 
 
 def _fill(layer: str, new: str, place: skeleton.Place, owners: Owners, whole: bool) -> None:
     """In the user namespace: make a skeleton in the directory `new`."""
     os.umask(0)
+    ids = (_or_invalid(owners.uid), _or_invalid(owners.gid))
     try:
-        skeleton.Maker(layer, place, (owners.uid, owners.gid), whole=whole).run(new)
+        shares = min(len(os.sched_getaffinity(0)), _AT_ONCE)
+        skeleton.Maker(layer, place, ids, whole=whole).run(new, shares)
     except (OSError, ValueError) as error:
         raise _refused(os.path.basename(layer)[:12], error) from error
+
+
+def _or_invalid(find: Callable[[int], int]) -> Callable[[int], int]:
+    """Let an id that the container does not show be one that chown(2) does not take."""
+
+    def found(number: int) -> int:
+        try:
+            return find(number)
+        except LaunchError as error:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from error
+
+    return found
 
 
 def _refused(what: str, error: OSError | ValueError) -> StoreError:
     reason = error.strerror if isinstance(error, OSError) else str(error)
     hint = records.remedy(error) if isinstance(error, OSError) else ""
+    if isinstance(error, OSError) and error.errno == errno.EINVAL:
+        hint = "the image may have owners that the container does not show: try without --userns"
     return StoreError(
         f"cannot give the files of layer {what} other owners: {reason}",
         hint or "rootless system check looks for what is wrong with the store",
@@ -226,9 +237,40 @@ def _sweep(paths: Paths, base: str) -> None:
             worker.call(paths, remove_tree, f"{base}/{name}")
 
 
+def damage(paths: Paths, place: str) -> str:
+    """The first path at which a skeleton is not what its layer makes, "" for none.
+
+    Raises StoreError where it cannot be made again.
+    """
+    base, chain = os.path.split(place)
+    name, end, _ = os.path.basename(base).partition("-whole")
+    layer = _record(place).get("layer", "")
+    if not os.path.isdir(f"{layer}/fs") or not trust.has_survived(place):
+        return chain
+    ids = name.partition("-")[::2]
+    userns = name if name == "nomap" else "keep-id:uid={},gid={}".format(*ids)
+    owners = owners_of(userns, identity.detect())
+    new = f"{base}/{_NEW}{os.urandom(4).hex()}"
+    lock = records.lock(base)
+    assert lock is not None and owners is not None  # noqa: S101 - waited for, and named
+    try:
+        os.mkdir(new, 0o700)
+        how = (str(layer), new, skeleton.Place(layer, paths.layers), owners, bool(end))
+        worker.spawn(paths, _fill, *how, keep_fds=(lock,)).result()
+        return str(worker.call(paths, difference, new, place))
+    finally:
+        _sweep(paths, base)
+        os.close(lock)
+
+
+def _record(place: str) -> dict[str, Any]:
+    try:
+        return dict(records.read_record(f"{place}/{skeleton.RECORD}"))
+    except (OSError, StoreError):
+        return {}
+
+
 def size(place: str) -> int:
     """Return about how many bytes a skeleton takes, noted when it was made."""
-    try:
-        return int(records.read_record(f"{place}/{skeleton.RECORD}")["bytes"])
-    except (OSError, StoreError, KeyError, TypeError, ValueError):
-        return 0
+    found = _record(place).get("bytes", 0)
+    return found if isinstance(found, int) else 0
