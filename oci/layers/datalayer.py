@@ -104,6 +104,11 @@ def refer(fd: int, path: bytes) -> bool:
     return True
 
 
+def link_name(number: int) -> str:
+    """Return the name of a layer's link to a data-only layer; most have one at most."""
+    return f"{LINK}.{number}" if number else LINK
+
+
 def tree_behind(layer: str) -> str:
     """Return the tree that the files of the layer in directory `layer` refer to, "" for none."""
     try:

@@ -1,18 +1,24 @@
-"""A second view of an unpacked layer, with other owners: its skeleton.
+"""A second view of unpacked layers, with other owners: their skeleton.
 
-Everything of the tree is there again, owned by other ids, but files of any size leave their content
-where it is, as those of `layers.datalayer` do. So no byte of them is copied, and the same layer can
-be shown by a user namespace that maps the ids otherwise. `whole` copies the content after all, for
-what cannot follow such files: fuse-overlayfs, and kernels before 6.16.
+All that the layers show together is there again as one tree, owned by other ids, but files of any
+size leave their content where it is, as those of `layers.datalayer` do. So no byte of them is
+copied, and the same layers can be shown by a user namespace that maps the ids otherwise. `whole`
+copies the content after all, for what cannot follow such files: fuse-overlayfs, and kernels before
+6.16.
+
+It is one tree, because with `userxattr` overlay follows such files in its lowest layer only
+("relax redirect/metacopy requirements for lower -> data redirect", Linux 6.16).
 
 A skeleton's directory:
 
-    fs/            the tree, in the form that `layers.extract` describes
-    data           where the content is, see `layers.datalayer`; not where all of it was copied
-    skeleton.json  {"version": 1, "layer": the layer's directory, "bytes": on the disk, about}
+    fs/            the tree; it has no marks of deletion
+    data, data.1   where the content is, see `layers.datalayer`; not where all of it was copied
+    skeleton.json  {"version": 1, "layers": their directories, lowest first,
+                    "bytes": on the disk, about}
 
-The tree is walked by descriptors without following a link, and no deeper directory holds more of
-them than the root: the way back is `..`, which has to be the directory that we came from.
+The trees are walked by descriptors without following a link, and however deep they are, no more of
+them are open than there are layers: the way back is `..`, which has to be the directory that we
+came from, or the directory where a layer ended.
 """
 
 from __future__ import annotations
@@ -26,15 +32,18 @@ from zlib import crc32
 from rootless.oci import jsonio
 from rootless.oci.digest import CHUNK
 from rootless.oci.layers import datalayer, owners, xattrs
-from rootless.oci.layers.extract import OPAQUE_XATTR
+from rootless.oci.layers.extract import OPAQUE, OPAQUE_XATTR, WHITEOUT
+from rootless.oci.layers.places import is_whiteout
 from rootless.oci.remove import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 RECORD = "skeleton.json"
 VERSION = 1
+
+_WHITEOUT = os.fsdecode(WHITEOUT)
 
 _BLOCK = 4096
 """What a small file, a directory or the attributes of a file take on most file systems."""
@@ -75,17 +84,26 @@ class Place:
             self.below = f"/{name}/{chain}/fs/"
 
 
+def data_of(places: Iterable[Place]) -> list[str]:
+    """Return the data-only layers that files of these layers refer to."""
+    return list(dict.fromkeys(place.data for place in places))
+
+
 class _Level:
     """A directory on the way."""
 
-    __slots__ = ("below", "path", "source", "target")
+    __slots__ = ("below", "parked", "path", "sources", "target")
 
-    def __init__(self, path: bytes, source: os.stat_result, target: os.stat_result) -> None:
+    def __init__(self, path: bytes) -> None:
         self.path = path
         """Relative to the tree, with a slash at the end; empty for the root."""
-        self.source = (source.st_dev, source.st_ino)
-        self.target = (target.st_dev, target.st_ino)
-        self.below: list[str] = []
+        self.sources: list[tuple[int, tuple[int, int]]] = []
+        """The layers that have a part in it, topmost first, and which directory it is there."""
+        self.target = (0, 0)
+        self.below: list[tuple[str, list[int]]] = []
+        """The directories in it, and the layers that have a part in each."""
+        self.parked: dict[int, int] = {}
+        """Descriptors of the layers that have none in the directory that was entered from it."""
 
 
 class _Done:
@@ -119,25 +137,32 @@ class Maker:
 
     def __init__(
         self,
-        layer: str,
-        place: Place,
+        layers: list[str],
+        places: list[Place],
         ids: tuple[Callable[[int], int], Callable[[int], int]],
         *,
         whole: bool = False,
     ) -> None:
-        """`ids` tell the new uid and gid of those that the tree has; they raise OSError."""
-        self._layer = layer
-        self._place = place
-        self._below = os.fsencode(place.below)
+        """`layers` are their directories, topmost first, `places` where the content of each is.
+
+        `ids` tell the new uid and gid of those that the trees have; they raise OSError.
+        """
+        self._layers = layers
+        self._places = places
         self._uid, self._gid = map(_Ids, ids)
         self._whole = whole
-        self._modes = {
-            os.fsencode(path): truth.mode for path, truth in owners.read(layer) if truth.mode >= 0
-        }
-        """Modes that the tree on the disk does not have, by path."""
+        self._modes = [
+            {os.fsencode(path): one.mode for path, one in owners.read(layer) if one.mode >= 0}
+            for layer in layers
+        ]
+        """Of each layer the modes that the tree on the disk does not have, by path."""
         self._links = ""
         """A directory for the time being, with each file of several names, by its inode."""
-        self._source = self._target = -1
+        self._sources: list[tuple[int, int]] = []
+        """The layers that have a part in the present directory, topmost first: its descriptors."""
+        self._target = -1
+        self._index = 0
+        """The layer whose files are made; its directory is the working directory."""
         self._share, self._shares = 0, 1
         self._bytes = 0
 
@@ -145,6 +170,13 @@ class Maker:
         """Fill the empty `directory`, in so many processes. Raises OSError."""
         for name in ("fs", "links"):
             os.mkdir(f"{directory}/{name}", 0o700)
+        # As for layers: what the store gives on to new files is none of theirs.
+        os.chmod(f"{directory}/fs", 0o700)
+        for name in _ACLS:
+            try:
+                os.removexattr(f"{directory}/fs", name)
+            except OSError:
+                pass  # ENODATA, or a file system without ACLs
         self._links = f"{directory}/links"
         self._shares = shares
         others = [self._fork(directory, share) for share in range(1, shares)]
@@ -154,13 +186,14 @@ class Maker:
             results = [_result(*other) for other in others]
         for size, number in results:
             if number:
-                raise OSError(number, os.strerror(number), self._layer)
+                raise OSError(number, os.strerror(number), directory)
             self._bytes += size
         self._set_times(f"{directory}/fs", done)
         remove_tree(self._links)
-        if not self._whole:
-            os.symlink(self._place.data, f"{directory}/{datalayer.LINK}")
-        record = {"version": VERSION, "layer": self._layer, "bytes": self._bytes}
+        for number, data in enumerate([] if self._whole else data_of(self._places)):
+            os.symlink(data, f"{directory}/{datalayer.link_name(number)}")
+        layers = self._layers[::-1]
+        record = {"version": VERSION, "layers": layers, "bytes": self._bytes}
         with open(f"{directory}/{RECORD}", "xb") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(jsonio.dump_bytes(record))
@@ -187,27 +220,25 @@ class Maker:
 
     def _walk(self, root: str) -> list[_Done]:
         """Make what is ours; return the directories in the order in which they were entered."""
-        self._source = os.open(f"{self._layer}/fs", _OPEN_DIRECTORY)
-        self._target = os.open(root, _OPEN_DIRECTORY)
+        done: list[_Done] = []
+        stack: list[_Level] = []
         try:
-            # As for layers: what the store gives on to new files is none of theirs.
-            os.fchmod(self._target, 0o700)
-            for name in _ACLS:
-                try:
-                    os.removexattr(self._target, name)
-                except OSError:
-                    pass  # ENODATA, or a file system without ACLs
-            done: list[_Done] = []
-            stack = [self._begin(b"", "", 0, done)]
+            self._target = os.open(root, _OPEN_DIRECTORY)
+            for index, layer in enumerate(self._layers):
+                fd = os.open(f"{layer}/fs", _OPEN_DIRECTORY)
+                self._sources.append((index, fd))
+                if _is_opaque(fd):
+                    break
+            stack.append(self._begin(b"", "", 0, done))
             while stack:
                 level = stack[-1]
                 if level.below:
-                    name = level.below.pop()
+                    name, indices = level.below.pop()
                     try:
                         os.mkdir(name, 0o700, dir_fd=self._target)
                     except FileExistsError:
                         pass  # another process was here before
-                    self._enter(name)
+                    self._enter(level, name, indices)
                     path = b"%b%b/" % (level.path, os.fsencode(name))
                     stack.append(self._begin(path, name, len(stack), done))
                     continue
@@ -216,35 +247,48 @@ class Maker:
                     self._ascend(stack[-1])
             return done
         finally:
-            os.close(self._source)
-            os.close(self._target)
+            parked = [fd for level in stack for fd in level.parked.values()]
+            for fd in (*parked, *(fd for _, fd in self._sources), self._target):
+                os.close(fd)
 
     def _begin(self, path: bytes, name: str, depth: int, done: list[_Done]) -> _Level:
         """Fill the directory that was entered."""
-        status, made = os.fstat(self._source), os.fstat(self._target)
-        level = _Level(path, status, made)
+        level = _Level(path)
+        level.sources = [(index, _identity(fd)) for index, fd in self._sources]
+        level.target = _identity(self._target)
+        top, source = self._sources[0]
+        status = os.fstat(source)
         done.append(_Done(depth, name, status))
-        os.fchdir(self._source)
         self._fill(level)
         if self._is_ours(path):
             self._bytes += _BLOCK
-            self._finish_open(self._source, self._target, status, path[:-1] or b".")
+            self._index = top
+            self._finish_open(source, self._target, status, path[:-1] or b".")
         return level
 
-    def _ascend(self, above: _Level) -> None:
-        self._enter("..")
-        for fd, known in ((self._source, above.source), (self._target, above.target)):
-            status = os.fstat(fd)
-            if (status.st_dev, status.st_ino) != known:
-                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), self._layer)
+    def _enter(self, level: _Level, name: str, indices: list[int]) -> None:
+        """Enter a directory in the layers that have a part in it, down to one that hides more."""
+        entered: list[tuple[int, int]] = []
+        hidden = False
+        for index, fd in self._sources:
+            if hidden or index not in indices:
+                level.parked[index] = fd
+                continue
+            entered.append((index, _moved(fd, name)))
+            hidden = _is_opaque(entered[-1][1])
+        self._sources = entered
+        self._target = _moved(self._target, name)
 
-    def _enter(self, name: str) -> None:
-        fd = os.open(name, _OPEN_DIRECTORY, dir_fd=self._source)
-        os.close(self._source)
-        self._source = fd
-        fd = os.open(name, _OPEN_DIRECTORY, dir_fd=self._target)
-        os.close(self._target)
-        self._target = fd
+    def _ascend(self, above: _Level) -> None:
+        back = {index: _moved(fd, "..") for index, fd in self._sources}
+        self._sources = [
+            (index, back[index] if index in back else above.parked.pop(index))
+            for index, _ in above.sources
+        ]
+        self._target = _moved(self._target, "..")
+        now = [(index, _identity(fd)) for index, fd in self._sources]
+        if now != above.sources or _identity(self._target) != above.target:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), os.fsdecode(above.path))
 
     def _is_ours(self, path: bytes) -> bool:
         """Whether this process has to make it, of all that share the work."""
@@ -252,19 +296,44 @@ class Maker:
 
     def _fill(self, level: _Level) -> None:
         """Make what is no directory and ours, and note the directories."""
-        with os.scandir(self._source) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    level.below.append(entry.name)
-                    continue
-                path = level.path + os.fsencode(entry.name)
-                if not self._is_ours(path):
-                    continue
-                status = entry.stat(follow_symlinks=False)
-                if status.st_nlink > 1:
-                    self._linked(entry.name, path, status)
-                else:
-                    self._node(entry.name, path, status)
+        directories: dict[str, list[int]] = {}
+        done: set[str] = set()
+        for index, source in self._sources:
+            deleted: set[str] = set()
+            self._index = index
+            os.fchdir(source)
+            with os.scandir(source) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if name.startswith(_WHITEOUT):
+                        deleted.add(name[len(_WHITEOUT) :])
+                    elif name in done:
+                        continue
+                    elif entry.is_dir(follow_symlinks=False):
+                        directories.setdefault(name, []).append(index)
+                    elif self._entry(level, entry, known=name in directories):
+                        done.add(name)
+                    else:
+                        deleted.add(name)
+            done |= deleted
+        level.below += directories.items()
+
+    def _entry(self, level: _Level, entry: os.DirEntry[str], *, known: bool) -> bool:
+        """Make what is ours and not hidden by a directory; False for a mark of deletion."""
+        path = level.path + os.fsencode(entry.name)
+        is_ours = self._is_ours(path)
+        if not is_ours and (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
+            return True
+        status = entry.stat(follow_symlinks=False)
+        if is_whiteout(status):
+            return False
+        if known or not is_ours:
+            return True
+        if status.st_nlink > 1:
+            self._linked(entry.name, path, status)
+        else:
+            self._node(entry.name, path, status)
+        return True
 
     def _set_times(self, root: str, done: list[_Done]) -> None:
         """Give the directories their times, the deepest first."""
@@ -286,7 +355,7 @@ class Maker:
 
     def _linked(self, name: str, path: bytes, status: os.stat_result) -> None:
         """A file of several names. Who is first, of all processes, makes it."""
-        known = f"{self._links}/{status.st_ino}"
+        known = f"{self._links}/{self._index}-{status.st_ino}"
         try:
             os.link(known, name, dst_dir_fd=self._target, follow_symlinks=False)
         except FileNotFoundError:
@@ -305,14 +374,14 @@ class Maker:
             self._file(name, path, status)
             return
         if stat.S_ISLNK(status.st_mode):
-            os.symlink(os.readlink(name, dir_fd=self._source), name, dir_fd=self._target)
+            os.symlink(os.readlink(name), name, dir_fd=self._target)
         else:
             kind = stat.S_IFMT(status.st_mode)
             os.mknod(name, kind | 0o600, status.st_rdev, dir_fd=self._target)
         owner = self._uid[status.st_uid], self._gid[status.st_gid]
         os.chown(name, *owner, dir_fd=self._target, follow_symlinks=False)
         if not stat.S_ISLNK(status.st_mode):
-            mode = self._modes.get(path, stat.S_IMODE(status.st_mode))
+            mode = self._modes[self._index].get(path, stat.S_IMODE(status.st_mode))
             os.chmod(name, mode, dir_fd=self._target)
         times = (status.st_atime_ns, status.st_mtime_ns)
         os.utime(name, ns=times, dir_fd=self._target, follow_symlinks=False)
@@ -339,7 +408,8 @@ class Maker:
             os.write(copy, os.read(fd, size))
             self._bytes += _BLOCK if size else 0
             return
-        elsewhere = datalayer.content(self._layer, fd) if self._place.is_behind else -1
+        layer, place = self._layers[self._index], self._places[self._index]
+        elsewhere = datalayer.content(layer, fd) if place.is_behind else -1
         try:
             _copy(fd if elsewhere < 0 else elsewhere, copy, size)
         finally:
@@ -351,14 +421,15 @@ class Maker:
         """Let the new file leave its content where it is; False where it has to be copied."""
         if self._whole or size <= datalayer.SMALL:
             return False
-        target = self._below + path
-        if self._place.is_behind:
+        place = self._places[self._index]
+        target = os.fsencode(place.below) + path
+        if place.is_behind:
             try:
                 os.getxattr(name, datalayer.METACOPY, follow_symlinks=False)
                 known = os.getxattr(name, datalayer.REDIRECT, follow_symlinks=False)
             except OSError:
                 return False  # it has its content in this store
-            target = b"/%b%b" % (self._below.split(b"/")[1], known)
+            target = b"/%b%b" % (target.split(b"/")[1], known)
         if not datalayer.refer(copy, target):
             return False
         os.ftruncate(copy, size)
@@ -381,7 +452,7 @@ class Maker:
             names = []
         for name in names:
             self._attribute(os.getxattr(source, name, follow_symlinks=follow), copy, name)
-        mode = self._modes.get(path, stat.S_IMODE(status.st_mode))
+        mode = self._modes[self._index].get(path, stat.S_IMODE(status.st_mode))
         if names or mode & 0o7000 or not stat.S_ISREG(status.st_mode):
             os.fchmod(copy, mode)
         os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -394,7 +465,7 @@ class Maker:
             # capability of somebody else (capabilities(7)).
             head = value[:3] + b"\x03" + value[4:20]
             value = head + struct.pack("<I", self._uid[0])
-        elif name.startswith(("user.overlay.", "security.")) and name != OPAQUE_XATTR:
+        elif name.startswith(("user.overlay.", "security.")):
             return
         os.setxattr(copy, name, value)
 
@@ -408,6 +479,24 @@ class Maker:
                 number = self._gid[number]  # noqa: PLW2901
             found += _ACL_ENTRY.pack(tag, rights, number)
         return found
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
+
+
+def _is_opaque(directory: int) -> bool:
+    """Whether nothing of lower layers shows through."""
+    try:
+        return os.getxattr(directory, OPAQUE_XATTR) == b"y"
+    except OSError:
+        pass  # not there, or a file system without attributes
+    try:
+        os.lstat(OPAQUE, dir_fd=directory)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _moved(at: int, name: str) -> int:

@@ -47,11 +47,11 @@ def mounted_of(container: Container) -> list[str]:
     """Return the layers of the container's root as they are mounted: with one map of owners."""
     trees = trees_of(container)
     private = container.record["spec"]["rootless"]
-    lowers = container.record["layers"][::-1]
-    if private.get("shifted") and trees.new[1:] == lowers != []:
+    layers = container.record["layers"]
+    if private.get("shifted") and layers and trees.new[1:] == layers[::-1]:
         from rootless.images.skeletons import known
 
-        return [trees.new[0], *known(container.paths, private["userns"], lowers)]
+        return [trees.new[0], *known(container.paths, private["userns"], layers)[::-1]]
     return trees.new
 
 

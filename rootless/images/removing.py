@@ -140,6 +140,9 @@ class Removal:
         needed = {chain for entry in rest for chain in _chains(self._paths, entry)}
         chains = {chain for entry in gone for chain in _chains(self._paths, entry)}
         self._dead += _bury(self._paths, chains - needed)
+        tops = {top for entry in gone for top in _tops(self._paths, entry)}
+        kept = {top for entry in rest for top in _tops(self._paths, entry)}
+        self._dead += _bury_skeletons(self._paths, tops - kept)
 
     def _diff_ids(self, entry: Document) -> list[str]:
         with contextlib.suppress(ImageError):
@@ -191,8 +194,9 @@ def drop_layers(paths: Paths) -> None:
         needed = {chain for entry in entries for chain in _chains(paths, entry)}
         here = {name for name in os.listdir(paths.layers) if not name.startswith(".")}
         dead = _bury(paths, here - needed)
-        known = {os.path.basename(one) for one in skeletons.places(paths)} - needed - _in_use(paths)
-        dead += skeletons.bury(skeletons.of_chains(paths, known))
+        tops = {top for entry in entries for top in _tops(paths, entry)}
+        known = {os.path.basename(one) for one in skeletons.places(paths)}
+        dead += _bury_skeletons(paths, known - tops)
     _delete(paths, dead)
 
 
@@ -209,8 +213,28 @@ def _bury(paths: Paths, chains: set[str]) -> list[str]:
         with contextlib.suppress(OSError):  # somebody unpacked it again
             os.rename(buried[chain], f"{paths.layers}/{chain}")
             del buried[chain]
-    found = skeletons.of_chains(paths, buried) if os.path.isdir(paths.skeletons) else []
-    return [*buried.values(), *skeletons.bury(found)]
+    return list(buried.values())
+
+
+def _bury_skeletons(paths: Paths, tops: set[str]) -> list[str]:
+    """Rename away the skeletons of these last layers that no container runs on."""
+    if not os.path.isdir(paths.skeletons):
+        return []
+    return skeletons.bury(skeletons.of_chains(paths, tops - _tops_in_use(paths)))
+
+
+def _tops_in_use(paths: Paths) -> set[str]:
+    """The chain ids of the last layers of containers."""
+    found = (container.get("layers") for container in containers(paths))
+    return {layers[-1].split("/")[-2] for layers in found if layers}
+
+
+def _tops(paths: Paths, entry: Document) -> set[str]:
+    """The chain ids of the last layers of an image, or of those in a list."""
+    with contextlib.suppress(ImageError):
+        image = _image(paths, entry)
+        return {one.chains[-1] for one in (image.images or [image]) if one.chains}
+    return set()
 
 
 def _in_use(paths: Paths) -> set[str]:

@@ -1,8 +1,9 @@
-"""The layers of an image with other owners: what `--userns keep-id` and `nomap` run on.
+"""Images with other owners: what `--userns keep-id` and `nomap` run on.
 
 In such a container another id of the user namespace U is root (runtime.shift), so that root's files
-have to belong to another id than in the layers of the store. Each layer has a skeleton for each
-such map (layers.skeleton), made when it is first needed and removed with the layer:
+have to belong to another id than in the layers of the store. So an image has a skeleton for each
+such map (layers.skeleton): made when it is first needed, named after the image's last layer, and
+removed with the image.
 
     skeletons/<uid>-<gid>/<chain id>/     uid and gid are what keep-id shows the user as
     skeletons/nomap/<chain id>/
@@ -21,8 +22,9 @@ import os
 
 from rootless.errors import LaunchError, StoreError
 from rootless.images import trust
-from rootless.oci.layers import datalayer, skeleton
+from rootless.oci.layers import skeleton
 from rootless.oci.layers.compare import difference
+from rootless.oci.layers.skeleton import Place
 from rootless.oci.remove import remove_tree
 from rootless.runtime import identity, rootfs, worker
 from rootless.runtime.shift import owners_of
@@ -52,20 +54,23 @@ class Skeletons:
         self._name = _name(userns)
 
     def of(self, layers: list[str], notes: list[str]) -> list[str]:
-        """Return the skeletons of the unpacked `layers`, their `fs`; make what is missing.
+        """Return what is to be mounted in the place of the unpacked `layers`, lowest first.
 
-        What the user is to be told goes to `notes`. Raises StoreError, HostError.
+        It is made where it is missing; what the user is to be told goes to `notes`. Raises
+        StoreError, HostError.
         """
+        layers = _directories(layers)
+        if not layers:
+            return []
         whole = self._why_whole()
         base = f"{self._paths.skeletons}/{self._name}" + ("-whole" if whole else "")
-        # Set-id programs stand in a tree of their own for others: a skeleton has them itself.
-        chains = [os.path.dirname(layer) for layer in layers if os.path.basename(layer) == "fs"]
-        there = {layer: f"{base}/{os.path.basename(layer)}" for layer in chains}
-        if not all(self._is_trusted(layer, at) for layer, at in there.items()):
+        at = f"{base}/{os.path.basename(layers[-1])}"
+        places = _places(self._paths, layers)
+        if not _is_trusted(at, places):
             if whole:
                 notes.append(f"the files of the image are copied, once, to change owners: {whole}")
-            self._make(base, there, whole=bool(whole))
-        return [f"{at}/fs" for at in there.values()]
+            self._make(at, layers, places, whole=bool(whole))
+        return [f"{at}/fs"]
 
     def _why_whole(self) -> str:
         """Why the content has to be copied, "" where it can stay where it is."""
@@ -74,18 +79,8 @@ class Skeletons:
             return f"the driver {driver} cannot show them as they are"
         return "" if _finds_data(self._paths) else "this takes an overlay of Linux 6.16 to avoid"
 
-    def _is_trusted(self, layer: str, at: str) -> bool:
-        """Whether the skeleton `at` of a layer is there, complete, and of this very layer."""
-        if not (os.path.isdir(f"{at}/fs") and trust.has_survived(at)):
-            return False
-        try:
-            behind = os.readlink(f"{at}/{datalayer.LINK}")
-        except OSError:
-            return True  # it has all content itself
-        place = skeleton.Place(layer, self._paths.layers)
-        return behind == place.data and os.path.isdir(behind + place.below)
-
-    def _make(self, base: str, there: dict[str, str], *, whole: bool) -> None:
+    def _make(self, at: str, layers: list[str], places: list[Place], *, whole: bool) -> None:
+        base, name = os.path.split(at)
         try:
             os.makedirs(base, 0o700, exist_ok=True)
             os.chmod(self._paths.skeletons, 0o700)
@@ -96,39 +91,57 @@ class Skeletons:
             raise _refused(base, error) from error
         assert lock is not None  # noqa: S101 - it was waited for
         try:
-            missing = [one for one in there.items() if not self._is_trusted(*one)]
+            if _is_trusted(at, places):
+                return
             _sweep(self._paths, base)
-            for layer, at in missing:
-                self._make_one(layer, at, lock, whole=whole)
+            new = f"{base}/{_NEW}{name}"
+            os.mkdir(new, 0o700)
+            trust.mark(new)
+            how = (layers, new, places, self._owners, whole)
+            # With the lock: if we are killed, nobody sweeps while they still write.
+            worker.spawn(self._paths, _fill, *how, keep_fds=(lock,)).result()
+            bury([at])  # damaged, or of layers that were elsewhere
+            os.rename(new, at)
         except OSError as error:
             raise _refused(base, error) from error
         finally:
             os.close(lock)
         trust.write_out_later(self._paths, base)
 
-    def _make_one(self, layer: str, at: str, lock: int, *, whole: bool) -> None:
-        base, name = os.path.split(at)
-        new = f"{base}/{_NEW}{name}"
-        os.mkdir(new, 0o700)
-        trust.mark(new)
-        place = skeleton.Place(layer, self._paths.layers)
-        how = (layer, new, place, self._owners, whole)
-        # With the lock: if we are killed, nobody sweeps while they still write.
-        worker.spawn(self._paths, _fill, *how, keep_fds=(lock,)).result()
-        if os.path.lexists(at):
-            bury([at])  # damaged, or of a layer that was elsewhere
-        os.rename(new, at)
+
+def _directories(layers: Iterable[str]) -> list[str]:
+    """The directories of layers by their trees.
+
+    Set-id programs stand in a tree of their own for others: a skeleton has them itself.
+    """
+    return [os.path.dirname(layer) for layer in layers if os.path.basename(layer) == "fs"]
 
 
-def _fill(layer: str, new: str, place: skeleton.Place, owners: Owners, whole: bool) -> None:
+def _places(paths: Paths, layers: list[str]) -> list[Place]:
+    return [Place(layer, paths.layers) for layer in layers]
+
+
+def _is_trusted(at: str, places: list[Place]) -> bool:
+    """Whether the skeleton `at` is there, complete, and finds the content of its layers."""
+    if not (os.path.isdir(f"{at}/fs") and trust.has_survived(at)):
+        return False
+    behind = rootfs.data_layers([f"{at}/fs"])
+    if not behind:
+        return True  # it has all content itself
+    return set(behind) == set(skeleton.data_of(places)) and all(
+        os.path.isdir(place.data + place.below) for place in places
+    )
+
+
+def _fill(layers: list[str], new: str, places: list[Place], owners: Owners, whole: bool) -> None:
     """In the user namespace: make a skeleton in the directory `new`."""
     os.umask(0)
     ids = (_or_invalid(owners.uid), _or_invalid(owners.gid))
     try:
         shares = min(len(os.sched_getaffinity(0)), _AT_ONCE)
-        skeleton.Maker(layer, place, ids, whole=whole).run(new, shares)
+        skeleton.Maker(layers[::-1], places[::-1], ids, whole=whole).run(new, shares)
     except (OSError, ValueError) as error:
-        raise _refused(os.path.basename(layer)[:12], error) from error
+        raise _refused(os.path.basename(layers[-1])[:12], error) from error
 
 
 def _or_invalid(find: Callable[[int], int]) -> Callable[[int], int]:
@@ -184,11 +197,11 @@ def _name(userns: str) -> str:
 
 
 def known(paths: Paths, userns: str, layers: list[str]) -> list[str]:
-    """Return the skeletons of `layers` where all are there, else the layers themselves."""
+    """Return what is mounted in the place of `layers`, lowest first, or themselves."""
+    chain = os.path.basename(_directories(layers)[-1])
     for base in (f"{paths.skeletons}/{_name(userns)}{end}" for end in ("", "-whole")):
-        found = [f"{base}/{layer.split('/')[-2]}/fs" for layer in layers]
-        if all(map(os.path.isdir, found)):
-            return found
+        if os.path.isdir(f"{base}/{chain}/fs"):
+            return [f"{base}/{chain}/fs"]
     return layers
 
 
@@ -211,9 +224,14 @@ def bases(paths: Paths) -> list[str]:
 
 
 def of_chains(paths: Paths, chains: Iterable[str]) -> list[str]:
-    """Return the directories of the skeletons of layers, of every map."""
+    """Return the directories of the skeletons whose last layers these are, of every map."""
     wanted = set(chains)
     return [one for one in places(paths) if os.path.basename(one) in wanted]
+
+
+def upon(paths: Paths, chain: str) -> list[str]:
+    """Return the directories of the skeletons that have a layer in them, of every map."""
+    return [one for one in places(paths) if chain in map(os.path.basename, _layers(one))]
 
 
 def bury(skeletons: Iterable[str]) -> list[str]:
@@ -244,8 +262,9 @@ def damage(paths: Paths, place: str) -> str:
     """
     base, chain = os.path.split(place)
     name, end, _ = os.path.basename(base).partition("-whole")
-    layer = _record(place).get("layer", "")
-    if not os.path.isdir(f"{layer}/fs") or not trust.has_survived(place):
+    layers = _layers(place)
+    whole = layers and all(os.path.isdir(f"{layer}/fs") for layer in layers)
+    if not whole or not trust.has_survived(place):
         return chain
     ids = name.partition("-")[::2]
     userns = name if name == "nomap" else "keep-id:uid={},gid={}".format(*ids)
@@ -255,7 +274,7 @@ def damage(paths: Paths, place: str) -> str:
     assert lock is not None and owners is not None  # noqa: S101 - waited for, and named
     try:
         os.mkdir(new, 0o700)
-        how = (str(layer), new, skeleton.Place(layer, paths.layers), owners, bool(end))
+        how = (layers, new, _places(paths, layers), owners, bool(end))
         worker.spawn(paths, _fill, *how, keep_fds=(lock,)).result()
         return str(worker.call(paths, difference, new, place))
     finally:
@@ -268,6 +287,12 @@ def _record(place: str) -> dict[str, Any]:
         return dict(records.read_record(f"{place}/{skeleton.RECORD}"))
     except (OSError, StoreError):
         return {}
+
+
+def _layers(place: str) -> list[str]:
+    """The directories of a skeleton's layers, lowest first."""
+    found = _record(place).get("layers", [])
+    return [str(one) for one in found] if isinstance(found, list) else []
 
 
 def size(place: str) -> int:

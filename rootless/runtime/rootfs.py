@@ -151,10 +151,13 @@ def data_layers(lowers: list[str]) -> list[str]:
     """Return the directories in which files of the layers have their content (layers.datalayer)."""
     found: dict[str, None] = {}
     for lower in lowers:
+        link = f"{os.path.dirname(lower)}/data"
         try:
-            found[os.readlink(f"{os.path.dirname(lower)}/data")] = None
+            found[os.readlink(link)] = None
+            for number in range(1, 500):  # as many layers as overlay takes
+                found[os.readlink(f"{link}.{number}")] = None
         except OSError:
-            pass  # nearly all layers have it themselves
+            pass  # no more of them; nearly all layers have their content themselves
     # The kernel takes the first that has a path: what is ours goes before a stranger's.
     return sorted(found, key=lambda link: not is_ours(link)) if len(found) > 1 else list(found)
 

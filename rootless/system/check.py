@@ -123,7 +123,7 @@ class Check:
                 raise Conflict(f"container {user} runs on it", "stop it first")
             with Mending(self._paths) as mending:
                 mending.unpack_again(digest, diff_id, chain)
-            for skeleton in skeletons.of_chains(self._paths, [chain]):
+            for skeleton in skeletons.upon(self._paths, chain):
                 self._discard(skeleton, chain)
 
         yield Finding(f"layer {chain[:12]}: {problem} is not what the layer's blob holds", again)
