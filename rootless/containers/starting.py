@@ -289,19 +289,33 @@ def _root(
         if record["rm"]:
             _forget_volatile(paths, directory)
         lowers = [source["path"]] if source["kind"] == "directory" else record["layers"]
-        owners = shift.apparent(record["spec"]["rootless"], who)
-        if owners and source["kind"] == "layers" and not rootfs.holds_files(f"{directory}/rootfs"):
-            from rootless.images.skeletons import Skeletons
-
-            lowers = Skeletons(paths, owners, record["spec"]["rootless"]["userns"]).of(
-                lowers, notes
-            )
+        if source["kind"] == "layers" and not rootfs.holds_files(f"{directory}/rootfs"):
+            lowers = _with_owners(paths, record, lowers, who, notes)
         return rootfs.layered(paths, directory, lowers[::-1], volatile=record["rm"])
     except OSError as error:
         raise StoreError(
             f"cannot prepare the root file system in {directory}: {error.strerror}",
             records.remedy(error) or "name another directory with --root",
         ) from error
+
+
+def _with_owners(
+    paths: Paths, record: Record, layers: list[str], who: identity.Identity, notes: list[str]
+) -> list[str]:
+    """Return what is mounted in the place of `layers`, lowest first; notes as for `_root`.
+
+    Several layers that leave files in a shared store have to become one, too: see layers.skeleton.
+    """
+    private = record["spec"]["rootless"]
+    owners, userns = shift.apparent(private, who), private["userns"]
+    are_elsewhere = owners is None and len(layers) > 1 and rootfs.data_layers(layers)
+    if are_elsewhere and rootfs.choose_driver(paths) == "overlay":
+        owners, userns = shift.unchanged(who), "host"
+    if owners is None:
+        return layers
+    from rootless.images.skeletons import Skeletons
+
+    return Skeletons(paths, owners, userns).of(layers, notes)
 
 
 def _forget_volatile(paths: Paths, directory: str) -> None:

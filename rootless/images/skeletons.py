@@ -7,6 +7,7 @@ removed with the image.
 
     skeletons/<uid>-<gid>/<chain id>/     uid and gid are what keep-id shows the user as
     skeletons/nomap/<chain id>/
+    skeletons/host/<chain id>/            the owners of the layers, which are in a shared store
     skeletons/<...>-whole/<chain id>/     with the content, for drivers that find it nowhere else
     skeletons/finds-data                  whether overlay finds it elsewhere, on which kernel
 
@@ -27,7 +28,7 @@ from rootless.oci.layers.compare import difference
 from rootless.oci.layers.skeleton import Place
 from rootless.oci.remove import remove_tree
 from rootless.runtime import identity, rootfs, worker
-from rootless.runtime.shift import owners_of
+from rootless.runtime.shift import owners_of, unchanged
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -268,7 +269,8 @@ def damage(paths: Paths, place: str) -> str:
         return chain
     ids = name.partition("-")[::2]
     userns = name if name == "nomap" else "keep-id:uid={},gid={}".format(*ids)
-    owners = owners_of(userns, identity.detect())
+    who = identity.detect()
+    owners = unchanged(who) if name == "host" else owners_of(userns, who)
     new = f"{base}/{_NEW}{os.urandom(4).hex()}"
     lock = records.lock(base)
     assert lock is not None and owners is not None  # noqa: S101 - waited for, and named

@@ -151,6 +151,13 @@ def owners_of(userns: str, who: Identity) -> Owners | None:
     return None
 
 
+def unchanged(who: Identity) -> Owners:
+    """Return the ids of U as themselves."""
+    uids = sum(count for _, _, count in who.uid_map)
+    gids = sum(count for _, _, count in who.gid_map)
+    return Owners([(0, 0, uids)], [(0, 0, gids)])
+
+
 def apparent(private: Private, who: Identity) -> Owners | None:
     """Return whose the files of a container are on the disk; None where the ids of U are right.
 
