@@ -21,6 +21,8 @@ from rootless.oci.digest import CHUNK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rootless.oci.layers.tar import Reader
 
 METACOPY = "user.overlay.metacopy"
@@ -89,6 +91,35 @@ class DataLayer:
                 return False
             offset += len(data)
         return True
+
+
+class Place:
+    """Where the content of a layer's files is for overlay."""
+
+    def __init__(self, layer: str, own: str) -> None:
+        """`layer` is the layer's directory, `own` the directory of the layers of the own store.
+
+        Content is sought in all data-only layers of a mount, so the same path must not mean one
+        file in this store and another file in another one: paths into others begin with the name
+        of their directory of layers.
+        """
+        layers, chain = os.path.split(layer)
+        try:
+            behind = os.readlink(f"{layer}/{LINK}")
+        except OSError:
+            behind = ""
+        self.is_behind = bool(behind)
+        """Whether it is a layer that leaves content in another store itself."""
+        self.data, self.below = layers, f"/{chain}/fs/"
+        """The data-only layer, and where the layer's tree is in it."""
+        if behind or layers != own:
+            self.data, name = os.path.split(behind or layers)
+            self.below = f"/{name}/{chain}/fs/"
+
+
+def data_of(places: Iterable[Place]) -> list[str]:
+    """Return the data-only layers that files of these layers refer to."""
+    return list(dict.fromkeys(place.data for place in places))
 
 
 def refer(fd: int, path: bytes) -> bool:

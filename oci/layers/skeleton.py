@@ -38,7 +38,9 @@ from rootless.oci.remove import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
+
+    from rootless.oci.layers.datalayer import Place
 
 RECORD = "skeleton.json"
 VERSION = 1
@@ -58,35 +60,6 @@ _ANSWER = struct.Struct("<qi")
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 _ACL_ENTRY = struct.Struct("<HHI")  # linux/posix_acl_xattr.h: tag, permissions, id
 _ACL_USER, _ACL_GROUP = 2, 8
-
-
-class Place:
-    """Where the content of a layer's files is for overlay."""
-
-    def __init__(self, layer: str, own: str) -> None:
-        """`layer` is the layer's directory, `own` the directory of the layers of the own store.
-
-        Content is sought in all data-only layers of a mount, so the same path must not mean one
-        file in this store and another file in another one: paths into others begin with the name
-        of their directory of layers.
-        """
-        layers, chain = os.path.split(layer)
-        try:
-            behind = os.readlink(f"{layer}/{datalayer.LINK}")
-        except OSError:
-            behind = ""
-        self.is_behind = bool(behind)
-        """Whether it is a layer that leaves content in another store itself."""
-        self.data, self.below = layers, f"/{chain}/fs/"
-        """The data-only layer, and where the layer's tree is in it."""
-        if behind or layers != own:
-            self.data, name = os.path.split(behind or layers)
-            self.below = f"/{name}/{chain}/fs/"
-
-
-def data_of(places: Iterable[Place]) -> list[str]:
-    """Return the data-only layers that files of these layers refer to."""
-    return list(dict.fromkeys(place.data for place in places))
 
 
 class _Level:
@@ -190,7 +163,7 @@ class Maker:
             self._bytes += size
         self._set_times(f"{directory}/fs", done)
         remove_tree(self._links)
-        for number, data in enumerate([] if self._whole else data_of(self._places)):
+        for number, data in enumerate([] if self._whole else datalayer.data_of(self._places)):
             os.symlink(data, f"{directory}/{datalayer.link_name(number)}")
         layers = self._layers[::-1]
         record = {"version": VERSION, "layers": layers, "bytes": self._bytes}

@@ -198,6 +198,8 @@ def drop_layers(paths: Paths) -> None:
         known = {os.path.basename(one) for one in skeletons.places(paths)}
         dead += _bury_skeletons(paths, known - tops)
     _delete(paths, dead)
+    with store_errors(paths):
+        skeletons.sweep(paths)
 
 
 def _bury(paths: Paths, chains: set[str]) -> list[str]:

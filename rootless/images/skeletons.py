@@ -23,9 +23,7 @@ import os
 
 from rootless.errors import LaunchError, StoreError
 from rootless.images import trust
-from rootless.oci.layers import skeleton
-from rootless.oci.layers.compare import difference
-from rootless.oci.layers.skeleton import Place
+from rootless.oci.layers.datalayer import Place, data_of
 from rootless.oci.remove import remove_tree
 from rootless.runtime import identity, rootfs, worker
 from rootless.runtime.shift import owners_of, unchanged
@@ -38,6 +36,9 @@ if TYPE_CHECKING:
 
     from rootless.runtime.shift import Owners
     from rootless.store.paths import Paths
+
+RECORD = "skeleton.json"
+"""What was merged, and how much it takes: see layers.skeleton."""
 
 _DEAD = ".dead-"
 _NEW = ".new-"
@@ -129,13 +130,15 @@ def _is_trusted(at: str, places: list[Place]) -> bool:
     behind = rootfs.data_layers([f"{at}/fs"])
     if not behind:
         return True  # it has all content itself
-    return set(behind) == set(skeleton.data_of(places)) and all(
+    return set(behind) == set(data_of(places)) and all(
         os.path.isdir(place.data + place.below) for place in places
     )
 
 
 def _fill(layers: list[str], new: str, places: list[Place], owners: Owners, whole: bool) -> None:
     """In the user namespace: make a skeleton in the directory `new`."""
+    from rootless.oci.layers import skeleton
+
     os.umask(0)
     ids = (_or_invalid(owners.uid), _or_invalid(owners.gid))
     try:
@@ -249,6 +252,18 @@ def bury(skeletons: Iterable[str]) -> list[str]:
     return dead
 
 
+def sweep(paths: Paths) -> None:
+    """Delete what a start that was killed has left, where nobody is at work."""
+    for base in bases(paths):
+        lock = records.lock(base, wait=False)
+        if lock is None:
+            continue
+        try:
+            _sweep(paths, base)
+        finally:
+            os.close(lock)
+
+
 def _sweep(paths: Paths, base: str) -> None:
     """Delete what is half made or buried. The caller holds the lock."""
     for name in os.listdir(base):
@@ -263,6 +278,8 @@ def damage(paths: Paths, place: str) -> str:
     """
     base, chain = os.path.split(place)
     name, end, _ = os.path.basename(base).partition("-whole")
+    from rootless.oci.layers.compare import difference
+
     layers = _layers(place)
     whole = layers and all(os.path.isdir(f"{layer}/fs") for layer in layers)
     if not whole or not trust.has_survived(place):
@@ -286,7 +303,7 @@ def damage(paths: Paths, place: str) -> str:
 
 def _record(place: str) -> dict[str, Any]:
     try:
-        return dict(records.read_record(f"{place}/{skeleton.RECORD}"))
+        return dict(records.read_record(f"{place}/{RECORD}"))
     except (OSError, StoreError):
         return {}
 

@@ -14,7 +14,7 @@ from rootless.runtime import operations, users
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.options import Account
-    from rootless.runtime.operations import Tree
+    from rootless.runtime.tree import Tree
     from rootless.runtime.users import User
 
 

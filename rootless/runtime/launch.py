@@ -31,6 +31,7 @@ from rootless.runtime.accounts import Accounts
 from rootless.runtime.plan import plan
 from rootless.runtime.report import Phase
 from rootless.runtime.settle import Settlement, forbid_imports
+from rootless.runtime.tree import Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,6 +141,10 @@ class Launch:
                 os.chown(f"{self.directory}/{os.path.basename(path)}", *owners.root)
             except FileNotFoundError:
                 pass  # it has none
+        for fd in self.stdio:
+            # Or with nomap nobody inside could give them to the container's user (`own_stdio`).
+            if fd >= 0 and stat.S_ISFIFO(os.fstat(fd).st_mode):
+                os.fchown(fd, *owners.root)
 
     def _start_helpers(self) -> None:
         """Mount what a helper process serves, which must live outside the container."""
@@ -158,7 +163,7 @@ class Launch:
                 os._exit(1)  # it was killed, and nobody would own the container
             die_with_parent()
             os.setsid()
-            tree = operations.Tree(self.who.mode, self.owners)
+            tree = Tree(self.who.mode, self.owners)
             tree.degraded = self.degraded
             for step in self.plan:
                 self.begin(step.describe())
@@ -171,7 +176,7 @@ class Launch:
             report.fail(self._step, error)
         os._exit(1)
 
-    def _enter(self, tree: operations.Tree, report: Report) -> None:
+    def _enter(self, tree: Tree, report: Report) -> None:
         """From the finished tree to the command."""
         process, private = self.spec["process"], self.spec["rootless"]
         accounts = Accounts(tree, self.directory)
@@ -218,10 +223,12 @@ class Launch:
         if report.send(Phase.READY, degraded=tree.degraded, steps=self.steps):
             settlement.execute(user)
 
-    def _make_terminal(self, tree: operations.Tree, report: Report) -> int:
+    def _make_terminal(self, tree: Tree, report: Report) -> int:
         self.begin("open a terminal")
         master, slave = terminal.open_pair(tree.root, self.spec["process"])
         terminal.show_as_console(tree, master)
+        if self.owners is not None:
+            os.fchown(slave, self.owners.root[0], -1)
         report.send(Phase.TERMINAL, fd=master)
         os.close(master)
         return slave

@@ -23,7 +23,7 @@ from rootless.store.paths import is_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.runtime.operations import Tree
+    from rootless.runtime.tree import Tree
     from rootless.store.paths import Paths
 
 DRIVERS = ("overlay", "fuse-overlayfs", "copy")

@@ -165,7 +165,8 @@ def apparent(private: Private, who: Identity) -> Owners | None:
     """
     if who.mode == "single" or not private.get("shifted"):
         return None
-    return owners_of(private["userns"], who)
+    owners = owners_of(private["userns"], who)
+    return owners if owners is not None and owners.root != (0, 0) else None
 
 
 def _around(mine: int, total: int) -> list[Extent]:

@@ -23,7 +23,7 @@ from rootless.runtime.rootfs import mount_fuse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.options import OverlayBind as Layer
-    from rootless.runtime.operations import Tree
+    from rootless.runtime.tree import Tree
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 

@@ -178,6 +178,10 @@ def test_nomap_is_the_same_without_the_user(store: Store, tmp_path: Path) -> Non
     script = "id -u; stat -c %u:%g / /etc/hosts /home/node /srv/www /w; touch /x && echo x"
     lines = inside(store, "--userns", "nomap", "-v", f"{tmp_path}:/w", script=script)
     assert lines == ["0", "0:0", "0:0", "1000:1000", "33:33", "65534:65534", "x"]
+    for user in ("0", "1000"):
+        options = ("--userns", "nomap", "-u", user)
+        assert inside(store, *options, script="echo x >/dev/stdout") == ["x"]
+        assert inside(store, *options, "-t", script="echo x >$(readlink /proc/self/fd/0)") == ["x"]
 
 
 def test_shared_is_as_it_was(store: Store) -> None:
@@ -365,6 +369,10 @@ def test_a_start_that_is_killed_leaves_nothing_that_is_used(own: Store) -> None:
         lines = inside(own, *KEEP, script=script)
         assert lines == ["0:0", "0:0", "33:33", "0", SUM]
         assert not list(Path(own.root, "skeletons").glob("*/.new-*"))
+    left = Path(own.root, "skeletons/9-9/.new-abc")
+    (left / "fs").mkdir(parents=True)
+    own.ok("image", "prune", "--all", "--force")
+    assert not left.exists()
 
 
 def test_two_at_once(own: Store) -> None:

@@ -49,7 +49,7 @@ def make(
     target = layers.parent / f"made-{os.urandom(4).hex()}"
     target.mkdir()
     chosen = [str(layers / name) for name in names or ("top", "low")]
-    places = [skeleton.Place(layer, str(layers)) for layer in chosen]
+    places = [datalayer.Place(layer, str(layers)) for layer in chosen]
     here = os.open(".", os.O_RDONLY)
     try:
         skeleton.Maker(chosen, places, ids, whole=whole).run(str(target), shares)
@@ -232,7 +232,7 @@ def test_an_owner_that_cannot_be_is_an_error_in_either_process(layers: Path) -> 
 def test_ids_in_access_control_lists(layers: Path) -> None:
     ids = (lambda number: number + 1, lambda number: number + 2)
     chosen = [str(layers / "low")]
-    maker = skeleton.Maker(chosen, [skeleton.Place(chosen[0], str(layers))], ids)
+    maker = skeleton.Maker(chosen, [datalayer.Place(chosen[0], str(layers))], ids)
     entries = [(1, 6, 2**32 - 1), (2, 4, 33), (4, 4, 2**32 - 1), (8, 4, 34), (16, 4, 2**32 - 1)]
     head = struct.pack("<I", 2)
     value = head + b"".join(struct.pack("<HHI", *entry) for entry in entries)
@@ -241,11 +241,11 @@ def test_ids_in_access_control_lists(layers: Path) -> None:
 
 
 def test_a_layer_of_another_store_has_a_path_of_its_own(layers: Path, tmp_path: Path) -> None:
-    own = skeleton.Place("/store/layers/a", "/store/layers")
-    other = skeleton.Place("/other/layers/a", "/store/layers")
+    own = datalayer.Place("/store/layers/a", "/store/layers")
+    other = datalayer.Place("/other/layers/a", "/store/layers")
     assert (own.data, own.below) == ("/store/layers", "/a/fs/")
     assert (other.data, other.below) == ("/other", "/layers/a/fs/")
     (layers / "low/data").symlink_to("/third/layers")
-    behind = skeleton.Place(str(layers / "low"), str(layers))
+    behind = datalayer.Place(str(layers / "low"), str(layers))
     assert (behind.data, behind.below) == ("/third", "/layers/low/fs/")
-    assert skeleton.data_of([own, other, own, behind]) == ["/store/layers", "/other", "/third"]
+    assert datalayer.data_of([own, other, own, behind]) == ["/store/layers", "/other", "/third"]
