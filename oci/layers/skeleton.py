@@ -200,7 +200,7 @@ class Maker:
             for index, layer in enumerate(self._layers):
                 fd = os.open(f"{layer}/fs", _OPEN_DIRECTORY)
                 self._sources.append((index, fd))
-                if _is_opaque(fd):
+                if len(self._layers) > 1 and _is_opaque(fd):
                     break
             stack.append(self._begin(b"", "", 0, done))
             while stack:
@@ -248,7 +248,7 @@ class Maker:
                 level.parked[index] = fd
                 continue
             entered.append((index, _moved(fd, name)))
-            hidden = _is_opaque(entered[-1][1])
+            hidden = index != indices[-1] and _is_opaque(entered[-1][1])
         self._sources = entered
         self._target = _moved(self._target, name)
 
