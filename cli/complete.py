@@ -27,7 +27,7 @@ VALUES = {
     "ipc": ("private", "host"),
     "uts": ("private", "host"),
     "cgroupns": ("private", "host"),
-    "userns": ("host", "keep-id"),
+    "userns": ("host", "keep-id", "nomap"),
     "log_driver": ("json-file", "k8s-file", "journald", "passthrough", "none"),
     "restart": ("no",),
     "signal": ("TERM", "KILL", "HUP", "INT", "QUIT", "USR1", "USR2", "STOP", "CONT"),

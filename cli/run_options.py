@@ -318,7 +318,12 @@ GroupAdd = Annotated[
 ]
 Userns = Annotated[
     str,
-    option("--userns", metavar="MODE", panel=USERS, about="host, or keep-id[:uid=N,gid=N]."),
+    option(
+        "--userns",
+        metavar="MODE",
+        panel=USERS,
+        about="host, nomap, or keep-id[:uid=N,gid=N,shared].",
+    ),
 ]
 Pid = Annotated[str, option("--pid", metavar="MODE", panel=USERS, about="private or host.")]
 Ipc = Annotated[str, option("--ipc", metavar="MODE", panel=USERS, about="private or host.")]

@@ -27,7 +27,7 @@ def mount(
     Examples:
         rootless unshare sh -c 'du -sh $(rootless mount web)'
     """
-    from rootless.containers.trees import trees_of
+    from rootless.containers.trees import mounted_of
     from rootless.images.trees.mounting import Mounts
 
     mounts = Mounts(engine.paths, "container")
@@ -36,7 +36,7 @@ def mount(
     places: dict[str, tuple[str, str]] = {}
     for name in names:
         container = engine.containers.get(name)
-        path = mounts.mount(container.id, trees_of(container).new)
+        path = mounts.mount(container.id, mounted_of(container))
         places[container.id] = (container.name, path)
     if not names and not all:
         there = mounts.all()

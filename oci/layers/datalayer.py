@@ -21,6 +21,8 @@ from rootless.oci.digest import CHUNK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rootless.oci.layers.tar import Reader
 
 METACOPY = "user.overlay.metacopy"
@@ -30,7 +32,7 @@ LINK = "data"
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a named pipe makes nobody wait
 
-_SMALL = 4096
+SMALL = 4096
 """Bytes that are written rather than referred to: the attributes would take a block as well."""
 
 
@@ -50,12 +52,12 @@ class DataLayer:
 
         Where the other tree has the same at `path`, it refers to that; else it is written.
         """
-        twin = self._twin(path, size) if size > _SMALL else -1
+        twin = self._twin(path, size) if size > SMALL else -1
         if twin < 0:
             reader.write_to(fd)
             return
         try:
-            if self._refer(fd, path) and self._is_same(reader, twin, fd):
+            if refer(fd, self._below + path) and self._is_same(reader, twin, fd):
                 os.ftruncate(fd, size)
                 self.used = True
             else:
@@ -75,14 +77,6 @@ class DataLayer:
         os.close(fd)
         return -1
 
-    def _refer(self, fd: int, path: bytes) -> bool:
-        try:
-            os.setxattr(fd, REDIRECT, self._below + path)
-            os.setxattr(fd, METACOPY, b"")
-        except OSError:
-            return False  # no such attributes here, or a path too long for them
-        return True
-
     def _is_same(self, reader: Reader, twin: int, fd: int) -> bool:
         """Compare; where they differ, `fd` has what was read so far, and refers to nothing."""
         offset = 0
@@ -97,6 +91,53 @@ class DataLayer:
                 return False
             offset += len(data)
         return True
+
+
+class Place:
+    """Where the content of a layer's files is for overlay."""
+
+    def __init__(self, layer: str, own: str) -> None:
+        """`layer` is the layer's directory, `own` the directory of the layers of the own store.
+
+        Content is sought in all data-only layers of a mount, so the same path must not mean one
+        file in this store and another file in another one: paths into others begin with the name
+        of their directory of layers.
+        """
+        layers, chain = os.path.split(layer)
+        try:
+            behind = os.readlink(f"{layer}/{LINK}")
+        except OSError:
+            behind = ""
+        self.is_behind = bool(behind)
+        """Whether it is a layer that leaves content in another store itself."""
+        self.data, self.below = layers, f"/{chain}/fs/"
+        """The data-only layer, and where the layer's tree is in it."""
+        if behind or layers != own:
+            self.data, name = os.path.split(behind or layers)
+            self.below = f"/{name}/{chain}/fs/"
+
+
+def data_of(places: Iterable[Place]) -> list[str]:
+    """Return the data-only layers that files of these layers refer to."""
+    return list(dict.fromkeys(place.data for place in places))
+
+
+def refer(fd: int, path: bytes) -> bool:
+    """Say that the content of the empty file `fd` is at `path` of the data-only layer.
+
+    False where that cannot be: no such attributes here, or a path too long for them.
+    """
+    try:
+        os.setxattr(fd, REDIRECT, path)
+        os.setxattr(fd, METACOPY, b"")
+    except OSError:
+        return False
+    return True
+
+
+def link_name(number: int) -> str:
+    """Return the name of a layer's link to a data-only layer; most have one at most."""
+    return f"{LINK}.{number}" if number else LINK
 
 
 def tree_behind(layer: str) -> str:

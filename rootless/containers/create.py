@@ -24,6 +24,7 @@ from rootless.runtime import caps
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.options import (
+        Account,
         CreateOptions,
         Dns,
         Healthcheck,
@@ -67,7 +68,7 @@ def check(paths: Paths, reference: str, asked: CreateOptions) -> Plan:
     _check_modes(asked)
     plan = Plan(asked, "")
     plan.network, plan.private = _network(asked.get("network", ""))
-    plan.userns = _userns(asked.get("userns", ""))
+    plan.userns, plan.shifted = _userns(asked.get("userns", ""))
     plan.user = values.user(asked.get("user", ""))
     plan.cwd = _workdir(asked.get("workdir", ""))
     plan.ports = _ports(plan)
@@ -204,24 +205,32 @@ def _network(mode: str) -> tuple[str, PrivateNetwork | None]:
     raise UsageError(f"--network {mode} {_LATER}", f"now: {modes}")
 
 
-def _userns(mode: str) -> str:
-    """Return the mode in full: host, nomap or keep-id:uid=N,gid=N."""
+def _userns(mode: str) -> tuple[str, bool]:
+    """Return the mode in full: host, nomap or keep-id:uid=N,gid=N; whether root's files are root's.
+
+    They are the user's, as all that is root's out here, with the option `shared` of keep-id.
+    """
     kind, colon, options = mode.partition(":")
     if kind == "keep-id":
         ids = {"uid": os.getuid(), "gid": os.getgid()}
-        for word in options.split(",") if colon else ():
+        words = options.split(",") if colon else []
+        for word in words:
             key, _, number = word.partition("=")
+            if word == "shared":
+                continue
             if key not in ids or not values.is_number(number) or int(number[:11]) > 0x7FFFFFFF:
-                raise UsageError(f"--userns {mode}: unknown option {word!r}", "uid=N or gid=N")
+                hint = "uid=N, gid=N or shared"
+                raise UsageError(f"--userns {mode}: unknown option {word!r}", hint)
             ids[key] = int(number)
-        return f"keep-id:uid={ids['uid']},gid={ids['gid']}"
+        return f"keep-id:uid={ids['uid']},gid={ids['gid']}", "shared" not in words
     if mode in ("", "host"):
-        return "host"
+        return "host", False
     if mode == "nomap":
-        return mode
+        return mode, True
     if kind in ("auto", "container", "ns", "private"):
         raise UsageError(f"--userns {mode} {_LATER}", "now: host, keep-id and nomap")
-    raise UsageError(f"--userns: unknown mode {mode!r}", "host, keep-id[:uid=N,gid=N] or nomap")
+    modes = "host, keep-id[:uid=N,gid=N,shared] or nomap"
+    raise UsageError(f"--userns: unknown mode {mode!r}", modes)
 
 
 def _workdir(path: str) -> str:
@@ -381,6 +390,7 @@ def compose(
     plan.args = first + rest
     if not values.is_usable(plan.args):
         raise UsageError(f"the command {plan.args!r} holds a NUL byte")
+    plan.account = _account(plan)
     exposed = list(dict.fromkeys([*settings.exposed, *plan.exposed]))
     configuration = spec.build(plan)
     return {
@@ -428,15 +438,41 @@ def _complete(plan: Plan, settings: Settings, id: str, directory: str) -> None: 
     plan.directory = directory
     shared = plan.network == "host" or asked.get("uts") == "host"
     plan.hostname = asked.get("hostname") or (os.uname().nodename if shared else id[:12])
+    plan.user = plan.user or values.user(settings.user, "the image's user")
     if not plan.user and plan.userns.startswith("keep-id:"):
-        # As podman: who keeps his id is meant to be himself inside, whatever the image says.
+        # As podman: who keeps his id is meant to be himself inside, unless the image says more.
         uid, gid = plan.userns.removeprefix("keep-id:uid=").split(",gid=")
         plan.user = f"{uid}:{gid}"
-    plan.user = plan.user or values.user(settings.user, "the image's user")
     plan.cwd = plan.cwd or "/" + settings.workdir.lstrip("/")
     is_root = plan.user.partition(":")[0] in ("", "0", "root")
     plan.capabilities = caps.sets(plan.allowed, asked.get("cap_add", ()), root=is_root)
     plan.env = environment.compose(settings.env, asked, plan.changes, plan.hostname, os.environ)
+
+
+def _account(plan: Plan) -> Account | None:
+    """The user's own names, where the container keeps his ids. At home he is as with podman."""
+    uid, gid = os.getuid(), os.getgid()
+    if plan.userns != f"keep-id:uid={uid},gid={gid}" or "=" in plan.asked.get("userns", ""):
+        return None
+    import grp
+    import pwd
+
+    name, home, group = str(uid), "", str(gid)
+    try:
+        user = pwd.getpwuid(uid)
+        name, home = user.pw_name, user.pw_dir
+        group = grp.getgrgid(gid).gr_name
+    except KeyError:
+        pass  # this machine has no names for him
+    mounted = (item["destination"] for item in plan.volumes)
+    is_here = any(f"{home}/".startswith(f"{path.rstrip('/')}/") for path in mounted if home)
+    return {
+        "name": name,
+        "uid": uid,
+        "group": group,
+        "gid": gid,
+        "home": home if is_here else plan.cwd,
+    }
 
 
 def _healthcheck(plan: Plan, settings: Settings) -> Healthcheck | None:

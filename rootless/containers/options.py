@@ -266,12 +266,27 @@ class CopyUp(TypedDict):
     destination: str
 
 
+class Account(TypedDict):
+    """The user as this machine knows him."""
+
+    name: str
+    uid: int
+    group: str
+    gid: int
+    home: str
+    """Where he is at home in the container."""
+
+
 class Private(TypedDict):
     """What the runtime is told beyond the OCI specification, under the key `rootless`."""
 
     init: bool
     userns: str
     """host, nomap, or keep-id:uid=N,gid=N."""
+    shifted: bool
+    """Whether root's files are root's in it (runtime.shift); containers of old do not say it."""
+    account: Account | None
+    """Who is to have a name in it, with keep-id."""
     groups: list[str]
     """Supplementary groups by name or number, looked up by the launcher."""
     keep_groups: bool

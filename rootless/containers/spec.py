@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rootless.containers.environment import Change
     from rootless.containers.options import (
+        Account,
         CreateOptions,
         Dns,
         Healthcheck,
@@ -60,6 +61,9 @@ class Plan:
         self.hostname = ""
         self.user = ""
         self.userns = "host"
+        self.shifted = False
+        """Whether root's files are to be root's, see options.Private."""
+        self.account: Account | None = None
         self.args: list[str] = []
         self.env: list[str] = []
         self.cwd = "/"
@@ -155,6 +159,8 @@ def _private(plan: Plan) -> Private:
     return {
         "init": bool(asked.get("init")),
         "userns": plan.userns,
+        "shifted": plan.shifted,
+        "account": plan.account,
         "groups": [group for group in groups if group != "keep-groups"],
         "keep_groups": "keep-groups" in groups,
         "privileged": bool(asked.get("privileged")),

@@ -19,6 +19,7 @@ from rootless.runtime import (
     restart,
     rootfs,
     seccomp,
+    shift,
     single,
     supervisor,
     terminal,
@@ -101,7 +102,8 @@ def _prepare(
         from rootless.containers.joining import check_namespace
 
         check_namespace(record["network"].removeprefix("ns:"))
-    root = _root(paths, record, directory)
+    notes: list[str] = []
+    root = _root(paths, record, directory, who, notes)
     _write_files(record, directory)
     if os.path.isdir(f"{directory}/exec"):
         from rootless.containers.sessions import forget
@@ -123,6 +125,7 @@ def _prepare(
         wishes.ports = before["ports"]
     elif record["ports"]:
         wishes.ports = _publish(record, wishes)
+    wishes.notes = notes + wishes.notes
     launch = Launch(spec, directory, root, program, who)
     launch.listening = wishes.listening
     if record["asked"].get("network"):
@@ -275,8 +278,13 @@ def _fork(startup: Startup, alive: int, *, attach: bool) -> Started:
     return started
 
 
-def _root(paths: Paths, record: Record, directory: str) -> Root:
-    """Choose and prepare the root file system. Raises StoreError where the disk is full."""
+def _root(
+    paths: Paths, record: Record, directory: str, who: identity.Identity, notes: list[str]
+) -> Root:
+    """Choose and prepare the root file system; add to `notes` what the user is to be told.
+
+    Raises StoreError where the disk is full.
+    """
     source = record["rootfs"]
     try:
         for name in ("rootfs", "upper", "work"):
@@ -290,13 +298,35 @@ def _root(paths: Paths, record: Record, directory: str) -> Root:
         if source["kind"] == "directory":
             lowers = [source["path"]]
         else:
-            lowers = rootfs.stacked(record["layers"][::-1])
+            layers = record["layers"]
+            if not rootfs.holds_files(f"{directory}/rootfs"):
+                layers = _with_owners(paths, record, layers, who, notes)
+            lowers = rootfs.stacked(layers[::-1])
         return rootfs.layered(paths, directory, lowers, volatile=record["rm"])
     except OSError as error:
         raise StoreError(
             f"cannot prepare the root file system in {directory}: {error.strerror}",
             records.remedy(error) or "name another directory with --root",
         ) from error
+
+
+def _with_owners(
+    paths: Paths, record: Record, layers: list[str], who: identity.Identity, notes: list[str]
+) -> list[str]:
+    """Return what is mounted in the place of `layers`, lowest first; notes as for `_root`.
+
+    Several layers that leave files in a shared store have to become one, too: see layers.skeleton.
+    """
+    private = record["spec"]["rootless"]
+    owners, userns = shift.apparent(private, who), private["userns"]
+    are_elsewhere = owners is None and len(layers) > 1 and rootfs.data_layers(layers)
+    if are_elsewhere and rootfs.choose_driver(paths) == "overlay":
+        owners, userns = shift.unchanged(who), "host"
+    if owners is None:
+        return layers
+    from rootless.images.skeletons import Skeletons
+
+    return Skeletons(paths, owners, userns).of(layers, notes)
 
 
 def _forget_volatile(paths: Paths, directory: str) -> None:
@@ -321,6 +351,10 @@ def _write_files(record: Record, directory: str) -> None:
     try:
         for name, text in etc.files(record).items():
             path = f"{directory}/{name}"
+            try:
+                os.unlink(path)  # it may be root's of the container, another user to us
+            except FileNotFoundError:
+                pass
             with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text)
             os.chmod(path, 0o644)

@@ -7,7 +7,7 @@ import os
 from rootless.errors import NotFound, UsageError
 from rootless.images.trees.comparing import Trees, listed
 from rootless.images.trees.ids import Ids
-from rootless.runtime import identity, notify
+from rootless.runtime import identity, notify, shift
 from rootless.runtime.rootfs import holds_files, stacked
 from rootless.runtime.worker import call, spawn
 
@@ -37,8 +37,24 @@ def trees_of(container: Container) -> Trees:
         new = [merged]
     elif os.path.isdir(upper):
         new = [upper, *lowers]
+    owners = shift.apparent(record["spec"]["rootless"], identity.detect())
     mounted = [mount["destination"] for mount in record["spec"]["mounts"]]
-    return Trees(new, lowers, [*mounted, notify.PLACE])
+    trees = Trees(new, lowers, [*mounted, notify.PLACE])
+    if owners and source["kind"] == "layers" and new != lowers:
+        trees.owners[new[0]] = owners
+    return trees
+
+
+def mounted_of(container: Container) -> list[str]:
+    """Return the layers of the container's root as they are mounted: with one map of owners."""
+    trees = trees_of(container)
+    private = container.record["spec"]["rootless"]
+    layers = container.record["layers"]
+    if private.get("shifted") and layers and trees.new[1:] == layers[::-1]:
+        from rootless.images.skeletons import known
+
+        return [trees.new[0], *known(container.paths, private["userns"], layers)[::-1]]
+    return trees.new
 
 
 def ids_of(container: Container) -> Ids:
@@ -62,7 +78,9 @@ def changes(engine: Engine, name: str, other: str = "", kind: str = "all") -> li
     """
     trees = _trees(engine, name, kind)
     if other:
-        trees.old, trees.rough = _trees(engine, other, "all").new, True
+        others = _trees(engine, other, "all")
+        trees.old, trees.rough = others.new, True
+        trees.owners |= others.owners
     found: list[list[str]] = call(engine.paths, listed, trees)
     return found
 

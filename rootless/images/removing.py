@@ -13,6 +13,7 @@ import errno
 import os
 
 from rootless.errors import Conflict, NotFound
+from rootless.images import skeletons
 from rootless.images.collection import grouped
 from rootless.images.entries import unnamed
 from rootless.images.image import Image, identity, list_of, sources_of
@@ -139,6 +140,9 @@ class Removal:
         needed = {chain for entry in rest for chain in _chains(self._paths, entry)}
         chains = {chain for entry in gone for chain in _chains(self._paths, entry)}
         self._dead += _bury(self._paths, chains - needed)
+        tops = {top for entry in gone for top in _tops(self._paths, entry)}
+        kept = {top for entry in rest for top in _tops(self._paths, entry)}
+        self._dead += _bury_skeletons(self._paths, tops - kept)
 
     def _diff_ids(self, entry: Document) -> list[str]:
         with contextlib.suppress(ImageError):
@@ -180,7 +184,8 @@ class Removal:
 def drop_layers(paths: Paths) -> None:
     """Delete the unpacked layers that no image of the store needs, and no container.
 
-    Those of images in shared stores: where they are needed again, they are unpacked again.
+    Those of images in shared stores: where they are needed again, they are unpacked again. So it is
+    with skeletons.
     """
     if not os.path.isdir(paths.images):
         return  # a store that is not used yet
@@ -189,7 +194,12 @@ def drop_layers(paths: Paths) -> None:
         needed = {chain for entry in entries for chain in _chains(paths, entry)}
         here = {name for name in os.listdir(paths.layers) if not name.startswith(".")}
         dead = _bury(paths, here - needed)
+        tops = {top for entry in entries for top in _tops(paths, entry)}
+        known = {os.path.basename(one) for one in skeletons.places(paths)}
+        dead += _bury_skeletons(paths, known - tops)
     _delete(paths, dead)
+    with store_errors(paths):
+        skeletons.sweep(paths)
 
 
 def _bury(paths: Paths, chains: set[str]) -> list[str]:
@@ -206,6 +216,27 @@ def _bury(paths: Paths, chains: set[str]) -> list[str]:
             os.rename(buried[chain], f"{paths.layers}/{chain}")
             del buried[chain]
     return list(buried.values())
+
+
+def _bury_skeletons(paths: Paths, tops: set[str]) -> list[str]:
+    """Rename away the skeletons of these last layers that no container runs on."""
+    if not os.path.isdir(paths.skeletons):
+        return []
+    return skeletons.bury(skeletons.of_chains(paths, tops - _tops_in_use(paths)))
+
+
+def _tops_in_use(paths: Paths) -> set[str]:
+    """The chain ids of the last layers of containers."""
+    found = (container.get("layers") for container in containers(paths))
+    return {layers[-1].split("/")[-2] for layers in found if layers}
+
+
+def _tops(paths: Paths, entry: Document) -> set[str]:
+    """The chain ids of the last layers of an image, or of those in a list."""
+    with contextlib.suppress(ImageError):
+        image = _image(paths, entry)
+        return {one.chains[-1] for one in (image.images or [image]) if one.chains}
+    return set()
 
 
 def _in_use(paths: Paths) -> set[str]:

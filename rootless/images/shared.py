@@ -143,10 +143,10 @@ def trees(own: Paths, paths: Paths, chains: list[str]) -> dict[str, str]:
     own.prepare()
     if not found or rootfs.choose_driver(own) != "overlay":
         return {}
-    return found if worker.call(own, _overlay_finds_data, own.containers) else {}
+    return found if worker.call(own, overlay_finds_data, own.containers) else {}
 
 
-def _overlay_finds_data(directory: str) -> bool:
+def overlay_finds_data(directory: str) -> bool:
     """In the user namespace: whether overlay finds the content of files in a data-only layer."""
     from rootless.linux import mount as m
     from rootless.oci.layers import datalayer

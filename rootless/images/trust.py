@@ -29,11 +29,7 @@ def mark(layer: str) -> None:
 
 def is_trusted(layer: str) -> bool:
     """Whether the layer at `layer`, its directory in the store, is there and can be believed."""
-    try:
-        host, _, boot = os.readlink(f"{layer}/{_MARK}").rpartition(" ")
-    except OSError:
-        host = boot = ""
-    if host == os.uname().nodename and boot != _boot_id():
+    if not has_survived(layer):
         return False
     if not os.path.isdir(f"{layer}/fs"):
         return False
@@ -44,13 +40,24 @@ def is_trusted(layer: str) -> bool:
     return os.path.isdir(f"{behind}/{os.path.basename(layer)}/fs")
 
 
+def has_survived(layer: str) -> bool:
+    """Whether what is in the marked directory `layer` is what was written, or none knows better."""
+    try:
+        host, _, boot = os.readlink(f"{layer}/{_MARK}").rpartition(" ")
+    except OSError:
+        return True  # it was written out long ago
+    return host != os.uname().nodename or boot == _boot_id()
+
+
 def _boot_id() -> str:
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
 
 
-def write_out_later(paths: Paths) -> None:
+def write_out_later(paths: Paths, directory: str = "") -> None:
     """Start the process that has marked layers written out and takes their marks away.
+
+    `directory` is where they are, by default the store's directory of layers.
 
     It is no fork, because the caller may have threads, and it outlives the caller by the seconds
     that the disk takes. If it is killed, the next one does its work.
@@ -60,7 +67,7 @@ def write_out_later(paths: Paths) -> None:
     package = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     code = (
         f"import sys; sys.path.insert(0, {package!r}); "
-        f"from rootless.images import trust; trust.write_out({paths.layers!r})"
+        f"from rootless.images import trust; trust.write_out({directory or paths.layers!r})"
     )
     actions = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
     command = [sys.executable, "-X", "utf8", "-I", "-S", "-c", code]

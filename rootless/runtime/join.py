@@ -17,7 +17,7 @@ from rootless.linux.process import (
     prctl,
     set_dumpable,
 )
-from rootless.runtime import single, terminal, users
+from rootless.runtime import shift, single, terminal, users
 from rootless.runtime.launch import own_stdio
 from rootless.runtime.report import Phase
 from rootless.runtime.settle import Settlement, forbid_imports
@@ -101,6 +101,8 @@ class Join:
         try:
             forbid_imports()
             os.setsid()
+            if self.spec["rootless"].get("shifted"):
+                shift.become_root()
             root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             private = self.spec["rootless"]
             self._step = "look up the user"

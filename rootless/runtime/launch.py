@@ -17,12 +17,13 @@ import stat
 import time
 
 from rootless.linux import namespaces
-from rootless.linux.openat2 import open_in_root
 from rootless.linux.process import die_with_parent, forget_arguments, set_dumpable
-from rootless.runtime import nesting, operations, shift, single, terminal, users
+from rootless.runtime import nesting, operations, rootfs, shift, single, terminal, users
+from rootless.runtime.accounts import Accounts
 from rootless.runtime.plan import plan
 from rootless.runtime.report import Phase
 from rootless.runtime.settle import Settlement, forbid_imports
+from rootless.runtime.tree import Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Launch:
         self.program = program
         """The seccomp filter, empty for none."""
         self.who = who
+        self.owners = shift.apparent(spec["rootless"], who)
+        """Whose the tree is that is built (shift.Owners); None where it is that of U's ids."""
         self.driver = "overlay"
         """How the `:O` mounts are made (rootfs.choose_driver)."""
         self.needed = ""
@@ -114,11 +117,27 @@ class Launch:
             namespaces.setns(fd, flag)
             os.close(fd)
         self.plan = plan(self.spec, self.root, self.driver)
+        if self.owners is not None:
+            self._hand_over(self.owners)
         self._start_helpers()
         self.begin("make the namespaces")
         refused = nesting.make_namespaces(new, self.needed)
         self.degraded += refused.values()
         self.plan = [step for step in self.plan if getattr(step, "needs", "") not in refused]
+
+    def _hand_over(self, owners: shift.Owners) -> None:
+        """Give what was made for the container outside to its root."""
+        self.begin("give the container's files to its root")
+        rootfs.begin_with_owner(self.root)
+        for path in operations.ETC_FILES:
+            try:
+                os.chown(f"{self.directory}/{os.path.basename(path)}", *owners.root)
+            except FileNotFoundError:
+                pass  # it has none
+        for fd in self.stdio:
+            # Or with nomap nobody inside could give them to the container's user (`own_stdio`).
+            if fd >= 0 and stat.S_ISFIFO(os.fstat(fd).st_mode):
+                os.fchown(fd, *owners.root)
 
     def _start_helpers(self) -> None:
         """Mount what a helper process serves, which must live outside the container."""
@@ -137,7 +156,7 @@ class Launch:
                 os._exit(1)  # it was killed, and nobody would own the container
             die_with_parent()
             os.setsid()
-            tree = operations.Tree(self.who.mode)
+            tree = Tree(self.who.mode, self.owners)
             tree.degraded = self.degraded
             for step in self.plan:
                 self.begin(step.describe())
@@ -150,9 +169,13 @@ class Launch:
             report.fail(self._step, error)
         os._exit(1)
 
-    def _enter(self, tree: operations.Tree, report: Report) -> None:
+    def _enter(self, tree: Tree, report: Report) -> None:
         """From the finished tree to the command."""
         process, private = self.spec["process"], self.spec["rootless"]
+        accounts = Accounts(tree, self.directory)
+        if account := private.get("account"):
+            self.begin("add the user to /etc/passwd")
+            accounts.introduce(account)
         self.begin("look up the user")
         user = users.resolve(tree.root, process["user"].get("username", ""), private["groups"])
         change = shift.wanted(private["userns"], self.who, user.uid, user.gid)
@@ -161,7 +184,7 @@ class Launch:
             give_volumes(private["volumes_U"], user, change)
         if not user.name and user.uid != 0:
             self.begin("add the user to /etc/passwd")
-            add_passwd_line(tree, self.directory, user)
+            accounts.add(user)
         if single.is_emulated(self.who.mode, self.spec):
             single.tell_apt(tree, process)
         slave = self._make_terminal(tree, report) if process.get("terminal") else -1
@@ -178,6 +201,8 @@ class Launch:
         if change is not None:
             self.begin("map the ids of the container")
             change.apply()
+        if self.owners is not None:
+            shift.become_root()
         if private["init"]:
             self.begin("fork the command")
             child = os.fork()
@@ -195,10 +220,12 @@ class Launch:
         if report.ready(process["args"][0], degraded=tree.degraded, steps=self.steps):
             settlement.execute(user)
 
-    def _make_terminal(self, tree: operations.Tree, report: Report) -> int:
+    def _make_terminal(self, tree: Tree, report: Report) -> int:
         self.begin("open a terminal")
         master, slave = terminal.open_pair(tree.root, self.spec["process"])
         terminal.show_as_console(tree, master)
+        if self.owners is not None:
+            os.fchown(slave, self.owners.root[0], -1)
         report.send(Phase.TERMINAL, fd=master)
         os.close(master)
         return slave
@@ -214,12 +241,13 @@ class Launch:
 
 def give_volumes(sources: list[str], user: User, change: shift.Shift | None) -> None:
     """Give what `:U` names to the container's user, by his ids in U."""
-    from rootless.runtime.volumes import give_away, in_parent
+    from rootless.runtime.volumes import give_away
 
     if change is None:
         give_away(sources, user.uid, user.gid)
     else:
-        uid, gid = in_parent(user.uid, change.uid_map), in_parent(user.gid, change.gid_map)
+        uid = shift.in_parent(user.uid, change.uid_map)
+        gid = shift.in_parent(user.gid, change.gid_map)
         give_away(sources, uid, gid)
 
 
@@ -243,28 +271,3 @@ def _adjust_oom_score(value: int | None) -> None:
             file.write(str(value))
     except OSError:
         pass  # podman does the same: a wish, not a limit
-
-
-def add_passwd_line(tree: operations.Tree, directory: str, user: User) -> None:
-    """Give a uid without a name a line in the container's /etc/passwd, as podman does.
-
-    The changed copy lies in the container's directory and is bound over the image's file.
-    """
-    path = f"{directory}/passwd"
-    try:
-        fd = open_in_root(tree.root, "/etc/passwd", os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return  # an image without users needs none
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return  # a directory, or a fifo that nobody would ever write to
-        text = os.read(fd, users.MAX_FILE)
-    finally:
-        os.close(fd)
-    if text and not text.endswith(b"\n"):
-        text += b"\n"
-    name = str(user.uid)
-    with open(path, "wb") as file:
-        file.write(text + f"{name}:*:{user.uid}:{user.gid}:{name}:{user.home}:/bin/sh\n".encode())
-    os.chmod(path, 0o644)
-    operations.Bind(path, "/etc/passwd", ["bind"]).apply(tree)

@@ -15,16 +15,17 @@ import stat
 from rootless.errors import LaunchError
 from rootless.linux import mount as m
 from rootless.linux import rtnetlink, tun
-from rootless.linux.openat2 import open_in_root
-from rootless.runtime.binding import bind, check_place, make_read_only, on
+from rootless.runtime.binding import bind, make_read_only, on
 from rootless.runtime.nesting import UNCONFINED
 from rootless.runtime.options import Options
+from rootless.runtime.tree import NoMountPoint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
     from rootless.network.addresses import Settings
+    from rootless.runtime.tree import Tree
 
     class Operation(Protocol):
         """One step."""
@@ -39,85 +40,11 @@ if TYPE_CHECKING:
 LOOPBACK = 1
 """Interface index of lo in every network namespace."""
 
+ROOT = "uid=0,gid=0"
+"""Whose a file system of the container's own is, as mount options."""
+
 NOT_HERE = (errno.EPERM, errno.EACCES, errno.ENODEV, errno.EINVAL, errno.EBUSY)
 """What the kernel answers to a mount that is not possible here (nested, masked, unknown)."""
-
-
-class NoMountPoint(LaunchError):
-    """What is to be mounted on is not there and cannot be made."""
-
-    def __init__(self, path: str, error: OSError) -> None:
-        super().__init__(
-            f"cannot make the mount point {path}: {error.strerror}",
-            "choose a place that is there, or below a directory that can be written, like /mnt",
-            errno=error.errno or 0,
-        )
-
-
-class Tree:
-    """The container's file system while it is built."""
-
-    def __init__(self, mode: str) -> None:
-        self.mode = mode
-        """The identity mode; in "single" only uid 0 exists."""
-        self.path = ""
-        """Where the root is mounted, seen from the host."""
-        self.root = -1
-        """Descriptor of the root."""
-        self.degraded: list[str] = []
-        """What was refused and what was done instead, in words."""
-        self.link = -1
-        """Our end of the private network, which the supervisor gets."""
-
-    def enter(self, path: str) -> None:
-        """Make the mount at `path` the root of the tree."""
-        self.path = path
-        self.root = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-
-    def target(self, path: str, *, directory: bool = True) -> int:
-        """Return a descriptor (O_PATH) of `path` below the root, making what is missing.
-
-        The caller closes it.
-        """
-        asked = path
-        for _ in range(40):  # as many links as the kernel follows (path_resolution(7))
-            try:
-                return self.open(path, asked=asked)
-            except FileNotFoundError:
-                path = self._make(path, directory)
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-
-    def open(self, path: str, flags: int = os.O_PATH, *, asked: str = "") -> int:
-        """Return a descriptor of what is at `path`, which came of `asked`; see check_place."""
-        fd = open_in_root(self.root, path, flags)
-        try:
-            check_place(self.root, fd, asked or path)
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
-
-    def _make(self, path: str, directory: bool) -> str:
-        """Make `path` and its parents; return what to open next, the target of a dangling link."""
-        parent_path, _, name = path.rstrip("/").rpartition("/")
-        parent = self.target(parent_path or "/")
-        try:
-            if directory:
-                os.mkdir(name, 0o755, dir_fd=parent)
-            else:
-                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-                os.close(os.open(name, flags, 0o644, dir_fd=parent))
-        except FileExistsError:
-            try:
-                link = os.readlink(name, dir_fd=parent)
-            except OSError:
-                return path  # made by somebody else meanwhile
-            return link if link.startswith("/") else f"{parent_path}/{link}"
-        except OSError as error:
-            raise NoMountPoint(path, error) from error
-        finally:
-            os.close(parent)
-        return path
 
 
 class Isolate:
@@ -214,11 +141,19 @@ class Mount:
 
     def mount(self, tree: Tree, path: str) -> None:
         """Mount on `path`."""
-        m.mount(self.kind, path, self.kind, self.options.flags, self.options.data)
+        m.mount(self.kind, path, self.kind, self.options.flags, self.data(tree))
+
+    def data(self, tree: Tree) -> str:
+        """What the file system is told."""
+        return self.options.data
 
 
 class Tmpfs(Mount):
     """A tmpfs; with the option `tmpcopyup` it starts with what the image has there."""
+
+    def data(self, tree: Tree) -> str:
+        """See Mount."""
+        return tree.in_parent(super().data(tree), ROOT)
 
     def mount(self, tree: Tree, path: str) -> None:
         """See Mount."""
@@ -288,7 +223,8 @@ class Cgroup(Mount):
                 return  # the outer /sys was bound, and this very tree is mounted in it
             if error.errno not in NOT_HERE:
                 raise
-            m.mount("tmpfs", path, "tmpfs", self.options.flags | m.MS_RDONLY, "size=0k")
+            data = tree.in_parent("size=0k", ROOT)
+            m.mount("tmpfs", path, "tmpfs", self.options.flags | m.MS_RDONLY, data)
             tree.degraded.append("cgroup: no cgroup version 2 to mount, an empty directory instead")
 
 
@@ -302,12 +238,19 @@ class Mqueue(Mount):
         except OSError as error:
             if error.errno not in NOT_HERE:
                 raise
-            m.mount("tmpfs", path, "tmpfs", self.options.flags, "mode=1777,size=64k")
+            data = tree.in_parent("mode=1777,size=64k", ROOT)
+            m.mount("tmpfs", path, "tmpfs", self.options.flags, data)
             tree.degraded.append("mqueue: refused, an empty tmpfs instead")
+            return
+        tree.give_root_of(self.destination)
 
 
 class Devpts(Mount):
     """Pseudo terminals of the container's own."""
+
+    def data(self, tree: Tree) -> str:
+        """See Mount."""
+        return tree.in_parent(super().data(tree))
 
     def mount(self, tree: Tree, path: str) -> None:
         """See Mount."""
@@ -320,6 +263,7 @@ class Devpts(Mount):
             words = self.options.data.split(",")
             data = ",".join(word for word in words if not word.startswith("gid="))
             m.mount(self.kind, path, self.kind, self.options.flags, data)
+        tree.give_root_of(self.destination)
 
 
 ETC_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
@@ -417,6 +361,7 @@ class Symlinks:
             for name, target in self.LINKS:
                 try:
                     os.symlink(target, name, dir_fd=dev)
+                    tree.give(name, dev)
                 except FileExistsError:
                     pass
         finally:
@@ -441,7 +386,8 @@ class Mask:
             return  # not there: nothing to hide
         try:
             if stat.S_ISDIR(os.fstat(target).st_mode):
-                m.mount("tmpfs", on(target), "tmpfs", m.MS_RDONLY, "size=0k,nr_inodes=2")
+                data = tree.in_parent("size=0k,nr_inodes=2", ROOT)
+                m.mount("tmpfs", on(target), "tmpfs", m.MS_RDONLY, data)
             else:
                 m.mount("/dev/null", on(target), "", m.MS_BIND)
         finally:

@@ -18,10 +18,11 @@ from rootless.linux import mount as m
 from rootless.runtime.binding import bind
 from rootless.runtime.identity import find_program
 from rootless.runtime.options import Options
+from rootless.store.paths import is_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.runtime.operations import Tree
+    from rootless.runtime.tree import Tree
     from rootless.store.paths import Paths
 
 SECOND = "setid/fs"
@@ -121,7 +122,10 @@ def layered(
         return DirectoryRoot(merged)
     if not changed:
         # The root's own mode is the upper directory's: it must be the image's.
-        os.chmod(upper, stat.S_IMODE(os.stat(lowers[0]).st_mode))
+        try:
+            os.chmod(upper, stat.S_IMODE(os.stat(lowers[0]).st_mode))
+        except PermissionError:
+            pass  # an earlier start has done it, and then `begin_with_owner`
     if driver == "overlay":
         return OverlayRoot(lowers, upper, work, volatile=volatile)
     return FuseRoot(lowers, upper, work)
@@ -142,6 +146,16 @@ def stacked(layers: list[str]) -> list[str]:
     return found
 
 
+def begin_with_owner(root: object) -> None:
+    """In the user namespace: give the upper directory, while it is empty, the owner of the image's.
+
+    Where the layers have other owners than the engine, so has the root (see runtime.shift).
+    """
+    if isinstance(root, (OverlayRoot, FuseRoot)) and not holds_files(root.upper):
+        status = os.stat(root.lowers[0])
+        os.chown(root.upper, status.st_uid, status.st_gid)
+
+
 def check_finds_data(driver: str, lowers: list[str]) -> None:
     """Raises HostError where `driver` does not find the content of the layers' files."""
     if driver != "overlay" and (behind := data_layers(lowers)):
@@ -156,11 +170,15 @@ def data_layers(lowers: list[str]) -> list[str]:
     """Return the directories in which files of the layers have their content (layers.datalayer)."""
     found: dict[str, None] = {}
     for lower in lowers:
+        link = f"{os.path.dirname(lower)}/data"
         try:
-            found[os.readlink(f"{os.path.dirname(lower)}/data")] = None
+            found[os.readlink(link)] = None
+            for number in range(1, 500):  # as many layers as overlay takes
+                found[os.readlink(f"{link}.{number}")] = None
         except OSError:
-            pass  # nearly all layers have it themselves
-    return list(found)
+            pass  # no more of them; nearly all layers have their content themselves
+    # The kernel takes the first that has a path: what is ours goes before a stranger's.
+    return sorted(found, key=lambda link: not is_ours(link)) if len(found) > 1 else list(found)
 
 
 def holds_files(directory: str) -> bool:
@@ -330,7 +348,13 @@ class HostRoot:
 
     def apply(self, tree: Tree) -> None:
         """See Operation."""
-        m.mount("tmpfs", self.mount_point, "tmpfs", m.MS_NODEV, "mode=0755")
+        m.mount(
+            "tmpfs",
+            self.mount_point,
+            "tmpfs",
+            m.MS_NODEV,
+            tree.in_parent("mode=0755", "uid=0,gid=0"),
+        )
         tree.enter(self.mount_point)
         for name in self.MADE:
             os.mkdir(f"{self.mount_point}/{name}", 0o755)
@@ -339,10 +363,13 @@ class HostRoot:
             os.chmod(f"{self.mount_point}/{name}", mode)
         for name, target in self.LINKS:
             os.symlink(target, f"{self.mount_point}/{name}")
+        made = (*self.MADE, *(name for name, _ in (*self.OPEN, *self.LINKS)))
+        for name in made:
+            tree.give(name, tree.root)
         for name in self.SHOWN:
-            self._show(name)
+            self._show(name, tree)
 
-    def _show(self, name: str) -> None:
+    def _show(self, name: str, tree: Tree) -> None:
         try:
             link = os.readlink(f"/{name}")
         except FileNotFoundError:
@@ -354,3 +381,4 @@ class HostRoot:
             bind(f"/{name}", path, options, recursive=True, recursive_ro=True)
         else:
             os.symlink(link, f"{self.mount_point}/{name}")
+            tree.give(name, tree.root)

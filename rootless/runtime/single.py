@@ -14,7 +14,7 @@ from rootless.linux.openat2 import open_in_root
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.options import Process, Spec
-    from rootless.runtime.operations import Tree
+    from rootless.runtime.tree import Tree
 
 APT_FILE = "/dev/.apt-single-id.conf"
 _APT_TEXT = b'APT::Sandbox::User "root";\n'

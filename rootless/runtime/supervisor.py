@@ -293,8 +293,9 @@ class Supervisor:
         """Clean up, and tell the clients the exit code when all else is done."""
         charge = self._charge
         self._uplink.unpublish()
-        _forget(charge["membership"])
+        # What the hook does inside U is done in ours, which is there already.
         call_hook(charge["hook"], charge["root"], charge["directory"])
+        _forget(charge["membership"])
         os.close(charge["userns"])
         os.close(charge["alive"])  # the life lock: for all but the clients, this is the end
         self._clients.dismiss(charge["state"]["exit_code"])

@@ -13,7 +13,7 @@ from rootless.linux.openat2 import open_in_root
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.options import Process
-    from rootless.runtime.operations import Tree
+    from rootless.runtime.tree import Tree
 
 TIOCGPTN = 0x80045430
 TIOCSPTLCK = 0x40045431

@@ -23,8 +23,7 @@ from rootless.runtime.rootfs import mount_fuse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.options import OverlayBind as Layer
-    from rootless.runtime.identity import Extent
-    from rootless.runtime.operations import Tree
+    from rootless.runtime.tree import Tree
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -234,17 +233,4 @@ def _refused(path: str, error: OSError) -> LaunchError:
     return LaunchError(
         f"cannot give {path} to the container's user: {error.strerror}",
         "leave out :U, or chown what is not yours with rootless unshare chown",
-    )
-
-
-def in_parent(number: int, extents: list[Extent]) -> int:
-    """Return the id of U that a nested namespace with the map `extents` shows as `number`.
-
-    Raises LaunchError where it shows none.
-    """
-    for inside, outside, count in extents:
-        if inside <= number < inside + count:
-            return outside + number - inside
-    raise LaunchError(
-        f"the id {number} is not mapped into the container", "choose another user or --userns"
     )

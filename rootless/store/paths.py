@@ -27,6 +27,7 @@ class Paths:
         self.root = os.path.abspath(root or os.environ.get("ROOTLESS_ROOT") or default_root())
         self.images = f"{self.root}/images"
         self.layers = f"{self.root}/layers"
+        self.skeletons = f"{self.root}/skeletons"
         self.artifacts = f"{self.root}/artifacts"
         self.containers = f"{self.root}/containers"
         self.volumes = f"{self.root}/volumes"

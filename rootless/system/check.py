@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from rootless.errors import Conflict, Error, NotFound, StoreError
-from rootless.images import trust
+from rootless.images import skeletons, trust
 from rootless.images.image import Image, list_of
 from rootless.images.lists import ListImage
 from rootless.images.mending import Mending
@@ -64,8 +64,31 @@ class Check:
                     lambda path=path: removal.discard(self._paths, path, _aside(path)),  # type: ignore[misc]
                 )
 
+        yield from self._skeletons()
         if not self._quick:
             yield from self._contents()
+
+    def _skeletons(self) -> Iterator[Finding]:
+        """The second views of layers: what is wrong is thrown away, and made when it is needed."""
+        for place in sorted(skeletons.places(self._paths)):
+            chain = os.path.basename(place)
+            whole = os.path.isdir(f"{place}/fs") and trust.has_survived(place)
+            if whole and self._quick:
+                continue
+            try:
+                problem = skeletons.damage(self._paths, place)
+            except Error as error:
+                problem = error.message
+            if problem:
+                yield Finding(
+                    f"layer {chain[:12]}: {problem} differs where it has other owners",
+                    lambda place=place, chain=chain: self._discard(place, chain),  # type: ignore[misc]
+                )
+
+    def _discard(self, skeleton: str, chain: str) -> None:
+        if user := self._user_of(chain):
+            raise Conflict(f"container {user} runs on it", "stop it first")
+        removal.discard(self._paths, skeleton, _aside(skeleton))
 
     def _contents(self) -> Iterator[Finding]:
         """Compare unpacked layers with what their blobs unpack to."""
@@ -106,6 +129,8 @@ class Check:
                 raise Conflict(f"container {user} runs on it", "stop it first")
             with Mending(self._paths) as mending:
                 mending.unpack_again(digest, diff_id, chain)
+            for skeleton in skeletons.upon(self._paths, chain):
+                self._discard(skeleton, chain)
 
         found = f"layer {chain[:12]}: {problem} is not what the layer's blob holds"
         if not setid.is_withheld(f"{self._paths.layers}/{chain}"):
@@ -116,10 +141,10 @@ class Check:
 
     def _user_of(self, chain: str) -> str:
         """The name of a container that runs on a layer, "" for none."""
-        path = f"{self._paths.layers}/{chain}/fs"
+        path = f"/{chain}/fs"
         for one in self._engine.containers.list():
             idle = one.state().status in ("created", "exited")
-            if path in one.record["layers"] and not idle:
+            if not idle and any(layer.endswith(path) for layer in one.record["layers"]):
                 return str(one.name)
         return ""
 

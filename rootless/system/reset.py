@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rootless.engine import Engine
 
 _OURS = (
-    *("containers", "images", "layers", "artifacts", "volumes", "seccomp", "driver"),
+    *("containers", "images", "layers", "skeletons", "artifacts", "volumes", "seccomp", "driver"),
     *(events.FILE, events.OLDER),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.errors import Error
+from rootless.images import skeletons
 from rootless.oci.reference import is_hex
 from rootless.runtime import removal
 from rootless.system import leftovers
@@ -143,9 +144,14 @@ def images_size(paths: Paths, images: list[Image]) -> int:
 
 
 def _pieces(paths: Paths, image: Image) -> dict[str, int]:
-    """Return the bytes of an image's unpacked layers, by chain id, and of its blobs, by digest."""
-    layers = {chain: layer_size(f"{paths.layers}/{chain}/fs") for chain in _chains(image)}
-    return {**layers, **_blobs(image)}
+    """Return the bytes of an image's unpacked layers, by chain id, and of its blobs, by digest.
+
+    And of the layers' skeletons, by their places.
+    """
+    chains = _chains(image)
+    layers = {chain: layer_size(f"{paths.layers}/{chain}/fs") for chain in chains}
+    views = {one: skeletons.size(one) for one in skeletons.of_chains(paths, chains)}
+    return {**layers, **views, **_blobs(image)}
 
 
 def _runs(container: Container) -> bool:

@@ -65,6 +65,7 @@ def running(cli: Store) -> Iterator[Store]:
     [
         "run --rm host true",
         "run --rm -d -e A=1 -v /etc:/x:ro -w / -u 0 --name y host true",
+        "run --rm --userns keep-id host true",
         "exec box true",
         "exec -e A=1 -w / -u 0 box true",
         "start box",

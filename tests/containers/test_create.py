@@ -387,13 +387,20 @@ def test_accepted(composed: Composed, asked: dict[str, Any]) -> None:
         ("keep-id", f"keep-id:uid={os.getuid()},gid={os.getgid()}"),
         ("keep-id:uid=7", f"keep-id:uid=7,gid={os.getgid()}"),
         ("keep-id:gid=8,uid=7", "keep-id:uid=7,gid=8"),
+        ("keep-id:shared", f"keep-id:uid={os.getuid()},gid={os.getgid()}"),
+        ("keep-id:shared,uid=7,gid=8", "keep-id:uid=7,gid=8"),
     ],
 )
 def test_userns(composed: Composed, mode: str, expected: str) -> None:
-    record = composed(userns=mode, image={"Cmd": ["x"], "User": "web"})
-    assert expected == record["spec"]["rootless"]["userns"]
+    record = composed(userns=mode, image={"Cmd": ["x"]})
+    private = record["spec"]["rootless"]
+    assert expected == private["userns"]
+    assert private["shifted"] == (mode != "host" and "shared" not in mode)
+    assert bool(private["account"]) == (mode in ("keep-id", "keep-id:shared"))
     own = expected.removeprefix("keep-id:uid=").replace(",gid=", ":")
-    assert record["user"] == (own if mode.startswith("keep-id") else "web")
+    assert record["user"] == (own if mode.startswith("keep-id") else "")
+    # As podman: the user of the image goes before the one who is kept.
+    assert composed(userns=mode, image={"Cmd": ["x"], "User": "web"})["user"] == "web"
 
 
 def test_keep_id_with_a_user(composed: Composed) -> None:

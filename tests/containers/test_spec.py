@@ -97,6 +97,8 @@ def test_the_whole_by_default(composed: Composed, paths: Paths) -> None:
         "rootless": {
             "init": False,
             "userns": "host",
+            "shifted": False,
+            "account": None,
             "groups": [],
             "keep_groups": False,
             "privileged": False,

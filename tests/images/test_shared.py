@@ -150,6 +150,18 @@ def test_a_store_of_others_that_went(theirs_only: Store, busybox: Store) -> None
     assert not list(Path(theirs_only.root, "layers").glob("*/data"))
 
 
+def test_large_files_in_several_layers_of_others(theirs_only: Store, busybox: Store) -> None:
+    """Overlay follows files to a data-only layer from its lowest layer only."""
+    script = "cp /bin/busybox /bin/more; cp /bin/busybox /tmp/more"
+    busybox.ok("run", "--name", "one", "busybox", "sh", "-c", script)
+    busybox.ok("commit", "one", "two")
+    os.chmod(f"{busybox.root}/layers", 0o775)
+    sums = "sha256sum /bin/busybox /bin/more /tmp/more; stat -c %u /bin/more"
+    lines = theirs_only.ok("run", "--rm", "two", "sh", "-c", sums).split()
+    program = hashlib.sha256(Path("/bin/busybox").read_bytes()).hexdigest()
+    assert lines == [program, "/bin/busybox", program, "/bin/more", program, "/tmp/more", "0"]
+
+
 def test_mounted_files_of_a_store_of_others_have_their_content(theirs_only: Store) -> None:
     theirs_only.ok("run", "--rm", "busybox", "true")
     command = " ".join(theirs_only.command)

@@ -15,6 +15,7 @@ import pytest
 from rootless.errors import LaunchError
 from rootless.linux import mount as m
 from rootless.runtime import operations as op
+from rootless.runtime.tree import Tree
 from rootless.runtime.worker import call
 from rootless.store.paths import Paths
 
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 DENIED = Path(__file__).with_name("denied.py")
 
 
-def tree_at(base: str) -> op.Tree:
-    op.Isolate().apply(op.Tree("single"))
+def tree_at(base: str) -> Tree:
+    op.Isolate().apply(Tree("single"))
     m.mount("tmpfs", base, "tmpfs")
-    tree = op.Tree("single")
+    tree = Tree("single")
     tree.enter(base)
     return tree
 

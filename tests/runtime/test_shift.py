@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+from typing import Any
 
 import pytest
 
+from rootless.errors import LaunchError
 from rootless.runtime import shift
 from rootless.runtime.identity import Identity
 
@@ -59,3 +61,38 @@ def test_one_id_is_whoever_the_image_wants() -> None:
     found = maps("host", SINGLE, 1000, 100)
     assert found is not None
     assert (found.uid_map, found.gid_map, found.single) == ([(1000, 0, 1)], [(100, 0, 1)], True)
+
+
+def test_ids_of_the_parent_namespace() -> None:
+    extents = [(0, 1, 1000), (1000, 0, 1), (1001, 1001, 64536)]
+    assert [shift.in_parent(number, extents) for number in (0, 999, 1000, 1001)] == [
+        1,
+        1000,
+        0,
+        1001,
+    ]
+    with pytest.raises(LaunchError, match="70000 is not mapped"):
+        shift.in_parent(70000, extents)
+
+
+def test_owners_there_and_back() -> None:
+    owners = shift.owners_of("keep-id:uid=1000,gid=5", MAPPED)
+    assert owners is not None
+    assert (owners.root, owners.uid(1000), owners.gid(5)) == ((1, 1), 0, 0)
+    for number in (0, 1, 4, 5, 6, 999, 1000, 1001, 65535):
+        assert owners.shown(owners.uid(number), owners.gid(number)) == (number, number)
+
+
+def test_whose_files_are_shifted() -> None:
+    def private(userns: str, **marks: bool) -> Any:
+        return {"userns": userns, **marks}
+
+    keep = "keep-id:uid=1000,gid=1000"
+    assert shift.apparent(private(keep), MAPPED) is None, "a container of old"
+    assert shift.apparent(private(keep, shifted=False), MAPPED) is None
+    assert shift.apparent(private(keep, shifted=True), SINGLE) is None
+    assert shift.apparent(private("keep-id:uid=0,gid=0", shifted=True), MAPPED) is None
+    for userns in (keep, "nomap"):
+        found = shift.apparent(private(userns, shifted=True), MAPPED)
+        assert found is not None
+        assert found.root == (1, 1)

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rootless.errors import LaunchError
-from rootless.runtime import volumes
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -144,18 +141,6 @@ def test_what_is_not_ours_is_not_given(shared: Store) -> None:
     assert done.returncode == 125
     assert "cannot give /etc/passwd to the container's user: Operation not perm" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_ids_of_the_parent_namespace() -> None:
-    extents = [(0, 1, 1000), (1000, 0, 1), (1001, 1001, 64536)]
-    assert [volumes.in_parent(number, extents) for number in (0, 999, 1000, 1001)] == [
-        1,
-        1000,
-        0,
-        1001,
-    ]
-    with pytest.raises(LaunchError, match="70000 is not mapped"):
-        volumes.in_parent(70000, extents)
 
 
 # -- :O

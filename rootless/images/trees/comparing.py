@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rootless.images.trees.views import Found
+    from rootless.runtime.shift import Owners
 
 ADDED, CHANGED, DELETED, SAME = "A", "C", "D", "="
 
@@ -40,6 +41,8 @@ class Trees:
         self.old = old
         self.mount_points = sorted(mount_points)
         """Paths in the new tree that may be there only because something is mounted on them."""
+        self.owners: dict[str, Owners] = {}
+        """Of layers whose owners on the disk are not those of the image: see views.Layer."""
         self.rough = False
         """Whether times that differ by parts of a second are the same: archives tell no more."""
 
@@ -101,7 +104,8 @@ class Comparison:
         `packed` is for who opens what he is told.
         """
         files.allow_all()
-        known = {path: Layer(path) for path in (*trees.new, *trees.old)}
+        paths = (*trees.new, *trees.old)
+        known = {path: Layer(path, trees.owners.get(path)) for path in paths}
         self._stack = {known[path] for path in trees.new}
         self.new = View.of(known[path] for path in trees.new)
         self.old = View.of(known[path] for path in trees.old)
@@ -273,7 +277,7 @@ def _identity(found: Found) -> object:
         finally:
             os.close(fd)
     size = status.st_size if stat.S_ISREG(mode) else 0
-    return (mode, status.st_uid, status.st_gid, size, what, attributes)
+    return (mode, found.owner, size, what, attributes)
 
 
 def listed(trees: Trees) -> list[list[str]]:

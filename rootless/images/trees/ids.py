@@ -2,6 +2,11 @@
 
 A second user namespace may show the ids of the store's as others: with `--userns keep-id`, or for
 any user where one id exists. What was unpacked from an image keeps the owners of the image.
+
+Where the layers were shown with owners of their own (images.skeletons) every file that the
+container has written has one id only, which `shift.Owners.shown` tells: see `views.Layer`. With
+`keep-id:shared`, in containers of old and where one id exists, root's files and the user's own are
+the same on the disk.
 """
 
 from __future__ import annotations
@@ -44,7 +49,7 @@ class Ids:
         """Return the owner as the container sees it."""
         if self._maps is None:
             return uid, gid
-        return _inside(uid, self._maps[0]), _inside(gid, self._maps[1])
+        return shift.Owners(*self._maps).shown(uid, gid)
 
 
 def _resolve(root: View, user: str) -> users.User:
@@ -56,10 +61,3 @@ def _resolve(root: View, user: str) -> users.User:
             continue
         return users.resolve(directory.fd, user)
     return users.resolve(-1, user)  # by number only
-
-
-def _inside(number: int, extents: list[Extent]) -> int:
-    for inside, outside, count in extents:
-        if outside <= number < outside + count:
-            return inside + number - outside
-    return number

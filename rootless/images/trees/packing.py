@@ -69,11 +69,9 @@ class Packer:
 
     def run(self) -> int:
         """Write the archive; return the number of its entries. Raises OSError."""
-        new, old = self._comparison.new.status, self._comparison.old.status
         usual = (stat.S_IFDIR | 0o755, 0, 0)
-        mine, theirs = (
-            (each.st_mode, each.st_uid, each.st_gid) if each else usual for each in (new, old)
-        )
+        mine = self._comparison.new.identity or usual
+        theirs = self._comparison.old.identity or usual
         # Who unpacks it gives the root the usual mode, unless it is told.
         unusual = mine != usual
         if mine != theirs or (unusual and self._whole):
@@ -90,7 +88,9 @@ class Packer:
 
     def _root(self, view: View) -> None:
         layer, directory = view.parts[0]
-        entry = _entry(b".", tar.DIRECTORY, os.fstat(directory.fd))
+        status = os.fstat(directory.fd)
+        entry = _entry(b".", tar.DIRECTORY, status)
+        entry.uid, entry.gid = layer.owner(status)
         entry.xattrs = xattrs.read_all(directory.fd)
         _correct(entry, layer.truths.get("."))
         self._writer.add(entry)
@@ -149,12 +149,14 @@ class Packer:
             _correct(entry, here.layer.truths.get(path))
             return
         now, then = here.status, before.status if before else None
+        if here.layer.is_exact:
+            entry.uid, entry.gid = here.owner
         if then is None or stat.S_IFMT(now.st_mode) != stat.S_IFMT(then.st_mode):
-            entry.uid, entry.gid = self._ids.shown(entry.uid, entry.gid)
+            self._show(entry, here)
             return
-        kept = (now.st_uid, now.st_gid) == (then.st_uid, then.st_gid)
+        kept = here.owner == (then.st_uid, then.st_gid)
         if not kept:
-            entry.uid, entry.gid = self._ids.shown(entry.uid, entry.gid)
+            self._show(entry, here)
         same_content = (now.st_size, now.st_mtime_ns) == (then.st_size, then.st_mtime_ns)
         _correct(
             entry,
@@ -163,6 +165,11 @@ class Packer:
             mode=now.st_mode == then.st_mode,
             content=same_content or not stat.S_ISREG(now.st_mode),
         )
+
+    def _show(self, entry: Entry, here: Found) -> None:
+        """Give an entry that the container has made the owner that it saw."""
+        if not here.layer.is_exact:
+            entry.uid, entry.gid = self._ids.shown(entry.uid, entry.gid)
 
 
 def _entry(path: bytes, kind: bytes, status: os.stat_result) -> Entry:

@@ -20,18 +20,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rootless.oci.layers.owners import Truth
+    from rootless.runtime.shift import Owners
 
 
 class Layer:
     """One directory of files: an unpacked layer of the store, or what a container has written."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, owners: Owners | None = None) -> None:
         self.path = path
+        self._owners = owners
+        """Whose its files are to its container, where their owners on the disk are others."""
         self._truths: dict[str, Truth] | None = None
         second = path.endswith(f"/{SECOND}")
         self._directory = path[: -len(SECOND) - 1] if second else os.path.dirname(path)
         self.unpacked = os.path.exists(f"{self._directory}/{RECORD}")
         """Whether it is a layer of the store, of which a side file may tell more."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the owners on the disk are certain to tell those that the container saw."""
+        return self._owners is not None
+
+    def owner(self, status: os.stat_result) -> tuple[int, int]:
+        """The owner of a file in it, in the ids of the image."""
+        if self._owners is None:
+            return status.st_uid, status.st_gid
+        return self._owners.shown(status.st_uid, status.st_gid)
 
     @property
     def truths(self) -> dict[str, Truth]:
@@ -66,6 +80,11 @@ class Found:
         if self._status is None:
             self._status = os.lstat(self.name, dir_fd=self.parts[0][1].fd)
         return self._status
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """Its owner, in the ids of the image."""
+        return self.layer.owner(self.status)
 
     @property
     def layers(self) -> list[Layer]:
@@ -108,9 +127,13 @@ class View:
         return view
 
     @property
-    def status(self) -> os.stat_result | None:
-        """Owner, mode and times; None for a view of no layer."""
-        return os.fstat(self.parts[0][1].fd) if self.parts else None
+    def identity(self) -> tuple[int, int, int] | None:
+        """Mode and owner, in the ids of the image; None for a view of no layer."""
+        if not self.parts:
+            return None
+        layer, directory = self.parts[0]
+        status = os.fstat(directory.fd)
+        return (status.st_mode, *layer.owner(status))
 
     def entries(self) -> dict[str, Found]:
         """All names that are there."""
