@@ -50,7 +50,7 @@ def mounted_of(container: Container) -> list[str]:
     trees = trees_of(container)
     private = container.record["spec"]["rootless"]
     layers = container.record["layers"]
-    if private.get("shifted") and layers and trees.new[1:] == layers[::-1]:
+    if private.get("shifted") and layers and trees.new[1:] == stacked(layers[::-1]):
         from rootless.images.skeletons import known
 
         return [trees.new[0], *known(container.paths, private["userns"], layers)[::-1]]

@@ -66,7 +66,12 @@ def serve(
             shown = f"[{host}]" if ":" in host else host
             what = options.storage or f"the images of {paths.root}"
             said = [f"Serving {what} at {scheme}://{shown}:{port}", *_terms(options)]
-            server.run(lambda: say("\n".join(said)))
+
+            def tell() -> None:
+                for line in said:
+                    say(line)
+
+            server.run(tell)
 
 
 @contextlib.contextmanager
