@@ -199,11 +199,15 @@ def shed(wanted: dict[str, list[str]]) -> None:
     """
     keep = bits(wanted.get("bounding", ()))
     # The kernel is asked, not /proc: that is the container's by now, and may not be the true one.
-    number = 0
-    while _is_known(number):
-        if not keep >> number & 1 and caps.bounding_has(number):
+    for number in range(64):
+        if keep >> number & 1:
+            continue  # it is known, or it would not have been asked for
+        try:
+            had = caps.bounding_has(number)
+        except OSError:
+            break  # EINVAL: that was the last one
+        if had:
             caps.bounding_drop(number)
-        number += 1
     caps.keep_capabilities(True)
 
 

@@ -17,9 +17,8 @@ from rootless.linux import caps as kernel_caps
 from rootless.linux.openat2 import RESOLVE_NO_MAGICLINKS, openat2
 from rootless.linux.process import close_on_exec, die_with_parent, join_session_keyring
 from rootless.linux.seccomp import seccomp_set_mode_filter
-from rootless.runtime import caps
+from rootless.runtime import caps, stub
 from rootless.runtime.command import find_command, not_executable
-from rootless.runtime.stub import sealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class Settlement:
         # Above the sockets that the command keeps; the stub itself sees to its end.
         first = 3 if self.listening is None else 3 + self.listening["count"]
         self._channel = fcntl.fcntl(verdict, fcntl.F_DUPFD, first)
-        self._stub = sealed.program(self._channel)
+        self._stub = stub.program(self._channel)
         try:
             join_session_keyring()
         except OSError:
@@ -119,12 +118,12 @@ class Settlement:
         signals to who has become another user, if the command has it. Returns only by raising what
         `take_on` or `execute` raise.
         """
-        program = sealed.init(child)
+        program = stub.init(child)
         os.close(self._channel)
         sets = self.process.get("capabilities") or {}
         self._take_on(user, {name: ["CAP_KILL"] for name in sets if "CAP_KILL" in sets[name]})
         reset_signals()
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, sealed.PASSED_ON)
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, stub.PASSED_ON)
         close_on_exec(0)
         self._become(program, ["init", "--", *self.process["args"]], self._environment(user))
 

@@ -1,5 +1,5 @@
-# The stub for riscv64; sealed.py says what it does. code.py has it assembled:
-# tests/runtime/stub/test_code.py does it anew and compares.
+# The stub for riscv64; stub.py says what it does, and has it assembled:
+# tests/runtime/test_stub.py does it anew and compares.
         .option norvc
         .option norelax
 channel: .long  0

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from rootless.runtime.stub import code, sealed
+from rootless.runtime import stub
 
-LISTINGS = Path(code.__file__).parent
+LISTINGS = Path(stub.__file__).parent / "listings"
 ARCHITECTURES = sorted(path.stem for path in LISTINGS.glob("*.s"))
 TOOLS = {name: f"{name.replace('ppc64le', 'powerpc64le')}-linux-gnu-" for name in ARCHITECTURES}
 OPTIONS = {"riscv64": (["-march=rv64i", "-mabi=lp64"], ["-m", "elf64lriscv"])}
@@ -36,8 +36,8 @@ def emulator(name: str) -> list[str]:
     return [f"qemu-{name}"]
 
 
-def found(name: str) -> code.Machine:
-    machine = code.find(name)
+def found(name: str) -> stub.Machine:
+    machine = stub.find(name)
     assert machine is not None
     return machine
 
@@ -47,10 +47,10 @@ def test_bytes_are_what_the_listing_says(name: str, tmp_path: Path) -> None:
     if not shutil.which(f"{tools}as"):
         pytest.skip(f"{tools}as is not installed")
     for_as, for_ld = OPTIONS.get(name, ([], []))
-    stub, linked, raw = (str(tmp_path / part) for part in ("o", "elf", "bin"))
+    assembled, linked, raw = (str(tmp_path / part) for part in ("o", "elf", "bin"))
     for command in (
-        ["as", *for_as, "-o", stub, str(LISTINGS / f"{name}.s")],
-        ["ld", *for_ld, "-N", "-Ttext=0", "-e", "start", "-o", linked, stub],
+        ["as", *for_as, "-o", assembled, str(LISTINGS / f"{name}.s")],
+        ["ld", *for_ld, "-N", "-Ttext=0", "-e", "start", "-o", linked, assembled],
         ["objcopy", "-O", "binary", "-j", ".text", linked, raw],
     ):
         subprocess.run([tools + command[0], *command[1:]], check=True)
@@ -59,7 +59,7 @@ def test_bytes_are_what_the_listing_says(name: str, tmp_path: Path) -> None:
     symbols = {line.split()[2]: int(line.split()[0], 16) for line in lines.splitlines()}
     machine = found(name)
     assert machine.code.hex() == Path(raw).read_bytes().hex()
-    assert (symbols["start"], symbols["init"]) == (code.DATA, machine.init)
+    assert (symbols["start"], symbols["init"]) == (stub.DATA, machine.init)
 
 
 def write(path: Path, image: bytes) -> str:
@@ -69,22 +69,22 @@ def write(path: Path, image: bytes) -> str:
 
 
 def stub_run(
-    emulator: list[str], stub: str, command: list[str], **popen: Any
+    emulator: list[str], program: str, command: list[str], **popen: Any
 ) -> subprocess.CompletedProcess[bytes]:
     """Execute the stub with `command`: a path, and the arguments for it."""
     if emulator:  # its option -0 is the first argument of what it runs
-        return subprocess.run([*emulator, "-0", command[0], stub, *command[1:]], **popen)
-    return subprocess.run(command, executable=stub, **popen)
+        return subprocess.run([*emulator, "-0", command[0], program, *command[1:]], **popen)
+    return subprocess.run(command, executable=program, **popen)
 
 
 def test_it_executes(name: str, emulator: list[str], tmp_path: Path) -> None:
     read, channel = os.pipe()
-    stub = write(tmp_path / "stub", sealed.build(found(name), channel, 0, init=False))
+    program = write(tmp_path / "stub", stub.build(found(name), channel, 0, init=False))
     # The command sees its arguments, the environment, and no channel any more.
     script = f'echo "$0 $A $*"; test -e /proc/self/fd/{channel} || echo closed'
     command = ["/bin/sh", "sh", "-c", script, "x", "y", "z"]
     done = stub_run(
-        emulator, stub, command, pass_fds=[channel], env={"A": "a"}, capture_output=True
+        emulator, program, command, pass_fds=[channel], env={"A": "a"}, capture_output=True
     )
     os.close(channel)
     assert (done.returncode, done.stdout) == (0, b"x a y z\nclosed\n")
@@ -95,8 +95,8 @@ def test_it_executes(name: str, emulator: list[str], tmp_path: Path) -> None:
 def test_it_says_why_not(name: str, emulator: list[str], tmp_path: Path) -> None:
     read, channel = os.pipe()
     machine = found(name)
-    stub = write(tmp_path / "stub", sealed.build(machine, channel, 0, init=False))
-    done = stub_run(emulator, stub, ["/nosuch", "x"], pass_fds=[channel])
+    program = write(tmp_path / "stub", stub.build(machine, channel, 0, init=False))
+    done = stub_run(emulator, program, ["/nosuch", "x"], pass_fds=[channel])
     os.close(channel)
     assert (done.returncode, os.read(read, 8)) == (127, struct.pack(f"{machine.order}i", 2))
     os.close(read)
@@ -105,8 +105,8 @@ def test_it_says_why_not(name: str, emulator: list[str], tmp_path: Path) -> None
 def test_it_ends_where_its_channel_is_closed(
     name: str, emulator: list[str], tmp_path: Path
 ) -> None:
-    stub = write(tmp_path / "stub", sealed.build(found(name), 77, 0, init=False))
-    done = stub_run(emulator, stub, ["/bin/echo", "echo", "x"], capture_output=True)
+    program = write(tmp_path / "stub", stub.build(found(name), 77, 0, init=False))
+    done = stub_run(emulator, program, ["/bin/echo", "echo", "x"], capture_output=True)
     assert (done.returncode, done.stdout) == (127, b"")
 
 
@@ -125,13 +125,13 @@ def test_init(name: str, emulator: list[str], tmp_path: Path, script: str, expec
     pid = os.fork()
     if pid == 0:
         try:
-            signal.pthread_sigmask(signal.SIG_BLOCK, sealed.PASSED_ON)
+            signal.pthread_sigmask(signal.SIG_BLOCK, stub.PASSED_ON)
             child = os.fork()
             if child == 0:
                 signal.pthread_sigmask(signal.SIG_SETMASK, ())
                 os.execv("/bin/sh", ["sh", "-c", script])
-            stub = write(path, sealed.build(found(name), -1, child, init=True))
-            command = [*emulator, stub]
+            program = write(path, stub.build(found(name), -1, child, init=True))
+            command = [*emulator, program]
             os.execvp(command[0], command)
         finally:
             os._exit(99)
@@ -156,4 +156,4 @@ def _signal_until_it_ends(pid: int) -> None:
 
 
 def test_machine_without_a_stub() -> None:
-    assert code.find("vax") is None
+    assert stub.find("vax") is None

@@ -1,5 +1,5 @@
-// The stub for aarch64; sealed.py says what it does. code.py has it assembled:
-// tests/runtime/stub/test_code.py does it anew and compares.
+// The stub for aarch64; stub.py says what it does, and has it assembled:
+// tests/runtime/test_stub.py does it anew and compares.
 channel: .long  0
 child:  .long   0
 signals: .quad  0

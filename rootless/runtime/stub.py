@@ -33,11 +33,6 @@ import struct
 from rootless.errors import LaunchError
 from rootless.linux import mount as m
 from rootless.linux import namespaces
-from rootless.runtime.stub import code
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from rootless.runtime.stub.code import Machine
 
 _LOADED_AT = 0x400000
 _HEADERS = 64 + 2 * 56
@@ -55,6 +50,30 @@ PASSED_ON = [number for number in range(1, 65) if number not in _NOT_PASSED_ON]
 """What `init` waits for, SIGCHLD included: its starter blocks these (sigwaitinfo(2))."""
 
 
+DATA = 24
+"""Bytes of data at the beginning of `code`: channel, child, signals, name."""
+
+
+class Machine:
+    """An architecture: its number in ELF headers, and the stub for it.
+
+    `code` is what `as` makes of the listing in `listings`. It stands here as bytes, so that no
+    assembler is needed and no compiled part is shipped; a test assembles the listings and compares.
+    """
+
+    def __init__(self, number: int, init: int, code: str, flags: int = 0, order: str = "<") -> None:
+        self.number = number
+        """EM_* of elf(5)."""
+        self.init = init
+        """Offset of the program `init` in `code`."""
+        self.code = bytes.fromhex(code)
+        """What the processor executes, behind room for the stub's data."""
+        self.flags = flags
+        """e_flags of elf(5)."""
+        self.order = order
+        """Byte order, as `struct` names it."""
+
+
 def program(channel: int) -> int:
     """Return a descriptor, closed by exec, of the stub that reports on the descriptor `channel`."""
     return _file(channel, 0, init=False)
@@ -67,11 +86,11 @@ def init(child: int) -> int:
 
 def _file(channel: int, child: int, *, init: bool) -> int:
     """Raises LaunchError where there is no stub for this machine, OSError."""
-    machine = code.find(os.uname().machine)
+    machine = find(os.uname().machine)
     if machine is None:
         raise LaunchError(
             f"cannot start containers on a {os.uname().machine} machine: there is no stub for it",
-            "it takes some forty instructions, see rootless/runtime/stub",
+            "it takes some forty instructions, see rootless/runtime/stub.py",
         )
     image = build(machine, channel, child, init=init)
     try:
@@ -89,7 +108,7 @@ def build(machine: Machine, channel: int, child: int, *, init: bool) -> bytes:
     signals = sum(1 << number - 1 for number in PASSED_ON)
     data = struct.pack(f"{order}iiQ", channel, child, signals)
     body = data + machine.code[len(data) :]
-    entry = _LOADED_AT + _HEADERS + (machine.init if init else code.DATA)
+    entry = _LOADED_AT + _HEADERS + (machine.init if init else DATA)
     identity = b"\x7fELF" + bytes((2, 1 if order == "<" else 2, 1)) + bytes(9)
     header = struct.pack(
         f"{order}HHIQQQIHHHHHH",
@@ -158,3 +177,81 @@ def _mounted(image: bytes) -> int:
     os.close(fd)
     m.mount("none", "/proc", "", m.MS_REMOUNT | m.MS_BIND | m.MS_RDONLY | m.MS_NOSUID | m.MS_NODEV)
     return os.open("/proc/stub", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def find(machine: str) -> Machine | None:
+    """Return the stub for the machine that uname(2) calls `machine`, None where there is none."""
+    described = _MACHINES.get(machine)
+    return None if described is None else Machine(*described)
+
+
+_MACHINES: dict[str, tuple[int, int, str, int, str]] = {
+    "x86_64": (
+        62,
+        115,
+        "00000000000000000000000000000000696e6974000000008b3de2ffffffbe02000000ba01000000"
+        "b8480000000f0585c07533488b7c2408488d742410488b1424488d14d6b83b0000000f05f7d88904"
+        "248b3da9ffffff4889e6ba04000000b8010000000f05bf7f000000b8e70000000f05f4bf0f000000"
+        "488d3591ffffffb89d0000000f0548c7c7ffffffff4889e6ba010000004531d2b83d0000000f0585"
+        "c07424bf0000000078c13b0554ffffff75d40fb67c24018b042483e07f74ac8db880000000eba448"
+        "8d3d3affffff31f631d241ba08000000b8800000000f0583f81174a283f8fc74debf0100000085c0"
+        "0f8875ffffff89c68b3d06ffffffb83e0000000f05ebc0",
+        0,
+        "<",
+    ),
+    "aarch64": (
+        183,
+        116,
+        "00000000000000000000000000000000696e69740000000040ffff18410080d2220080d2280380d2"
+        "010000d4c0010035e00740f9e1430091e20340f9220c028ba81b80d2010000d4e003004be00300b9"
+        "80fdff18e1030091820080d2080880d2010000d4e00f80d2c80b80d2010000d400000000e00180d2"
+        "c1fcff10e81480d2010000d400008092e1030091220080d2030080d2882080d2010000d4a0010034"
+        "e903002a000080d209feff37c1faff183f01016b81feff54e10340b9203c08532118007220fdff54"
+        "20000211e7ffff17c0f9ff10010080d2020080d2030180d2281180d2010000d41f440071c0fcff54"
+        "1f100031e0feff54e103002a200080d241fbff3700f8ff18281080d2010000d4f0ffff17",
+        0,
+        "<",
+    ),
+    "riscv64": (
+        243,
+        128,
+        "00000000000000000000000000000000696e69740000000017040000130484fe0325040093052000"
+        "130610009308900173000000631e0502033581009305010103360100131636003386c5009308d00d"
+        "730000003305a0402320a10003250400930501001306400093080004730000001305f0079308e005"
+        "73000000731000c017040000130404f81305f000930504019308700a730000001305f0ff93050100"
+        "13061000930600009308401073000000630805021303050013050000e34c03fa83224400e31a53fc"
+        "034511008322010093f2f207e38002fa138502086ff09ff913058400930500001306000093068000"
+        "930890087300000093021001e30e55f89302c0ffe30e55fc9305050013051000e3c205f603254400"
+        "93081008730000006ff01ffc",
+        0,
+        "<",
+    ),
+    "ppc64le": (
+        21,
+        128,
+        "00000000000000000000000000000000696e69740000000005009f42a602e87fe4ffff3b00007f80"
+        "020080380100a038370000380200004438008341080061e8100081380000a1e8241fa578142aa47c"
+        "0b000038020000440000619000007f80780b247c0400a03804000038020000447f006038ea000038"
+        "020000440800e07f05009f42a602e87f7cffff3b0f00603810009f38ab00003802000044ffff6038"
+        "780b247c0100a0380000c0387200003802000044781b677c00006038b8ff83410000072c28008241"
+        "04009f800020077cccff8240000081803ec683547f00847094ff8241800064388cffff4b08007f38"
+        "000080380000a0380800c038b000003802000044781b647c1c0083411100042c8cff824104007f80"
+        "2500003802000044ccffff4b0400042cc4ff82410100603844ffff4b",
+        2,
+        "<",
+    ),
+    "s390x": (
+        22,
+        130,
+        "00000000000000000000000000000000696e697400000000c0c0fffffff4e320c0000014a7390002"
+        "a7490001a71900370a00b9020022a774001fe320f00800044130f010e340f0000004eb440003000d"
+        "41443000a719000b0a0013225020f000e320c0000014b904003fa7490004a71900040a00a729007f"
+        "a71900f80a0000000000c0c0ffffffbfa729000f4130c010a71900ac0a00a729ffffb904003fa749"
+        "0001a7590000a71900720a00b9020062a7840019a7290000a744ffe05960c004a774ffebe320f002"
+        "0090a709007f5400f000a784ffd3b9140020a72b0080a7f4ffcd4120c008a7390000a7490000a759"
+        "0008a71900b10a00a72f0011a784ffcda72ffffca784ffefb9040032a7290001b9020033a744ffb2"
+        "e320c0040014a71900250a00a7f4ffdf",
+        0,
+        ">",
+    ),
+}

@@ -1,1 +1,0 @@
-"""The last program of ours on the way into a container: a few instructions in a sealed file."""
