@@ -89,7 +89,7 @@ def _record(directory: int) -> object:
         record = jsonio.loads(data)
     except ValueError:
         return data
-    return {"setid": 0, **record} if isinstance(record, dict) else data
+    return {"withheld": 0, **record} if isinstance(record, dict) else data
 
 
 def _opened(one: str, other: str, above: _Level | None, name: str) -> _Level:

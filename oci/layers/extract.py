@@ -24,8 +24,8 @@ The form on disk, which overlayfs (with `userxattr`) and fuse-overlayfs 1.10 (De
   file (`layers.owners`) has the truth. In a user namespace the kernel never allows them.
 - Attributes `user.overlay.*` and the like from the archive are dropped: an image does not speak
   to the union file system. So are `security.*` but capabilities: they are the host's policy.
-- Set-id bits and capabilities of files are left out: others may reach this tree. `layers.setid`
-  puts them where they may not; the side file has the truth.
+- Set-id bits and capabilities of files, and that everybody may write, are left out: others may
+  reach this tree. `layers.withheld` puts them where they may not; the side file has the truth.
 
 Of several entries with one path the last wins; a directory over a directory keeps its content.
 
@@ -41,7 +41,7 @@ import os
 import stat
 
 from rootless.oci.errors import LayerError
-from rootless.oci.layers import setid, xattrs
+from rootless.oci.layers import withheld, xattrs
 from rootless.oci.layers.owners import Truth
 from rootless.oci.layers.places import Places, is_whiteout, split
 from rootless.oci.layers.tar import (
@@ -144,7 +144,7 @@ class Extractor:
     # -- kinds -----------------------------------------------------------------------------
 
     def _file(self, entry: Entry, at: Place, base: bytes) -> None:
-        mode = entry.mode & ~setid.BITS
+        mode = entry.mode & ~withheld.BITS
         if self._record:
             mode |= 0o400  # so that push and save can read it without a namespace
         # With attributes to set it must be writable until then, whoever we are.
@@ -157,7 +157,7 @@ class Extractor:
         try:
             if entry.sparse is not None:
                 self._write_sparse(entry, fd)
-            elif entry.size and self._data is not None and not setid.is_privileged(entry):
+            elif entry.size and self._data is not None and not withheld.is_concerned(entry):
                 self._data.write(self._reader, fd, at.path + base, entry.size)
             elif entry.size:
                 self._reader.write_to(fd)
@@ -184,7 +184,7 @@ class Extractor:
 
     def _directory(self, entry: Entry, at: Place, base: bytes) -> None:
         if base:
-            mode = entry.mode & 0o777 | 0o700
+            mode = entry.mode & 0o775 | 0o700
             try:
                 os.mkdir(base, mode, dir_fd=at.fd)
             except FileExistsError:
@@ -386,7 +386,7 @@ class Extractor:
         return truth
 
     def make_second(self, root: int, directory: str) -> int:
-        """Make the second tree of the layer at `directory` (layers.setid), once `run` is done.
+        """Make the second tree of the layer at `directory` (layers.withheld), once `run` is done.
 
         Return how many files it names. Raises LayerError.
         """
@@ -395,9 +395,9 @@ class Extractor:
             self._warn(f"{show(path)}: cannot set the attributes 'security.capability' here")
 
         try:
-            return setid.write(root, directory, self.truths, refused)
+            return withheld.write(root, directory, self.truths, refused)
         except OSError as error:
-            _explain(os.fsencode(setid.DIRECTORY), error)
+            _explain(os.fsencode(withheld.DIRECTORY), error)
 
     def _warn(self, text: str) -> None:
         self.warned += 1
@@ -421,13 +421,13 @@ class Extractor:
                 del self.truths[path]
 
     def _finish_directory(self, entry: Entry, at: Place, base: bytes) -> None:
-        mode = entry.mode
+        mode = entry.mode & ~stat.S_IWOTH
         path = at.path + base if base != b"." else base
         if self._record:
             mode |= 0o500
-            if mode != entry.mode or entry.uid or entry.gid:
-                self._note(entry, path, mode)
-        elif (entry.uid, entry.gid) != self._me:
+        if mode != entry.mode or (self._record and (entry.uid or entry.gid)):
+            self._note(entry, path, mode)
+        if not self._record and (entry.uid, entry.gid) != self._me:
             os.chown(base, *_ids(entry), dir_fd=at.fd, follow_symlinks=False)
         if entry.xattrs is not None:
             fd = os.open(base, _OPEN_DIRECTORY, dir_fd=at.fd)

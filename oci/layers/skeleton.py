@@ -128,7 +128,7 @@ class Maker:
         self._modes: list[dict[bytes, int]] = []
         """Of each layer the modes that the tree on the disk does not have, by path."""
         self._capabilities: list[dict[bytes, bytes]] = []
-        """The same of files' capabilities (layers.setid)."""
+        """The same of files' capabilities (layers.withheld)."""
         for layer in layers:
             self._read_truths(layer)
         self._links = ""

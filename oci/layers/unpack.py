@@ -9,10 +9,11 @@ A layer's directory, `layers/<chain id>/` once complete:
 
     fs/          the tree, in the form that `layers.extract` describes; its mode is the archive's
     layer.json   {"version": 1, "owners": "chown" | "record", "whiteouts": "device" | "file",
-                  "entries": N, "bytes": of the uncompressed archive, "setid": names in setid/fs,
+                  "entries": N, "bytes": of the uncompressed archive,
+                  "withheld": how many files and directories are in withheld/fs,
                   "warnings": [the first hundred], "warned": how many there were}
-    setid/       only where files are set-user-id or the like: see `layers.setid`. A layer without
-                 that number in layer.json has them in fs, as earlier releases unpacked it
+    withheld/    only where there is something that others must not reach: see `layers.withheld`. A
+                 layer without that number in layer.json has it in fs: an earlier release made it
     owners       only where something could not be written as it is: see `layers.owners`
     data         only where files leave their content in another store: see `layers.datalayer`
 
@@ -33,8 +34,8 @@ from rootless.oci.layers import owners as side_file
 from rootless.oci.layers.compression import decompress
 from rootless.oci.layers.datalayer import LINK, DataLayer
 from rootless.oci.layers.extract import Extractor
-from rootless.oci.layers.setid import stop_inheritance
 from rootless.oci.layers.tar import Limits, Reader
+from rootless.oci.layers.withheld import stop_inheritance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def extract_fd(
             if data is not None and data.used:
                 os.symlink(data.layers, f"{directory}/{LINK}")
             second = extractor.make_second(root, directory)
-            record = _record(reader, extractor, owners) | {"setid": second}
+            record = _record(reader, extractor, owners) | {"withheld": second}
             os.umask(0o077)
             side_file.write(directory, extractor.truths)
             with open(f"{directory}/{RECORD}", "wb") as file:

@@ -11,7 +11,7 @@ from rootless.doctor import probe
 from rootless.doctor.finding import BLOCKED, DEGRADED, OK, Finding
 from rootless.errors import Error
 from rootless.linux.libc import check, libc
-from rootless.oci.layers import setid
+from rootless.oci.layers import withheld
 from rootless.runtime import rootfs
 from rootless.runtime.identity import find_program
 
@@ -169,8 +169,9 @@ def opened(paths: Paths) -> list[Finding]:
         Finding(
             "open store",
             DEGRADED,
-            f"{found} layers of an earlier release have set-user-id programs that others reach",
-            "these run as you, whoever starts them",
+            f"{found} layers of an earlier release have set-user-id programs, or directories that "
+            "all may write",
+            "others run these as you, or put files into your containers",
             "rootless system check --repair",
         )
     ]
@@ -179,8 +180,8 @@ def opened(paths: Paths) -> list[Finding]:
 def _programs(layers: str) -> int:
     """In the user namespace: how many layers have programs where others reach them."""
     found = [f"{layers}/{name}" for name in os.listdir(layers) if not name.startswith(".")]
-    old = [layer for layer in found if _is_open(layer) and not setid.is_withheld(layer)]
-    return sum(setid.is_open(f"{layer}/fs") for layer in old)
+    old = [layer for layer in found if _is_open(layer) and not withheld.is_withheld(layer)]
+    return sum(withheld.is_open(f"{layer}/fs") for layer in old)
 
 
 def _is_open(path: str) -> bool:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from rootless.runtime.tree import Tree
     from rootless.store.paths import Paths
 
-SECOND = "setid/fs"
-"""Where the second tree of a layer is, beside its `fs`: see oci.layers.setid."""
+SECOND = "withheld/fs"
+"""Where the second tree of a layer is, beside its `fs`: see oci.layers.withheld."""
 
 DRIVERS = ("overlay", "fuse-overlayfs", "copy")
 
@@ -134,8 +134,8 @@ def layered(
 def stacked(layers: list[str]) -> list[str]:
     """Return the trees of unpacked layers, topmost first, each with its second above it.
 
-    The second has the set-user-id programs (oci.layers.setid). It is looked for at each use and
-    noted nowhere: a repair may add it to a layer on which containers were made.
+    The second has what others must not reach (oci.layers.withheld). It is looked for at each use
+    and noted nowhere: a repair may add it to a layer on which containers were made.
     """
     found = []
     for layer in layers:
@@ -226,10 +226,15 @@ def mount_overlay(lowers: list[str], target: str, data: str, flags: int = 0) -> 
     held: list[int] = []
     if len(below) + len(data) > _MAX_DATA:
         held = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in paths]
-        below = _lowerdir([f"/proc/self/fd/{fd}" for fd in held], len(lowers))
+        below = _lowerdir([str(fd) for fd in held], len(lowers))
+    before = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        if held:
+            os.chdir("/proc/self/fd")
         m.mount("overlay", target, "overlay", flags, f"lowerdir={below},{data}")
     finally:
+        os.fchdir(before)
+        os.close(before)
         for fd in held:
             os.close(fd)
 

@@ -16,7 +16,7 @@ from rootless.images import skeletons, trust
 from rootless.images.image import Image, list_of
 from rootless.images.lists import ListImage
 from rootless.images.mending import Mending
-from rootless.oci.layers import setid
+from rootless.oci.layers import withheld
 from rootless.oci.layout import Layout
 from rootless.runtime import removal
 from rootless.store import records
@@ -133,9 +133,9 @@ class Check:
                 self._discard(skeleton, chain)
 
         found = f"layer {chain[:12]}: {problem} is not what the layer's blob holds"
-        if not setid.is_withheld(f"{self._paths.layers}/{chain}"):
+        if not withheld.is_withheld(f"{self._paths.layers}/{chain}"):
             found += (
-                ": an earlier release unpacked set-user-id programs where others may reach them"
+                ": an earlier release left set-user-id programs, and what all may write, to others"
             )
         yield Finding(found, again)
 

@@ -148,19 +148,18 @@ def extract(
 
 
 def stack(layer: Path) -> dict[str, tuple[Any, ...]]:
-    """The tree of an unpacked layer with its second one, of set-user-id programs, upon it.
+    """The tree of an unpacked layer with its second one, of what others must not reach, upon it.
 
     The second may say nothing that the first does not, but for their bits.
     """
     found = tree(layer / "fs")
+    withheld = {"file": 0o6002, "directory": 0o0002}
     for path, what in found.items():
-        assert what[0] != "file" or not what[1] & 0o6000, path
-    for path, what in tree(layer / "setid" / "fs").items():
-        if what[0] == "file":
-            assert found[path] == ("file", what[1] & ~0o6000, what[2]), path
-            found[path] = what
-        else:
-            assert found[path] == what, path
+        assert not (what[0] in withheld and what[1] & withheld[what[0]]), path
+    for path, what in tree(layer / "withheld" / "fs").items():
+        kind, mode, *rest = what
+        assert found[path] == (kind, mode & ~withheld[kind], *rest), path
+        found[path] = what
     return found
 
 

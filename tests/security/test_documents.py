@@ -25,7 +25,7 @@ from rootless.images.inspect import inspect
 from rootless.images.tree import layers
 from rootless.oci import archive, jsonio, models
 from rootless.oci.errors import Error, ImageError
-from rootless.oci.layers import setid
+from rootless.oci.layers import withheld
 from rootless.oci.layers.compare import difference
 from tests.conftest import Store
 
@@ -249,7 +249,7 @@ def test_layers_with_wrong_types(images: Images) -> None:
         for value in VALUES:
             path.write_text(json.dumps(changed(record, way, value)).replace("Infinity", "1e999"))
             read(images)
-            setid.is_withheld(str(path.parent))
+            withheld.is_withheld(str(path.parent))
             difference(str(path.parent), str(path.parent))
 
 

@@ -60,6 +60,11 @@ def layers() -> list[bytes]:
         file(b"etc/passwd", b"root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n"),
         file(b"secret", b"of root\n", mode=0o600),
         directory(b"set", mode=0o750, gid=7 if user_mode() != "single" else 0, mtime=1000),
+        directory(b"tmp", mode=0o1777, mtime=3000),
+        directory(b"all", mode=0o777),
+        directory(b"all/in", mode=0o777),
+        file(b"all/in/file", b"w" * 5000, mode=0o666),
+        file(b"all/program", b"w", mode=0o755),
         file(b"set/gone", b"x", mode=0o4755),
         file(b"set/later", b"x", mode=0o4755),
         file(b"set/kept", b"x" * 5000, mode=0o6711, mtime=2000),
@@ -92,17 +97,19 @@ def open_to_others(store: Store) -> None:
 
 
 def programs(store: Store) -> list[str]:
-    """Every file with set-id bits or capabilities in the store, and whether others reach it."""
+    """What others reach that has set-id bits or capabilities, or that they may write."""
     script = """
 import os, stat, sys
 root = sys.argv[1]
 def walk(path, reached):
     status = os.lstat(path)
     if stat.S_ISDIR(status.st_mode):
+        if status.st_mode & 0o002:
+            print("open" if reached else "shut", path[len(root) + 1:])
         for name in os.listdir(path):
             walk(path + "/" + name, reached and status.st_mode & 0o011)
     elif stat.S_ISREG(status.st_mode):
-        if status.st_mode & 0o6000 or "security.capability" in os.listxattr(path):
+        if status.st_mode & 0o6002 or "security.capability" in os.listxattr(path):
             print("open" if reached else "shut", path[len(root) + 1:])
 walk(root, True)
 """
@@ -141,10 +148,39 @@ def test_others_reach_no_program_that_runs_as_somebody_else(opened: Store) -> No
 
 @pytest.mark.modes("mapped", "root")
 def test_a_neighbour_cannot_enter_where_they_are(opened: Store) -> None:
-    found = list(Path(opened.root, "layers").glob("*/setid"))
+    found = list(Path(opened.root, "layers").glob("*/withheld"))
     assert len(found) == 2
     assert {stat.S_IMODE(path.stat().st_mode) for path in found} == {0o700}
     assert {path.stat().st_uid for path in found} == {os.getuid()}
+
+
+@DRIVERS
+def test_what_all_may_write_is_so_for_containers_only(opened: Store, driver: str) -> None:
+    """In an image's /tmp a neighbour would put files into the owner's containers."""
+    env = {"ROOTLESS_DRIVER": driver}
+    look = "stat -c '%a %Y' /tmp; stat -c %a /all /all/in /all/in/file /all/program"
+    look += "; cat /all/in/file | wc -c"
+    opened.ok("run", "--name", "one", "set:1", "sh", "-c", look, env=env)
+    expected = ["1777 3000", "777", "777", "666", "755", "5000"]
+    assert opened.ok("logs", "one").splitlines() == expected
+    assert opened.ok("diff", "one", env=env) == ""
+    if user_mode() != "single":
+        opened.ok("run", "--rm", "-u", "1000", "set:1", "touch", "/tmp/x", "/all/in/y", env=env)
+    opened.ok("run", "--name", "two", "set:1", "touch", "/tmp/x", "/all/in/y", env=env)
+    opened.ok("commit", "two", "changed:1")
+    assert (
+        opened.ok("run", "--rm", "changed:1", "stat", "-c", "%a", "/tmp", "/all/in") == "1777\n777"
+    )
+    opened.ok("export", "-o", f"{opened.directory}/all.tar", "two")
+    with tarfile.open(f"{opened.directory}/all.tar") as archive:
+        modes = {one.name.rstrip("/"): one.mode for one in archive}
+    assert [modes[name] for name in ("tmp", "all", "all/in", "all/in/file")] == [
+        0o1777,
+        0o777,
+        0o777,
+        0o666,
+    ]
+    assert programs(opened) == []
 
 
 @DRIVERS
@@ -207,17 +243,19 @@ def as_before(store: Store) -> None:
     """Make the layers what earlier releases made: the bits in `fs`, and nothing beside it."""
     script = """
 for layer in "$@"; do
-    (cd "$layer/setid/fs" && find . -type f -perm /6000 -o -type f -name ping) |
-        while read -r name; do mv "$layer/setid/fs/$name" "$layer/fs/$name"; done
-    rm -r "$layer/setid"
+    (cd "$layer/withheld/fs" && find . -type f -perm /6000 -o -type f -name ping) |
+        while read -r name; do mv "$layer/withheld/fs/$name" "$layer/fs/$name"; done
+    (cd "$layer/withheld/fs" && find . -perm -2 ! -type l) |
+        while read -r name; do chmod o+w "$layer/fs/$name"; done
+    rm -r "$layer/withheld"
 done
 """
-    found = [str(path.parent) for path in Path(store.root, "layers").glob("*/setid")]
+    found = [str(path.parent) for path in Path(store.root, "layers").glob("*/withheld")]
     assert len(found) == 2
     store.ok("unshare", "sh", "-euc", script, "sh", *found)
     for path in Path(store.root, "layers").glob("*/layer.json"):
         record = json.loads(path.read_text())
-        del record["setid"]
+        del record["withheld"]
         path.write_text(json.dumps(record))
 
 
@@ -234,7 +272,7 @@ def test_layers_of_an_earlier_release_are_mended(opened: Store) -> None:
     assert about["remedy"] == "rootless system check --repair"
     told = opened("system", "check").stdout.splitlines()
     assert len(told) == 2
-    assert all("an earlier release unpacked set-user-id programs" in line for line in told)
+    assert all("an earlier release left set-user-id programs" in line for line in told)
     repaired = opened.ok("system", "check", "--repair").splitlines()
     assert [line.partition(":")[0] for line in repaired] == ["repaired"] * 2
     assert programs(opened) == []
@@ -243,15 +281,19 @@ def test_layers_of_an_earlier_release_are_mended(opened: Store) -> None:
     assert opened.ok("start", "-a", "old") == "6711"
 
 
-def test_old_layers_without_such_programs_are_as_good_as_new(busybox: Store) -> None:
-    (path,) = Path(busybox.root, "layers").glob("*/layer.json")
+def test_old_layers_without_such_files_are_as_good_as_new(cli: Store) -> None:
+    archive = f"{cli.directory}/plain.tar"
+    parts = [directory(b"bin", mode=0o755), file(b"bin/x", b"x", mode=0o755)]
+    Path(archive).write_bytes(docker([b"".join(parts) + END], names=["plain:1"]))
+    cli.ok("load", "-i", archive)
+    (path,) = Path(cli.root, "layers").glob("*/layer.json")
     record = json.loads(path.read_text())
-    assert record.pop("setid") == 0
+    assert record.pop("withheld") == 0
     path.write_text(json.dumps(record))
     path.parent.chmod(0o755)
-    open_to_others(busybox)
-    assert busybox("system", "check").stdout == ""
-    assert "others may read" in busybox.ok("doctor")
+    open_to_others(cli)
+    assert cli("system", "check").stdout == ""
+    assert "others may read" in cli.ok("doctor")
 
 
 def test_doctor_names_private_directories_that_were_opened(opened: Store) -> None:
@@ -313,8 +355,8 @@ def test_what_was_replaced_in_the_archive_leaves_no_rights(cli: Store, rootless_
         file(b"other", b"1", mode=0o755),
         link(b"i/j", b"other"),
     )
-    assert record["setid"] == 0
-    assert not list(Path(cli.root, "layers").glob("*/setid"))
+    assert record["withheld"] == 0
+    assert not list(Path(cli.root, "layers").glob("*/withheld"))
     assert not [
         path for path in Path(cli.root, "layers").glob("*/owners") if "2541" in path.read_text()
     ]
@@ -328,8 +370,8 @@ def test_holes_stay_holes(cli: Store, rootless_root: str) -> None:
         (b"GNU.sparse.map", b"%d,1" % (size - 1)),
         (b"GNU.sparse.size", b"%d" % size),
     )
-    assert unpacked(cli, sparse + file(b"x", b"d", mode=0o4755))["setid"] == 1
-    (path,) = Path(cli.root, "layers").glob("*/setid/fs/huge")
+    assert unpacked(cli, sparse + file(b"x", b"d", mode=0o4755))["withheld"] == 1
+    (path,) = Path(cli.root, "layers").glob("*/withheld/fs/huge")
     status = path.stat()
     assert (status.st_size, stat.S_IMODE(status.st_mode)) == (size, 0o4755)
     assert status.st_blocks < 1000

@@ -84,7 +84,7 @@ def test_what_a_layer_consists_of(paths: Paths) -> None:
         "whiteouts": "device",
         "entries": 3,
         "bytes": 3072,
-        "setid": 0,
+        "withheld": 0,
         "warnings": [],
         "warned": 0,
     }
@@ -121,7 +121,7 @@ def test_owners_and_modes_are_those_of_the_archive(paths: Paths) -> None:
         "mail/spool 0:0 644",
         "mail/sub 0:0 755",
     ]
-    found = inside(paths, f"cd {paths.layers}/l/setid/fs; stat -c '%n %u:%g %a' *")
+    found = inside(paths, f"cd {paths.layers}/l/withheld/fs; stat -c '%n %u:%g %a' *")
     assert found.splitlines() == ["sparse 6:0 4711", "su 0:0 4755", "wall 0:5 2755"]
 
 
@@ -142,7 +142,7 @@ def test_capabilities_belong_to_the_namespace(paths: Paths) -> None:
         + pax((KEY, foreign))
         + file(b"three", b"x", mode=0o555, uid=0 if ids() == "record" else 7),
     )
-    fs = Path(paths.layers) / "l" / "setid" / "fs"
+    fs = Path(paths.layers) / "l" / "withheld" / "fs"
     assert not os.listxattr(fs.parent.parent / "fs" / "two")
     root = identity.detect().uid_map[0][1]
     for name in ("two", "three"):

@@ -1,12 +1,14 @@
-"""Programs of a layer that run as somebody else, where only the store's owner gets at them.
+"""What others must not get at in a layer: where only the store's owner reaches it.
 
 Set-user-id and set-group-id bits, and capabilities of files, hold for everybody on the machine who
 reaches the file: in a store that is open to others, what is set-user-id root in an image would be
-set-user-id of the store's owner for all of them (as CVE-2021-41091 was in docker). So the tree `fs`
-of a layer has none of them. The files that do, copied with all that they are, make up a second
-tree, `setid/fs` beside it, below a directory of mode 0700. It is stacked upon `fs` wherever the
-layer is mounted, copied or read; overlay reaches it with the rights of who mounts. Of directories
-only the way to those files is in it, with owner, mode and time of those in `fs`.
+set-user-id of the store's owner for all of them (as CVE-2021-41091 was in docker). And where
+everybody may write, as in an image's /tmp, others would put their files into the owner's
+containers. So the tree `fs` of a layer has none of these bits. The files that do, copied with all
+that they are, and the directories, make up a second tree, `withheld/fs` beside it, below a
+directory of mode 0700. It is stacked upon `fs` wherever the layer is mounted, copied or read;
+overlay reaches it with the rights of who mounts. The way to them is in it, too, with owner, mode
+and time of the directories in `fs`.
 """
 
 from __future__ import annotations
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
     from rootless.oci.layers.owners import Truth
     from rootless.oci.layers.tar import Entry
 
-DIRECTORY = "setid"
-BITS = stat.S_ISUID | stat.S_ISGID
+DIRECTORY = "withheld"
+BITS = stat.S_ISUID | stat.S_ISGID | stat.S_IWOTH
+"""What files in `fs` are without; directories are without S_IWOTH."""
 
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -36,8 +39,8 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FICLONE = 0x40049409  # ioctl_ficlone(2)
 
 
-def is_privileged(entry: Entry) -> bool:
-    """Whether the file in an archive runs with rights that are not the caller's."""
+def is_concerned(entry: Entry) -> bool:
+    """Whether the file in an archive has to be in the second tree."""
     return bool(entry.mode & BITS) or any(
         name == xattrs.CAPABILITY for name, _ in entry.xattrs or ()
     )
@@ -47,20 +50,24 @@ def is_withheld(layer: str) -> bool:
     """Whether the layer in the directory `layer` was unpacked by who knew of a second tree."""
     try:
         with open(f"{layer}/layer.json", "rb") as file:
-            return "setid" in jsonio.loads(file.read())
+            return "withheld" in jsonio.loads(file.read())
     except (OSError, ValueError, TypeError):
         return False
 
 
 def is_open(tree: str) -> bool:
-    """Whether a tree `fs` has programs that belong into a second one."""
-    paths = (f"{parent}/{name}" for parent, _, names in os.walk(tree) for name in names)
-    return any(map(_is_program, paths))
+    """Whether a tree `fs` has what belongs into a second one."""
+    for parent, directories, names in os.walk(tree):
+        if any(_is_exposed(f"{parent}/{name}") for name in (*directories, *names)):
+            return True
+    return False
 
 
-def _is_program(path: str) -> bool:
+def _is_exposed(path: str) -> bool:
     try:
         mode = os.lstat(path).st_mode
+        if stat.S_ISDIR(mode):
+            return bool(mode & stat.S_IWOTH)
         if not stat.S_ISREG(mode):
             return False
         return bool(mode & BITS) or os.fsdecode(xattrs.CAPABILITY) in os.listxattr(path)
@@ -108,6 +115,8 @@ class _Step:
         self.name = name
         self.theirs = theirs
         self.ours = -1
+        self.more = 0
+        """Mode bits that it has here only."""
 
 
 class _Tree:
@@ -122,7 +131,30 @@ class _Tree:
         """Inode in `fs` -> the first name that it has here."""
 
     def add(self, path: bytes, truth: Truth) -> None:
+        """Add a path of `fs`. They come in order, a directory before what is in it."""
+        if path == b".":
+            self._enter([])
+            self._directory_here(truth)
+            return
         *parents, name = _parts(path)
+        self._enter(parents)
+        mode = os.lstat(name, dir_fd=self._way[-1].theirs).st_mode
+        if stat.S_ISREG(mode):
+            self._make_way()
+            self._file(path, name, truth)
+            self.names += 1
+        elif stat.S_ISDIR(mode) and truth.mode & stat.S_IWOTH:
+            self._enter([*parents, name])
+            self._directory_here(truth)
+
+    def _directory_here(self, truth: Truth) -> None:
+        if truth.mode & stat.S_IWOTH:
+            self._make_way()
+            self._way[-1].more = stat.S_IWOTH
+            self.names += 1
+
+    def _enter(self, parents: list[bytes]) -> None:
+        """Go to the directory of these names."""
         common = 0
         for step, wanted in zip(self._way[1:], parents, strict=False):
             if step.name != wanted:
@@ -132,11 +164,6 @@ class _Tree:
         for parent in parents[common:]:
             below = os.open(parent, _OPEN_DIRECTORY, dir_fd=self._way[-1].theirs)
             self._way.append(_Step(parent, below))
-        # Bits of directories and of what is no program harm nobody.
-        if stat.S_ISREG(os.lstat(name, dir_fd=self._way[-1].theirs).st_mode):
-            self._make_way()
-            self._file(path, name, truth)
-            self.names += 1
 
     def _make_way(self) -> None:
         """Make the directories that lead here."""
@@ -156,7 +183,8 @@ class _Tree:
             step = self._way.pop()
             try:
                 if step.ours >= 0:
-                    _attributes(step.theirs, step.ours)
+                    mode = os.fstat(step.theirs).st_mode | step.more
+                    _attributes(step.theirs, step.ours, mode)
             finally:
                 os.close(step.theirs)
                 if step.ours >= 0:
@@ -190,14 +218,14 @@ class _Tree:
 
 
 def _attributes(
-    source: int, target: int, mode: int = -1, more: list[tuple[bytes, bytes]] | None = None
+    source: int, target: int, mode: int, more: list[tuple[bytes, bytes]] | None = None
 ) -> bool:
     """Give `target` owner, attributes, mode and times of `source`; whether `more` were refused."""
     status = os.fstat(source)
     # chown(2) clears set-id bits and capabilities: owner, attributes, mode.
     os.fchown(target, status.st_uid, status.st_gid)
     refused = xattrs.set_all(target, [*xattrs.read_all(source), *(more or ())])
-    os.fchmod(target, stat.S_IMODE(status.st_mode if mode < 0 else mode))
+    os.fchmod(target, stat.S_IMODE(mode))
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
     return any(name == xattrs.CAPABILITY for name, _ in refused)
 
