@@ -1,4 +1,4 @@
-"""--userns keep-id and nomap (S20): root's files are root's, not the user's who runs inside.
+"""--userns keep-id and nomap: root's files are root's, not the user's who runs inside.
 
 The attack: with keep-id the user inside owned all of root's files. He could write /etc and every
 program, and a set-user-id program of the image ran as himself and gave no rights to be limited.
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.modes("mapped")
 
 KEEP = ("--userns", "keep-id")
+NET_BIND_SERVICE = "\1\0\0\2\0\4" + "\0" * 14
+"""cap_net_bind_service=ep, as a file has it."""
 BIG = b"0123456789abcdef" * 65536
 SUM = f"{hashlib.md5(BIG).hexdigest()}  /big"
 
@@ -84,6 +86,8 @@ def image_file(tmp_path_factory: pytest.TempPathFactory) -> str:
             add(tar, f"bin/{applet}", "busybox")
         add(tar, "bin/id", "busybox")
         dynamic(tar, "/usr/bin/id", "bin/rootid", mode=0o4755)
+        held = {"SCHILY.xattr.security.capability": NET_BIND_SERVICE}
+        dynamic(tar, "/bin/grep", "bin/grep", pax_headers=held)
         add(tar, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:\n")
         add(tar, "etc/group", b"root:x:0:\nnode:x:1000:\n")
         add(tar, "home/node", uid=1000, gid=1000)
@@ -154,6 +158,14 @@ def test_a_set_user_id_program_gives_root_inside_and_nothing_outside(
     outside = (tmp_path / "file").stat().st_uid
     assert outside not in (0, os.getuid())
     store.ok("unshare", "rm", str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("options", [(), KEEP, ("--userns", "nomap")], ids=" ".join)
+def test_a_program_with_capabilities_has_them(store: Store, options: tuple[str, ...]) -> None:
+    """They count for the root that the container has, whoever that is outside."""
+    script = "/bin/grep CapEff /proc/self/status"
+    (line,) = inside(store, *options, "-u", "1000", script=script)
+    assert int(line.split()[1], 16) == 1 << 10
 
 
 def test_what_is_mine_is_mine(store: Store, tmp_path: Path) -> None:
