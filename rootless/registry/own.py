@@ -186,6 +186,13 @@ class Own(Shelf):
             events.record(self._paths.root, "image", "tag", known, full)
         return digest, manifest
 
+    def _check_below(self, entry: Document) -> None:
+        """As Shelf._check_below; `rmi` takes for manifests only those of images."""
+        super()._check_below(entry)
+        for one, document in self.layout.behind(entry):
+            if document is None:
+                raise refusal.invalid_manifest(f"{one['digest']} is no manifest of an image")
+
     def _hold(self, name: str, data: bytes, *, guest: bool) -> tuple[str, Manifest]:
         """Keep a manifest for the index that will name it."""
         try:

@@ -23,7 +23,7 @@ from rootless.registry import wire
 from rootless.registry.peers import peer_of
 from tests.oci.archives import digest, layer
 from tests.registry.conftest import start as start
-from tests.registry.serving_help import INDEX, MANIFEST
+from tests.registry.serving_help import INDEX, MANIFEST, blobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,6 +57,21 @@ def filled(busybox: Store, start: Callable[..., Registry]) -> Registry:
     busybox.ok("tag", "busybox", "localhost/tools:1")
     busybox.ok("tag", "busybox", "docker.io/library/box:1")
     return start()
+
+
+def an_index(*manifests: tuple[str, int]) -> bytes:
+    """An index of manifests, digest and size, of which the first is for this machine."""
+    machines = [platform.host().architecture, *["other"] * len(manifests)]
+    entries = [
+        {
+            "mediaType": MANIFEST,
+            "digest": one,
+            "size": size,
+            "platform": {"os": "linux", "architecture": machine},
+        }
+        for (one, size), machine in zip(manifests, machines, strict=False)
+    ]
+    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
 
 
 # -- names
@@ -185,10 +200,7 @@ def test_an_image_stays_though_a_guest_deletes_the_index_that_it_was_pulled_by(
     first = start("--storage", str(tmp_path / "registry"))
     child = first.image("many", "", layer({"x": b"mine"}))
     size = len(first("GET", f"many/manifests/{child}").body)
-    machine = {"os": "linux", "architecture": platform.host().architecture}
-    entry = {"mediaType": MANIFEST, "digest": child, "size": size, "platform": machine}
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
-    assert first.manifest("many", "1", index).status == 201
+    assert first.manifest("many", "1", json.loads(an_index((child, size)))).status == 201
     name = f"{first.address}/many:1"
     cli.ok("pull", "--tls-verify=false", name)
     second = start()
@@ -200,6 +212,29 @@ def test_an_image_stays_though_a_guest_deletes_the_index_that_it_was_pulled_by(
     assert second("HEAD", "many/manifests/1").status == 200
     assert cli.ok("image", "exists", name) == ""
     assert cli.ok("system", "check") == ""
+
+
+@pytest.mark.parametrize("storage", ["own", "directory"])
+@pytest.mark.parametrize("junk", [b"no JSON", b"[]", b'{"layers": 5}', b'{"manifests": [{}]}'])
+def test_the_owner_goes_on_to_delete_though_a_guest_pushes_indexes_of_junk(
+    cli: Store, start: Callable[..., Registry], tmp_path: Path, storage: str, junk: bytes
+) -> None:
+    """What cannot be read might need anything, so that nothing was thrown away any more."""
+    directory = storage == "directory"
+    registry = start(*(("--storage", str(tmp_path / "registry")) if directory else ()))
+    kept = f"{tmp_path}/registry" if directory else f"{cli.root}/images"
+    with as_guest(registry):
+        child = registry.image("theirs", "1", layer({"x": b"theirs"}))
+        size = len(registry("GET", f"theirs/manifests/{child}").body)
+        registry.blob("theirs", junk)
+        nested = an_index((child, size), (digest(junk), len(junk)))
+        registry.blob("theirs", nested)
+        for second in (digest(junk), digest(nested), digest(b"not here yet")):
+            document = json.loads(an_index((child, size), (second, 9)))
+            assert registry.manifest("theirs", "2", document).status == 400
+    own = registry.image("mine", "1", layer({"x": b"mine"}))
+    assert registry("DELETE", f"mine/manifests/{own}").status == 202
+    assert own not in blobs(kept)
 
 
 def test_a_directory_keeps_what_guests_did_not_push(
