@@ -348,7 +348,20 @@ class Images:
         """
         from rootless.images.removing import remove
 
-        lines = remove(self, list(refs), force, prune=prune)
+        return self._removed(remove(self, list(refs), force, prune=prune))
+
+    def remove_nameless(self, digest: str) -> Names:
+        """Remove what has the manifest `digest` and no name, as `remove` does.
+
+        No other entry goes, be it of the same image (another manifest may have its configuration)
+        or known by the same digest. Raises NotFound, and Conflict where a container uses it.
+        """
+        from rootless.images.removing import remove_nameless
+
+        return self._removed(remove_nameless(self, digest))
+
+    def _removed(self, lines: Names) -> Names:
+        """Record what the lines of a removal say; return them."""
         for line in lines:
             word, _, what = line.partition(": ")
             self._tell(_REMOVED[word], what)

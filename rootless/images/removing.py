@@ -45,6 +45,12 @@ def remove(images: Images, refs: list[str], force: bool, *, prune: bool = True) 
     return lines
 
 
+def remove_nameless(images: Images, digest: str) -> list[str]:
+    """Remove what has this manifest and no name; see Images.remove_nameless."""
+    with store_errors(images.paths):
+        return Nameless(images, digest, force=False).run()
+
+
 class Removal:
     """The removal of one reference."""
 
@@ -179,6 +185,20 @@ class Removal:
             elif one is entry or self._layout.has(digest):
                 raise ImageError(f"blob {digest} is missing or damaged")
         return found
+
+
+class Nameless(Removal):
+    """The removal of what has no name, by the digest of its manifest."""
+
+    def _plan(self, entries: list[Document]) -> tuple[list[str], list[Document]]:
+        """See Removal._plan."""
+        found = [one for one in entries if one["digest"] == self._ref and not name_of(one)]
+        if not found:
+            raise NotFound(f"no such image: {self._ref}")
+        rest = [one for one in entries if one not in found]
+        if self._id(found[0]) not in map(self._id, rest):
+            self._check_unused(found[0], rest)
+        return [], rest
 
 
 def drop_layers(paths: Paths) -> None:

@@ -52,7 +52,7 @@ _REMOVE = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from rootless import Engine
-Engine(sys.argv[2]).images.remove(sys.argv[3:])
+Engine(sys.argv[2]).images.remove_nameless(sys.argv[3])
 """
 
 
@@ -186,6 +186,13 @@ class Own(Shelf):
             events.record(self._paths.root, "image", "tag", known, full)
         return digest, manifest
 
+    def _check_below(self, entry: Document) -> None:
+        """As Shelf._check_below; `rmi` takes for manifests only those of images."""
+        super()._check_below(entry)
+        for one, document in self.layout.behind(entry):
+            if document is None:
+                raise refusal.invalid_manifest(f"{one['digest']} is no manifest of an image")
+
     def _hold(self, name: str, data: bytes, *, guest: bool) -> tuple[str, Manifest]:
         """Keep a manifest for the index that will name it."""
         try:
@@ -228,7 +235,8 @@ class Own(Shelf):
             left = {entry["digest"] for entry in rest}
             lost = [entry for entry in gone if entry["digest"] not in left]
             # As an image without a name, of no repository, it is removed like any other: unless a
-            # container uses it, and with its layers, which takes the user namespace.
+            # container uses it, and with its layers, which takes the user namespace. But by itself:
+            # an image of the owner's may have the same id, or was pulled by this digest.
             index["manifests"] = rest + [_bare(entry) for entry in lost[:1]]
             write_index(self.path, index)
         if lost:

@@ -217,9 +217,30 @@ class Shelf(ABC):
             needed += map(Digest.of, documents)
             if not all(map(self.layout.has, needed)):
                 self._restore(needed)
+            self._check_below(entry)
             self.admit(name, guest=guest)
             self._enter(name, tag, entry, manifest, guest=guest)
         return digest, manifest
+
+    def _check_below(self, entry: Document) -> None:
+        """See that an index leads to nothing but manifests, and that all of them are here.
+
+        Else it could not be known what the storage needs, and nobody could delete any more. Raises
+        Refusal; the caller has the lock.
+        """
+        left, seen = [(str(entry["digest"]), 0)], set()
+        while left:
+            digest, depth = left.pop()
+            if digest in seen:
+                continue
+            seen.add(digest)
+            try:
+                children = catalogue.read(self.layout, digest).children
+            except ImageError as error:
+                raise refusal.invalid_manifest(error.message) from error
+            if depth == MAX_DEPTH and children:
+                raise refusal.invalid_manifest("the index is nested too deep")
+            left += [(child, depth + 1) for child in children]
 
     @abstractmethod
     def _adopt(

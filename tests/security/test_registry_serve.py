@@ -7,6 +7,7 @@ that is printed at the start.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rootless.oci import platform
 from rootless.registry import wire
 from rootless.registry.peers import peer_of
 from tests.oci.archives import digest, layer
 from tests.registry.conftest import start as start
+from tests.registry.serving_help import INDEX, MANIFEST, blobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,6 +57,21 @@ def filled(busybox: Store, start: Callable[..., Registry]) -> Registry:
     busybox.ok("tag", "busybox", "localhost/tools:1")
     busybox.ok("tag", "busybox", "docker.io/library/box:1")
     return start()
+
+
+def an_index(*manifests: tuple[str, int]) -> bytes:
+    """An index of manifests, digest and size, of which the first is for this machine."""
+    machines = [platform.host().architecture, *["other"] * len(manifests)]
+    entries = [
+        {
+            "mediaType": MANIFEST,
+            "digest": one,
+            "size": size,
+            "platform": {"os": "linux", "architecture": machine},
+        }
+        for (one, size), machine in zip(manifests, machines, strict=False)
+    ]
+    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
 
 
 # -- names
@@ -160,6 +178,63 @@ def test_an_image_without_a_name_stays_though_a_guest_pushes_and_deletes_it(
         assert filled("DELETE", f"copy/manifests/{own}").status == 202
     assert filled("HEAD", f"tools/manifests/{own}").status == 200
     assert "<none>" in filled.store.ok("images", "-a")
+
+
+def test_an_image_stays_though_a_guest_deletes_another_manifest_of_it(filled: Registry) -> None:
+    """With an annotation more a manifest has another digest, and the image the same id."""
+    filled.image("alone", "1", layer({"x": b"mine"}))
+    document = json.dumps({**filled("GET", "alone/manifests/1").json, "annotations": {"x": "y"}})
+    other = digest(document.encode())
+    assert try_push(filled, "copy", other, document.encode()) == 201
+    with as_guest(filled):
+        assert filled("DELETE", f"copy/manifests/{other}").status == 202
+        assert filled("HEAD", f"copy/manifests/{other}").status == 404
+    assert filled("HEAD", "alone/manifests/1").status == 200
+    assert filled.store.ok("image", "exists", "localhost/alone:1") == ""
+    assert filled.store.ok("system", "check") == ""
+
+
+def test_an_image_stays_though_a_guest_deletes_the_index_that_it_was_pulled_by(
+    cli: Store, start: Callable[..., Registry], tmp_path: Path
+) -> None:
+    first = start("--storage", str(tmp_path / "registry"))
+    child = first.image("many", "", layer({"x": b"mine"}))
+    size = len(first("GET", f"many/manifests/{child}").body)
+    assert first.manifest("many", "1", json.loads(an_index((child, size)))).status == 201
+    name = f"{first.address}/many:1"
+    cli.ok("pull", "--tls-verify=false", name)
+    second = start()
+    document = second("GET", "many/manifests/1").body
+    with as_guest(second):
+        kind = {"Content-Type": INDEX}
+        assert second("PUT", "copy/manifests/1", document, kind).status == 201
+        assert second("DELETE", f"copy/manifests/{digest(document)}").status == 202
+    assert second("HEAD", "many/manifests/1").status == 200
+    assert cli.ok("image", "exists", name) == ""
+    assert cli.ok("system", "check") == ""
+
+
+@pytest.mark.parametrize("storage", ["own", "directory"])
+@pytest.mark.parametrize("junk", [b"no JSON", b"[]", b'{"layers": 5}', b'{"manifests": [{}]}'])
+def test_the_owner_goes_on_to_delete_though_a_guest_pushes_indexes_of_junk(
+    cli: Store, start: Callable[..., Registry], tmp_path: Path, storage: str, junk: bytes
+) -> None:
+    """What cannot be read might need anything, so that nothing was thrown away any more."""
+    directory = storage == "directory"
+    registry = start(*(("--storage", str(tmp_path / "registry")) if directory else ()))
+    kept = f"{tmp_path}/registry" if directory else f"{cli.root}/images"
+    with as_guest(registry):
+        child = registry.image("theirs", "1", layer({"x": b"theirs"}))
+        size = len(registry("GET", f"theirs/manifests/{child}").body)
+        registry.blob("theirs", junk)
+        nested = an_index((child, size), (digest(junk), len(junk)))
+        registry.blob("theirs", nested)
+        for second in (digest(junk), digest(nested), digest(b"not here yet")):
+            document = json.loads(an_index((child, size), (second, 9)))
+            assert registry.manifest("theirs", "2", document).status == 400
+    own = registry.image("mine", "1", layer({"x": b"mine"}))
+    assert registry("DELETE", f"mine/manifests/{own}").status == 202
+    assert own not in blobs(kept)
 
 
 def test_a_directory_keeps_what_guests_did_not_push(
