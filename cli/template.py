@@ -108,7 +108,8 @@ def render_rows(
     template = Template(rest.strip(" "))
     lines = [template.render(_Headings(headings), heading=True)]
     lines += [template.render(row, guarded=True) for row in rows]
-    return table([line.split("\t") for line in lines])
+    # Line feeds are the template's own: those of values are escaped by now.
+    return table([row.split("\t") for line in lines for row in line.split("\n")])
 
 
 class _Headings(dict[str, str]):
@@ -189,7 +190,7 @@ class _Parser:
         self._finish()
         if names:
             return _assignment(names, operator, value)
-        return _output(value, called=any(token[0] == "name" for token in self._tokens))
+        return _output(value)
 
     def _control(self, word: str) -> Action:
         names, operator, condition = self._pipeline()
@@ -292,6 +293,8 @@ class _Parser:
 CONSTANTS = {"true": True, "false": False, "nil": None}
 LAZY = ("and", "or")
 """Functions that stop evaluating their arguments when the answer is known (since Go 1.18)."""
+PRINTERS = ("join", "print", "printf", "println")
+"""Functions that put line feeds of the template's own between values."""
 
 
 # ---- the tree: expressions ------------------------------------------------------------------
@@ -299,8 +302,18 @@ def _dot(scope: Scope) -> Any:
     return scope.dot
 
 
+class _Own:
+    """An expression whose line feeds and tabs are the template's own, and stay on a terminal."""
+
+    def __init__(self, evaluate: Expression) -> None:
+        self._evaluate = evaluate
+
+    def __call__(self, scope: Scope) -> Any:
+        return self._evaluate(scope)
+
+
 def _constant(value: object) -> Expression:
-    return lambda scope: value
+    return _Own(lambda scope: value)
 
 
 def _variable(name: str) -> Expression:
@@ -335,7 +348,31 @@ def _call(name: str, arguments: list[Expression]) -> Expression:
     def evaluate(scope: Scope) -> Any:
         return _apply(name, scope.library[name], [argument(scope) for argument in arguments])
 
+    if name in PRINTERS:
+        # What they print is half the template's and half a stranger's: the latter is made text
+        # before it is printed, since afterwards nobody can tell which line feed is whose.
+        arguments = [a if isinstance(a, _Own) else _as_text(a) for a in arguments]
+        return _Own(evaluate)
     return evaluate
+
+
+def _as_text(argument: Expression) -> Expression:
+    def evaluate(scope: Scope) -> Any:
+        value = argument(scope)
+        return _shown(value) if scope.guarded else value
+
+    return evaluate
+
+
+def _shown(value: Any) -> Any:
+    """Return the same value with text in it that no terminal obeys."""
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, dict):
+        return {_shown(key): _shown(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shown(each) for each in value]
+    return value
 
 
 def _apply(name: str, target: Callable[..., Any], arguments: list[Any]) -> Any:
@@ -375,20 +412,21 @@ def _text(text: str) -> Action:
     return lambda scope: scope.text.append(text)
 
 
-def _output(value: Expression, *, called: bool) -> Action:
-    """{{value}}; where a function was `called`, such as println, its line feeds are wanted."""
+def _output(value: Expression) -> Action:
     name = value.name if isinstance(value, _Field) else ""
+    own = isinstance(value, _Own)
 
     def act(scope: Scope) -> None:
         text = functions.text(value(scope), name)
         if scope.guarded and not text.isprintable():
-            text = _guarded(text) if called else shown(text)
+            text = _guarded(text) if own else shown(text)
         scope.text.append(text)
 
     return act
 
 
 def _guarded(text: str) -> str:
+    """Return the template's own words as text, but for what lays them out."""
     lines = (line.split("\t") for line in text.split("\n"))
     return "\n".join("\t".join(map(shown, line)) for line in lines)
 

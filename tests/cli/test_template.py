@@ -148,6 +148,14 @@ def test_a_line_for_each_row() -> None:
     assert render_rows('{{.Names}}:{{.Label "com.a-b"}}', rows, {}) == "one:x\ntwo:\n"
 
 
+def test_a_template_of_several_lines_makes_a_table_of_several() -> None:
+    """As with docker; a line feed of a value is no line."""
+    row: dict[str, Any] = {"Names": "web", "Labels": "a=\n"}
+    for source in (r"table {{.Names}}\n- {{.Labels}}", "table {{println .Names}}- {{.Labels}}"):
+        shown = render_rows(source, [row], {"Names": "NAMES", "Labels": "LABELS"})
+        assert shown == "NAMES\n- LABELS\nweb\n- a=\\n\n"
+
+
 def test_a_table_has_headings_and_columns() -> None:
     rows = [row("one", "x"), row("a-longer-name", "y")]
     headings = {"Names": "NAMES", "Status": "STATUS"}

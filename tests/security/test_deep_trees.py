@@ -213,7 +213,7 @@ def test_giving_away_what_is_deep_says_where_it_failed(rootless_root: str, tmp_p
 
 
 @pytest.fixture
-def attacked(busybox: Store) -> Store:
+def attacked(busybox: Store, rootless_root: str) -> Store:
     """A neighbour, and two with deep trees: as far as a path leads, and beyond that."""
     busybox.ok("run", "--name", "neighbour", "busybox", "sh", "-c", "echo 12345 > /f")
     busybox.ok(
@@ -222,7 +222,7 @@ def attacked(busybox: Store) -> Store:
     busybox.ok("run", "--name", "deeper", "-v", "/data", "busybox", "true")
     (data,) = Path(busybox.root, "volumes").iterdir()
     for top in (data / "_data", Path(upper_of(busybox, "deeper"))):
-        worker.call(Paths(busybox.root), _nest_below, str(top))
+        worker.call(Paths(rootless_root), _nest_below, str(top))
     return busybox
 
 
@@ -290,11 +290,11 @@ def test_a_pending_directory_is_packed_whole(busybox: Store) -> None:
     assert b"d/" * 200 + b"f" in names.splitlines()
 
 
-def test_what_a_removal_left_is_shown_and_pruned(busybox: Store) -> None:
+def test_what_a_removal_left_is_shown_and_pruned(busybox: Store, rootless_root: str) -> None:
     """A removal that broke off leaves a tree under a name that no listing shows."""
     for place in ("containers", "volumes", "layers"):
         os.makedirs(f"{busybox.root}/{place}", exist_ok=True)
-        worker.call(Paths(busybox.root), nest, f"{busybox.root}/{place}/.gone-1", 2000)
+        worker.call(Paths(rootless_root), nest, f"{busybox.root}/{place}/.gone-1", 2000)
     rows = busybox.ok("system", "df").splitlines()
     # Those of containers go with any listing.
     assert rows[-1].split() == ["Leftovers", "2", "0", "4kB", "4kB", "(100%)"]

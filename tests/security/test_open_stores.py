@@ -119,8 +119,8 @@ walk(root, True)
 
 
 @pytest.fixture
-def opened(cli: Store) -> Store:
-    Paths(cli.root).prepare()
+def opened(cli: Store, rootless_root: str) -> Store:
+    Paths(rootless_root).prepare()
     open_to_others(cli)  # what comes later follows
     load(cli)
     return cli

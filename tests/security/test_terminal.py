@@ -221,6 +221,23 @@ def test_templates_are_raw_in_pipes_and_safe_on_terminals(evil: Store) -> None:
     assert on_terminal(evil, *lines, "localhost/evil:1") == "a b\n\n"
 
 
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{{println .Author}}", f"{SHOWN}\n\n"),
+        (r'{{.Author | printf "%s\n"}}', f"{SHOWN}\n\n"),
+        (r'{{join .Config.Env "\n"}}{{"\n"}}', f"A={SHOWN}\n\n"),
+        ("{{print .Config.Env}}", f"[A={SHOWN}]\n"),
+        ("{{range $key, $each := .Config.Labels}}{{println $key}}{{end}}", f"{SHOWN}\n\n"),
+        ("{{truncate .Author 20}}{{index .Config.Env 0}}", f"{shown(EVIL[:20])}A={SHOWN}\n"),
+    ],
+)
+def test_functions_of_templates_pass_no_line_on(evil: Store, source: str, expected: str) -> None:
+    """Line feeds of the template stay, and of values none, whatever has been called with them."""
+    line = ("image", "inspect", "--format", source, "localhost/evil:1")
+    assert on_terminal(evil, *line) == expected
+
+
 LATIN = {"LC_ALL": "en_US.ISO-8859-1"}
 
 
