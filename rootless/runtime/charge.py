@@ -145,9 +145,17 @@ def _follow_rename(directory: str, event: dict[str, Any]) -> None:
 
 
 def write_state(directory: str, state: dict[str, Any], *, durable: bool) -> bool:
-    """Write state.json; False where the disk has no room: whoever looks finds what was before."""
+    """Write state.json; False where it could not be: whoever looks finds what was before.
+
+    A full disk is no reason not to say how a container has ended, or that it is not healthy: what
+    was said before has room for that.
+    """
+    name = "state.json"
     try:
-        records.write_record(directory, "state.json", state, durable=durable)
+        records.write_record(directory, name, state, durable=durable)
     except Error:
-        return False
+        try:
+            records.overwrite_record(directory, name, state, durable=durable)
+        except OSError:
+            return False
     return True

@@ -48,6 +48,25 @@ def write_record(directory: str, name: str, value: Any, *, durable: bool = True)
         raise StoreError(f"cannot write {path}: {error.strerror}", remedy(error)) from error
 
 
+def overwrite_record(directory: str, name: str, value: Any, *, durable: bool = True) -> None:
+    """Write `value` into the record that is there, in the room that this has: for a full disk.
+
+    Spaces fill what is longer before; JSON does not mind. A power cut in between may spoil the
+    record, as `write_record` never does. Raises OSError where it takes more room, or cannot be.
+    """
+    data = jsonio.dump_bytes(value)
+    fd = os.open(f"{directory}/{name}", os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        data = data.ljust(os.fstat(fd).st_size)
+        # One call, so that a reader finds the one or the other.
+        if os.pwrite(fd, data, 0) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+        if durable:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def remedy(error: OSError) -> str:
     """Return the hint that goes with an error of the store."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -213,13 +213,20 @@ for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 done
 "$@" inspect -f '{{.State.Health.Status}}' one
 "$@" rm -f one >/dev/null
+script='trap "exit 3" TERM; echo up; while :; do sleep 0.1; done'
+"$@" run -d --name two busybox sh -c "$script" >/dev/null
+until "$@" logs two | grep -q up; do :; done
+dd if=/dev/zero of=$ROOTLESS_ROOT/../fill bs=64k 2>/dev/null
+"$@" kill -s TERM two >/dev/null
+"$@" wait two
+"$@" rm two >/dev/null
 """
 
 
-def test_a_full_disk_that_has_room_again(
+def test_health_on_a_full_disk(
     cli: Store, busybox_image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """The health that could not be written down is, with the next check."""
+    """It is written down where the status before was, and so is the exit code."""
     disk = str(tmp_path_factory.mktemp("disk"))
     script = ["sh", "-c", FULL_DISK, "-", disk, busybox_image, *cli.command]
     done = subprocess.run(
@@ -230,7 +237,7 @@ def test_a_full_disk_that_has_room_again(
         timeout=200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.split() == ["starting", "healthy"]
+    assert done.stdout.split() == ["healthy", "healthy", "3"]
 
 
 @pytest.mark.parametrize("wrong", ["a\0b", "a\ud800b"])

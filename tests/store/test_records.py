@@ -119,3 +119,14 @@ def test_life_lock_is_kept_by_a_fork_and_awaited(tmp_path: Path) -> None:
     os.close(again)
     os.close(opened)
     os.waitpid(pid, 0)
+
+
+def test_a_record_written_over_takes_no_room(tmp_path: Path) -> None:
+    records.write_record(str(tmp_path), "a.json", {"status": "starting", "more": "x" * 100})
+    before = (tmp_path / "a.json").stat()
+    records.overwrite_record(str(tmp_path), "a.json", {"status": "healthy"})
+    after = (tmp_path / "a.json").stat()
+    assert records.read_record(str(tmp_path / "a.json")) == {"status": "healthy"}
+    assert (before.st_ino, before.st_size) == (after.st_ino, after.st_size)
+    with pytest.raises(FileNotFoundError):
+        records.overwrite_record(str(tmp_path), "b.json", {})
