@@ -159,7 +159,7 @@ class Removal:
     def _unlink_blobs(self, gone: list[Document], rest: list[Document]) -> None:
         """Remove the blobs that only the removed images needed."""
         try:
-            needed = {digest for entry in rest for digest in self._blobs(entry)}
+            needed = {digest for entry in rest for digest in _blobs(self._layout, entry)}
         except ImageError:
             return  # what a damaged image needs is not known, so nothing is thrown away
         unlink_orphans(self._paths.images, needed)
@@ -168,23 +168,12 @@ class Removal:
             known.keep_only(needed | {one for entry in rest for one in self._diff_ids(entry)})
         for entry in gone:
             try:
-                doomed = self._blobs(entry)
+                doomed = _blobs(self._layout, entry)
             except ImageError:
                 doomed = [str(entry["digest"])]
             for digest in set(doomed) - needed:
                 with contextlib.suppress(FileNotFoundError, ImageError):
                     os.unlink(self._layout.blob_path(digest))
-
-    def _blobs(self, entry: Document) -> list[str]:
-        """All blobs behind an index entry. Raises ImageError where they cannot be known."""
-        found = sources_of(entry)
-        for one, document in self._layout.behind(entry):
-            digest = str(one["digest"])
-            if document is not None:
-                found += [digest, *(str(part["digest"]) for part in parts_of(document))]
-            elif one is entry or self._layout.has(digest):
-                raise ImageError(f"blob {digest} is missing or damaged")
-        return found
 
 
 class Nameless(Removal):
@@ -205,7 +194,7 @@ def drop_layers(paths: Paths) -> None:
     """Delete the unpacked layers that no image of the store needs, and no container.
 
     Those of images in shared stores: where they are needed again, they are unpacked again. So it is
-    with skeletons.
+    with skeletons. With them go the blobs that commands have left which were killed long ago.
     """
     if not os.path.isdir(paths.images):
         return  # a store that is not used yet
@@ -217,9 +206,26 @@ def drop_layers(paths: Paths) -> None:
         tops = {top for entry in entries for top in _tops(paths, entry)}
         known = {os.path.basename(one) for one in skeletons.places(paths)}
         dead += _bury_skeletons(paths, known - tops)
+        with contextlib.suppress(ImageError):  # what a damaged image needs is not known
+            layout = Layout(paths.images)
+            unlink_orphans(
+                paths.images, {one for entry in entries for one in _blobs(layout, entry)}
+            )
     _delete(paths, dead)
     with store_errors(paths):
         skeletons.sweep(paths)
+
+
+def _blobs(layout: Layout, entry: Document) -> list[str]:
+    """All blobs behind an index entry. Raises ImageError where they cannot be known."""
+    found = sources_of(entry)
+    for one, document in layout.behind(entry):
+        digest = str(one["digest"])
+        if document is not None:
+            found += [digest, *(str(part["digest"]) for part in parts_of(document))]
+        elif one is entry or layout.has(digest):
+            raise ImageError(f"blob {digest} is missing or damaged")
+    return found
 
 
 def _bury(paths: Paths, chains: set[str]) -> list[str]:

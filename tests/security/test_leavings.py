@@ -128,3 +128,20 @@ def test_half_written_files(busybox: Store, command: list[str]) -> None:
     assert [path for path in stays if not os.path.exists(path)] == []
     assert container
     busybox.ok("rm", "-f", "two")
+
+
+@pytest.mark.parametrize("command", ["image", "system"])
+def test_blobs_of_long_ago(busybox: Store, command: str) -> None:
+    """An image that was not yet named: where none is removed, a prune takes them away."""
+    blobs = Path(busybox.root, "images/blobs/sha256")
+    old, young = blobs / ("0" * 64), blobs / ("1" * 64)
+    for one in (old, young):
+        one.write_bytes(b"x")
+    os.utime(old, (1, 1))
+    busybox.ok(command, "prune", "-af", "--filter", "label=none")
+    assert old.exists(), "where only some are to go, the others are not looked at"
+    busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "100")
+    whole = set(os.listdir(blobs)) - {old.name}
+    busybox.ok(command, "prune", "-af")
+    assert set(os.listdir(blobs)) == whole
+    busybox.ok("rm", "-f", "one")
