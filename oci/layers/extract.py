@@ -24,8 +24,8 @@ The form on disk, which overlayfs (with `userxattr`) and fuse-overlayfs 1.10 (De
   file (`layers.owners`) has the truth. In a user namespace the kernel never allows them.
 - Attributes `user.overlay.*` and the like from the archive are dropped: an image does not speak
   to the union file system. So are `security.*` but capabilities: they are the host's policy.
-- Set-id bits and capabilities of files, and that everybody may write, are left out: others may
-  reach this tree. `layers.withheld` puts them where they may not; the side file has the truth.
+- Set-id bits and capabilities of files, and that others may write, are left out: they may reach
+  this tree. `layers.withheld` puts them where they may not; the side file has the truth.
 
 Of several entries with one path the last wins; a directory over a directory keeps its content.
 
@@ -144,7 +144,8 @@ class Extractor:
     # -- kinds -----------------------------------------------------------------------------
 
     def _file(self, entry: Entry, at: Place, base: bytes) -> None:
-        mode = entry.mode & ~withheld.BITS
+        left_out = withheld.bits(entry.mode, ours=self._is_ours(entry))
+        mode = entry.mode & ~left_out
         if self._record:
             mode |= 0o400  # so that push and save can read it without a namespace
         # With attributes to set it must be writable until then, whoever we are.
@@ -157,7 +158,11 @@ class Extractor:
         try:
             if entry.sparse is not None:
                 self._write_sparse(entry, fd)
-            elif entry.size and self._data is not None and not withheld.is_concerned(entry):
+            elif (
+                entry.size
+                and self._data is not None
+                and not (left_out or withheld.has_capability(entry))
+            ):
                 self._data.write(self._reader, fd, at.path + base, entry.size)
             elif entry.size:
                 self._reader.write_to(fd)
@@ -184,7 +189,7 @@ class Extractor:
 
     def _directory(self, entry: Entry, at: Place, base: bytes) -> None:
         if base:
-            mode = entry.mode & 0o775 | 0o700
+            mode = entry.mode & 0o755 | 0o700
             try:
                 os.mkdir(base, mode, dir_fd=at.fd)
             except FileExistsError:
@@ -358,6 +363,10 @@ class Extractor:
                 os.chmod(base, mode, dir_fd=at.fd)
         os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=at.fd, follow_symlinks=False)
 
+    def _is_ours(self, entry: Entry) -> bool:
+        """Whether an entry's group on the disk is ours, with others in it perhaps."""
+        return self._record or entry.gid == self._me[1]
+
     def _withhold_capability(self, entry: Entry, path: bytes) -> None:
         """Leave a file's capabilities to the second tree: only the side file tells of them."""
         held = [pair for pair in entry.xattrs or () if pair[0] == xattrs.CAPABILITY]
@@ -421,7 +430,8 @@ class Extractor:
                 del self.truths[path]
 
     def _finish_directory(self, entry: Entry, at: Place, base: bytes) -> None:
-        mode = entry.mode & ~stat.S_IWOTH
+        ours = self._is_ours(entry)
+        mode = entry.mode & ~withheld.bits(entry.mode, directory=True, ours=ours)
         path = at.path + base if base != b"." else base
         if self._record:
             mode |= 0o500
@@ -435,7 +445,7 @@ class Extractor:
                 self._set_xattrs(entry, path, fd)
             finally:
                 os.close(fd)
-        if mode & 0o7700 != 0o700 or base == b".":
+        if mode & ~0o055 != 0o700 or base == b".":  # else it was made with this mode
             os.chmod(base, mode, dir_fd=at.fd)
         os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=at.fd, follow_symlinks=False)
 

@@ -4,11 +4,12 @@ Set-user-id and set-group-id bits, and capabilities of files, hold for everybody
 reaches the file: in a store that is open to others, what is set-user-id root in an image would be
 set-user-id of the store's owner for all of them (as CVE-2021-41091 was in docker). And where
 everybody may write, as in an image's /tmp, others would put their files into the owner's
-containers. So the tree `fs` of a layer has none of these bits. The files that do, copied with all
-that they are, and the directories, make up a second tree, `withheld/fs` beside it, below a
-directory of mode 0700. It is stacked upon `fs` wherever the layer is mounted, copied or read;
-overlay reaches it with the rights of who mounts. The way to them is in it, too, with owner, mode
-and time of the directories in `fs`.
+containers; so would the other members of the owner's group where root's group may write. So the
+tree `fs` of a layer has none of these bits. The files that do, copied with all that they are, and
+the directories, make up a second tree, `withheld/fs` beside it, below a directory of mode 0700. It
+is stacked upon `fs` wherever the layer is mounted, copied or read; overlay reaches it with the
+rights of who mounts. The way to them is in it, too, with owner, mode and time of the directories in
+`fs`.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from rootless.oci.layers.tar import Entry
 
 DIRECTORY = "withheld"
-BITS = stat.S_ISUID | stat.S_ISGID | stat.S_IWOTH
-"""What files in `fs` are without; directories are without S_IWOTH."""
+_PROGRAM = stat.S_ISUID | stat.S_ISGID
+_WRITE = stat.S_IWOTH | stat.S_IWGRP
 
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -39,11 +40,18 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FICLONE = 0x40049409  # ioctl_ficlone(2)
 
 
-def is_concerned(entry: Entry) -> bool:
-    """Whether the file in an archive has to be in the second tree."""
-    return bool(entry.mode & BITS) or any(
-        name == xattrs.CAPABILITY for name, _ in entry.xattrs or ()
-    )
+def bits(mode: int, *, directory: bool = False, ours: bool) -> int:
+    """The bits of `mode` that are left out of `fs`.
+
+    `ours`: whether the group on the disk is the owner's, in which others may be, too.
+    """
+    found = mode & (_WRITE if ours else stat.S_IWOTH)
+    return found if directory else found | mode & _PROGRAM
+
+
+def has_capability(entry: Entry) -> bool:
+    """Whether a file in an archive has capabilities."""
+    return any(name == xattrs.CAPABILITY for name, _ in entry.xattrs or ())
 
 
 def is_withheld(layer: str) -> bool:
@@ -65,12 +73,14 @@ def is_open(tree: str) -> bool:
 
 def _is_exposed(path: str) -> bool:
     try:
-        mode = os.lstat(path).st_mode
+        status = os.lstat(path)
+        mode = status.st_mode
+        ours = status.st_gid == os.getegid()
         if stat.S_ISDIR(mode):
-            return bool(mode & stat.S_IWOTH)
+            return bool(bits(mode, directory=True, ours=ours))
         if not stat.S_ISREG(mode):
             return False
-        return bool(mode & BITS) or os.fsdecode(xattrs.CAPABILITY) in os.listxattr(path)
+        return bool(bits(mode, ours=ours)) or os.fsdecode(xattrs.CAPABILITY) in os.listxattr(path)
     except OSError:
         return False  # removed meanwhile, or a file system without attributes
 
@@ -94,8 +104,8 @@ def write(
 
 
 def _counts(truth: Truth) -> bool:
-    bits = truth.mode > 0 and truth.mode & BITS
-    return not truth.kind and bool(bits or _capability(truth))
+    may = truth.mode > 0 and truth.mode & (_PROGRAM | _WRITE)
+    return not truth.kind and bool(may or _capability(truth))
 
 
 def _capability(truth: Truth) -> list[tuple[bytes, bytes]]:
@@ -132,25 +142,18 @@ class _Tree:
 
     def add(self, path: bytes, truth: Truth) -> None:
         """Add a path of `fs`. They come in order, a directory before what is in it."""
-        if path == b".":
-            self._enter([])
-            self._directory_here(truth)
-            return
         *parents, name = _parts(path)
         self._enter(parents)
         mode = os.lstat(name, dir_fd=self._way[-1].theirs).st_mode
-        if stat.S_ISREG(mode):
+        missing = max(truth.mode, 0) & ~mode & (_PROGRAM | _WRITE)
+        if stat.S_ISREG(mode) and (missing or _capability(truth)):
             self._make_way()
-            self._file(path, name, truth)
+            self._file(path, name, mode | missing, _capability(truth))
             self.names += 1
-        elif stat.S_ISDIR(mode) and truth.mode & stat.S_IWOTH:
-            self._enter([*parents, name])
-            self._directory_here(truth)
-
-    def _directory_here(self, truth: Truth) -> None:
-        if truth.mode & stat.S_IWOTH:
+        elif stat.S_ISDIR(mode) and missing:
+            self._enter([] if path == b"." else [*parents, name])
             self._make_way()
-            self._way[-1].more = stat.S_IWOTH
+            self._way[-1].more = missing
             self.names += 1
 
     def _enter(self, parents: list[bytes]) -> None:
@@ -190,7 +193,9 @@ class _Tree:
                 if step.ours >= 0:
                     os.close(step.ours)
 
-    def _file(self, path: bytes, name: bytes, truth: Truth) -> None:
+    def _file(
+        self, path: bytes, name: bytes, mode: int, capability: list[tuple[bytes, bytes]]
+    ) -> None:
         ours = self._way[-1].ours
         source = os.open(name, _OPEN, dir_fd=self._way[-1].theirs)
         try:
@@ -203,9 +208,7 @@ class _Tree:
             target = os.open(name, _CREATE, 0o600, dir_fd=ours)
             try:
                 _copy(source, target, status.st_size)
-                # What reading needs where there is one user only is in the mode on disk.
-                mode = status.st_mode | max(truth.mode, 0) & BITS
-                if _attributes(source, target, mode, _capability(truth)):
+                if _attributes(source, target, mode, capability):
                     self._refused(path)
             finally:
                 os.close(target)

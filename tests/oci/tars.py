@@ -153,12 +153,15 @@ def stack(layer: Path) -> dict[str, tuple[Any, ...]]:
     The second may say nothing that the first does not, but for their bits.
     """
     found = tree(layer / "fs")
-    withheld = {"file": 0o6002, "directory": 0o0002}
+    withheld = {"file": 0o6022, "directory": 0o0022}
     for path, what in found.items():
-        assert not (what[0] in withheld and what[1] & withheld[what[0]]), path
+        ours = os.lstat(layer / "fs" / path).st_gid == os.getegid()
+        bits = withheld.get(what[0], 0) & (~0 if ours else ~0o020)
+        assert not bits or not what[1] & bits, path
     for path, what in tree(layer / "withheld" / "fs").items():
         kind, mode, *rest = what
-        assert found[path] == (kind, mode & ~withheld[kind], *rest), path
+        theirs = found[path][1]
+        assert found[path] == (kind, mode & (theirs | ~withheld[kind]), *rest), path
         found[path] = what
     return found
 

@@ -64,7 +64,8 @@ def layers() -> list[bytes]:
         directory(b"all", mode=0o777),
         directory(b"all/in", mode=0o777),
         file(b"all/in/file", b"w" * 5000, mode=0o666),
-        file(b"all/program", b"w", mode=0o755),
+        file(b"all/program", b"w", mode=0o775),
+        directory(b"all/group", mode=0o2775),
         file(b"set/gone", b"x", mode=0o4755),
         file(b"set/later", b"x", mode=0o4755),
         file(b"set/kept", b"x" * 5000, mode=0o6711, mtime=2000),
@@ -104,12 +105,13 @@ root = sys.argv[1]
 def walk(path, reached):
     status = os.lstat(path)
     if stat.S_ISDIR(status.st_mode):
-        if status.st_mode & 0o002:
+        if status.st_mode & (0o022 if status.st_gid == os.getegid() else 0o002):
             print("open" if reached else "shut", path[len(root) + 1:])
         for name in os.listdir(path):
             walk(path + "/" + name, reached and status.st_mode & 0o011)
     elif stat.S_ISREG(status.st_mode):
-        if status.st_mode & 0o6002 or "security.capability" in os.listxattr(path):
+        ours = 0o022 if status.st_gid == os.getegid() else 0o002
+        if status.st_mode & (0o6000 | ours) or "security.capability" in os.listxattr(path):
             print("open" if reached else "shut", path[len(root) + 1:])
 walk(root, True)
 """
@@ -158,10 +160,10 @@ def test_a_neighbour_cannot_enter_where_they_are(opened: Store) -> None:
 def test_what_all_may_write_is_so_for_containers_only(opened: Store, driver: str) -> None:
     """In an image's /tmp a neighbour would put files into the owner's containers."""
     env = {"ROOTLESS_DRIVER": driver}
-    look = "stat -c '%a %Y' /tmp; stat -c %a /all /all/in /all/in/file /all/program"
+    look = "stat -c '%a %Y' /tmp; stat -c %a /all /all/in /all/in/file /all/program /all/group"
     look += "; cat /all/in/file | wc -c"
     opened.ok("run", "--name", "one", "set:1", "sh", "-c", look, env=env)
-    expected = ["1777 3000", "777", "777", "666", "755", "5000"]
+    expected = ["1777 3000", "777", "777", "666", "775", "2775", "5000"]
     assert opened.ok("logs", "one").splitlines() == expected
     assert opened.ok("diff", "one", env=env) == ""
     if user_mode() != "single":
@@ -174,11 +176,12 @@ def test_what_all_may_write_is_so_for_containers_only(opened: Store, driver: str
     opened.ok("export", "-o", f"{opened.directory}/all.tar", "two")
     with tarfile.open(f"{opened.directory}/all.tar") as archive:
         modes = {one.name.rstrip("/"): one.mode for one in archive}
-    assert [modes[name] for name in ("tmp", "all", "all/in", "all/in/file")] == [
+    assert [modes[name] for name in ("tmp", "all", "all/in", "all/in/file", "all/program")] == [
         0o1777,
         0o777,
         0o777,
         0o666,
+        0o775,
     ]
     assert programs(opened) == []
 
@@ -245,8 +248,8 @@ def as_before(store: Store) -> None:
 for layer in "$@"; do
     (cd "$layer/withheld/fs" && find . -type f -perm /6000 -o -type f -name ping) |
         while read -r name; do mv "$layer/withheld/fs/$name" "$layer/fs/$name"; done
-    (cd "$layer/withheld/fs" && find . -perm -2 ! -type l) |
-        while read -r name; do chmod o+w "$layer/fs/$name"; done
+    (cd "$layer/withheld/fs" && find . -perm /022 ! -type l) |
+        while read -r name; do chmod --reference "$layer/withheld/fs/$name" "$layer/fs/$name"; done
     rm -r "$layer/withheld"
 done
 """
