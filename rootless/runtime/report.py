@@ -58,6 +58,7 @@ class Report:
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         ours.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
         reader, writer = os.pipe()
+        os.set_blocking(reader, False)  # what poll(2) saw may be gone (`_await_verdict`)
         return cls(ours, reader), cls(theirs, writer)
 
     def fileno(self) -> int:
@@ -140,7 +141,10 @@ class Report:
             return
         poll = select.poll()
         poll.register(self.verdict, select.POLLIN)
-        said = os.read(self.verdict, 4) if poll.poll(_PATIENCE) else b""
+        try:
+            said = os.read(self.verdict, 4) if poll.poll(_PATIENCE) else b""
+        except BlockingIOError:
+            said = b""  # who has caught the pipe has written there, and read it before us
         if len(said) == 4:
             number = struct.unpack("i", said)[0]
             raise not_executable(self._command, OSError(number, ""))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import select
+import subprocess
+import sys
 
 import pytest
 
@@ -92,3 +95,45 @@ def test_more_than_a_message_holds() -> None:
     assert (message["phase"], message["steps"]) == (Phase.READY, [])
     ours.close()
     theirs.close()
+
+
+STOLEN = """
+import os, sys, time
+from rootless.runtime.report import Report
+
+ours, theirs = Report.pair()
+theirs.ready("true")
+caught = os.open(f"/proc/self/fd/{theirs.verdict}", os.O_RDWR)
+theirs.close()
+ours.receive()
+if os.fork() == 0:
+    os.write(caught, b"x")
+    time.sleep(0.3)
+    os.read(caught, 1)
+    sys.stdin.read()  # and keep it open
+    os._exit(0)
+os.close(caught)
+print(ours.receive())
+"""
+
+
+@pytest.mark.needs("strace")
+def test_nobody_waits_for_a_verdict_that_was_taken_between_poll_and_read() -> None:
+    """A container's root may catch the stub's pipe, write there and read it again."""
+    slow_poll = ["strace", "-qq", "-o/dev/null", "-einject=poll:delay_exit=1000000"]
+    done = subprocess.Popen(
+        [*slow_poll, sys.executable, "-c", STOLEN],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert done.stdin is not None
+    assert done.stdout is not None
+    try:
+        assert select.select([done.stdout], [], [], 30)[0], "it hangs"
+        assert done.stdout.readline() == "None\n"
+    finally:
+        done.kill()
+        done.stdin.close()
+        done.stdout.close()
+        done.wait()
