@@ -497,8 +497,9 @@ def _image_volumes(plan: Plan, settings: Settings, directory: str, name: str) ->
         where = item["destination"]
         if where in taken:
             continue
-        if where == "/sys/fs/cgroup":
-            # Images with systemd name it, for a docker that had nothing there.
+        if where in ("/sys/fs/cgroup", "/dev/shm"):  # noqa: S108 - no file of ours
+            # Images with systemd name the one, for a docker that had nothing there, others the
+            # other, for more room than docker gives.
             plan.notes.append(f"the image's volume {where} is left out: the container has its own")
             continue
         if mounts.is_own(where):

@@ -205,6 +205,7 @@ class Launch:
             shift.become_root()
         if private["init"]:
             self.begin("fork the command")
+            settlement.prepare_init()
             child = os.fork()
             if child > 0:
                 settlement.execute_init(user, child)

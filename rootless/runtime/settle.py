@@ -111,6 +111,13 @@ class Settlement:
             _set_limit(limit)
         self._become(self._stub, [path, *arguments], values)
 
+    def prepare_init(self) -> None:
+        """Before the fork: keep for `init` what the command may send it at once."""
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, stub.PASSED_ON)
+        _signal.signal(
+            _signal.SIGCHLD, _signal.SIG_DFL
+        )  # if it is ignored nobody can be waited for
+
     def execute_init(self, user: User, child: int) -> None:
         """Become the container's init, for the process `child` that becomes the command.
 
@@ -122,8 +129,6 @@ class Settlement:
         os.close(self._channel)
         sets = self.process.get("capabilities") or {}
         self._take_on(user, {name: ["CAP_KILL"] for name in sets if "CAP_KILL" in sets[name]})
-        reset_signals()
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, stub.PASSED_ON)
         close_on_exec(0)
         self._become(program, ["init", "--", *self.process["args"]], self._environment(user))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from rootless.errors import Conflict, NotFound, StoreError
+from rootless.oci.remove import remove_tree
 from rootless.runtime import removal
 from rootless.store import events
 from rootless.store.paths import MARKER, home
@@ -23,6 +24,9 @@ _OURS = (
     *("containers", "images", "layers", "skeletons", "artifacts", "volumes", "seccomp", "driver"),
     *(events.FILE, events.OLDER),
 )
+_RUNTIME = "run"
+"""The runtime directory, where it is in the store (`Paths.runtime`): the removal of all else needs
+it, so it goes last."""
 
 
 class Reset:
@@ -42,7 +46,7 @@ class Reset:
         self.damaged = len(engine.containers.problems)
         self.running = [one.name for one in containers if one.state().active]
         """Containers that are killed."""
-        known = {MARKER, *_OURS, *map(os.path.basename, self._left)}
+        known = {MARKER, _RUNTIME, *_OURS, *map(os.path.basename, self._left)}
         self.foreign = sorted(set(os.listdir(self._paths.root)) - known)
         """What is not ours, and stays."""
 
@@ -63,6 +67,7 @@ class Reset:
                 removal.discard(self._paths, path, f"{root}/.gone-{os.path.basename(path)}")
             elif os.path.lexists(path):
                 os.unlink(path)
+        remove_tree(f"{root}/{_RUNTIME}")
         os.unlink(f"{root}/{MARKER}")
         try:
             os.rmdir(root)

@@ -94,6 +94,8 @@ rmdir /tmp/rootless-* || exit 92
 "$@" run --name two busybox readlink /proc/self/ns/user || exit 93
 "$@" exec one readlink /proc/self/ns/user || exit 94
 "$@" rm -f one two >/dev/null || exit 95
+"$@" system reset --force >/dev/null 2>&1 || exit 96
+[ ! -e "$ROOTLESS_ROOT" ] || exit 97
 ls -d /tmp/rootless-* 2>/dev/null
 true
 """
