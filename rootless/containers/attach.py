@@ -13,10 +13,8 @@ from rootless.containers import happening
 from rootless.containers.keys import Keys
 from rootless.errors import Conflict, Error, HostError
 from rootless.linux.loop import Loop
-from rootless.linux.process import is_stopped
 from rootless.runtime import streams, terminal
 from rootless.runtime.relay import BACKLOG
-from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -216,16 +214,11 @@ def answer(
 
 def _refuse_standing(container: Container) -> None:
     """Raise HostError where the supervisor cannot answer, because somebody has stopped it."""
+    from rootless.containers.stopping import check_supervisor
+
     pid = container.state().values.get("supervisor", 0)
-    try:
-        stands = is_stopped(pid) and records.is_claimed(f"{container.directory}/alive")
-    except OSError:
-        return  # it has ended
-    if stands:
-        raise HostError(
-            f"the supervisor of container {container.name} is stopped",
-            f"kill -CONT {pid} lets it go on; rootless kill {container.name} ends the container",
-        )
+    kill = f"rootless kill {container.name} ends the container"
+    check_supervisor(container, pid, f"lets it go on; {kill}")
 
 
 def serve(stream: _socket.socket, wishes: Wishes, signals: Signals | None) -> int | None:

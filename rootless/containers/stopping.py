@@ -122,8 +122,11 @@ def _end_restarting(container: Container) -> bool:
     return True
 
 
-def check_supervisor(container: Container, pid: int) -> None:
-    """Raises HostError where it cannot do its part, because somebody has stopped it."""
+def check_supervisor(container: Container, pid: int, hint: str = "lets it clean up") -> None:
+    """Raises HostError where it cannot do its part, because somebody has stopped it.
+
+    `hint` is what comes of letting it go on.
+    """
     try:
         stands = is_stopped(pid) and records.is_claimed(f"{container.directory}/alive")
     except OSError:
@@ -131,5 +134,5 @@ def check_supervisor(container: Container, pid: int) -> None:
     if stands:
         raise HostError(
             f"the supervisor of container {container.name} is stopped",
-            f"kill -CONT {pid} lets it clean up",
+            f"kill -CONT {pid} {hint}",
         )
