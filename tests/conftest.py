@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,27 +137,8 @@ class Store:
         pause = Path(self.runtime, "libpod/tmp/pause.pid")
         if pause.exists():
             os.kill(int(pause.read_text()), signal.SIGKILL)
-        if pause.parent.exists():
-            self._await_podman()
         remove_tree(self.directory)
         assert not os.path.exists(self.directory)
-
-    def _await_podman(self) -> None:
-        """Wait for what cleans up after podman's containers: it would make directories anew."""
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            lines = [read_if_there(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
-            if not any(self.directory in line and "podman" in line for line in lines):
-                return
-            time.sleep(0.05)
-
-
-def read_if_there(path: Path) -> str:
-    """The text of a file, "" where it is gone or not ours to read."""
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
 
 
 def remove_tree(directory: str) -> None:

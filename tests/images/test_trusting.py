@@ -63,7 +63,9 @@ def test_it_is_shown_as_podman_shows_it(cli: Store) -> None:
     for scope, kind in (("default", "reject"), ("quay.io", "accept"), ("docker.io/x", "reject")):
         cli.ok("image", "trust", "set", "--type", kind, scope)
     command = ["podman", "image", "trust", "show", "--json", "--policypath", str(policy(cli))]
-    theirs = subprocess.run(command, capture_output=True, text=True, env=cli.env)
+    # podman remembers below HOME where it ran first, and makes that directory anew.
+    env = {**cli.env, "HOME": cli.directory}
+    theirs = subprocess.run(command, capture_output=True, text=True, env=env)
     if theirs.returncode:
         pytest.skip(f"podman does not run here: {theirs.stderr[-200:]}")
     ours = json.loads(cli.ok("image", "trust", "show", "--json"))

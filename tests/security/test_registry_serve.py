@@ -298,11 +298,13 @@ def test_clients_log_in_with_it(filled: Registry, busybox_image: str, tmp_path: 
     auth = str(tmp_path / "auth.json")
     plain = ("--tls-verify=false", "--authfile", auth)
     line = ("login", *plain, "-u", "me", "--password-stdin", filled.address)
+    # podman remembers below HOME where it ran first, and makes that directory anew.
+    env = {**cli.env, "HOME": cli.directory}
     for program in (["skopeo"], ["podman"], cli.command):
         for password, code in ((filled.token, True), ("wrong", False)):
             Path(auth).unlink(missing_ok=True)
             done = subprocess.run(
-                [*program, *line], input=password, env=cli.env, capture_output=True, text=True
+                [*program, *line], input=password, env=env, capture_output=True, text=True
             )
             assert (done.returncode == 0) is code, done.stderr
     copy = ["skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false", source]
