@@ -30,8 +30,8 @@ import struct
 from zlib import crc32
 
 from rootless.oci import jsonio
-from rootless.oci.digest import CHUNK
 from rootless.oci.layers import datalayer, owners, xattrs
+from rootless.oci.layers.content import copy_content
 from rootless.oci.layers.extract import OPAQUE, OPAQUE_XATTR, WHITEOUT
 from rootless.oci.layers.places import is_whiteout
 from rootless.oci.remove import remove_tree
@@ -396,7 +396,7 @@ class Maker:
         layer, place = self._layers[self._index], self._places[self._index]
         elsewhere = datalayer.content(layer, fd) if place.is_behind else -1
         try:
-            _copy(fd if elsewhere < 0 else elsewhere, copy, size)
+            copy_content(fd if elsewhere < 0 else elsewhere, copy, size)
         finally:
             if elsewhere >= 0:
                 os.close(elsewhere)
@@ -500,29 +500,3 @@ def _result(pid: int, reading: int) -> tuple[int, int]:
         answer = file.readall()
     os.waitpid(pid, 0)
     return _ANSWER.unpack(answer) if len(answer) == _ANSWER.size else (0, errno.EIO)
-
-
-def _copy(source: int, target: int, size: int) -> None:
-    """Copy a whole file, as a reflink where the file system has them; holes stay holes."""
-    at = 0
-    while at < size:
-        try:
-            at = os.lseek(source, at, os.SEEK_DATA)
-            end = os.lseek(source, at, os.SEEK_HOLE)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                break  # no data any more
-            end = size  # it cannot say
-        while at < end and (done := _copy_part(source, target, at, end - at)):
-            at += done
-        at = end
-    os.ftruncate(target, size)
-
-
-def _copy_part(source: int, target: int, at: int, count: int) -> int:
-    try:
-        return os.copy_file_range(source, target, min(count, 1 << 30), at, at)
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM):
-            raise
-        return os.pwrite(target, os.pread(source, min(count, CHUNK), at), at)

@@ -14,14 +14,12 @@ rights of who mounts. The way to them is in it, too, with owner, mode and time o
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import stat
 
 from rootless.oci import jsonio
-from rootless.oci.digest import CHUNK
 from rootless.oci.layers import xattrs
+from rootless.oci.layers.content import copy_content
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +35,6 @@ _WRITE = stat.S_IWOTH | stat.S_IWGRP
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_FICLONE = 0x40049409  # ioctl_ficlone(2)
 
 
 def bits(mode: int, *, directory: bool = False, ours: bool) -> int:
@@ -207,7 +204,7 @@ class _Tree:
                 return
             target = os.open(name, _CREATE, 0o600, dir_fd=ours)
             try:
-                _copy(source, target, status.st_size)
+                copy_content(source, target, status.st_size)
                 if _attributes(source, target, mode, capability):
                     self._refused(path)
             finally:
@@ -231,28 +228,6 @@ def _attributes(
     os.fchmod(target, stat.S_IMODE(mode))
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
     return any(name == xattrs.CAPABILITY for name, _ in refused)
-
-
-def _copy(source: int, target: int, size: int) -> None:
-    """Copy a file; its holes stay holes."""
-    try:
-        fcntl.ioctl(target, _FICLONE, source)
-    except OSError:
-        pass  # few file systems have reflinks
-    else:
-        return
-    start = 0
-    while start < size:
-        try:
-            start = os.lseek(source, start, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno != errno.ENXIO:  # no data behind it
-                raise
-            break
-        end = os.lseek(source, start, os.SEEK_HOLE)
-        while start < end and (data := os.pread(source, min(CHUNK, end - start), start)):
-            start += os.pwrite(target, data, start)
-    os.ftruncate(target, size)
 
 
 def stop_inheritance(directory: int | str, mode: int) -> None:

@@ -66,12 +66,11 @@ class Settlement:
         except OSError:
             pass  # an outer seccomp filter forbids it (docker's does): there is no key to hide then
 
-    def take_on(self, user: User) -> None:
-        """Become `user` with the capabilities and the filter of the configuration."""
-        self._take_on(user, self.process.get("capabilities") or {})
-
-    def _take_on(self, user: User, sets: dict[str, list[str]]) -> None:
+    def take_on(self, user: User, sets: dict[str, list[str]] | None = None) -> None:
+        """Become `user` with the configuration's filter, and its capabilities or `sets`."""
         process = self.process
+        if sets is None:
+            sets = process.get("capabilities") or {}
         os.umask(process["user"].get("umask", 0o022))
         _enter_directory(process.get("cwd") or "/")
         caps.shed(sets)
@@ -128,7 +127,7 @@ class Settlement:
         program = stub.init(child)
         os.close(self._channel)
         sets = self.process.get("capabilities") or {}
-        self._take_on(user, {name: ["CAP_KILL"] for name in sets if "CAP_KILL" in sets[name]})
+        self.take_on(user, {name: ["CAP_KILL"] for name in sets if "CAP_KILL" in sets[name]})
         close_on_exec(0)
         self._become(program, ["init", "--", *self.process["args"]], self._environment(user))
 
