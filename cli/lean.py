@@ -72,7 +72,7 @@ def parse(argv: list[str]) -> Call | None:
 
 def version_call() -> Call:
     """Return what `rootless --version` asks for, whatever else stands on the line."""
-    return ("rootless.cli.commands.info", "version_line", {}, {})
+    return ("rootless.cli.commands.machine.info", "version_line", {}, {})
 
 
 def _options(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rootless.artifacts.collection import Artifacts
     from rootless.containers.collection import Containers
     from rootless.images.collection import Images
-    from rootless.images.manifests import Manifests
+    from rootless.images.lists.collection import Manifests
 
 
 class Engine:
@@ -39,7 +39,7 @@ class Engine:
     @property
     def manifests(self) -> Manifests:
         """The manifest lists of this store."""
-        from rootless.images.manifests import Manifests
+        from rootless.images.lists.collection import Manifests
 
         return Manifests(self)
 

@@ -1,7 +1,7 @@
 """The engine's part of the exception tree; its root and the images' part are in `oci.errors`.
 
 Error                        oci.errors: anything that a user is told in one line
-|-- UsageError               options that contradict each other or make no sense
+|-- UsageError               wishes that contradict each other or make no sense; `field` says which
 |-- NotFound                 no container, image, ... of this name
 |-- Ambiguous                a shortened id that fits several
 |-- Conflict                 a name in use, an object in the wrong state
@@ -31,7 +31,16 @@ __all__ = [
 
 
 class UsageError(Error):
-    """Options that contradict each other, or a value that makes no sense."""
+    """A wish that contradicts another, or a value that makes no sense.
+
+    `field` names what is wrong in the words of the request it belongs to, such as `ports` or
+    `mounts.0`; each front end puts its own name of the field before the message: the command line
+    an option, a compose file a key, the API a JSON path. Empty where no one field is to blame.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, field: str = "") -> None:
+        super().__init__(message, hint)
+        self.field = field
 
 
 class NotFound(Error):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rootless.runtime import identity
+from rootless.runtime.userns import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

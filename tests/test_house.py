@@ -18,7 +18,7 @@ LINKS = {ROOT / "rootless/cli", ROOT / "rootless/oci"}
 LONGEST_FILE = 600
 LONGEST_FUNCTION = 60
 
-LEAVES = {f"rootless.{name}" for name in ("errors", "settings", "times", "trace")}
+LEAVES = {f"rootless.{name}" for name in ("errors", "settings", "teller", "times", "trace")}
 LEAVES |= {f"rootless.oci.{name}" for name in ("descent", "errors", "jsonio", "remove")}
 """What every part may import: exceptions, JSON, settings, times, time line, walks and removal."""
 
@@ -26,11 +26,11 @@ MAY_IMPORT = {
     "oci": "oci",
     "linux": "linux",
     "store": "store linux",
-    "network": "network linux",
-    "runtime": "runtime network store linux",
+    "netstack": "netstack linux",
+    "runtime": "runtime netstack store linux",
     "images": "images runtime store linux oci",
     "artifacts": "artifacts images store linux oci",
-    "containers": "containers images runtime network store linux oci",
+    "containers": "containers images runtime netstack store linux oci",
     "registry": "registry images store oci",
     "engine": "engine artifacts containers images runtime store linux oci",
     "cli": "cli engine registry artifacts containers images runtime store linux oci",

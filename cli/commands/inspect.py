@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Unpack
 
-    from rootless.cli import options as opt
+    from rootless.cli.options import common as opt
     from rootless.engine import Engine
 
     Look = Callable[[Engine, str, bool], dict[str, Any]]
@@ -93,7 +93,7 @@ def inspect_image(
 def _elsewhere(engine: Engine, names: list[str], template: str, asked: opt.Elsewhere) -> int:
     if not asked.get("remote"):
         raise UsageError(f"--{next(iter(asked)).replace('_', '-')} goes with --remote only")
-    from rootless.cli.commands.remote import show
+    from rootless.cli.commands.images.remote import show
 
     return show(engine, names, template, asked)
 

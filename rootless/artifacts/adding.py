@@ -7,7 +7,7 @@ import os
 
 from rootless.artifacts.intake import Intake
 from rootless.errors import Conflict, NotFound, UsageError
-from rootless.images.members import annotations_of
+from rootless.images.lists.members import annotations_of
 from rootless.images.transfer.progress import Silent
 from rootless.oci import artifacts, reference
 from rootless.oci.digest import CHUNK

@@ -13,7 +13,7 @@ import os
 from rootless import trace
 from rootless.containers.container import Container
 from rootless.errors import Ambiguous, Conflict, NotFound, StoreError
-from rootless.runtime import removal
+from rootless.runtime.userns import removal
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -61,7 +61,7 @@ class Containers:
         """
         # Here, because listing and finding shall not pay for it (2.5 of 16 ms).
         from rootless.containers import create as creation
-        from rootless.containers import happening
+        from rootless.containers import events
         from rootless.containers.names import random_name
 
         plan = creation.check(self._paths, image, asked)
@@ -104,7 +104,7 @@ class Containers:
                 raise self.taken(record["name"])
             record["name"] = random_name()
         trace.mark("container created")
-        happening.tell(self._paths.root, record, "create")
+        events.tell(self._paths.root, record, "create")
         container = Container(self._paths, record)
         if not self._has_layers(record):
             container.remove(force=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rootless.containers.options import Record
     from rootless.containers.starting import Started
-    from rootless.network.ports import Port
+    from rootless.netstack.ports import Port
     from rootless.store.paths import Paths
 else:
     import _signal
@@ -140,8 +140,8 @@ class Container:
             # import machinery loses an exception that comes in one of its callbacks.
             before = _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGINT})
             try:
-                from rootless.containers import attach as attaching
                 from rootless.containers import starting as _starting  # noqa: F401 - for _launch
+                from rootless.containers.running import attach as attaching
             finally:
                 _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
@@ -176,15 +176,15 @@ class Container:
         Return its exit code, 0 where the user leaves before. Raises Conflict where it does not
         run, HostError where its supervisor does not answer.
         """
-        from rootless.containers import attach as attaching
+        from rootless.containers.running import attach as attaching
 
         wishes = attaching.Wishes(self, stdin=stdin, detach_keys=detach_keys)
         return attaching.join(self, wishes, attaching.Signals() if sig_proxy else None)
 
     def _launch(self, *, attach: bool) -> Started | None:
         """Start it; None where it runs already."""
+        from rootless.containers.running.stopping import forget
         from rootless.containers.starting import start
-        from rootless.containers.stopping import forget
 
         held = self.lock()
         alive = None
@@ -217,10 +217,10 @@ class Container:
 
     def restart(self, timeout: int | None = None) -> None:
         """Stop it, if it runs, and start it again; --rm does not remove it in between."""
-        from rootless.containers import happening
+        from rootless.containers import events
 
         if self.record["log_driver"] == "passthrough":
-            from rootless.containers.logging import refuse_terminal
+            from rootless.containers.words.logs import refuse_terminal
 
             refuse_terminal(self.record["log_driver"])  # before it is stopped
         if self.state().active:
@@ -237,7 +237,7 @@ class Container:
                 except FileNotFoundError:
                     pass  # it is not --rm, or was removed meanwhile
         self.start()
-        happening.tell(self.root, self.record, "restart")
+        events.tell(self.root, self.record, "restart")
 
     def _abandon(self) -> None:
         """Remove it, for its start has failed; but not if it runs."""
@@ -261,13 +261,13 @@ class Container:
         A container that does not run is left as it is. A negative timeout waits for ever. Raises
         HostError where the supervisor is stopped itself.
         """
-        from rootless.containers.stopping import stop
+        from rootless.containers.running.stopping import stop
 
         stop(self, timeout)
 
     def kill(self, signal: str | int = "KILL") -> None:
         """Send a signal to the main process. Raises Conflict where nothing runs."""
-        from rootless.containers.stopping import kill
+        from rootless.containers.running.stopping import kill
 
         kill(self, signal)
 
@@ -311,7 +311,7 @@ class Container:
 
         -1 where it has not ended then. For the conditions see `waiting`.
         """
-        from rootless.containers.waiting import wait
+        from rootless.containers.running.waiting import wait
 
         return wait(self, conditions)
 
@@ -320,13 +320,13 @@ class Container:
 
         Raises Conflict where it does not run or stands still already.
         """
-        from rootless.containers.pausing import pause
+        from rootless.containers.running.pausing import pause
 
         return pause(self)
 
     def unpause(self) -> None:
         """Let its processes go on. Raises Conflict where they do not stand still."""
-        from rootless.containers.pausing import unpause
+        from rootless.containers.running.pausing import unpause
 
         unpause(self)
 
@@ -385,7 +385,7 @@ class Container:
         With `dies` it ends when this process does. Raises Conflict where the container does not
         run, LaunchError and its subclasses.
         """
-        from rootless.containers.execution import execute, process_for
+        from rootless.containers.running.execution import execute, process_for
 
         state = self.state()
         if not state.running:
@@ -433,7 +433,7 @@ class Container:
 
         `tail` counts lines, -1 is all; `since` and `until` are seconds since the epoch, 0 is none.
         """
-        from rootless.containers.logs import read, stamped
+        from rootless.containers.running.logs import read, stamped
 
         middle = {1: False, 2: False}
         entries = read([self], follow=follow, tail=tail, since=since, until=until)
@@ -447,8 +447,8 @@ class Container:
 
         Raises Conflict where nothing runs or there is no check, HostError.
         """
-        from rootless.containers.attach import ask_for_check
-        from rootless.containers.settings import has_check
+        from rootless.containers.image_settings import has_check
+        from rootless.containers.running.attach import ask_for_check
 
         if not has_check(self.record):
             raise Conflict(f"container {self.name} has no health check")
@@ -458,8 +458,8 @@ class Container:
 
     def inspect(self) -> dict[str, Any]:
         """Return all about it in docker's shape."""
+        from rootless.containers.image_settings import has_check
         from rootless.containers.inspect import inspect
-        from rootless.containers.settings import has_check
 
         health, sessions = None, []
         if has_check(self.record):
@@ -468,7 +468,7 @@ class Container:
             health = result(self.directory)
         state = self.state()
         if state.running and os.path.isdir(f"{self.directory}/exec"):
-            from rootless.containers.sessions import running
+            from rootless.containers.running.sessions import running
 
             sessions = running(self.directory)
         return inspect(self.record, state, health=health, sessions=sessions)

@@ -13,13 +13,14 @@ from __future__ import annotations
 import os
 import time
 
-from rootless.containers import environment, logging, mounts, security, spec, values
+from rootless.containers import environment, spec, values
+from rootless.containers.image_settings import Settings, command
 from rootless.containers.names import check_name, random_name
-from rootless.containers.settings import Settings, command
 from rootless.containers.spec import Plan
+from rootless.containers.words import logs, mounts, security
 from rootless.errors import UsageError
 from rootless.oci.errors import ImageError
-from rootless.runtime import caps
+from rootless.runtime.privileges import caps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def check(paths: Paths, reference: str, asked: CreateOptions) -> Plan:
     plan.exposed = _exposed(plan.asked)
     plan.dns = _dns(asked)
     plan.hosts = [_host(text, plan) for text in asked.get("add_host", ())]
-    plan.log_driver, plan.log_options = logging.parse(asked)
+    plan.log_driver, plan.log_options = logs.parse(asked)
     if any(key.startswith(("health_", "no_healthcheck")) for key in asked):
         from rootless.containers import health  # most containers have none
 
@@ -182,7 +183,7 @@ def _network(mode: str) -> tuple[str, PrivateNetwork | None]:
     if name == "ns" and options.startswith("/"):
         return mode, None
     if name in ("", "bridge", "default", "private", *_HELPERS):
-        from rootless.network import addresses
+        from rootless.netstack import addresses
 
         helper = name if name in _HELPERS else ""
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.errors import StoreError
-from rootless.runtime import removal
+from rootless.runtime.userns import removal
 from rootless.store import records
 from rootless.store.paths import Paths
 
@@ -56,9 +56,9 @@ def dispose(paths: Paths, record: Record, *, volumes: bool) -> None:
         for fd in (held, waited):
             if fd is not None:
                 os.close(fd)
-    from rootless.containers import happening
+    from rootless.containers import events
 
-    happening.tell(paths.root, record, "destroy")
+    events.tell(paths.root, record, "destroy")
     name = f"{base}/.names/{record['name']}"
     try:
         if os.readlink(name) == record["id"]:

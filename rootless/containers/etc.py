@@ -63,7 +63,7 @@ def _host_gateway(record: Record) -> str:
     private = record["spec"]["rootless"]["network"]
     if not private:
         return "127.0.0.1"
-    from rootless.network import addresses
+    from rootless.netstack import addresses
 
     settings = private["settings"]
     own = "" if settings["host_loopback"] else addresses.of_host()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         Record,
         StartupCheck,
     )
-    from rootless.runtime.health import Checks
+    from rootless.runtime.supervision.health import Checks
 
 _SECOND = 1_000_000_000
 _ACTIONS = ("none", "kill", "restart", "stop")

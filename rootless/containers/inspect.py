@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from rootless.containers.settings import has_check
+from rootless.containers.image_settings import has_check
 from rootless.containers.values import signal_name
 
 TYPE_CHECKING = False

@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 if TYPE_CHECKING:
-    from rootless.network.addresses import Settings
-    from rootless.network.ports import Port
+    from rootless.netstack.addresses import Settings
+    from rootless.netstack.ports import Port
 
 
 class CreateOptions(TypedDict, total=False):

@@ -11,15 +11,15 @@ import errno
 import os
 
 from rootless.errors import HostError, UsageError
-from rootless.network.dns import sockaddr
+from rootless.netstack.dns import sockaddr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rootless.containers.options import Publish
-    from rootless.network.ports import Port
-    from rootless.runtime.notify import Listening
+    from rootless.netstack.ports import Port
+    from rootless.runtime.supervision.notify import Listening
 
 _FORM = "[IP:][HOST[-END]:]CONTAINER[-END][/tcp|/udp]"
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what publishing means

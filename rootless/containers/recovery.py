@@ -8,7 +8,7 @@ import time
 
 from rootless.errors import Error, NotFound
 from rootless.linux.boot import boot_id, booted
-from rootless.runtime import removal
+from rootless.runtime.userns import removal
 from rootless.store import records
 
 TYPE_CHECKING = False

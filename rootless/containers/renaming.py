@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.containers import happening
+from rootless.containers import events
 from rootless.containers.names import check_name
 from rootless.errors import Conflict, StoreError
 from rootless.store import records
@@ -40,7 +40,7 @@ def rename(containers: Containers, ref: str, name: str) -> None:
         records.sync_directory(containers.names_directory)
     finally:
         os.close(held)
-    happening.tell(containers.root, record, "rename", oldName=f"/{old}")
+    events.tell(containers.root, record, "rename", oldName=f"/{old}")
 
 
 def is_stale(directory: str, name: str) -> bool:

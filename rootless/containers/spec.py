@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.containers import security
+from rootless.containers.words import security
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,26 +8,18 @@ import time
 
 from rootless import trace
 from rootless.containers import etc
-from rootless.containers.happening import about
-from rootless.containers.settings import has_check
+from rootless.containers.events import about
+from rootless.containers.image_settings import has_check
 from rootless.errors import HostError, LaunchError, StoreError
-from rootless.runtime import (
-    handover,
-    identity,
-    notify,
-    removal,
-    restart,
-    rootfs,
-    seccomp,
-    shift,
-    single,
-    supervisor,
-    terminal,
-)
-from rootless.runtime.charge import go_again, settle
-from rootless.runtime.launch import Launch
-from rootless.runtime.report import Phase, Report
-from rootless.runtime.startup import Startup, Wishes, interrupt
+from rootless.runtime.launch import single, terminal
+from rootless.runtime.launch.launch import Launch
+from rootless.runtime.launch.report import Phase, Report
+from rootless.runtime.privileges import seccomp
+from rootless.runtime.supervision import handover, notify, restart, supervisor
+from rootless.runtime.supervision.charge import go_again, settle
+from rootless.runtime.supervision.startup import Startup, Wishes, interrupt
+from rootless.runtime.tree import rootfs
+from rootless.runtime.userns import identity, removal, shift
 from rootless.store import records
 from rootless.store.paths import Paths
 
@@ -37,10 +29,10 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from rootless.containers.options import Record, Spec
-    from rootless.network.ports import Port
-    from rootless.runtime.charge import Charge
-    from rootless.runtime.logfile import LogCharge
-    from rootless.runtime.plan import Root
+    from rootless.netstack.ports import Port
+    from rootless.runtime.logs.files import LogCharge
+    from rootless.runtime.supervision.charge import Charge
+    from rootless.runtime.tree.plan import Root
 else:
     import _signal
 
@@ -81,7 +73,7 @@ def _prepare(
     Raises UsageError, HostError, StoreError.
     """
     if record["log_driver"] == "passthrough" and before is None:
-        from rootless.containers.logging import refuse_terminal
+        from rootless.containers.words.logs import refuse_terminal
 
         refuse_terminal(record["log_driver"])
     who = identity.detect()
@@ -106,7 +98,7 @@ def _prepare(
     root = _root(paths, record, directory, who, notes)
     _write_files(record, directory)
     if os.path.isdir(f"{directory}/exec"):
-        from rootless.containers.sessions import forget
+        from rootless.containers.running.sessions import forget
 
         forget(directory)
     if record["volumes"]:
@@ -324,7 +316,7 @@ def _with_owners(
         owners, userns = shift.unchanged(who), "host"
     if owners is None:
         return layers
-    from rootless.images.skeletons import Skeletons
+    from rootless.images.trees.skeletons import Skeletons
 
     return Skeletons(paths, owners, userns).of(layers, notes)
 

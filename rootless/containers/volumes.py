@@ -6,7 +6,7 @@ import os
 import stat
 
 from rootless.errors import StoreError
-from rootless.runtime import removal
+from rootless.runtime.userns import removal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

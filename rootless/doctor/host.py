@@ -11,7 +11,7 @@ from rootless.doctor.finding import BLOCKED, DEGRADED, OK, Finding
 from rootless.errors import Error
 from rootless.linux import namespaces
 from rootless.linux import tun as tap
-from rootless.runtime import caps, seccomp
+from rootless.runtime.privileges import caps, seccomp
 
 
 def findings() -> list[Finding]:

@@ -11,7 +11,7 @@ from rootless.doctor.finding import BLOCKED, DEGRADED, OK, Finding
 from rootless.errors import Error
 from rootless.linux import caps, namespaces
 from rootless.linux import mount as m
-from rootless.runtime import identity
+from rootless.runtime.userns import identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 from rootless.oci import jsonio
-from rootless.runtime import worker
+from rootless.runtime.userns import worker
 from rootless.store.paths import Paths
 
 TYPE_CHECKING = False

@@ -12,8 +12,8 @@ from rootless.doctor.finding import BLOCKED, DEGRADED, OK, Finding
 from rootless.errors import Error
 from rootless.linux.libc import check, libc
 from rootless.oci.layers import withheld
-from rootless.runtime import rootfs
-from rootless.runtime.identity import find_program
+from rootless.runtime.tree import rootfs
+from rootless.runtime.userns.identity import find_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

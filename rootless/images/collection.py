@@ -375,7 +375,7 @@ class Images:
 
     def _tell(self, action: str, *refs: str) -> None:
         """Record what happened to the images that `refs` mean now."""
-        from rootless.images.telling import tell
+        from rootless.images.events import tell
 
         tell(self, action, refs)
 
@@ -415,7 +415,7 @@ class Images:
     def _image(self, names: Names, descriptor: Document, shared: Paths | None) -> Image:
         if not list_of(descriptor):
             return Image(self._paths, descriptor, names, shared)
-        from rootless.images.lists import ListImage
+        from rootless.images.lists.list import ListImage
 
         return ListImage(self._paths, descriptor, names, shared)
 

@@ -15,7 +15,7 @@ import socket
 from rootless.oci import jsonio
 from rootless.oci.layers.tar import Limits
 from rootless.oci.layers.unpack import extract_fd, widen
-from rootless.runtime.worker import run, spawn, unpacked
+from rootless.runtime.userns.worker import run, spawn, unpacked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.images import trust
+from rootless.images import durability
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
 from rootless.oci.layout import MAX_JSON, Layout, chain_ids, check_config
@@ -255,7 +255,7 @@ class Image:
         Raises ImageError or LayerError where a layer is damaged.
         """
         directories = list(map(self._unpacked, self.chains))
-        if not all(map(trust.is_trusted, directories)):
+        if not all(map(durability.is_trusted, directories)):
             from rootless.images.unpacking import unpack
 
             unpack(self._paths, self)
@@ -270,7 +270,7 @@ class Image:
     def _unpacked(self, chain: str) -> str:
         """Return the directory of a layer: in the user's store, or where it may be used shared."""
         own = f"{self._paths.layers}/{chain}"
-        if self.shared is None or trust.is_trusted(own):
+        if self.shared is None or durability.is_trusted(own):
             return own
         from rootless.images.shared import fits
 

@@ -17,7 +17,7 @@ import threading
 
 from rootless import settings
 from rootless.errors import StoreError
-from rootless.images import trust
+from rootless.images import durability
 from rootless.images.entries import named_all
 from rootless.images.foreman import Foreman
 from rootless.images.incoming import Incoming
@@ -37,7 +37,7 @@ from rootless.oci.errors import DigestError, Error, ImageError
 from rootless.oci.layers.compression import compression_of
 from rootless.oci.layers.unpack import feed, write_all
 from rootless.oci.layout import MAX_JSON, chain_ids
-from rootless.runtime import identity
+from rootless.runtime.userns import identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Intake(Incoming):
     def __exit__(self, *error: Any) -> None:
         self._stack.__exit__(*error)
         if self._placed:
-            trust.write_out_later(self.paths)
+            durability.write_out_later(self.paths)
 
     def _sweep(self, path: str) -> None:
         self._foreman.remove(path).result()
@@ -221,7 +221,7 @@ class Intake(Incoming):
             with self._lock:
                 directory = self._trees.new()
                 os.mkdir(directory, 0o700)
-                trust.mark(directory)
+                durability.mark(directory)
                 job = self._foreman.extract(
                     directory, owners=self._owners, limits=self.limits.layer, beside=beside
                 )
@@ -266,7 +266,7 @@ class Intake(Incoming):
         if len(layers) != len(diff_ids):
             raise ImageError(f"the image has {len(layers)} layers and {len(diff_ids)} diff ids")
         wanted = list(zip(layers, diff_ids, chain_ids(diff_ids), strict=True))
-        there = {x for _, _, x in wanted if trust.is_trusted(f"{self.paths.layers}/{x}")}
+        there = {x for _, _, x in wanted if durability.is_trusted(f"{self.paths.layers}/{x}")}
         for descriptor, _, chain in wanted:
             if chain not in there and descriptor["digest"] not in self._layers:
                 self._unpack_stored(descriptor, chain)
@@ -303,13 +303,13 @@ class Intake(Incoming):
         target = f"{self.paths.layers}/{chain}"
         # Who opens the store to others opens `layers`; what comes later follows.
         os.chmod(directory, stat.S_IMODE(os.stat(self.paths.layers).st_mode) & 0o755 | 0o700)
-        if not trust.is_trusted(target):
+        if not durability.is_trusted(target):
             with contextlib.suppress(FileNotFoundError):
                 os.rename(target, self._trees.new())  # from before a crash; swept
         try:
             os.rename(directory, target)
         except OSError:
-            if not trust.is_trusted(target):
+            if not durability.is_trusted(target):
                 raise
             # Somebody else was first; ours is swept with the workspace.
         self._placed = True

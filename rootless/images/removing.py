@@ -13,12 +13,12 @@ import errno
 import os
 
 from rootless.errors import Conflict, NotFound
-from rootless.images import skeletons
 from rootless.images.collection import grouped
 from rootless.images.entries import unnamed
 from rootless.images.image import Image, identity, list_of, sources_of
 from rootless.images.intake import store_errors
 from rootless.images.transfer.known import Known
+from rootless.images.trees import skeletons
 from rootless.oci import jsonio, reference
 from rootless.oci.blobs import WORK, locked, reserve, unlink_orphans, write_index
 from rootless.oci.errors import ImageError
@@ -283,7 +283,7 @@ def _chains(paths: Paths, entry: Document) -> set[str]:
 def _image(paths: Paths, entry: Document) -> Image:
     if not list_of(entry):
         return Image(paths, entry, [])
-    from rootless.images.lists import ListImage
+    from rootless.images.lists.list import ListImage
 
     return ListImage(paths, entry, [])
 

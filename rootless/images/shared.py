@@ -117,7 +117,7 @@ def fits(paths: Paths, chain: str) -> bool:
     way = (paths.root, paths.layers, layer)
     if not all(map(is_ours, way)) or not _is_tree(f"{layer}/fs"):
         return False
-    from rootless.runtime import identity
+    from rootless.runtime.userns import identity
 
     mode = identity.detect().mode
     try:
@@ -133,7 +133,8 @@ def trees(own: Paths, paths: Paths, chains: list[str]) -> dict[str, str]:
 
     The caller must not have threads. Raises HostError where there is no user namespace.
     """
-    from rootless.runtime import rootfs, worker
+    from rootless.runtime.tree import rootfs
+    from rootless.runtime.userns import worker
 
     found = {}
     for chain in chains:

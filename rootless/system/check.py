@@ -12,13 +12,14 @@ from __future__ import annotations
 import os
 
 from rootless.errors import Conflict, Error, NotFound, StoreError
-from rootless.images import skeletons, trust
+from rootless.images import durability
 from rootless.images.image import Image, list_of
-from rootless.images.lists import ListImage
+from rootless.images.lists.list import ListImage
 from rootless.images.mending import Mending
+from rootless.images.trees import skeletons
 from rootless.oci.layers import withheld
 from rootless.oci.layout import Layout
-from rootless.runtime import removal
+from rootless.runtime.userns import removal
 from rootless.store import records
 from rootless.system import temporaries
 from rootless.system.blobs import ArtifactBlobs, Finding, ImageBlobs
@@ -58,7 +59,7 @@ class Check:
     def _layers(self) -> Iterator[Finding]:
         for name in sorted(os.listdir(self._paths.layers)):
             path = f"{self._paths.layers}/{name}"
-            if not name.startswith(".") and not trust.is_trusted(path):
+            if not name.startswith(".") and not durability.is_trusted(path):
                 yield Finding(
                     f"layer {name[:12]} was not unpacked to its end",
                     lambda path=path: removal.discard(self._paths, path, _aside(path)),  # type: ignore[misc]
@@ -72,7 +73,7 @@ class Check:
         """The second views of layers: what is wrong is thrown away, and made when it is needed."""
         for place in sorted(skeletons.places(self._paths)):
             chain = os.path.basename(place)
-            whole = os.path.isdir(f"{place}/fs") and trust.has_survived(place)
+            whole = os.path.isdir(f"{place}/fs") and durability.has_survived(place)
             if whole and self._quick:
                 continue
             try:
@@ -102,7 +103,7 @@ class Check:
                 continue  # told of already
             for descriptor, diff_id, chain in parts:
                 path = f"{self._paths.layers}/{chain}"
-                if chain in seen or not trust.is_trusted(path):
+                if chain in seen or not durability.is_trusted(path):
                     continue
                 seen.add(chain)
                 yield from self._content(str(descriptor["digest"]), str(diff_id), chain)

@@ -10,7 +10,7 @@ import os
 
 from rootless.errors import Error, StoreError
 from rootless.oci.blobs import is_alive, locked
-from rootless.runtime import removal
+from rootless.runtime.userns import removal
 from rootless.store import records
 
 TYPE_CHECKING = False

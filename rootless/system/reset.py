@@ -10,7 +10,7 @@ import os
 
 from rootless.errors import Conflict, NotFound, StoreError
 from rootless.oci.remove import remove_tree
-from rootless.runtime import removal
+from rootless.runtime.userns import removal
 from rootless.store import events
 from rootless.store.paths import MARKER, home
 from rootless.system import leftovers

@@ -6,7 +6,7 @@ import os
 
 from rootless.oci import jsonio
 from rootless.oci.descent import Walk
-from rootless.runtime.rootfs import holds_files
+from rootless.runtime.tree.rootfs import holds_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def tree_size(directory: str) -> int:
 def tree_sizes(paths: Paths, directories: list[str]) -> list[int]:
     """Return the size of each, files of subordinate users included: as root of the namespace."""
     from rootless.errors import Error
-    from rootless.runtime.worker import call
+    from rootless.runtime.userns.worker import call
 
     if not directories:
         return []

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from rootless.errors import Error
-from rootless.images import skeletons
+from rootless.images.trees import skeletons
 from rootless.oci.reference import is_hex
-from rootless.runtime import removal
+from rootless.runtime.userns import removal
 from rootless.system import leftovers
 from rootless.system.sizes import layer_size, tree_sizes, written_sizes
 

@@ -14,7 +14,7 @@ from rootless.errors import UsageError
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-RUN = ("rootless.cli.commands.run", "run")
+RUN = ("rootless.cli.commands.containers.run", "run")
 
 
 def run_line(line: str) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rootless.containers import etc, settings
+from rootless.containers import etc, image_settings
 from rootless.containers.create import check, compose
 from rootless.errors import UsageError
-from rootless.network import addresses
+from rootless.netstack import addresses
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
 
@@ -205,9 +205,9 @@ def test_a_damaged_image_is_named(composed: Composed, config: dict[str, Any]) ->
 
 
 def test_a_config_that_is_none() -> None:
-    assert settings.Settings({"config": None}, "x").cmd == []
+    assert image_settings.Settings({"config": None}, "x").cmd == []
     with pytest.raises(ImageError, match="not an object"):
-        settings.Settings({"config": [1]}, "x")
+        image_settings.Settings({"config": [1]}, "x")
 
 
 def test_image_volumes(composed: Composed, paths: Paths) -> None:

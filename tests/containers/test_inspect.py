@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rootless.containers.inspect import ZERO_TIME, inspect, rfc3339
-from rootless.network import addresses
+from rootless.netstack import addresses
 
 from .conftest import ID
 

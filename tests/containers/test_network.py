@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rootless.network import addresses
+from rootless.netstack import addresses
 from tests.containers.leavings import assert_nothing_left, supervisor
 
 if TYPE_CHECKING:

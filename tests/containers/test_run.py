@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rootless.runtime import caps
+from rootless.runtime.privileges import caps
 
 if TYPE_CHECKING:
     from conftest import Store

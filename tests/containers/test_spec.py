@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rootless.containers import security
+from rootless.containers.words import security
 from rootless.errors import UsageError
-from rootless.network import addresses
-from rootless.runtime import caps
+from rootless.netstack import addresses
+from rootless.runtime.privileges import caps
 
 from .conftest import ID
 

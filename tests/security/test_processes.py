@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rootless.runtime import caps
+from rootless.runtime.privileges import caps
 
 if TYPE_CHECKING:
     from tests.conftest import Store

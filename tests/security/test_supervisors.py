@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rootless import Engine
-from rootless.containers.settings import Settings
+from rootless.containers.image_settings import Settings
 from rootless.errors import Error
 from rootless.oci.errors import ImageError
-from rootless.runtime import streams
+from rootless.runtime.supervision import streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,7 +26,7 @@ OTHER_PYTHONS = ["tests/oci", "tests/test_smoke.py"]
 
 SAME_FOR_ALL = ["test_house.py", "cli/test_help.py", "cli/test_lean.py", "cli/test_output.py"]
 SAME_FOR_ALL += [
-    "runtime/test_stub.py",
+    "runtime/launch/test_stub.py",
     "cli/test_template.py",
     "oci/layers/test_compression.py",
     "oci/test_digest.py",

@@ -11,7 +11,7 @@ from rootless.oci.transports import Location
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.images.collection import Images
-    from rootless.images.lists import ListImage
+    from rootless.images.lists.list import ListImage
     from rootless.images.transfer.access import Access
     from rootless.oci.distribution.remote import RegistrySource
     from rootless.oci.signatures.signature import Signature

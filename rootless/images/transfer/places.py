@@ -9,7 +9,7 @@ from functools import partial
 
 from rootless import settings
 from rootless.errors import UsageError
-from rootless.images.lists import ListImage
+from rootless.images.lists.list import ListImage
 from rootless.images.transfer.list_source import ListSource
 from rootless.images.transfer.sources import Sources
 from rootless.images.transfer.store_target import StoreTarget

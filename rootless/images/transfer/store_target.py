@@ -14,7 +14,7 @@ import time
 from rootless.images.entries import entry_for, named
 from rootless.images.image import LIST, list_of
 from rootless.images.intake import Intake
-from rootless.images.lists import with_origins
+from rootless.images.lists.list import with_origins
 from rootless.images.partial import sweep
 from rootless.images.transfer.downloading import receive_rest
 from rootless.linux import files

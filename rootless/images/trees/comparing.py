@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rootless.images.trees.views import Found
-    from rootless.runtime.shift import Owners
+    from rootless.runtime.userns.shift import Owners
 
 ADDED, CHANGED, DELETED, SAME = "A", "C", "D", "="
 

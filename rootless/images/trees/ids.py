@@ -14,12 +14,13 @@ from __future__ import annotations
 import os
 
 from rootless.errors import LaunchError
-from rootless.runtime import shift, users
+from rootless.runtime.launch import users
+from rootless.runtime.userns import shift
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.images.trees.views import View
-    from rootless.runtime.identity import Extent, Identity
+    from rootless.runtime.userns.identity import Extent, Identity
 
 
 class Ids:

@@ -12,9 +12,9 @@ import os
 
 from rootless.errors import HostError, NotFound
 from rootless.linux import mount as m
-from rootless.runtime.binding import bind, mounts_below
-from rootless.runtime.options import Options
-from rootless.runtime.rootfs import (
+from rootless.runtime.tree.binding import bind, mounts_below
+from rootless.runtime.tree.mount_options import Options
+from rootless.runtime.tree.rootfs import (
     SECOND,
     check_finds_data,
     choose_driver,

@@ -17,7 +17,7 @@ from rootless.oci.layers import tar, xattrs
 from rootless.oci.layers.extract import WHITEOUT
 from rootless.oci.layers.tar import Entry
 from rootless.oci.layers.tarwriter import HOLES, Writer
-from rootless.runtime.copying import extents
+from rootless.runtime.tree.copying import extents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ import stat
 from rootless.oci.descent import OPEN, Directory
 from rootless.oci.layers import datalayer, owners
 from rootless.oci.layers.unpack import RECORD
-from rootless.runtime.copying import is_opaque, layer_entries
-from rootless.runtime.rootfs import SECOND
+from rootless.runtime.tree.copying import is_opaque, layer_entries
+from rootless.runtime.tree.rootfs import SECOND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rootless.oci.layers.owners import Truth
-    from rootless.runtime.shift import Owners
+    from rootless.runtime.userns.shift import Owners
 
 
 class Layer:

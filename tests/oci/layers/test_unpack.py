@@ -23,8 +23,8 @@ from rootless.oci.digest import Digest, Verifier
 from rootless.oci.errors import DigestError, ImageError, LayerError
 from rootless.oci.layers import owners, unpack
 from rootless.oci.layers.tar import Limits
-from rootless.runtime import identity
-from rootless.runtime.worker import call, spawn
+from rootless.runtime.userns import identity
+from rootless.runtime.userns.worker import call, spawn
 from rootless.store.paths import Paths
 
 if TYPE_CHECKING:

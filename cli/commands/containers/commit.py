@@ -1,0 +1,127 @@
+"""commit, diff and export: what containers have made of their images."""
+
+from __future__ import annotations
+
+import sys
+
+from rootless.cli.output import pretty, say, say_json, say_lines
+from rootless.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.options import common as opt
+    from rootless.engine import Engine
+
+_WORDS = {"C": "changed", "A": "added", "D": "deleted"}
+"""What podman calls the letters of `diff`, in its order."""
+
+
+def commit(
+    engine: Engine,
+    container: opt.Container,
+    image: opt.CommitName = "",
+    *,
+    author: opt.Author = "",
+    change: opt.Change = None,
+    format: opt.CommitFormat = "oci",  # noqa: A002 - the option's name
+    message: opt.Message = "",
+    pause: opt.CommitPause = True,
+    quiet: opt.Silent = False,
+    squash: opt.Squash = False,
+) -> int:
+    """Make an image of a container.
+
+    With its files, but not those of volumes, and with its settings.
+
+    Examples:
+        rootless commit web localhost/web:2
+        rootless commit -c 'CMD ["serve"]' -c 'ENV MODE=fast' -m 'with tools' web localhost/web:3
+    """
+    from rootless.cli.commands.images.transfer import warn
+    from rootless.cli.progress import shown
+    from rootless.containers.files.committing import Wishes
+    from rootless.containers.files.committing import commit as make
+
+    wishes = Wishes(
+        author=author, message=message, changes=change or [], pause=pause, squash=squash
+    )
+    images = engine.images
+    with shown(quiet=quiet) as progress:
+        made = make(images, engine.containers.get(container), image, wishes, progress)
+    warn(images)
+    say(f"sha256:{made.id}")
+    return 0
+
+
+def diff(
+    engine: Engine,
+    names: opt.Compared = None,
+    *,
+    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
+    latest: opt.TheLatest = False,
+) -> int:
+    """Show which files a container has changed.
+
+    A for what was added, C for changed, D for deleted; of an image, what its last layer has.
+
+    Examples:
+        rootless diff web
+        rootless diff --format json web busybox
+    """
+    if latest:
+        from rootless.cli.commands.containers.lifecycle import chosen
+
+        names = [*chosen(engine, None, latest=True), *(names or [])]
+    return _diff(engine, names, format, "container" if latest else "all")
+
+
+def diff_container(
+    engine: Engine,
+    names: opt.Compared = None,
+    *,
+    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
+) -> int:
+    """Show which files a container has changed."""
+    return _diff(engine, names, format, "container")
+
+
+def diff_image(
+    engine: Engine,
+    names: opt.Compared = None,
+    *,
+    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
+) -> int:
+    """Show which files the last layer of an image changes."""
+    return _diff(engine, names, format, "image")
+
+
+def _diff(engine: Engine, names: list[str] | None, form: str, kind: str) -> int:
+    from rootless.containers.files.trees import changes
+
+    if not names or len(names) > 2:
+        raise UsageError("one name, or two to compare")
+    found = changes(engine, names[0], names[1] if len(names) > 1 else "", kind)
+    if form == "json":
+        sorted_out = {word: [p for k, p in found if k == letter] for letter, word in _WORDS.items()}
+        say_json(pretty({word: paths for word, paths in sorted_out.items() if paths}, 5))
+        return 0
+    say_lines(f"{letter} {path}" for letter, path in found)
+    return 0
+
+
+def export(engine: Engine, container: opt.Container, *, output: opt.Output = "-") -> int:
+    """Write all files of a container as a tar archive.
+
+    Those of its volumes are not in it, nor are its settings.
+
+    Examples:
+        rootless export -o web.tar web
+        rootless export web | rootless import - localhost/web:flat
+    """
+    from rootless.containers.files.trees import export as write
+
+    if output == "-" and sys.stdout.isatty():
+        raise UsageError("refusing to write an archive to a terminal", "use -o FILE, or redirect")
+    sys.stdout.flush()
+    write(engine.containers.get(container), output)
+    return 0

@@ -1,0 +1,248 @@
+"""start, attach, stop, restart, kill, rm, wait and healthcheck."""
+
+from __future__ import annotations
+
+from rootless.cli import exits
+from rootless.cli.output import complain, each, say
+from rootless.errors import Error, NotFound, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.options import common as opt
+    from rootless.engine import Engine
+
+
+def start(
+    engine: Engine,
+    containers: opt.SomeContainers = None,
+    *,
+    all: opt.All = False,  # noqa: A002 - the option's name
+    attach: opt.Attach = False,
+    detach_keys: opt.AttachKeys = "ctrl-p,ctrl-q",
+    filter: opt.Filter = None,  # noqa: A002 - the option's name
+    interactive: opt.AttachInput = False,
+    latest: opt.TheLatest = False,
+    sig_proxy: opt.AttachSignals = True,
+) -> int:
+    """Start containers that were created, or have ended.
+
+    With --filter restart-policy=POLICY, what a boot has to start: `unless-stopped` leaves out
+    those that were stopped on purpose.
+
+    Examples:
+        rootless start web
+        # see its output, and end as it ends
+        rootless start -a job
+        # after a boot; see also rootless boot
+        rootless start --all --filter restart-policy=always
+    """
+    names = chosen(engine, containers, all=all or bool(filter), latest=latest, filters=filter)
+    if not (attach or interactive):
+        return each(names, lambda name: engine.containers.get(name).start())
+    if len(names) > 1:
+        raise UsageError("only one container can be attached to")
+    return engine.containers.get(names[0]).start(
+        attach=True, stdin=interactive, detach_keys=detach_keys, sig_proxy=sig_proxy
+    )
+
+
+def attach(
+    engine: Engine,
+    container: opt.MaybeContainer = "",
+    *,
+    detach_keys: opt.AttachKeys = "ctrl-p,ctrl-q",
+    latest: opt.TheLatest = False,
+    no_stdin: opt.NoStdin = False,
+    sig_proxy: opt.AttachSignals = True,
+) -> int:
+    """Attach to a running container.
+
+    Its output is shown, what is typed goes to it, and the exit code is its own. In a terminal
+    ctrl-p ctrl-q leaves it running. Several may attach to one container; who reads too slowly
+    misses some of the output, but never holds it up.
+
+    Examples:
+        rootless attach web
+        rootless attach --no-stdin --sig-proxy=false web
+    """
+    (name,) = chosen(engine, [container] if container else None, latest=latest)
+    return engine.containers.get(name).attach(
+        stdin=not no_stdin, detach_keys=detach_keys, sig_proxy=sig_proxy
+    )
+
+
+def restart(
+    engine: Engine,
+    containers: opt.SomeContainers = None,
+    *,
+    all: opt.All = False,  # noqa: A002 - the option's name
+    filter: opt.Filter = None,  # noqa: A002 - the option's name
+    latest: opt.TheLatest = False,
+    running: opt.Running = False,
+    time: opt.Time = None,
+) -> int:
+    """Stop containers and start them again.
+
+    One that does not run is started.
+
+    Examples:
+        rootless restart -t 2 web
+        rootless restart --running
+    """
+    every = all or running or bool(filter)
+    names = chosen(engine, containers, all=every, running=running, latest=latest, filters=filter)
+    return each(names, lambda name: engine.containers.get(name).restart(time))
+
+
+def stop(
+    engine: Engine,
+    containers: opt.SomeContainers = None,
+    *,
+    all: opt.All = False,  # noqa: A002 - the option's name
+    time: opt.Time = None,
+    ignore: opt.Ignore = False,
+) -> int:
+    """Stop containers.
+
+    Their stop signal is sent first, and SIGKILL when the time is up.
+
+    Examples:
+        rootless stop web
+        rootless stop -t 1 --all
+    """
+    names = chosen(engine, containers, all=all, running=True)
+    if ignore:
+        names = _existing(engine, names)
+    return each(names, lambda name: engine.containers.get(name).stop(time))
+
+
+def kill(
+    engine: Engine,
+    containers: opt.SomeContainers = None,
+    *,
+    all: opt.All = False,  # noqa: A002 - the option's name
+    signal: opt.Signal = "KILL",
+) -> int:
+    """Send a signal to the main process of containers.
+
+    Examples:
+        rootless kill -s HUP web
+    """
+    names = chosen(engine, containers, all=all, running=True)
+    return each(names, lambda name: engine.containers.get(name).kill(signal))
+
+
+def rm(
+    engine: Engine,
+    containers: opt.SomeContainers = None,
+    *,
+    all: opt.All = False,  # noqa: A002 - the option's name
+    force: opt.Force = False,
+    volumes: opt.Volumes = False,
+    ignore: opt.Ignore = False,
+) -> int:
+    """Remove containers.
+
+    Examples:
+        rootless rm job
+        # all of them, also running ones
+        rootless rm -fa
+    """
+    code = 0
+    for name in chosen(engine, containers, all=all):
+        try:
+            engine.containers.remove(name, force=force, volumes=volumes)
+        except NotFound as error:
+            # docker says so and is content with --force; podman's --ignore says nothing.
+            if not ignore:
+                complain(error)
+                code = code if force else exits.FAILED
+        except Error as error:
+            complain(error)
+            code = exits.FAILED
+        else:
+            say(name)
+    return code
+
+
+def wait(
+    engine: Engine,
+    containers: opt.SomeContainers = None,
+    *,
+    condition: opt.Condition = None,
+    ignore: opt.Ignore = False,
+    latest: opt.TheLatest = False,
+) -> int:
+    """Wait until containers end, and print their exit codes.
+
+    With conditions, until one of them is met; -1 stands for one that still runs then.
+
+    Examples:
+        rootless wait job
+        rootless wait --condition healthy web
+    """
+    code = 0
+    for name in chosen(engine, containers, latest=latest):
+        try:
+            say(str(engine.containers.get(name).wait(condition or ())))
+        except NotFound as error:
+            if ignore:
+                say("-1")
+            else:
+                complain(error)
+                code = exits.FAILED
+        except Error as error:
+            complain(error)
+            code = exits.FAILED
+    return code
+
+
+def healthcheck_run(engine: Engine, container: opt.Container) -> int:
+    """Run the health check of a container now.
+
+    Ends with 0 where it succeeds, with 1 where it fails. The result counts like any other.
+
+    Examples:
+        rootless healthcheck run web
+    """
+    return exits.OK if engine.containers.get(container).check_health() == 0 else exits.FAILED
+
+
+def chosen(
+    engine: Engine,
+    given: list[str] | None,
+    *,
+    all: bool = False,  # noqa: A002 - the option's name
+    running: bool = False,
+    latest: bool = False,
+    filters: list[str] | None = None,
+) -> list[str]:
+    """Return the containers that a command is about: those named, or all that fit."""
+    if all or latest:
+        if given:
+            raise UsageError("names and --all, --latest or --filter contradict each other")
+    elif not given:
+        raise UsageError("which container?", "name one, or say --all")
+    else:
+        return given
+    found = engine.containers.list()
+    if latest:
+        if not found:
+            raise NotFound("there is no container yet")
+        return [found[0].id]
+    if filters:
+        from rootless.cli.commands.containers.filters import fitting
+
+        found = fitting(engine, found, filters)
+    return [one.id for one in found if not running or one.state().active]
+
+
+def _existing(engine: Engine, names: list[str]) -> list[str]:
+    found = []
+    for name in names:
+        try:
+            engine.containers.get(name)
+        except NotFound:
+            continue
+        found.append(name)
+    return found

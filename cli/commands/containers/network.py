@@ -1,0 +1,38 @@
+"""network capture: the packets of a container."""
+
+from __future__ import annotations
+
+import sys
+
+from rootless.cli.output import say
+from rootless.errors import HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.options import common as opt
+    from rootless.engine import Engine
+
+
+def capture(engine: Engine, container: opt.Container, file: opt.CaptureFile) -> int:
+    """Write what crosses a container's link to a pcap file.
+
+    Until Ctrl-C or the container's end. The kernel leaves checksums and the cutting into segments
+    to whoever is outside: frames of up to 64 KiB with unfinished checksums are as they should be.
+
+    Examples:
+        rootless network capture web web.pcap
+        rootless network capture web - | tcpdump -r -
+    """
+    from rootless.containers.running.capturing import capture as run
+
+    found = engine.containers.get(container)
+    try:
+        opened = open(sys.stdout.fileno(), "wb", closefd=False) if file == "-" else open(file, "wb")
+        with opened as output:
+            count = run(engine.paths, found, output)
+    except BrokenPipeError:
+        return 0  # whoever read it has seen enough
+    except OSError as error:
+        raise HostError(f"cannot write {file}: {error.strerror}") from error
+    say(f"{count} frames", to_stderr=True)
+    return 0

@@ -1,0 +1,148 @@
+"""run and create."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from typing import Unpack
+
+    from rootless.cli.options import common as opt
+    from rootless.cli.options import run as ropt
+    from rootless.containers.collection import Containers
+    from rootless.containers.container import Container
+    from rootless.engine import Engine
+    from rootless.images.transfer.progress import Progress
+
+
+def run(
+    engine: Engine,
+    image: opt.ImageName,
+    command: opt.Command = None,
+    *,
+    detach: ropt.Detach = False,
+    detach_keys: ropt.DetachKeys = "ctrl-p,ctrl-q",
+    sig_proxy: ropt.SigProxy = True,
+    **asked: Unpack[ropt.Asked],
+) -> int:
+    """Run a command in a new container.
+
+    Options stand before IMAGE; everything after it belongs to the command. The exit code is the
+    command's; 125 for an error of ours, 126 or 127 where the command cannot be started.
+
+    Examples:
+        # a shell, removed when it ends
+        rootless run -it --rm busybox
+        # this machine's own programs, with the current directory
+        rootless run --rm -v .:/work -w /work host make
+        # in the background, at port 8080 of this machine
+        rootless run -d --name web -p 8080:80 -v ./site:/www busybox httpd -f -h /www
+        # the same for local programs alone, at a port that is free
+        rootless run -d -p 127.0.0.1::80 -v ./site:/www busybox httpd -f -h /www
+    """
+    containers = engine.containers
+    try:
+        container = _create(containers, image, command or [], asked, detach=detach)
+        container.on_note = warn_of
+        code = container.start(attach=not detach, detach_keys=detach_keys, sig_proxy=sig_proxy)
+    except KeyboardInterrupt:
+        if asked.get("rm"):
+            containers.abandon()
+        raise
+    if detach:
+        from rootless.cli.output import say
+
+        say(container.id)
+        if os.path.isdir("/run/systemd/system"):
+            _warn_of_logout(engine)
+        return 0
+    return code
+
+
+def warn_of(text: str) -> None:
+    """Print what a user should know of what was made or started."""
+    from rootless.cli.output import warn
+
+    warn(text)
+
+
+def _warn_of_logout(engine: Engine) -> None:
+    """Say once in a session that its end would be the container's, too."""
+    from rootless.runtime.supervision.scope import kills_at_logout
+
+    told = f"{engine.paths.runtime}/told-of-logout"
+    if os.path.exists(told) or not kills_at_logout():
+        return
+    with open(told, "w", encoding="ascii"):
+        pass
+    from rootless.cli.output import say
+
+    say(
+        "containers end when you log out, because systemd ends your processes then; "
+        "loginctl enable-linger keeps them",
+        to_stderr=True,
+    )
+
+
+def create(
+    engine: Engine,
+    image: opt.ImageName,
+    command: opt.Command = None,
+    **asked: Unpack[ropt.Asked],
+) -> int:
+    """Make a container without starting it.
+
+    Takes the options of `run`.
+
+    Examples:
+        rootless create --name job -v ./data:/data busybox wc -l /data/list
+        rootless start -a job
+    """
+    from rootless.cli.output import say
+
+    say(_create(engine.containers, image, command or [], asked, detach=False).id)
+    return 0
+
+
+def _progress() -> AbstractContextManager[Progress | None]:
+    """Progress of a pull: what draws it is loaded only now that there is one."""
+    from rootless.cli.progress import shown
+
+    return shown()
+
+
+def _choose(ref: str, names: list[str]) -> str:
+    """Ask which image is meant: loaded only now that there is a question."""
+    from rootless.cli.asking import choose
+
+    return choose(ref, names)
+
+
+def _create(
+    containers: Containers, image: str, command: list[str], asked: ropt.Asked, *, detach: bool
+) -> Container:
+    """Make the container and write its id where --cidfile wants it (create checked the place)."""
+    containers.progress = _progress
+    containers.choose = _choose
+    container = containers.create(image, command, detach=detach, **asked)
+    for text in containers.notes:
+        warn_of(text)
+    if containers.images is not None and containers.images.warned:
+        from rootless.cli.commands.images.transfer import warn
+
+        warn(containers.images)
+    path = asked.get("cidfile")
+    if path:
+        try:
+            # O_EXCL: the file of another container, made since the check, is not overwritten.
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            with open(descriptor, "w", encoding="ascii") as file:
+                file.write(container.id)
+        except OSError as error:
+            container.remove(force=True)
+            raise Error(f"cannot write the container id to {path}: {error.strerror}") from error
+    return container

@@ -1,0 +1,99 @@
+"""stats: what containers use."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rootless.cli import output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.options import common as opt
+    from rootless.containers.container import Container
+    from rootless.containers.running.usage import Usage
+    from rootless.engine import Engine
+
+HEADINGS = {
+    "ID": "CONTAINER ID",
+    "Container": "CONTAINER",
+    "Name": "NAME",
+    "CPUPerc": "CPU %",
+    "MemUsage": "MEM USAGE / LIMIT",
+    "MemPerc": "MEM %",
+    "NetIO": "NET I/O",
+    "NetPackets": "PACKETS",
+    "BlockIO": "BLOCK I/O",
+    "PIDs": "PIDS",
+}
+"""docker's columns, and the packets."""
+
+COLUMNS = tuple(name for name in HEADINGS if name != "Container")
+_CLEAR = "\033[H\033[J"
+
+
+def stats(
+    engine: Engine,
+    containers: opt.SomeContainers = None,
+    *,
+    all: opt.All = False,  # noqa: A002 - the option's name
+    no_stream: opt.NoStream = False,
+    no_trunc: opt.NoTrunc = False,
+    format: opt.Format = "",  # noqa: A002 - the option's name
+) -> int:
+    """Show what containers use, again each second.
+
+    Processor, memory and disk of its processes, added up; bytes and packets that its own interface
+    has received and sent.
+
+    Examples:
+        rootless stats
+        rootless stats --no-stream --format '{{.Name}} {{.NetIO}}' web
+    """
+    from rootless.containers.running.usage import Usage
+
+    def chosen() -> list[Container]:
+        if containers:
+            return [engine.containers.get(name) for name in containers]
+        return [one for one in engine.containers.list() if all or one.state().running]
+
+    before = {one.id: Usage(one) for one in chosen()}
+    try:
+        while True:
+            time.sleep(0.2 if no_stream else 1)
+            now = {one.id: (one, Usage(one)) for one in chosen()}
+            rows = [
+                _row(one, usage, before.get(one.id, usage), full=no_trunc)
+                for one, usage in now.values()
+            ]
+            if not no_stream and sys.stdout.isatty():
+                sys.stdout.write(_CLEAR)
+            output.show(rows, format, HEADINGS, COLUMNS)
+            sys.stdout.flush()
+            if no_stream:
+                return 0
+            before = {key: usage for key, (_, usage) in now.items()}
+    except KeyboardInterrupt:
+        return 0
+
+
+def _row(container: Container, usage: Usage, before: Usage, *, full: bool) -> output.Row:
+    from rootless.containers.running.usage import total_memory
+
+    limit = total_memory()
+    size = output.size
+    shown = container.id if full else container.id[:12]
+    return output.Row(
+        {
+            "ID": shown,
+            "Container": shown,
+            "Name": container.name,
+            "CPUPerc": f"{usage.cpu_since(before):.2f}%",
+            "MemUsage": f"{size(usage.memory)} / {size(limit)}",
+            "MemPerc": f"{100 * usage.memory / limit:.2f}%",
+            "NetIO": f"{size(usage.received[0])} / {size(usage.sent[0])}",
+            "NetPackets": f"{usage.received[1]} / {usage.sent[1]}",
+            "BlockIO": f"{size(usage.read)} / {size(usage.written)}",
+            "PIDs": str(usage.processes),
+        }
+    )

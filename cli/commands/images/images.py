@@ -1,0 +1,196 @@
+"""images, tag, untag and rmi."""
+
+from __future__ import annotations
+
+from rootless.cli import exits, output
+from rootless.cli.output import complain
+from rootless.errors import Error, NotFound, UsageError
+from rootless.oci import reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.cli.options import common as opt
+    from rootless.engine import Engine
+    from rootless.images.image import Image
+
+HEADINGS = {
+    "CreatedAt": "CREATED AT",
+    "CreatedSince": "CREATED",
+    "Digest": "DIGEST",
+    "ID": "IMAGE ID",
+    "ReadOnly": "R/O",
+    "Repository": "REPOSITORY",
+    "Size": "SIZE",
+    "Tag": "TAG",
+    "Containers": "CONTAINERS",
+    "SharedSize": "SHARED SIZE",
+    "UniqueSize": "UNIQUE SIZE",
+    "VirtualSize": "SIZE",
+}
+"""What a row has, and how docker heads it."""
+
+NONE = "<none>"
+
+
+def images(
+    engine: Engine,
+    name: opt.Repository = "",
+    *,
+    all: opt.AllImages = False,  # noqa: A002 - the option's name
+    digests: opt.Digests = False,
+    filter: opt.Filter = None,  # noqa: A002 - the option's name
+    format: opt.Format = "",  # noqa: A002 - the option's name
+    no_trunc: opt.NoTrunc = False,
+    noheading: opt.NoImageHeading = False,
+    quiet: opt.Quiet = False,
+    sort: opt.ImageSort = "created",
+) -> int:
+    """List images.
+
+    Filters: `reference=PATTERN`, `dangling=true|false`, `label=KEY[=VALUE]`, `label!=KEY`,
+    `before=IMAGE`, `since=IMAGE`, `until=TIME`, `id=ID`, `containers=true|false`,
+    `readonly=true|false`. Those in a shared store are read-only.
+
+    Examples:
+        rootless images
+        rootless images --format '{{.Repository}}:{{.Tag}} {{.Size}}'
+    """
+    store = engine.images
+    found = [(image, image.names) for image in store.list()]
+    wanted = [*(filter or []), *([f"reference={name}"] if name else [])]
+    if wanted:
+        from rootless.cli.commands.images.image_filters import filtered
+
+        found = filtered(engine, [image for image, _ in found], wanted)
+    for problem in store.problems:
+        complain(problem)
+    if quiet and not format:
+        ids = (f"sha256:{one.id}" if no_trunc else one.id[:12] for one, _ in found)
+        output.say_lines(dict.fromkeys(ids))
+        return 0
+    rows = [row for one, names in found for row in _rows(one, names, full=no_trunc)]
+    if sort != "created":
+        rows.sort(key=_sort_key(sort))
+    middle = ("Digest",) if digests else ()
+    last = ("ReadOnly",) if any(one.readonly for one, _ in found) else ()
+    columns = ("Repository", "Tag", *middle, "ID", "CreatedSince", "Size", *last)
+    output.show(rows, format, HEADINGS, columns, bare=noheading)
+    return 0
+
+
+def _sort_key(sort: str) -> Any:
+    """Return what to sort rows by; sizes as numbers, the largest last, as podman has them."""
+    if sort == "size":
+        return lambda row: row.bytes
+    column = {"id": "ID", "repository": "Repository", "tag": "Tag"}[sort]
+    return lambda row: row[column]
+
+
+class ImageRow(output.Row):
+    """One line of `images`."""
+
+    bytes = 0
+    """Its size as a number, to sort by."""
+
+
+def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
+    """Return one row for each name of an image."""
+    size = output.size(image.size)
+    common = {
+        "Containers": "N/A",
+        "CreatedAt": output.when(image.created) if image.created else "N/A",
+        "CreatedSince": output.ago(image.created),
+        "ID": f"sha256:{image.id}" if full else image.id[:12],
+        "SharedSize": "N/A",
+        "Size": size,
+        "UniqueSize": "N/A",
+        "VirtualSize": size,
+    }
+    rows: list[output.Row] = []
+    for name in names or [""]:
+        repository, tag = split(name)
+        digest = (image.digests_of(name) or [NONE])[0]
+        row = ImageRow({**common, "Digest": digest, "Repository": repository, "Tag": tag})
+        row.bytes = image.size
+        row.further = {
+            "Created": common["CreatedSince"],
+            "CreatedTime": common["CreatedAt"],
+            "Dangling": not image.names,
+            "Labels": (image.config.get("config") or {}).get("Labels") or {},
+            "Names": names,
+            "ReadOnly": image.readonly,
+        }
+        rows.append(row)
+    return rows
+
+
+def split(name: str) -> tuple[str, str]:
+    """Return repository and tag as docker shows them."""
+    if not name:
+        return NONE, NONE
+    try:
+        parsed = reference.parse(name)
+    except Error:  # written by another program into the layout
+        return name, NONE
+    return parsed.familiar_name, parsed.tag or NONE
+
+
+def tag(engine: Engine, image: opt.ImageName, targets: opt.NewNames) -> int:
+    """Give an image further names.
+
+    Examples:
+        rootless tag busybox localhost/tools:1
+    """
+    for target in targets:
+        engine.images.tag(image, target)
+    return 0
+
+
+def untag(engine: Engine, image: opt.ImageName, names: opt.OldNames = None) -> int:
+    """Take names from an image.
+
+    It stays, as one without a name where it has no other.
+
+    Examples:
+        rootless untag busybox
+        rootless untag busybox localhost/tools:1
+    """
+    engine.images.untag(image, names or [])
+    return 0
+
+
+def rmi(
+    engine: Engine,
+    images: opt.SomeImages = None,
+    *,
+    all: opt.EveryImage = False,  # noqa: A002 - the option's name
+    force: opt.ForceImage = False,
+    ignore: opt.Ignore = False,
+    no_prune: opt.NoPrune = False,
+) -> int:
+    """Remove images.
+
+    An image that loses its last name goes, but with --no-prune.
+
+    Examples:
+        rootless rmi busybox:1.35
+    """
+    if all == bool(images):
+        raise UsageError("which image?" if not all else "--all and names contradict each other")
+    names = [one.id for one in engine.images.list() if not one.readonly] if all else images or []
+    code = 0
+    for name in names:
+        try:
+            lines = engine.images.remove([name], force=force or all, prune=not no_prune)
+        except NotFound as error:
+            if not ignore:
+                complain(error)
+                code = exits.FAILED
+        except Error as error:
+            complain(error)
+            code = exits.FAILED
+        else:
+            output.say_lines(lines)
+    return code

@@ -1,0 +1,227 @@
+"""manifest: lists of the images of many platforms."""
+
+from __future__ import annotations
+
+from rootless.cli import exits, output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.options import common as opt
+    from rootless.engine import Engine
+
+
+def manifest_create(
+    engine: Engine,
+    list: opt.ListName,  # noqa: A002 - the argument's name
+    images: opt.SomeMembers = None,
+    *,
+    all: opt.AllMembers = False,  # noqa: A002 - the option's name
+    amend: opt.Amend = False,
+    tls_verify: opt.TlsVerify = None,
+    creds: opt.Creds = "",
+    authfile: opt.AuthFile = "",
+    cert_dir: opt.CertDir = "",
+) -> int:
+    """Make a manifest list.
+
+    Of an image in a registry only the manifest is fetched. A list is kept beside the images, and
+    `run LIST` runs that for this machine.
+
+    Examples:
+        rootless manifest create tools localhost/tools:amd64 docker://ghcr.io/me/tools:arm64
+        rootless manifest create --all tools docker://debian:12
+    """
+    from rootless.images.transfer.access import Access
+
+    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    manifests = engine.manifests
+    output.say(manifests.create(list, images or [], access=access, everything=all, amend=amend))
+    return exits.OK
+
+
+def manifest_add(
+    engine: Engine,
+    list: opt.ListName,  # noqa: A002 - the argument's name
+    images: opt.Members,
+    *,
+    all: opt.AllMembers = False,  # noqa: A002 - the option's name
+    annotation: opt.MemberAnnotations = None,
+    arch: opt.MemberArch = "",
+    features: opt.MemberFeatures = None,
+    os: opt.MemberOs = "",
+    os_features: opt.MemberOsFeatures = None,
+    os_version: opt.MemberOsVersion = "",
+    variant: opt.MemberVariant = "",
+    tls_verify: opt.TlsVerify = None,
+    creds: opt.Creds = "",
+    authfile: opt.AuthFile = "",
+    cert_dir: opt.CertDir = "",
+) -> int:
+    """Add images to a manifest list.
+
+    Of an image for many platforms that of --os, --arch and --variant, by default this machine's.
+
+    Examples:
+        rootless manifest add tools docker://ghcr.io/me/tools:arm64
+        rootless manifest add --arch arm64 --variant v8 tools docker://debian:12
+    """
+    from rootless.images.lists.members import Changes
+    from rootless.images.transfer.access import Access
+
+    changes = Changes(
+        os=os,
+        arch=arch,
+        variant=variant,
+        os_version=os_version,
+        features=_words(features),
+        os_features=_words(os_features),
+        annotations=annotation,
+    )
+    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    output.say(engine.manifests.add(list, images, changes, access=access, everything=all))
+    return exits.OK
+
+
+def manifest_annotate(
+    engine: Engine,
+    list: opt.ListName,  # noqa: A002 - the argument's name
+    image: opt.ListMember,
+    *,
+    annotation: opt.MemberAnnotations = None,
+    arch: opt.MemberArch = "",
+    features: opt.MemberFeatures = None,
+    os: opt.MemberOs = "",
+    os_features: opt.MemberOsFeatures = None,
+    os_version: opt.MemberOsVersion = "",
+    variant: opt.MemberVariant = "",
+) -> int:
+    """Change what a manifest list says of an image.
+
+    Examples:
+        rootless manifest annotate --arch arm --variant v7 tools ghcr.io/me/tools:arm
+    """
+    from rootless.images.lists.members import Changes
+
+    changes = Changes(
+        os=os,
+        arch=arch,
+        variant=variant,
+        os_version=os_version,
+        features=_words(features),
+        os_features=_words(os_features),
+        annotations=annotation,
+    )
+    output.say(engine.manifests.annotate(list, image, changes))
+    return exits.OK
+
+
+def _words(values: list[str] | None) -> list[str]:
+    """The words of an option that may be repeated, or hold several with commas between."""
+    return [word for value in values or [] for word in value.split(",") if word]
+
+
+def manifest_exists(engine: Engine, list: opt.ListName) -> int:  # noqa: A002 - the argument's name
+    """End with 0 if there is such a manifest list, else with 1."""
+    return exits.OK if engine.manifests.exists(list) else exits.FAILED
+
+
+def manifest_inspect(
+    engine: Engine,
+    name: opt.AnyManifest,
+    *,
+    tls_verify: opt.TlsVerify = None,
+    creds: opt.Creds = "",
+    authfile: opt.AuthFile = "",
+    cert_dir: opt.CertDir = "",
+) -> int:
+    """Show a manifest list, or what a registry has under a name.
+
+    Examples:
+        rootless manifest inspect tools
+        rootless manifest inspect docker://debian:12
+    """
+    from rootless.images.transfer.access import Access
+
+    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    output.say_json(output.pretty(engine.manifests.inspect(name, access=access)))
+    return exits.OK
+
+
+def manifest_push(
+    engine: Engine,
+    list: opt.ListName,  # noqa: A002 - the argument's name
+    destination: opt.ListTarget = "",
+    *,
+    all: opt.PushMembers = True,  # noqa: A002 - the option's name
+    digestfile: opt.DigestFile = "",
+    format: opt.PushFormat = "",  # noqa: A002 - the option's name
+    quiet: opt.Silent = False,
+    remove_signatures: opt.RemoveSignatures = False,
+    rm: opt.RemoveList = False,
+    tls_verify: opt.TlsVerify = None,
+    creds: opt.Creds = "",
+    authfile: opt.AuthFile = "",
+    cert_dir: opt.CertDir = "",
+) -> int:
+    """Send a manifest list and its images to a registry.
+
+    What the store has not comes from the registry that has it. The last line is the digest.
+
+    Examples:
+        rootless manifest push tools ghcr.io/me/tools:1
+        rootless manifest push --format v2s2 --rm tools docker://localhost:5000/tools
+    """
+    from rootless.cli.commands.images.transfer import write_digest
+    from rootless.cli.progress import shown
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.wish import CopyWish
+
+    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    with shown(quiet=quiet, lines=True) as progress:
+        digest = engine.manifests.push(
+            list,
+            destination,
+            CopyWish(everything=all, format_=format),
+            access=access,
+            progress=progress,
+        )
+    if digestfile:
+        write_digest(digestfile, digest)
+    if rm:
+        engine.manifests.rm([list])
+    output.say(digest)
+    return exits.OK
+
+
+def manifest_remove(
+    engine: Engine,
+    list: opt.ListName,  # noqa: A002 - the argument's name
+    image: opt.ListMember,
+) -> int:
+    """Take an image out of a manifest list.
+
+    Examples:
+        rootless manifest remove tools ghcr.io/me/tools:arm
+    """
+    output.say(": ".join(engine.manifests.remove(list, image)))
+    return exits.OK
+
+
+def manifest_rm(engine: Engine, lists: opt.ListNames) -> int:
+    """Remove manifest lists, but not the images in them.
+
+    Examples:
+        rootless manifest rm tools
+    """
+    from rootless.errors import Error
+
+    code = exits.OK
+    for name in lists:
+        try:
+            lines = engine.manifests.rm([name])
+        except Error as error:
+            output.complain(error)
+            code = exits.FAILED
+        else:
+            output.say_lines(lines)
+    return code

@@ -1,0 +1,329 @@
+"""pull, load, save and import: images on their way in and out."""
+
+from __future__ import annotations
+
+import sys
+
+from rootless.cli import exits
+from rootless.cli.output import complain, say
+from rootless.cli.output import warn as tell_warning
+from rootless.errors import Error, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.options import common as opt
+    from rootless.engine import Engine
+    from rootless.images.collection import Images
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.pushing import Pushed
+    from rootless.images.transfer.sources import Retry
+    from rootless.images.transfer.wish import CopyWish, Wish
+
+MOST_WARNINGS = 5
+"""How many warnings are told; of the others only the number."""
+
+
+def pull(
+    engine: Engine,
+    images: opt.PulledNames,
+    *,
+    all_tags: opt.AllTags = False,
+    platform: opt.PullPlatform = "",
+    arch: opt.PullArch = "",
+    os: opt.PullOs = "",
+    variant: opt.PullVariant = "",
+    policy: opt.PullWhen = "always",
+    quiet: opt.Silent = False,
+    tls_verify: opt.TlsVerify = None,
+    creds: opt.Creds = "",
+    authfile: opt.AuthFile = "",
+    cert_dir: opt.CertDir = "",
+    retry: opt.Retry = 0,
+    retry_delay: opt.RetryDelay = "",
+    decryption_key: opt.DecryptionKey = None,
+    disable_content_trust: opt.DisableContentTrust = False,
+) -> int:
+    """Fetch images from registries, archives and directories.
+
+    Where from is a matter of registries.conf, as for podman: short names, mirrors, what is blocked.
+    Archives and directories are oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], oci:DIR[:TAG]
+    and dir:DIR. The last line is the id of the image.
+
+    Examples:
+        rootless pull debian:12
+        rootless pull --platform linux/arm64 busybox
+        rootless pull --tls-verify=false localhost:5000/tools
+        rootless pull -q --all-tags ghcr.io/me/tools
+        rootless pull oci-archive:tools.tar
+    """
+    from rootless.cli.asking import choose
+    from rootless.cli.progress import shown
+    from rootless.images.transfer.access import Access
+
+    if decryption_key:
+        raise UsageError("--decryption-key: encrypted images are not supported")
+    wanted_platform = platform_of(platform, arch, os, variant)
+    patience = patience_of(retry, retry_delay)
+    store = engine.images
+    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+
+    def fetch(name: str) -> None:
+        with shown(quiet=quiet, lines=True) as progress:
+            image = store.pull(
+                name,
+                platform=wanted_platform,
+                policy=policy,
+                access=access,
+                retry=patience,
+                progress=progress,
+                choose=choose,
+            )
+        warn(store)
+        say(image.id)
+
+    code = exits.OK
+    for name in images:
+        try:
+            for one in store.tags(name, access=access, choose=choose) if all_tags else [name]:
+                fetch(one)
+        except Error as error:
+            if len(images) == 1:
+                raise
+            complain(error)
+            code = exits.ENGINE
+    return code
+
+
+def platform_of(platform: str, arch: str, os: str, variant: str) -> str:
+    """Return what --platform, or its three parts, ask for. Raises UsageError for both."""
+    if not (arch or os or variant):
+        return platform
+    if platform:
+        raise UsageError("--platform goes with neither --arch nor --os nor --variant")
+    from rootless.oci.platform import host
+
+    parts = (os or "linux", arch or host().architecture, variant)
+    return "/".join(part for part in parts if part)
+
+
+def patience_of(retry: int, delay: str) -> Retry:
+    """Return what --retry and --retry-delay ask for. Raises UsageError."""
+    from rootless import times
+    from rootless.images.transfer.sources import Retry
+
+    seconds = times.span(delay) if delay else 0.0
+    if retry < 0 or seconds is None:
+        what = f"--retry {retry}" if retry < 0 else f"--retry-delay {delay}"
+        raise UsageError(f"{what} makes no sense", "such as --retry 3 --retry-delay 5s")
+    return Retry(retry, seconds)
+
+
+def push(
+    engine: Engine,
+    image: opt.ImageName,
+    destination: opt.PushTarget = "",
+    *,
+    quiet: opt.Silent = False,
+    tls_verify: opt.TlsVerify = None,
+    creds: opt.Creds = "",
+    authfile: opt.AuthFile = "",
+    cert_dir: opt.CertDir = "",
+    format: opt.PushFormat = "",  # noqa: A002 - the option's name
+    compression_format: opt.CompressionFormat = "",
+    compression_level: opt.PushLevel = 0,
+    digestfile: opt.DigestFile = "",
+    remove_signatures: opt.RemoveSignatures = False,
+    disable_content_trust: opt.DisableContentTrust = False,
+    all_tags: opt.AllTagsHere = False,
+    retry: opt.Retry = 0,
+    retry_delay: opt.RetryDelay = "",
+) -> int:
+    """Send an image to a registry, an archive or a directory.
+
+    What was pulled is pushed as it came, with the same digest. The last line says the digest.
+    Other destinations are oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE:NAME and dir:DIR.
+    Of a manifest list the image for this machine is sent, or all of it if there is none here.
+    Where a registry lies, and whether it may be used, is a matter of registries.conf.
+
+    Examples:
+        rootless push ghcr.io/me/tools:1
+        rootless push tools oci:mirror:tools
+        rootless push --tls-verify=false busybox localhost:5000/busybox
+        rootless push --all-tags ghcr.io/me/tools
+    """
+    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.wish import CopyWish, Wish
+    from rootless.oci.transports import has_transport
+
+    if all_tags and (destination or digestfile):
+        other = "a destination" if destination else "--digestfile"
+        raise UsageError(f"--all-tags does not go with {other}")
+    store = engine.images
+    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    patience = patience_of(retry, retry_delay) if retry or retry_delay else None
+    wish = Wish(format, compression_format, compression_level)
+    for name in store.tags_here(image) if all_tags else [image]:
+        whole = store.look(name).goes_whole
+        if whole or has_transport(destination):
+            how = CopyWish(
+                everything=whole,
+                format_=format,
+                compression=compression_format,
+                level=compression_level,
+            )
+            digest = _push_by_copy(engine, name, destination, access, how, patience, quiet=quiet)
+            tell_digest(digest, digestfile, quiet=quiet)
+            continue
+        pushed = _push(store, name, destination, access, wish, patience, quiet=quiet)
+        if digestfile:
+            write_digest(digestfile, pushed.digest)
+        tag = pushed.name.rpartition("/")[2].partition(":")[2]
+        told = pushed.name if quiet else f"{tag}: digest: {pushed.digest} size: {pushed.size}"
+        say(told)
+    return 0
+
+
+def _push(
+    images: Images,
+    name: str,
+    destination: str,
+    access: Access,
+    wish: Wish,
+    retry: Retry | None,
+    *,
+    quiet: bool,
+) -> Pushed:
+    target = destination.removeprefix("docker://")
+    if quiet:
+        return images.push(name, target, access=access, wish=wish, retry=retry)
+    from rootless.cli.progress import shown
+
+    with shown(lines=True) as progress:
+        return images.push(name, target, access=access, wish=wish, retry=retry, progress=progress)
+
+
+def _push_by_copy(
+    engine: Engine,
+    name: str,
+    destination: str,
+    access: Access,
+    how: CopyWish,
+    retry: Retry | None,
+    *,
+    quiet: bool,
+) -> str:
+    """Push to files, or a manifest list as a whole; return the digest."""
+    from rootless.cli.progress import shown
+
+    with shown(quiet=quiet, lines=True) as progress:
+        if how.everything:
+            return engine.manifests.push(
+                name, destination, how, access=access, retry=retry, progress=progress
+            )
+        here = f"containers-storage:{name}"
+        return engine.images.copy(here, destination, how, progress=progress)
+
+
+def tell_digest(digest: str, file: str, *, quiet: bool) -> None:
+    """Say the digest of what was copied, also to a file if one is named. Raises UsageError."""
+    if file:
+        write_digest(file, digest)
+    if not quiet:
+        say(digest)
+
+
+def write_digest(path: str, digest: str) -> None:
+    """Write the digest of a manifest to a file. Raises UsageError where that cannot be done."""
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(digest)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def load(engine: Engine, *, input: opt.Input = "-", quiet: opt.Silent = False) -> int:  # noqa: A002
+    """Take images from an archive or a directory.
+
+    Docker and OCI archives and OCI directories, plain or compressed with gzip or zstd.
+
+    Examples:
+        rootless load -i busybox.tar
+        podman save alpine | rootless load
+    """
+    from rootless.cli.progress import shown
+
+    if input == "-" and sys.stdin.isatty():
+        raise UsageError("refusing to read an archive from a terminal", "use -i FILE")
+    images = engine.images
+    with shown(quiet=quiet) as progress:
+        names = images.load(input, progress=progress)
+    warn(images)
+    for name in names:
+        say(f"Loaded image: {name}")
+    return 0
+
+
+def save(
+    engine: Engine,
+    images: opt.ImageNames,
+    *,
+    output: opt.Output = "-",
+    format: opt.SaveFormat = "docker-archive",  # noqa: A002 - the option's name
+    compress: opt.SaveCompress = False,
+    multi_image_archive: opt.ManyImages = False,
+    uncompressed: opt.Uncompressed = False,
+    quiet: opt.Silent = False,
+) -> int:
+    """Write images into an archive or a directory.
+
+    Examples:
+        rootless save -o tools.tar busybox debian:12
+        rootless save busybox | ssh other rootless load
+        rootless save --format oci-archive -o tools.oci.tar localhost/tools:1
+    """
+    from rootless.cli.progress import shown
+
+    if output == "-" and sys.stdout.isatty():
+        raise UsageError("refusing to write an archive to a terminal", "use -o FILE, or redirect")
+    sys.stdout.flush()
+    with shown(quiet=quiet) as progress:
+        engine.images.save(images, output, format=format, compress=compress, progress=progress)
+    return 0
+
+
+def import_(
+    engine: Engine,
+    file: opt.Archive,
+    name: opt.NewName = "",
+    *,
+    change: opt.Change = None,
+    message: opt.Message = "",
+    platform: opt.PullPlatform = "",
+    quiet: opt.Silent = False,
+) -> int:
+    """Make an image from a root file system.
+
+    Examples:
+        rootless import -c 'CMD ["/bin/sh"]' rootfs.tar.gz localhost/base:1
+    """
+    from rootless.cli.progress import shown
+
+    if file == "-" and sys.stdin.isatty():
+        raise UsageError("refusing to read an archive from a terminal", "name a file")
+    images = engine.images
+    with shown(quiet=quiet) as progress:
+        image = images.import_(
+            file, name, changes=change or [], message=message, platform=platform, progress=progress
+        )
+    warn(images)
+    say(f"sha256:{image.id}")
+    return 0
+
+
+def warn(images: Images) -> None:
+    """Tell what could not be unpacked as it should, and how much more of it there was."""
+    for text in images.warnings[:MOST_WARNINGS]:
+        tell_warning(text)
+    more = images.warned - MOST_WARNINGS
+    if more > 0:
+        tell_warning(f"and {more} more of this kind")

@@ -1,0 +1,1 @@
+"""Commands about the machine and the store as a whole."""

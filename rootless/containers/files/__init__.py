@@ -1,0 +1,1 @@
+"""A container's files: diff, export, cp and commit."""

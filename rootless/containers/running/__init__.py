@@ -1,0 +1,1 @@
+"""What is done with a container that runs, or has run."""

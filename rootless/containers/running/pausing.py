@@ -1,0 +1,128 @@
+"""pause and unpause: the processes of a container stand still.
+
+By the freezer where the container has a cgroup of its own. Else each of them gets SIGSTOP: a
+process that stands still forks no more, so looking again until there is no new one finds them all.
+The processes can notice that, and one that had stopped itself goes on with all the others.
+The file `paused` in the container's directory says how it was done; it comes first and goes last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from rootless.containers import events
+from rootless.errors import Conflict, Error
+from rootless.runtime.supervision import cgroup
+from rootless.runtime.supervision.members import members
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Iterator
+    from typing import NoReturn
+
+    from rootless.containers.container import Container, State
+else:
+    import _signal
+
+FREEZER, SIGNAL = "freezer", "signal"
+
+
+def pause(container: Container) -> str:
+    """Let it stand still; return how, FREEZER or SIGNAL. Raises Conflict."""
+    state = container.state()
+    if not state.running:
+        raise Conflict(f"cannot pause container {container.name}: it is not running")
+    if state.status == "paused":
+        raise Conflict(f"cannot pause container {container.name}: it is already paused")
+    path = state.values.get("cgroup", "")
+    _say(container, FREEZER if path else SIGNAL)
+    way = FREEZER
+    if not path or not cgroup.freeze(path, True):
+        way = SIGNAL
+        _say(container, way)
+        _stop_all(state)
+    events.tell(container.root, container.record, "pause")
+    return way
+
+
+def unpause(container: Container) -> None:
+    """Let it go on. Raises Conflict where it does not stand still."""
+    state = container.state()
+    if state.status != "paused":
+        raise Conflict(f"cannot unpause container {container.name}: it is not paused")
+    if path := state.values.get("cgroup", ""):
+        cgroup.freeze(path, False)
+    for pid in reversed(members(state.pid, state.values["command_pid"])):
+        _send(pid, _signal.SIGCONT)
+    try:
+        os.unlink(f"{container.directory}/paused")
+    except FileNotFoundError:
+        pass  # it has just ended
+    events.tell(container.root, container.record, "unpause")
+
+
+@contextlib.contextmanager
+def standing(container: Container) -> Iterator[None]:
+    """Let a container that runs stand still meanwhile.
+
+    A child lets it go on, so that it does so even where this process is killed.
+    """
+    reading, writing = os.pipe()
+    guard = os.fork()
+    if guard == 0:
+        _guard(container, reading, writing)
+    os.close(reading)
+    try:
+        try:
+            pause(container)
+        except Conflict:  # it does not run, or somebody else has paused it
+            os.write(writing, b"-")
+        yield
+    finally:
+        os.close(writing)
+        if os.waitpid(guard, 0)[1]:
+            raise Error(f"container {container.name} still stands", "rootless unpause helps")
+
+
+def _guard(container: Container, reading: int, writing: int) -> NoReturn:
+    """Wait for the other end; let the container go on unless there was a word."""
+    code = 1
+    try:
+        os.setsid()  # Ctrl-C is for the other one
+        os.close(writing)
+        if not os.read(reading, 1):
+            with contextlib.suppress(Conflict):  # it has ended, or somebody was faster
+                unpause(container)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _say(container: Container, way: str) -> None:
+    with open(f"{container.directory}/paused", "w", encoding="ascii") as file:
+        file.write(way)
+
+
+def _stop_all(state: State) -> None:
+    """Stop parents before their children, which would else be told of."""
+    stopped: set[int] = set()
+    command = state.values["command_pid"]
+    while new := [pid for pid in members(state.pid, command) if pid not in stopped]:
+        for pid in new:
+            _send(pid, _signal.SIGSTOP)
+        stopped.update(new)
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        opened = os.pidfd_open(pid)
+    except OSError:
+        return  # gone
+    try:
+        _signal.pidfd_send_signal(opened, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+    finally:
+        os.close(opened)

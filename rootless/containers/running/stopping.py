@@ -1,0 +1,138 @@
+"""stop and kill: signals to a container's first process, and that its end is meant.
+
+The file `stopped` in its directory says so: its supervisor does not start it again then, nor does
+a boot. It comes before the signal, and goes when somebody starts the container.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+
+from rootless.containers import events
+from rootless.errors import Conflict, HostError, NotFound
+from rootless.linux.process import is_stopped, pidfd_send_signal
+from rootless.runtime.supervision.restart import STOPPED
+from rootless.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+
+    from rootless.containers.container import Container
+else:
+    import _signal
+
+
+def kill(container: Container, signal: str | int) -> None:
+    """Send a signal to the main process. Raises Conflict where nothing runs."""
+    from rootless.containers.values import signal_number
+
+    number = signal if isinstance(signal, int) else signal_number(signal)
+    ends = (_signal.SIGKILL, _signal.SIGTERM, _signal.SIGINT, container.record["stop_signal"])
+    said = number in ends and _mean_it(container)
+    if not container.send_signal(number) and not _end_restarting(container):
+        if said:
+            forget(container)
+        raise Conflict(
+            f"cannot kill container {container.name}: it is not running", "rootless ps lists those"
+        )
+    events.tell(container.root, container.record, "kill", signal=str(int(number)))
+
+
+def stop(container: Container, timeout: int | None) -> None:
+    """Send the stop signal, after a while SIGKILL, and wait for the end; see Container.stop."""
+    seconds = container.record["stop_timeout"] if timeout is None else timeout
+    os.close(container.lock())  # a start that is under way comes first
+    _mean_it(container)
+    state = container.look()
+    ran = state.active
+    if state.status == "paused":
+        container.unpause()
+    path = f"{container.directory}/alive"
+    try:
+        alive = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        if container.send_signal(container.record["stop_signal"]):
+            _await_end(container, seconds)
+        elif not _end_restarting(container) and container.state().active:
+            from rootless.containers.recovery import end_holder
+
+            end_holder(path)  # the pids are lost with the record
+        check_supervisor(container, state.values.get("supervisor", 0))
+        # Not for the supervisor's end: it may have to wait for a slow client.
+        records.await_release(alive)
+        if ran:
+            events.tell(container.root, container.record, "stop")
+    finally:
+        os.close(alive)
+
+
+def forget(container: Container) -> None:
+    """It is to run again."""
+    try:
+        os.unlink(f"{container.directory}/{STOPPED}")
+    except OSError:
+        pass  # nobody had stopped it
+
+
+def _mean_it(container: Container) -> bool:
+    """Say that its end is meant; return whether nobody has said so before."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        os.close(os.open(f"{container.directory}/{STOPPED}", flags, 0o600))
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        raise NotFound(f"no such container: {container.name}") from None
+    except OSError:
+        return False  # a read-only or full disk: it ends all the same
+    return True
+
+
+def _await_end(container: Container, seconds: int) -> None:
+    """Wait for the first process, and kill it after `seconds`; if negative, wait for ever."""
+    init = container.open_process("pid")
+    if init is None:
+        return
+    try:
+        poll = select.poll()
+        poll.register(init, select.POLLIN)
+        if not poll.poll(seconds * 1000 if seconds >= 0 else None):
+            container.send_signal(_signal.SIGKILL)
+    finally:
+        os.close(init)
+
+
+def _end_restarting(container: Container) -> bool:
+    """End the wait of a container that is about to restart; False where it does not wait."""
+    state = container.state()
+    if not state.active or state.running:
+        return False
+    supervisor = os.pidfd_open(state.values["supervisor"])
+    try:
+        if container.state().values.get("supervisor") == state.values["supervisor"]:
+            pidfd_send_signal(supervisor, _signal.SIGTERM)
+    except ProcessLookupError:
+        pass  # it has just ended
+    finally:
+        os.close(supervisor)
+    return True
+
+
+def check_supervisor(container: Container, pid: int, hint: str = "lets it clean up") -> None:
+    """Raises HostError where it cannot do its part, because somebody has stopped it.
+
+    `hint` is what comes of letting it go on.
+    """
+    try:
+        stands = is_stopped(pid) and records.is_claimed(f"{container.directory}/alive")
+    except OSError:
+        return  # it has ended
+    if stands:
+        raise HostError(
+            f"the supervisor of container {container.name} is stopped",
+            f"kill -CONT {pid} {hint}",
+        )

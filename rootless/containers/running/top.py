@@ -1,0 +1,196 @@
+"""The processes of a container, as `top` lists them: podman's descriptors, read from /proc.
+
+See ps(1) for what the columns mean; proc(5), "stat" and "status", for where they come from.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+
+from rootless.errors import Conflict, UsageError
+from rootless.runtime.supervision.members import members
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.containers.container import Container
+
+DEFAULT = ("user", "hpid", "hppid", "c", "stime", "tty", "cputime", "args")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Process:
+    """One process, read once. Raises OSError where it is gone."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            name, _, rest = file.read().partition(" ")[2].rpartition(")")
+        self.comm = name[1:]
+        self.stat = rest.split()
+        """Fields of proc(5), stat, from the state on: field N of the page is at N - 3."""
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            lines = [line.partition(":") for line in file]
+        self.status = {key: value.strip() for key, _, value in lines}
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().rstrip(b"\0").split(b"\0")
+        self.args = b" ".join(words).decode(errors="replace") or f"[{self.comm}]"
+        with open("/proc/uptime", encoding="ascii") as file:
+            uptime = float(file.read().split()[0])
+        self.age = max(0.0, uptime - int(self.stat[19]) / _TICKS)
+        self.cpu = (int(self.stat[11]) + int(self.stat[12])) / _TICKS
+
+    def inner(self, key: str) -> str:
+        """The last of the ids that `status` lists for each pid namespace: the innermost one."""
+        return self.status.get(key, str(self.pid)).split()[-1]
+
+    def inner_parent(self) -> str:
+        """The pid of its parent as the container sees it, 0 for one outside."""
+        try:
+            with open(f"/proc/{self.stat[1]}/status", encoding="utf-8", errors="replace") as file:
+                pids = next((line for line in file if line.startswith("NSpid:")), "").split()
+        except OSError:
+            return "0"
+        return pids[-1] if len(pids) - 1 >= len(self.status.get("NSpid", "").split()) else "0"
+
+    def percent(self) -> str:
+        """Processor use over its life."""
+        return f"{100 * self.cpu / self.age if self.age else 0:.3f}"
+
+    def user(self) -> str:
+        """The effective user on the host, by name where there is one."""
+        uid = int(self.status["Uid"].split()[1])
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return str(uid)
+
+    def started(self) -> str:
+        """The time of day when it started, or the day."""
+        moment = time.localtime(time.time() - self.age)
+        return time.strftime("%H:%M" if self.age < 86400 else "%b%d", moment)
+
+    def tty(self) -> str:
+        """Its terminal, ? without one."""
+        number = int(self.stat[4])
+        return f"pts/{(number & 0xFF) | (number >> 12 & 0xFFF00)}" if number >> 8 & 0xFF else "?"
+
+    def capabilities(self, key: str) -> str:
+        """A set of capabilities by name: full, none, or a list."""
+        from rootless.runtime.privileges.caps import known
+
+        bits = int(self.status[key], 16)
+        names = [name.removeprefix("CAP_") for at, name in enumerate(known()) if bits >> at & 1]
+        if not names:
+            return "none"
+        return "full" if len(names) == len(list(known())) else ",".join(names)
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours:02d}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+def _elapsed(seconds: float) -> str:
+    """podman's way: 1h2m3.5s."""
+    hours, rest = divmod(seconds, 3600)
+    text = f"{int(hours)}h" if hours else ""
+    text += f"{int(rest // 60)}m" if rest >= 60 or hours else ""
+    return text + f"{rest % 60:.3f}".rstrip("0").rstrip(".") + "s"
+
+
+COLUMNS: dict[str, tuple[str, Callable[[Process], str]]] = {
+    "args": ("COMMAND", lambda p: p.args),
+    "c": ("C", lambda p: str(int(float(p.percent())))),
+    "capbnd": ("BOUNDING CAPS", lambda p: p.capabilities("CapBnd")),
+    "capeff": ("EFFECTIVE CAPS", lambda p: p.capabilities("CapEff")),
+    "capinh": ("INHERITED CAPS", lambda p: p.capabilities("CapInh")),
+    "capprm": ("PERMITTED CAPS", lambda p: p.capabilities("CapPrm")),
+    "comm": ("COMMAND", lambda p: p.comm),
+    "cputime": ("TIME", lambda p: _clock(p.cpu)),
+    "etime": ("ELAPSED", lambda p: _elapsed(p.age)),
+    "group": ("GROUP", lambda p: p.status["Gid"].split()[1]),
+    "hgroup": ("HGROUP", lambda p: p.status["Gid"].split()[1]),
+    "hpid": ("HPID", lambda p: str(p.pid)),
+    "hppid": ("HPPID", lambda p: p.stat[1]),
+    "huser": ("HUSER", lambda p: p.status["Uid"].split()[1]),
+    "nice": ("NI", lambda p: p.stat[16]),
+    "pcpu": ("%CPU", Process.percent),
+    "pgid": ("PGID", lambda p: p.inner("NSpgid")),
+    "pid": ("PID", lambda p: p.inner("NSpid")),
+    "ppid": ("PPID", Process.inner_parent),
+    "rgroup": ("RGROUP", lambda p: p.status["Gid"].split()[0]),
+    "rss": ("RSS", lambda p: p.status.get("VmRSS", "0").split()[0]),
+    "ruser": ("RUSER", lambda p: p.status["Uid"].split()[0]),
+    "seccomp": ("SECCOMP", lambda p: ("disabled", "strict", "filter")[int(p.status["Seccomp"])]),
+    "state": ("STATE", lambda p: p.stat[0]),
+    "stime": ("STIME", Process.started),
+    "time": ("TIME", lambda p: _elapsed(p.cpu)),
+    "tty": ("TTY", Process.tty),
+    "user": ("USER", Process.user),
+    "vsz": ("VSZ", lambda p: p.status.get("VmSize", "0").split()[0]),
+}
+"""Descriptor -> heading and value; ps(1) has most of them, podman-top(1) the rest."""
+
+_OTHER_WORDS = {
+    "%C": "pcpu", "%G": "group", "%P": "ppid", "%U": "user", "%a": "args", "%c": "comm",
+    "%g": "rgroup", "%n": "nice", "%p": "pid", "%r": "pgid", "%t": "etime", "%u": "ruser",
+    "%x": "time", "%y": "tty", "%z": "vsz", "stat": "state", "ni": "nice", "cmd": "args",
+}  # fmt: skip
+
+_HEADINGS = {"user": "UID", "hpid": "PID", "hppid": "PPID", "args": "CMD"}
+"""docker's default headings, where they differ."""
+
+
+def top(container: Container, words: list[str]) -> list[list[str]]:
+    """Return the rows, the heading first.
+
+    `words` are descriptors, or options of ps(1), which is run then; docker's columns without any.
+    Raises Conflict where the container does not run, UsageError.
+    """
+    state = container.state()
+    if not state.running:
+        raise Conflict(f"container {container.name} is not running", "start it first")
+    pids = members(state.pid, state.values["command_pid"])
+    names = [_OTHER_WORDS.get(name, name) for word in words for name in word.split(",")]
+    if any(name not in COLUMNS for name in names):
+        return _by_ps(words, pids)
+    heading = [COLUMNS[name][0] for name in names or DEFAULT]
+    if not names:
+        heading = [_HEADINGS.get(name, COLUMNS[name][0]) for name in DEFAULT]
+    rows = [heading]
+    for pid in pids:
+        try:
+            process = Process(pid)
+        except OSError:
+            continue  # it has just ended
+        rows.append([COLUMNS[name][1](process) for name in names or DEFAULT])
+    return rows
+
+
+def _by_ps(words: list[str], pids: list[int]) -> list[list[str]]:
+    """Run the host's ps with the options that were given, and keep the container's lines."""
+    import subprocess
+
+    try:
+        done = subprocess.run(["ps", *words], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        known = ", ".join(COLUMNS)
+        raise UsageError(
+            f"top: {' '.join(words)!r} are options of ps, which is missing", known
+        ) from None
+    heading, *lines = done.stdout.splitlines() or [""]
+    columns = heading.split()
+    if done.returncode or "PID" not in columns:
+        said = done.stderr.strip().splitlines()
+        raise UsageError(
+            f"top: {' '.join(words)!r}: {said[0] if said else 'ps shows no column PID'}",
+            "descriptors are " + ", ".join(COLUMNS),
+        )
+    at = columns.index("PID")
+    wanted = {str(pid) for pid in pids}
+    rows = [line.split(None, len(columns) - 1) for line in lines]
+    return [columns, *(row for row in rows if len(row) > at and row[at] in wanted)]

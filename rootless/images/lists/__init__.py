@@ -1,0 +1,1 @@
+"""Manifest lists: reading them, their members, changing them."""

@@ -1,0 +1,199 @@
+"""A container's log: the file that grows, and those before it.
+
+    log          what is written now
+    log.7        the one before, log.6 that before it, ...
+    log.5.gz     an older one, compressed
+
+The numbers only rise, so no file is ever renamed twice, and a kill between two steps leaves
+nothing to mend. A full disk loses lines, never the container, and that is said in the log.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rootless.runtime.logs.formats import FORMATS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol, TypedDict
+
+    class LogCharge(TypedDict):
+        """A log as its supervisor holds it: plain values, so that they outlive execve(2)."""
+
+        driver: str
+        """json-file, k8s-file, journald, none or passthrough."""
+        path: str
+        fd: int
+        """The open file or socket, -1 without one."""
+        max_size: int
+        """Bytes of one file, 0 for no limit."""
+        max_file: int
+        """How many files there are at most, the growing one among them."""
+        compress: bool
+        fields: dict[str, str]
+        """What goes with each message to the journal."""
+
+    class Writer(Protocol):
+        """What takes the output."""
+
+        def write(self, stream: int, data: bytes) -> None:
+            """Take a piece of stream 1 or 2. Never raises."""
+
+        def finish(self) -> None:
+            """Take it that nothing more comes."""
+
+
+def open_log(charge: LogCharge) -> LogCharge:
+    """Return the charge with its descriptor opened. Raises OSError."""
+    fd = -1
+    if charge["driver"] in FORMATS:
+        fd = _open(charge["path"])
+    elif charge["driver"] == "journald":
+        from rootless.runtime.logs.journal import connect
+
+        fd = connect()
+    return {**charge, "fd": fd}
+
+
+def writer(charge: LogCharge) -> Writer:
+    """Return what writes the log."""
+    if charge["driver"] in FORMATS:
+        return LogFile(charge)
+    if charge["driver"] == "journald":
+        from rootless.runtime.logs.journal import Journal
+
+        return Journal(charge)
+    return Nothing()
+
+
+class Nothing:
+    """The drivers none and passthrough."""
+
+    def write(self, stream: int, data: bytes) -> None:
+        """Forget it."""
+
+    def finish(self) -> None:
+        """Nothing waits."""
+
+
+class LogFile:
+    """Appends what a container writes."""
+
+    def __init__(self, charge: LogCharge) -> None:
+        self._fd = charge["fd"]
+        self._charge = charge
+        self._format = FORMATS[charge["driver"]]()
+        self._size = os.fstat(self._fd).st_size
+        self._torn = False
+        """Whether the disk took only the beginning of the last record."""
+        self._lost = 0
+        """Pieces that the disk did not take since it last took one."""
+        self._reason = ""
+        self._compressor = -1
+
+    def write(self, stream: int, data: bytes) -> None:
+        """Append `data` of stream 1 or 2, one record a line."""
+        if 0 < self._charge["max_size"] <= self._size:
+            self._rotate()
+        text = self._format.encode(stream, data)
+        if self._lost:
+            said = f"rootless: {self._lost} pieces of output were lost: {self._reason}\n"
+            text = self._format.encode(2, said.encode()) + text
+        if self._torn:
+            text = b"\n" + text
+        try:
+            while text:
+                written = os.write(self._fd, text)
+                self._size += written
+                text = text[written:]
+                self._torn = bool(text)
+            self._lost = 0
+        except OSError as error:
+            self._lost += 1
+            self._reason = os.strerror(error.errno or 0)
+
+    def finish(self) -> None:
+        """Nothing waits: a part of a line is written as such."""
+
+    def _rotate(self) -> None:
+        """Begin a new file; where that cannot be, go on with the old one."""
+        if self._is_compressing():
+            return
+        path, older = self._charge["path"], numbers(self._charge["path"])
+        last = max(older, default=0) + 1
+        try:
+            os.rename(path, f"{path}.{last}")
+            fd = _open(path)
+        except OSError:
+            return
+        os.dup2(fd, self._fd, inheritable=False)
+        os.close(fd)
+        self._size = 0
+        keep = self._charge["max_file"] - 1
+        for number in sorted(older | {last}, reverse=True)[keep:]:
+            for name in (f"{path}.{number}", f"{path}.{number}.gz"):
+                _unlink(name)
+        if keep and self._charge["compress"]:
+            self._compressor = compress(f"{path}.{last}")
+
+    def _is_compressing(self) -> bool:
+        if self._compressor < 0:
+            return False
+        try:
+            ended = os.waitpid(self._compressor, os.WNOHANG)[0]
+        except ChildProcessError:
+            ended = 1  # reaped with the container's orphans
+        if ended:
+            self._compressor = -1
+        return not ended
+
+
+def _open(path: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    return os.open(path, flags, 0o600)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # it was not there, or a directory that says no: it counts the next time
+
+
+def numbers(path: str) -> set[int]:
+    """Return the numbers of the files before the growing one at `path`."""
+    directory, _, name = path.rpartition("/")
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return set()
+    found = (one.removeprefix(f"{name}.").removesuffix(".gz") for one in names)
+    return {int(one) for one in found if one.isascii() and one.isdigit()}
+
+
+_COMPRESS = """
+import os, sys, zlib
+path = sys.argv[1]
+os.nice(10)
+packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+with open(path, "rb") as old, open(path + ".new", "wb") as new:
+    while data := old.read(1 << 16):
+        new.write(packer.compress(data))
+    new.write(packer.flush())
+    new.flush()
+    os.fsync(new.fileno())
+os.rename(path + ".new", path + ".gz")
+os.unlink(path)
+"""
+"""Where it is killed before the end, the file is there as it was; both are the same for readers."""
+
+
+def compress(path: str) -> int:
+    """Start to compress a file that grows no more; return the pid of who does it, -1 for nobody."""
+    command = [sys.executable, "-X", "utf8", "-I", "-S", "-c", _COMPRESS, path]
+    try:
+        return os.posix_spawn(sys.executable, command, os.environ)
+    except OSError:
+        return -1  # it stays as it is

@@ -1,0 +1,161 @@
+"""What a supervisor holds, and what is told and written down of its container.
+
+Plain values, so that they outlive execve(2) (`handover`): a process may have several lives.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import Error
+from rootless.runtime.supervision import handover, restart
+from rootless.store import events, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypedDict
+
+    from rootless.netstack.addresses import Settings
+    from rootless.netstack.ports import Port
+    from rootless.runtime.logs.files import LogCharge
+    from rootless.runtime.supervision.health import Checks
+    from rootless.runtime.supervision.notify import Listening, Notice
+
+    class Charge(TypedDict):
+        """What a supervisor holds: plain values, so that they outlive execve(2)."""
+
+        root: str
+        """The data directory."""
+        directory: str
+        """The container's own."""
+        hook: str
+        """MODULE:FUNCTION, called with `root` and `directory` at the very end."""
+        again: str
+        """MODULE:FUNCTION, which starts the container once more (see `handover`)."""
+        event: dict[str, Any]
+        """id, name and attributes of the container's events."""
+        durable: bool
+        """Whether the records of this container must outlive a power cut."""
+        state: dict[str, Any]
+        """state.json."""
+        membership: str
+        """File that offers our user namespace to others; removed at the end."""
+        init: int
+        """pidfd of the container's first process."""
+        outputs: dict[str, int]
+        """Descriptor -> stream."""
+        stdin: int
+        terminal: int
+        """Master side, -1 without one."""
+        link: int
+        """Our end of the private network, -1 without one."""
+        network: Settings | None
+        """Its addresses."""
+        ports: list[Port]
+        """What is published."""
+        clients: list[list[int]]
+        """[descriptor, whether it is the first] of each attached client."""
+        listener: int
+        """Socket through which others attach, -1 without one."""
+        log: LogCharge
+        alive: int
+        """The life lock."""
+        userns: int
+        """The user namespace, only kept open."""
+        space: int
+        """The mount namespace of a container without a pid namespace of its own, else -1."""
+        restart: str
+        """Restart policy."""
+        delay: float
+        """Seconds that the container waited for this start, 0 for the first."""
+        health: Checks | None
+        notice: Notice | None
+        listening: Listening | None
+        stop_signal: int
+        stop_timeout: int
+
+
+def descriptors(charge: Charge) -> list[int]:
+    """Return all that is open and passes on with the charge."""
+    names = ("init", "stdin", "terminal", "link", "listener", "alive", "userns", "space")
+    found = [int(charge[name]) for name in names]  # type: ignore[literal-required]
+    found.append(charge["log"]["fd"])
+    if charge["notice"] is not None:
+        found.append(charge["notice"]["fd"])
+    found += handed_over(charge)
+    found += [fd for fd, _ in charge["clients"]]
+    found += [port["fd"] for port in charge["ports"]]
+    return [fd for fd in (*found, *map(int, charge["outputs"])) if fd >= 0]
+
+
+def handed_over(charge: Charge) -> list[int]:
+    """Return the sockets that a service manager has handed to the container (sd_listen_fds(3))."""
+    return list(range(3, 3 + charge["listening"]["count"])) if charge["listening"] else []
+
+
+def settle(charge: Charge, *, again: bool = False) -> None:
+    """Write down that the container has ended: for good, or until its next start."""
+    state = charge["state"]
+    policy, count = charge["restart"], state.get("restart_count", 0)
+    again = again or restart.is_wanted(policy, state["exit_code"], count)
+    state["status"] = "exited"
+    if again and not os.path.exists(f"{charge['directory']}/{restart.STOPPED}"):
+        ran = state["finished"] - state["started"]
+        charge["delay"] = restart.next_delay(charge["delay"], ran)
+        state.update(status="restarting", restart_count=count + 1)
+    write_state(charge["directory"], state, durable=charge["durable"])
+
+
+def go_again(charge: Charge) -> None:
+    """Wait as the restart policy wants, and start the container anew in this same process.
+
+    Returns only where somebody stops the container meanwhile; that is written down then.
+    """
+    directory = charge["directory"]
+    if restart.rest(directory, charge["delay"]):
+        kept = [charge["alive"], *handed_over(charge), *(port["fd"] for port in charge["ports"])]
+        handover.pass_on(charge, kept, charge["again"], os.path.basename(directory), light=False)
+    charge["state"]["status"] = "exited"
+    write_state(directory, charge["state"], durable=charge["durable"])
+
+
+def tell(charge: Charge, action: str, **attributes: str) -> None:
+    """Record an event of the container; it is synced later, when nobody waits."""
+    event = charge["event"]
+    _follow_rename(charge["directory"], event)
+    every = {**event["attributes"], **attributes}
+    events.record(
+        charge["root"], "container", action, event["id"], event["name"], every, durable=False
+    )
+
+
+def _follow_rename(directory: str, event: dict[str, Any]) -> None:
+    """Know the container by the name that it has now. Most keep theirs: then its link is there."""
+    base, identity = os.path.split(directory)
+    try:
+        if os.readlink(f"{base}/.names/{event['name']}") == identity:
+            return
+    except OSError:
+        pass  # it was renamed, or removed
+    try:
+        name = records.read_record(f"{directory}/config.json")["name"]
+    except (OSError, Error):
+        return  # removed, or damaged
+    event["name"] = event["attributes"]["name"] = name
+
+
+def write_state(directory: str, state: dict[str, Any], *, durable: bool) -> bool:
+    """Write state.json; False where it could not be: whoever looks finds what was before.
+
+    A full disk is no reason not to say how a container has ended, or that it is not healthy: what
+    was said before has room for that.
+    """
+    name = "state.json"
+    try:
+        records.write_record(directory, name, state, durable=durable)
+    except Error:
+        try:
+            records.overwrite_record(directory, name, state, durable=durable)
+        except OSError:
+            return False
+    return True

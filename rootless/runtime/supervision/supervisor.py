@@ -1,0 +1,368 @@
+"""The supervisor: one small process that owns a container for its whole life.
+
+It stays in the host's namespaces, as the user, in a session of its own. It writes the log, serves
+the attached client, and when init ends it writes down how, and cleans up. While it lives it holds
+the life lock of the container: that lock, and no pid, says that the container runs.
+
+It begins as a fork of the command that started it (`startup`), with all that this command had
+loaded. Once it has been idle for a moment it executes the interpreter again with nothing but this
+module, which halves its memory; all that it holds passes on as its `charge`. So nothing here may
+import ctypes, or anything else that the loop does not need.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import struct
+import sys
+import termios
+import time
+
+from rootless.linux.loop import Loop
+from rootless.runtime.logs.files import writer
+from rootless.runtime.supervision import handover, streams
+from rootless.runtime.supervision.charge import descriptors, go_again, settle, tell, write_state
+from rootless.runtime.supervision.clients import Clients
+from rootless.runtime.supervision.relay import Input, Output
+from rootless.runtime.supervision.uplink import Uplink
+from rootless.store import events
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import NoReturn
+
+    from rootless.runtime.supervision.charge import Charge
+    from rootless.runtime.supervision.clients import Client
+    from rootless.runtime.supervision.health import Checks, Health
+    from rootless.runtime.supervision.notify import Notice, Notifier
+else:
+    import _signal
+
+_SETTLED = 1000
+"""Milliseconds without an event before the supervisor makes itself small."""
+
+_QUIET = 15000
+"""The same after the container has used its network: it may do so again soon."""
+
+
+class Supervisor:
+    """The loop around one running container."""
+
+    def __init__(self, charge: Charge, *, new: bool) -> None:
+        """`new` is whether the container has just started."""
+        self._charge = charge
+        self._loop = Loop()
+        self._log = writer(charge["log"])
+        self._output = Output(self._loop, self._deliver)
+        for fd, stream in charge["outputs"].items():
+            self._output.add(int(fd), stream)
+        has_terminal = charge["terminal"] >= 0
+        self._input = Input(self._loop, charge["stdin"], is_terminal=has_terminal)
+        self._clients = Clients(self._loop, charge["listener"])
+        self._clients.on_input = self._input.write
+        self._clients.on_resize = self._resize
+        self._clients.on_backlog = self._output.pause
+        self._input.on_backlog = self._clients.pause
+        for client, first in charge["clients"]:
+            self._clients.add(client, first=bool(first))
+        self._ended = self._starts_again = self._unwritten = False
+        self._health = self._watch_health(charge["health"])
+        self._patience: int | None = None
+        """Milliseconds without an event until it makes itself small, None where it is."""
+        self._uplink = Uplink(self._loop, charge["link"], charge["network"], charge["ports"])
+        self._uplink.on_wake = self._grow
+        if charge["link"] >= 0:
+            self._clients.on_ports = self._change_ports
+        self._notifier = self._make_notifier(charge["notice"])
+        if new and self._notifier is not None:
+            self._notifier.started()
+        self._loop.watch(charge["init"], select.POLLIN, self._on_end)
+        _signal.signal(_signal.SIGTERM, lambda *_: self._on_term())
+        _signal.signal(_signal.SIGALRM, lambda *_: self._signal(_signal.SIGKILL))
+        _signal.signal(_signal.SIGCHLD, lambda *_: self._reap_orphans())
+
+    def run(self, *, small: bool) -> NoReturn:
+        """Live until the container has ended. Never returns."""
+        self._patience = None if small else _SETTLED
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+        try:
+            while not self._ended:
+                patience = self._patience
+                if self._loop.turn(patience) == 0 and patience is not None:
+                    self._become_small()
+                    if self._is_idle():
+                        self._patience = None  # it did not work: as it is, then
+            self._end()
+        finally:
+            os._exit(self._charge["state"].get("exit_code", 0))
+
+    def _deliver(self, stream: int, data: bytes) -> None:
+        self._log.write(stream, data)
+        self._clients.send(stream, data)
+
+    def _resize(self, rows: int, columns: int) -> None:
+        size = struct.pack("HHHH", rows, columns, 0, 0)
+        try:
+            fcntl.ioctl(self._charge["terminal"], termios.TIOCSWINSZ, size)
+        except (OSError, ValueError):
+            pass  # there is none, or the last process has just closed it
+
+    def _on_end(self, _events: int) -> None:
+        self._ended = True
+
+    def _on_term(self) -> None:
+        """A service manager, say, wants the container stopped."""
+        self._charge["restart"] = "no"
+        self._stop()
+
+    def _stop(self) -> None:
+        """Ask init to end, and end it after a while.
+
+        The kernel keeps the time, also through execve(2): a handler may not touch the loop.
+        """
+        seconds = self._charge["stop_timeout"]
+        self._signal(self._charge["stop_signal"] if seconds else _signal.SIGKILL)
+        _signal.alarm(max(0, seconds))
+
+    def _signal(self, number: int) -> None:
+        try:
+            _signal.pidfd_send_signal(self._charge["init"], number)
+        except ProcessLookupError:
+            pass  # it has ended already
+
+    def _reap_orphans(self) -> None:
+        """Reap what came to us because it has no pid namespace; not init, and no health check."""
+        own = {self._charge["state"]["pid"], self._health.pid if self._health else -1}
+        for pid in _children():
+            if pid not in own:
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass  # a signal came in between, and reaped it
+
+    def _make_notifier(self, notice: Notice | None) -> Notifier | None:
+        if notice is None:
+            return None
+        from rootless.runtime.supervision.notify import Notifier  # only services have one
+
+        return Notifier(self._loop, notice)
+
+    def _change_ports(self, client: Client, payload: bytes) -> None:
+        """Publish other ports, and say so to the one who asked, when it is written down."""
+        from rootless.runtime.supervision.uplink import read_wish
+
+        try:
+            added, removed = read_wish(payload, client.passed)
+        except ValueError:
+            client.close()  # who asked is told that it was not done
+            return
+        client.passed.clear()
+        for container, protocol in removed:
+            self._uplink.withdraw(container, protocol)
+        for port in added:
+            self._uplink.publish(port)
+        self._charge["ports"] = self._uplink.ports
+        self._charge["state"]["ports"] = [{**port, "fd": -1} for port in self._uplink.ports]
+        self._write_state()
+        client.leave(streams.PORTS, b"")
+
+    # -- health
+
+    def _watch_health(self, checks: Checks | None) -> Health | None:
+        if checks is None:
+            return None
+        from rootless.runtime.supervision.health import Health  # most containers have none
+
+        health = Health(self._loop, checks, self._charge["root"], self._charge["directory"])
+        health.on_status = self._note_health
+        health.on_checked = self._catch_up
+        health.on_action = self._act
+        self._clients.on_check = health.answer
+        return health
+
+    def _note_health(self, status: str) -> None:
+        self._charge["state"]["health"] = status
+        self._write_state()
+        tell(self._charge, f"health_status: {status}")
+        if status == "healthy" and self._notifier is not None:
+            self._notifier.healthy()
+
+    def _catch_up(self) -> None:
+        """Write down what had no room on the disk before."""
+        if self._unwritten:
+            self._write_state()
+
+    def _act(self, action: str) -> None:
+        """Do what was asked for in case the container becomes unhealthy."""
+        if action == "kill":
+            self._signal(_signal.SIGKILL)
+            return
+        self._starts_again = action == "restart"
+        if not self._starts_again:
+            self._charge["restart"] = "no"
+        self._stop()
+
+    # -- memory
+
+    def _grow(self) -> None:
+        """The network was loaded; in the first moments that is the guest introducing itself."""
+        if self._patience is None:
+            self._patience = _QUIET
+
+    def _become_small(self) -> None:
+        """Execute the interpreter again with this module alone; return where it is impossible."""
+        if not self._is_idle():
+            return
+        charge = self._charge
+        charge["outputs"] = {str(fd): stream for fd, stream in self._output.sources.items()}
+        charge["stdin"] = self._input.fd
+        charge["clients"] = self._clients.descriptors
+        name = os.path.basename(charge["directory"])
+        kept = descriptors(charge)
+        self._uplink.rest()
+        handover.pass_on(charge, kept, f"{__name__}:resume", name, light=True)
+
+    def _is_idle(self) -> bool:
+        checked = self._health is None or self._health.is_idle
+        own = self._input.is_idle and self._clients.are_idle and not self._unwritten
+        return own and checked and self._uplink.is_idle
+
+    # -- the end
+
+    def _end(self) -> None:
+        """Init has ended: keep how, deliver the rest, and start it again or clean up."""
+        self._loop.unwatch(self._charge["init"])
+        if self._health is not None:
+            self._health.end()
+        self._clients.close_listener()
+        _forget(f"{self._charge['directory']}/{streams.SOCKET}")
+        self._record_exit()
+        self._uplink.close()
+        self._read_rest()
+        if self._charge["state"]["status"] == "restarting":
+            self._clients.dismiss(self._charge["state"]["exit_code"])
+            _forget(self._charge["membership"])
+            go_again(self._charge)
+        self._finish()
+
+    def _record_exit(self) -> None:
+        """Write down how init ended, and only then reap it: until then its pid is its own."""
+        _signal.alarm(0)
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # what we start from here on is our own
+        state = self._charge["state"]
+        result = os.waitid(os.P_PID, state["pid"], os.WEXITED | os.WNOWAIT)
+        code = 255
+        if result is not None:
+            exited = result.si_code == os.CLD_EXITED
+            code = result.si_status if exited else 128 + result.si_status
+        state.update(exit_code=code, finished=time.time())
+        ran = max(0, int(state["finished"] - state["started"]))
+        tell(self._charge, "die", exitCode=str(code), execDuration=str(ran))
+        settle(self._charge, again=self._starts_again)
+        _forget(f"{self._charge['directory']}/paused")
+        reap_all()
+        if self._charge["space"] >= 0:
+            end_space(self._charge["space"])
+        if state["cgroup"]:
+            from rootless.runtime.supervision import cgroup
+
+            cgroup.remove(state["cgroup"])
+
+    def _write_state(self) -> None:
+        charge = self._charge
+        written = write_state(charge["directory"], charge["state"], durable=charge["durable"])
+        self._unwritten = not written
+
+    def _read_rest(self) -> None:
+        """Take and deliver what was written before the end.
+
+        In a pid namespace of its own nobody is left to write. Elsewhere somebody may hold the
+        pipe for ever, so only what is there already is taken. A slow client is not waited for:
+        what pipes hold is little, and others wait for the end (stop, rm).
+        """
+        self._clients.on_backlog = lambda _full: None
+        self._output.pause(False)
+        while self._output.sources and self._loop.turn(0):
+            pass
+        self._log.finish()
+
+    def _finish(self) -> None:
+        """Clean up, and tell the clients the exit code when all else is done."""
+        charge = self._charge
+        self._uplink.unpublish()
+        # What the hook does inside U is done in ours, which is there already.
+        call_hook(charge["hook"], charge["root"], charge["directory"])
+        _forget(charge["membership"])
+        os.close(charge["userns"])
+        os.close(charge["alive"])  # the life lock: for all but the clients, this is the end
+        self._clients.dismiss(charge["state"]["exit_code"])
+        if charge["durable"]:
+            events.sync(charge["root"])
+
+
+def resume(handed: int) -> NoReturn:
+    """Go on as the supervisor whose charge is in the file `handed`. Never returns."""
+    charge: Charge = handover.receive(handed)
+    for fd in descriptors(charge):
+        os.set_inheritable(fd, False)
+    set_name()
+    Supervisor(charge, new=False).run(small=True)
+
+
+def _forget(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # it was not there, or somebody found it stale
+
+
+def set_name() -> None:
+    """Set the name that ps shows of this process."""
+    with open("/proc/self/comm", "w", encoding="ascii") as file:
+        file.write("rootless-super")
+
+
+def call_hook(hook: str, root: str, directory: str) -> None:
+    """Call the function that `hook` ("MODULE:FUNCTION") names; it is imported only now."""
+    module, _, function = hook.partition(":")
+    __import__(module)
+    getattr(sys.modules[module], function)(root, directory)
+
+
+def reap_all() -> None:
+    """End and reap what is left below us: fuse-overlayfs, or a tree without a pid namespace."""
+    while True:
+        for pid in _children():
+            os.kill(pid, _signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def end_space(space: int) -> None:
+    """Kill what `exec` has started in a container that has no pid namespace of its own.
+
+    `space` is its mount namespace; it is closed. Open it kept its number for itself: the kernel
+    gives that of a namespace which has gone to the next one, and strangers would be killed.
+    """
+    from rootless.runtime.supervision.members import left_in
+
+    number = os.fstat(space).st_ino
+    while pids := left_in(number):
+        for pid in pids:
+            try:
+                os.kill(pid, _signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it has just ended
+        time.sleep(0.01)  # they are not our children: nothing tells of their end
+    os.close(space)
+
+
+def _children() -> list[int]:
+    """Return the pids of the direct children of this process (proc(5), CONFIG_PROC_CHILDREN)."""
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+        return [int(pid) for pid in file.read().split()]

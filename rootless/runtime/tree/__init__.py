@@ -1,0 +1,1 @@
+"""The container's file system: a plan of steps, and the steps."""

@@ -1,0 +1,1 @@
+"""User namespaces: whose ids are mapped, the one that all containers share, work inside it."""

@@ -1,0 +1,197 @@
+"""A second user namespace, inside U, that shows the same ids under other numbers.
+
+`--userns keep-id` shows the user as his own uid, `nomap` hides him, and where only one id
+exists any user of the image is that one. The namespace is made last, when everything is mounted,
+so that all other namespaces stay owned by U.
+
+What belongs to root of the image is to be root's in there, too, and that is another id of U. So
+the layers are shown with owners shifted the other way (images.skeletons), and what the engine makes
+in the container's tree is given to the `Owners` that its root is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from rootless.errors import LaunchError
+from rootless.linux import namespaces
+from rootless.linux.process import set_dumpable
+from rootless.runtime.userns.namespace import format_map
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.containers.options import Private
+    from rootless.runtime.userns.identity import Extent, Identity
+
+
+class Owners:
+    """The ids of U that the container shows as others."""
+
+    def __init__(self, uid_map: list[Extent], gid_map: list[Extent]) -> None:
+        self.uid_map = uid_map
+        self.gid_map = gid_map
+
+    def uid(self, number: int) -> int:
+        """Return the uid of U that is shown as `number`. Raises LaunchError where there is none."""
+        return in_parent(number, self.uid_map)
+
+    def gid(self, number: int) -> int:
+        """Return the gid of U that is shown as `number`. Raises LaunchError where there is none."""
+        return in_parent(number, self.gid_map)
+
+    @property
+    def root(self) -> tuple[int, int]:
+        """Who root of the container is in U."""
+        return self.uid(0), self.gid(0)
+
+    def shown(self, uid: int, gid: int) -> tuple[int, int]:
+        """Return how the container shows an owner of U; an id that it does not show stays."""
+        return _inside(uid, self.uid_map), _inside(gid, self.gid_map)
+
+
+class Shift:
+    """Maps from the container's ids to those of U."""
+
+    def __init__(self, uid_map: list[Extent], gid_map: list[Extent], *, single: bool) -> None:
+        self.uid_map = uid_map
+        self.gid_map = gid_map
+        self.single = single
+        # The new namespace's maps are written through the outer /proc, which is out of reach
+        # by name once the container's root is entered.
+        self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._pid = os.readlink("/proc/self")
+
+    def apply(self) -> None:
+        """Enter the new namespace. Raises OSError or LaunchError."""
+        ready, done = os.pipe(), os.pipe()
+        # A map of several ids must be written from outside the new namespace (user_namespaces(7)).
+        writer = 0 if self.single else os.fork()
+        if writer == 0 and not self.single:
+            self._write_from_outside(ready, done)
+        # The files below /proc/PID belong to the container's root only while we are dumpable.
+        # Nothing of the container runs yet that could make use of it.
+        set_dumpable(True)
+        namespaces.unshare(namespaces.CLONE_NEWUSER)
+        if self.single:
+            self._write("setgroups", "deny")
+            self._write_maps()
+        else:
+            os.write(ready[1], b"u")
+            os.close(done[1])
+            if os.read(done[0], 1) != b"m":
+                raise LaunchError("cannot map the ids of the container's user namespace")
+            os.waitpid(writer, 0)
+        set_dumpable(False)
+        for fd in (*ready, done[0], self._proc):
+            os.close(fd)
+        if self.single:
+            os.close(done[1])
+
+    def _write_from_outside(self, ready: tuple[int, int], done: tuple[int, int]) -> None:
+        try:
+            os.close(ready[1])
+            if os.read(ready[0], 1) == b"u":
+                self._write_maps()
+                os.write(done[1], b"m")
+        finally:
+            os._exit(0)
+
+    def _write_maps(self) -> None:
+        self._write("uid_map", format_map(self.uid_map))
+        self._write("gid_map", format_map(self.gid_map))
+
+    def _write(self, name: str, text: str) -> None:
+        fd = os.open(f"{self._pid}/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._proc)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+
+
+def become_root() -> None:
+    """Be root of the new namespace: what is still made, such as the working directory, is his."""
+    try:
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise  # else one id exists, and it is not root's
+    set_dumpable(False)  # another user may be, as the kernel is set (proc(5), suid_dumpable)
+
+
+def wanted(userns: str, who: Identity, uid: int, gid: int) -> Shift | None:
+    """Return the shift that `userns` (see options.Private) means for a process of `uid`:`gid`.
+
+    None where the ids of U are right as they are. Raises LaunchError for a map that cannot be.
+    """
+    if who.mode == "single":
+        if userns == "nomap":
+            raise LaunchError(
+                "cannot hide the user (--userns nomap): no other id exists here",
+                "subordinate ids would be needed; rootless doctor says how to get them",
+            )
+        if (uid, gid) == (0, 0):
+            return None
+        return Shift([(uid, 0, 1)], [(gid, 0, 1)], single=True)
+    owners = owners_of(userns, who)
+    return Shift(owners.uid_map, owners.gid_map, single=False) if owners else None
+
+
+def owners_of(userns: str, who: Identity) -> Owners | None:
+    """Return the ids that `userns` means where many exist; None where those of U are right."""
+    mode, _, rest = userns.partition(":")
+    uids = sum(count for _, _, count in who.uid_map)
+    gids = sum(count for _, _, count in who.gid_map)
+    if mode == "keep-id":
+        ids = dict(item.partition("=")[::2] for item in rest.split(","))
+        return Owners(_around(int(ids["uid"]), uids), _around(int(ids["gid"]), gids))
+    if mode == "nomap":
+        return Owners([(0, 1, uids - 1)], [(0, 1, gids - 1)])
+    return None
+
+
+def unchanged(who: Identity) -> Owners:
+    """Return the ids of U as themselves."""
+    uids = sum(count for _, _, count in who.uid_map)
+    gids = sum(count for _, _, count in who.gid_map)
+    return Owners([(0, 0, uids)], [(0, 0, gids)])
+
+
+def apparent(private: Private, who: Identity) -> Owners | None:
+    """Return whose the files of a container are on the disk; None where the ids of U are right.
+
+    That is so where there is one id, and with `keep-id:shared`, as with all containers of old.
+    """
+    if who.mode == "single" or not private.get("shifted"):
+        return None
+    owners = owners_of(private["userns"], who)
+    return owners if owners is not None and owners.root != (0, 0) else None
+
+
+def _around(mine: int, total: int) -> list[Extent]:
+    """Map `mine` to 0 of U and all other ids to those that are left, in order."""
+    if mine >= total:
+        return [(0, 1, total - 1), (mine, 0, 1)]
+    extents = [(0, 1, mine), (mine, 0, 1), (mine + 1, mine + 1, total - mine - 1)]
+    return [extent for extent in extents if extent[2] > 0]
+
+
+def in_parent(number: int, extents: list[Extent]) -> int:
+    """Return the id of U that a nested namespace with the map `extents` shows as `number`.
+
+    Raises LaunchError where it shows none.
+    """
+    for inside, outside, count in extents:
+        if inside <= number < inside + count:
+            return outside + number - inside
+    raise LaunchError(
+        f"the id {number} is not mapped into the container", "choose another user or --userns"
+    )
+
+
+def _inside(number: int, extents: list[Extent]) -> int:
+    for inside, outside, count in extents:
+        if outside <= number < outside + count:
+            return inside + number - outside
+    return number

@@ -1,0 +1,98 @@
+"""Which ids a nested user namespace shows."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import Any
+
+import pytest
+
+from rootless.errors import LaunchError
+from rootless.runtime.userns import shift
+from rootless.runtime.userns.identity import Identity
+
+MAPPED = Identity("mapped", [(0, 1000, 1), (1, 100000, 65536)], [(0, 1000, 1), (1, 100000, 65536)])
+SINGLE = Identity("single", [(0, 1000, 1)], [(0, 1000, 1)])
+
+
+def maps(userns: str, who: Identity = MAPPED, uid: int = 0, gid: int = 0) -> shift.Shift | None:
+    found = shift.wanted(userns, who, uid, gid)
+    if found is not None:
+        os.close(found._proc)
+    return found
+
+
+def test_host_needs_none() -> None:
+    assert maps("host") is None
+    assert maps("host", uid=1000) is None
+    assert maps("host", SINGLE) is None
+
+
+@pytest.mark.parametrize("mine", [0, 1, 5, 1000, 65535, 65536, 65537, 5000000])
+def test_keep_id_shows_every_id_once(mine: int) -> None:
+    found = maps(f"keep-id:uid={mine},gid={mine}")
+    assert found is not None
+    total = 65537
+    inside = [n for first, _, count in found.uid_map for n in (first, first + count - 1)]
+    outside = sorted((start, start + count) for _, start, count in found.uid_map)
+    assert outside[0][0] == 0
+    assert outside[-1][1] == total
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(outside))
+    assert sum(count for _, _, count in found.uid_map) == total
+    assert len(inside) == len(found.uid_map) * 2
+    assert [inner for inner, outer, _ in found.uid_map if outer == 0] == [mine]
+
+
+def test_keep_id_takes_uid_and_gid_apart() -> None:
+    found = maps("keep-id:uid=5,gid=7")
+    assert found is not None
+    assert (5, 0, 1) in found.uid_map
+    assert (7, 0, 1) in found.gid_map
+
+
+def test_nomap_hides_the_user() -> None:
+    found = maps("nomap")
+    assert found is not None
+    assert found.uid_map == [(0, 1, 65536)]
+
+
+def test_one_id_is_whoever_the_image_wants() -> None:
+    found = maps("host", SINGLE, 1000, 100)
+    assert found is not None
+    assert (found.uid_map, found.gid_map, found.single) == ([(1000, 0, 1)], [(100, 0, 1)], True)
+
+
+def test_ids_of_the_parent_namespace() -> None:
+    extents = [(0, 1, 1000), (1000, 0, 1), (1001, 1001, 64536)]
+    assert [shift.in_parent(number, extents) for number in (0, 999, 1000, 1001)] == [
+        1,
+        1000,
+        0,
+        1001,
+    ]
+    with pytest.raises(LaunchError, match="70000 is not mapped"):
+        shift.in_parent(70000, extents)
+
+
+def test_owners_there_and_back() -> None:
+    owners = shift.owners_of("keep-id:uid=1000,gid=5", MAPPED)
+    assert owners is not None
+    assert (owners.root, owners.uid(1000), owners.gid(5)) == ((1, 1), 0, 0)
+    for number in (0, 1, 4, 5, 6, 999, 1000, 1001, 65535):
+        assert owners.shown(owners.uid(number), owners.gid(number)) == (number, number)
+
+
+def test_whose_files_are_shifted() -> None:
+    def private(userns: str, **marks: bool) -> Any:
+        return {"userns": userns, **marks}
+
+    keep = "keep-id:uid=1000,gid=1000"
+    assert shift.apparent(private(keep), MAPPED) is None, "a container of old"
+    assert shift.apparent(private(keep, shifted=False), MAPPED) is None
+    assert shift.apparent(private(keep, shifted=True), SINGLE) is None
+    assert shift.apparent(private("keep-id:uid=0,gid=0", shifted=True), MAPPED) is None
+    for userns in (keep, "nomap"):
+        found = shift.apparent(private(userns, shifted=True), MAPPED)
+        assert found is not None
+        assert found.root == (1, 1)
