@@ -107,7 +107,7 @@ def _document(file: str) -> dict[str, Any]:
 
 
 def _amount(key: str, value: object, *, sized: bool) -> int:
-    from rootless.containers.values import size
+    from rootless.values import size
 
     example = "128GiB, in quotes, or a number" if sized else "a number without quotes"
     if isinstance(value, str) and sized:

@@ -18,9 +18,11 @@ LINKS = {ROOT / "rootless/cli", ROOT / "rootless/oci"}
 LONGEST_FILE = 600
 LONGEST_FUNCTION = 60
 
-LEAVES = {f"rootless.{name}" for name in ("errors", "settings", "teller", "times", "trace")}
+LEAVES = {
+    f"rootless.{name}" for name in ("errors", "settings", "teller", "times", "trace", "values")
+}
 LEAVES |= {f"rootless.oci.{name}" for name in ("descent", "errors", "jsonio", "remove")}
-"""What every part may import: exceptions, JSON, settings, times, time line, walks and removal."""
+"""What every part may import: exceptions, JSON, settings, times, values, walks and removal."""
 
 MAY_IMPORT = {
     "oci": "oci",

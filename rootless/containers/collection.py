@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import builtins
     from typing import Unpack
 
-    from rootless.containers.options import CreateOptions, Record
+    from rootless.containers.record import Record
+    from rootless.containers.words.asked import CreateOptions
     from rootless.engine import Engine
     from rootless.images.collection import Images
     from rootless.images.transfer.progress import Shown

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from rootless.containers.options import Record
+    from rootless.containers.record import Record
     from rootless.containers.starting import Started
     from rootless.netstack.ports import Port
     from rootless.store.paths import Paths

@@ -13,29 +13,24 @@ from __future__ import annotations
 import os
 import time
 
-from rootless.containers import environment, spec, values
+from rootless import values
+from rootless.containers import environment, spec
 from rootless.containers.image_settings import Settings, command
 from rootless.containers.names import check_name, random_name
+from rootless.containers.signals import signal_number
 from rootless.containers.spec import Plan
 from rootless.containers.words import logs, mounts, security
+from rootless.containers.words import values as words_values
 from rootless.errors import UsageError
 from rootless.oci.errors import ImageError
 from rootless.runtime.privileges import caps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.options import (
-        Account,
-        CreateOptions,
-        Dns,
-        Healthcheck,
-        Image,
-        PrivateNetwork,
-        Publish,
-        Record,
-        Rootfs,
-        Volume,
-    )
+    from rootless.containers.record import Image, Record, Rootfs
+    from rootless.containers.request import Dns, Healthcheck, Publish, Volume
+    from rootless.containers.words.asked import CreateOptions
+    from rootless.runtime.spec import Account, PrivateNetwork
     from rootless.store.paths import Paths
 
 STOP_TIMEOUT = 10
@@ -70,7 +65,7 @@ def check(paths: Paths, reference: str, asked: CreateOptions) -> Plan:
     plan = Plan(asked, "")
     plan.network, plan.private = _network(asked.get("network", ""))
     plan.userns, plan.shifted = _userns(asked.get("userns", ""))
-    plan.user = values.user(asked.get("user", ""))
+    plan.user = words_values.user(asked.get("user", ""))
     plan.cwd = _workdir(asked.get("workdir", ""))
     plan.ports = _ports(plan)
     plan.exposed = _exposed(plan.asked)
@@ -82,7 +77,7 @@ def check(paths: Paths, reference: str, asked: CreateOptions) -> Plan:
 
         plan.healthcheck, plan.health = health.check(asked)
     if asked.get("stop_signal"):
-        plan.stop_signal = values.signal_number(asked["stop_signal"])
+        plan.stop_signal = signal_number(asked["stop_signal"])
     if asked.get("shm_size"):
         plan.shm_size = values.size(asked["shm_size"], "--shm-size") or spec.SHM_SIZE
     _limits(plan)
@@ -290,7 +285,7 @@ def _published(plan: Plan, exposed: list[str]) -> list[Publish]:
 
 
 def _dns(asked: CreateOptions) -> Dns:
-    from rootless.containers.values import check_addresses
+    from rootless.values import check_addresses
 
     servers = asked.get("dns", [])
     check_addresses(servers, "--dns")
@@ -299,7 +294,7 @@ def _dns(asked: CreateOptions) -> Dns:
 
 
 def _host(text: str, plan: Plan) -> list[str]:
-    address, *names = values.host_entry(text)
+    address, *names = words_values.host_entry(text)
     if address == "host-gateway" and plan.network == "none":
         raise UsageError(f"--add-host {text}: there is no gateway with --network none")
     return [address, *names]
@@ -328,7 +323,7 @@ def _sdnotify(mode: str) -> str:
 def _limits(plan: Plan) -> None:
     asked = plan.asked
     for text in asked.get("ulimit", ()):
-        limit = values.ulimit(text)
+        limit = words_values.ulimit(text)
         if limit is None:
             continue
         if any(limit["type"] == other["type"] for other in plan.rlimits):
@@ -336,7 +331,9 @@ def _limits(plan: Plan) -> None:
         plan.rlimits.append(limit)
     host_ipc = asked.get("ipc") == "host"
     for text in asked.get("sysctl", ()):
-        name, value = values.sysctl(text, host_network=plan.network == "host", host_ipc=host_ipc)
+        name, value = words_values.sysctl(
+            text, host_network=plan.network == "host", host_ipc=host_ipc
+        )
         plan.sysctls[name] = value
 
 
@@ -414,7 +411,7 @@ def compose(
         "tty": bool(asked.get("tty")),
         "stdin": bool(asked.get("interactive")),
         "rm": bool(asked.get("rm")),
-        "stop_signal": plan.stop_signal or values.signal_number(settings.stop_signal or "TERM"),
+        "stop_signal": plan.stop_signal or signal_number(settings.stop_signal or "TERM"),
         "stop_timeout": asked.get("stop_timeout", STOP_TIMEOUT),
         "network": plan.network,
         "hostname": plan.hostname,
@@ -439,7 +436,7 @@ def _complete(plan: Plan, settings: Settings, id: str, directory: str) -> None: 
     plan.directory = directory
     shared = plan.network == "host" or asked.get("uts") == "host"
     plan.hostname = asked.get("hostname") or (os.uname().nodename if shared else id[:12])
-    plan.user = plan.user or values.user(settings.user, "the image's user")
+    plan.user = plan.user or words_values.user(settings.user, "the image's user")
     if not plan.user and plan.userns.startswith("keep-id:"):
         # As podman: who keeps his id is meant to be himself inside, unless the image says more.
         uid, gid = plan.userns.removeprefix("keep-id:uid=").split(",gid=")

@@ -11,7 +11,7 @@ from rootless.store.paths import Paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.options import Record
+    from rootless.containers.record import Record
 
 KEPT = "kept"
 """Name of the file that says: --rm does not remove it this time, for it starts again at once."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 
-from rootless.containers.values import pair
 from rootless.errors import UsageError
+from rootless.values import pair
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from rootless.containers.options import CreateOptions
+    from rootless.containers.words.asked import CreateOptions
 
     Change = tuple[str, str | None]
     """A variable and its value; None removes it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.options import Record
+    from rootless.containers.record import Record
 
 _HOSTS = """\
 127.0.0.1\tlocalhost

@@ -6,7 +6,7 @@ from rootless.store import events
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.options import Record
+    from rootless.containers.record import Record
 
 
 def tell(root: str, record: Record, action: str, **attributes: str) -> None:

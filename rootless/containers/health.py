@@ -15,13 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from rootless.containers.options import (
-        CreateOptions,
-        Healthcheck,
-        HealthExtras,
-        Record,
-        StartupCheck,
-    )
+    from rootless.containers.record import Record
+    from rootless.containers.request import Healthcheck, HealthExtras, StartupCheck
+    from rootless.containers.words.asked import CreateOptions
     from rootless.runtime.supervision.health import Checks
 
 _SECOND = 1_000_000_000

@@ -5,17 +5,18 @@ The configuration comes from other people's tools: each value is checked when it
 
 from __future__ import annotations
 
-from rootless.containers.values import is_usable
 from rootless.errors import UsageError
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
+from rootless.values import is_usable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from rootless.containers.options import Healthcheck, Record
+    from rootless.containers.record import Record
+    from rootless.containers.request import Healthcheck
 
 
 _KEYS = (

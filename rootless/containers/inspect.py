@@ -9,14 +9,16 @@ from __future__ import annotations
 import time
 
 from rootless.containers.image_settings import has_check
-from rootless.containers.values import signal_name
+from rootless.containers.signals import signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from rootless.containers.options import Image, Mount, Record, Status, Volume
+    from rootless.containers.record import Image, Record, Status
+    from rootless.containers.request import Volume
+    from rootless.runtime.spec import Mount
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 """What Go's tools print for a moment that has not come."""

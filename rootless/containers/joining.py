@@ -12,7 +12,7 @@ from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.options import Record
+    from rootless.containers.record import Record
     from rootless.store.paths import Paths
 
 

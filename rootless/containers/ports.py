@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rootless.containers.options import Publish
+    from rootless.containers.request import Publish
     from rootless.netstack.ports import Port
     from rootless.runtime.supervision.notify import Listening
 

@@ -1,7 +1,7 @@
 """The OCI runtime configuration of a container, from values that are already parsed and checked.
 
 Pure: the same input gives the same output. What differs from the specification is listed at
-`options.Spec`; how each part is carried out, and what happens where the kernel refuses it
+`runtime.spec`; how each part is carried out, and what happens where the kernel refuses it
 (a nested container, an old kernel), is the runtime's business.
 """
 
@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rootless.containers.environment import Change
-    from rootless.containers.options import (
+    from rootless.containers.request import Dns, Healthcheck, HealthExtras, Publish, Volume
+    from rootless.containers.words.asked import CreateOptions
+    from rootless.runtime.spec import (
         Account,
-        CreateOptions,
-        Dns,
-        Healthcheck,
-        HealthExtras,
         Linux,
         Mount,
         Namespace,
@@ -29,11 +27,9 @@ if TYPE_CHECKING:
         Private,
         PrivateNetwork,
         Process,
-        Publish,
         Rlimit,
         Spec,
         User,
-        Volume,
     )
 
 VERSION = "1.2.0"
@@ -62,7 +58,7 @@ class Plan:
         self.user = ""
         self.userns = "host"
         self.shifted = False
-        """Whether root's files are to be root's, see options.Private."""
+        """Whether root's files are to be root's, see runtime.spec.Private."""
         self.account: Account | None = None
         self.args: list[str] = []
         self.env: list[str] = []

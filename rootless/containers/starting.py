@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import NoReturn
 
-    from rootless.containers.options import Record, Spec
+    from rootless.containers.record import Record
     from rootless.netstack.ports import Port
     from rootless.runtime.logs.files import LogCharge
+    from rootless.runtime.spec import Spec
     from rootless.runtime.supervision.charge import Charge
     from rootless.runtime.tree.plan import Root
 else:

@@ -10,7 +10,7 @@ from rootless.runtime.userns import removal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.options import Record
+    from rootless.containers.record import Record
     from rootless.store.paths import Paths
 
 

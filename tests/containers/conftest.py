@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rootless.containers.options import Record
+    from rootless.containers.record import Record
 
 ID = "0123456789abcdef" * 4
 

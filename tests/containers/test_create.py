@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rootless.containers.options import Record
+    from rootless.containers.record import Record
     from rootless.store.paths import Paths
 
     Composed = Callable[..., Record]

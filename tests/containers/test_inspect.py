@@ -15,7 +15,7 @@ from .conftest import ID
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rootless.containers.options import Record
+    from rootless.containers.record import Record
     from rootless.store.paths import Paths
 
     Composed = Callable[..., Record]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
-    from rootless.containers.options import Record
+    from rootless.containers.record import Record
 
 
 class Raced(Containers):

@@ -11,6 +11,7 @@ from rootless.containers.words import security
 from rootless.errors import UsageError
 from rootless.netstack import addresses
 from rootless.runtime.privileges import caps
+from rootless.runtime.spec import complete
 
 from .conftest import ID
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rootless.containers.options import Mount, Record
+    from rootless.containers.record import Record
+    from rootless.runtime.spec import Mount
     from rootless.store.paths import Paths
 
     Composed = Callable[..., Record]
@@ -115,6 +117,11 @@ def test_the_whole_by_default(composed: Composed, paths: Paths) -> None:
             },
         },
     }
+
+
+def test_nothing_is_left_to_be_completed(composed: Composed) -> None:
+    spec = composed(user="web", privileged=True, userns="nomap", read_only=True)["spec"]
+    assert complete(spec) == spec
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from rootless.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rootless.containers.options import Record
+    from rootless.containers.record import Record
     from rootless.store.paths import Paths
 
     Composed = Callable[..., Record]

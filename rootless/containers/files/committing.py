@@ -13,7 +13,7 @@ from rootless.containers import events
 from rootless.containers.environment import PATH, PROXIES
 from rootless.containers.files.trees import check_whole, ids_of, trees_of
 from rootless.containers.running.pausing import standing
-from rootless.containers.values import signal_name
+from rootless.containers.signals import signal_name
 from rootless.errors import NotFound, UsageError
 from rootless.images import changes as dockerfile
 from rootless.images.entries import entry_for
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.containers.container import Container
-    from rootless.containers.options import Record
+    from rootless.containers.record import Record
     from rootless.images.collection import Images
     from rootless.images.image import Image
     from rootless.images.transfer.progress import Progress

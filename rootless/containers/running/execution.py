@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import select
 
-from rootless.containers import environment, events, values
+from rootless import values
+from rootless.containers import environment, events
 from rootless.containers.running import sessions
 from rootless.containers.running.attach import RawTerminal, when_resized, write_all
 from rootless.containers.running.keys import Keys
@@ -23,7 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
 
-    from rootless.containers.options import Process, Record
+    from rootless.containers.record import Record
+    from rootless.runtime.spec import Process
     from rootless.store.paths import Paths
 else:
     import _signal

@@ -17,7 +17,7 @@ from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.options import Process
+    from rootless.runtime.spec import Process
 
 
 class Session:

@@ -26,7 +26,7 @@ else:
 
 def kill(container: Container, signal: str | int) -> None:
     """Send a signal to the main process. Raises Conflict where nothing runs."""
-    from rootless.containers.values import signal_number
+    from rootless.containers.signals import signal_number
 
     number = signal if isinstance(signal, int) else signal_number(signal)
     ends = (_signal.SIGKILL, _signal.SIGTERM, _signal.SIGINT, container.record["stop_signal"])

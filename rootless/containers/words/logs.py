@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from rootless.containers import values
+from rootless import values
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.options import CreateOptions
+    from rootless.containers.words.asked import CreateOptions
 
 DRIVERS = ("json-file", "k8s-file", "journald", "none", "passthrough")
 _FILES = ("json-file", "k8s-file")

@@ -1,6 +1,6 @@
 """What the user wants mounted: -v, --mount, --tmpfs and --device, parsed and checked.
 
-All end as `options.Volume` (devices: as `options.Mount`). docker's and podman's spellings are
+All end as `request.Volume` (devices: as `runtime.spec.Mount`). docker's and podman's spellings are
 both understood; where the two differ in meaning, docker's holds. Nothing here touches the
 disk but `require_sources`, which looks; what is missing is made by `volumes.prepare`.
 """
@@ -11,15 +11,16 @@ import os
 import stat
 
 from rootless.containers.names import is_name
-from rootless.containers.values import boolean, is_number, size
 from rootless.errors import UsageError
+from rootless.values import boolean, is_number, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Literal
 
-    from rootless.containers.options import Mount, Volume
+    from rootless.containers.request import Volume
+    from rootless.runtime.spec import Mount
 
 PROPAGATIONS = frozenset(
     ["shared", "slave", "private", "unbindable", "rshared", "rslave", "rprivate", "runbindable"]

@@ -6,16 +6,16 @@ words of the command line mean for them.
 
 from __future__ import annotations
 
-from rootless.containers.values import boolean
 from rootless.errors import UsageError
 from rootless.oci import jsonio
+from rootless.values import boolean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from rootless.containers.options import CreateOptions
+    from rootless.containers.words.asked import CreateOptions
 
 MASKED = (
     "/proc/acpi",

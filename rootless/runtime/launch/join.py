@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-    from rootless.containers.options import Process, Spec
     from rootless.runtime.launch.report import Report
+    from rootless.runtime.spec import Process, Spec
 else:
     import _signal
 

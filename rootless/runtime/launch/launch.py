@@ -31,9 +31,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from rootless.containers.options import Spec
     from rootless.runtime.launch.report import Report
     from rootless.runtime.launch.users import User
+    from rootless.runtime.spec import Spec
     from rootless.runtime.supervision.notify import Listening
     from rootless.runtime.tree.plan import Root
     from rootless.runtime.userns.identity import Identity

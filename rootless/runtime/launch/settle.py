@@ -25,8 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
 
-    from rootless.containers.options import Process, Rlimit
     from rootless.runtime.launch.users import User
+    from rootless.runtime.spec import Process, Rlimit
     from rootless.runtime.supervision.notify import Listening
 else:
     import _signal

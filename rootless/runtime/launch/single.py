@@ -13,7 +13,7 @@ from rootless.linux.openat2 import open_in_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.options import Process, Spec
+    from rootless.runtime.spec import Process, Spec
     from rootless.runtime.tree.tree import Tree
 
 APT_FILE = "/dev/.apt-single-id.conf"

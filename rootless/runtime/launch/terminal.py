@@ -12,7 +12,7 @@ from rootless.linux.openat2 import open_in_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.options import Process
+    from rootless.runtime.spec import Process
     from rootless.runtime.tree.tree import Tree
 
 TIOCGPTN = 0x80045430

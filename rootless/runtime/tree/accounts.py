@@ -14,8 +14,8 @@ from rootless.runtime.tree import operations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.options import Account
     from rootless.runtime.launch.users import User
+    from rootless.runtime.spec import Account
     from rootless.runtime.tree.tree import Tree
 
 

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from rootless.containers.options import Mount, Private, Spec
+    from rootless.runtime.spec import Mount, Private, Spec
     from rootless.runtime.tree.operations import Operation
     from rootless.runtime.tree.rootfs import DirectoryRoot, FuseRoot, HostRoot, OverlayRoot
 

@@ -22,7 +22,7 @@ from rootless.runtime.tree.rootfs import mount_fuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.options import OverlayBind as Layer
+    from rootless.runtime.spec import OverlayBind as Layer
     from rootless.runtime.tree.tree import Tree
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -21,7 +21,7 @@ from rootless.runtime.userns.namespace import format_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.options import Private
+    from rootless.runtime.spec import Private
     from rootless.runtime.userns.identity import Extent, Identity
 
 
@@ -121,7 +121,7 @@ def become_root() -> None:
 
 
 def wanted(userns: str, who: Identity, uid: int, gid: int) -> Shift | None:
-    """Return the shift that `userns` (see options.Private) means for a process of `uid`:`gid`.
+    """Return the shift that `userns` (see runtime.spec.Private) means for a process of `uid`:`gid`.
 
     None where the ids of U are right as they are. Raises LaunchError for a map that cannot be.
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rootless.containers.options import Volume
+    from rootless.containers.request import Volume
 
 V = "/volumes"
 

@@ -14,7 +14,7 @@ from rootless.errors import HostError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rootless.containers.options import Publish
+    from rootless.containers.request import Publish
     from rootless.netstack.ports import Port
 
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rootless.containers import names, values
+from rootless import values as plain
+from rootless.containers import names, signals
+from rootless.containers.words import values
 from rootless.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_size(text: str, expected: int) -> None:
-    assert expected == values.size(text, "--shm-size")
+    assert expected == plain.size(text, "--shm-size")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_size(text: str, expected: int) -> None:
 )
 def test_size_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--shm-size"):
-        values.size(text, "--shm-size")
+        plain.size(text, "--shm-size")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_size_refused(text: str) -> None:
     ],
 )
 def test_signal(text: str, expected: int) -> None:
-    assert expected == values.signal_number(text)
+    assert expected == signals.signal_number(text)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_signal(text: str, expected: int) -> None:
 )
 def test_signal_refused(text: str) -> None:
     with pytest.raises(UsageError, match="invalid signal"):
-        values.signal_number(text)
+        signals.signal_number(text)
 
 
 @pytest.mark.parametrize(
@@ -85,12 +87,12 @@ def test_signal_refused(text: str) -> None:
     ],
 )
 def test_signal_name(number: int, name: str) -> None:
-    assert name == values.signal_name(number)
+    assert name == signals.signal_name(number)
 
 
 def test_every_signal_comes_back_from_its_name() -> None:
     for number in (*range(1, 32), *range(signal.SIGRTMIN, signal.SIGRTMAX + 1)):
-        assert number == values.signal_number(values.signal_name(number))
+        assert number == signals.signal_number(signals.signal_name(number))
 
 
 @pytest.mark.parametrize(
@@ -193,29 +195,29 @@ def test_user_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])
 def test_true(text: str) -> None:
-    assert values.boolean(text, "x")
+    assert plain.boolean(text, "x")
 
 
 @pytest.mark.parametrize("text", ["0", "f", "F", "FALSE", "false", "False"])
 def test_false(text: str) -> None:
-    assert not values.boolean(text, "x")
+    assert not plain.boolean(text, "x")
 
 
 @pytest.mark.parametrize("text", ["", "yes", "no", "2", "tRUE"])
 def test_neither_true_nor_false(text: str) -> None:
     with pytest.raises(UsageError):
-        values.boolean(text, "x")
+        plain.boolean(text, "x")
 
 
 PARSERS: dict[str, Callable[[str], object]] = {
-    "size": lambda text: values.size(text, "x"),
-    "signal": values.signal_number,
+    "size": lambda text: plain.size(text, "x"),
+    "signal": signals.signal_number,
     "ulimit": values.ulimit,
     "sysctl": lambda text: values.sysctl(text, host_network=False, host_ipc=False),
     "host": values.host_entry,
     "user": values.user,
-    "pair": lambda text: values.pair(text, "x"),
-    "boolean": lambda text: values.boolean(text, "x"),
+    "pair": lambda text: plain.pair(text, "x"),
+    "boolean": lambda text: plain.boolean(text, "x"),
 }
 
 
@@ -230,7 +232,7 @@ def test_a_parser_raises_nothing_but_usage_errors(name: str, text: str) -> None:
 
 @given(st.integers(0, 2**50))
 def test_a_plain_number_is_its_size(number: int) -> None:
-    assert number == values.size(str(number), "x")
+    assert number == plain.size(str(number), "x")
 
 
 @pytest.mark.parametrize("text", ["a", "0", "web-1", "a.b_c-D", "x" * 255])

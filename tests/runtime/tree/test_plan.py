@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rootless.containers.options import Spec
+    from rootless.runtime.spec import Spec
 
     Words = Callable[..., list[str]]
 

@@ -1,0 +1,154 @@
+"""What is written down about a container: its record and its state, files in its directory."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal, Protocol, TypedDict
+
+    from rootless.containers.request import Dns, Healthcheck, HealthExtras, Publish, Volume
+    from rootless.containers.words.asked import CreateOptions
+    from rootless.netstack.ports import Port
+    from rootless.runtime.spec import Spec
+
+    class Image(Protocol):
+        """What composing needs of an image (rootless.images.collection.Image)."""
+
+        @property
+        def id(self) -> str:
+            """The digest of the configuration, hexadecimal."""
+
+        @property
+        def names(self) -> list[str]:
+            """The references that name it."""
+
+        @property
+        def config(self) -> dict[str, Any]:
+            """The OCI image configuration, the whole document."""
+
+        @property
+        def host(self) -> bool:
+            """Whether it is the built-in image that shows the machine's own programs."""
+
+        def lowers(self) -> list[str]:
+            """Directories of the unpacked layers, bottom first; unpacks what is missing."""
+
+    class Rootfs(TypedDict):
+        """Where the root file system comes from."""
+
+        kind: Literal["layers", "host", "directory"]
+        path: str
+        overlay: bool
+        """Only for a directory: changes are thrown away (`--rootfs DIR:O`)."""
+
+    class Record(TypedDict):
+        """A container as it was asked for: written once, when it is created."""
+
+        version: int
+        id: str
+        name: str
+        created: float
+        image: str
+        """The image as the user named it; for --rootfs the directory."""
+        image_id: str
+        layers: list[str]
+        rootfs: Rootfs
+        asked: CreateOptions
+        path: str
+        args: list[str]
+        entrypoint: list[str]
+        cmd: list[str]
+        user: str
+        labels: dict[str, str]
+        annotations: dict[str, str]
+        tty: bool
+        stdin: bool
+        rm: bool
+        stop_signal: int
+        stop_timeout: int
+        network: str
+        """private, pasta, slirp4netns, none, host, container:ID or ns:PATH."""
+        hostname: str
+        hosts: list[list[str]]
+        """--add-host: [address, name, ...]."""
+        exposed: list[str]
+        ports: list[Publish]
+        """What is published, ports as they were asked for."""
+        dns: Dns
+        healthcheck: Healthcheck | None
+        health: HealthExtras
+        restart: str
+        """no, on-failure[:N], always or unless-stopped."""
+        sdnotify: str
+        """container, supervisor, healthy or ignore."""
+        log_driver: str
+        log_options: dict[str, str]
+        volumes: list[Volume]
+        spec: Spec
+
+    class State(TypedDict, total=False):
+        """What became of a container."""
+
+        status: Literal["created", "running", "restarting", "exited"]
+        pid: int
+        started: float
+        finished: float
+        exit_code: int
+        error: str
+        boot: str
+        degraded: list[str]
+
+    class Status(Protocol):
+        """A state as `Container.state()` gives it: what `inspect` needs of it."""
+
+        @property
+        def status(self) -> str:
+            """Created, running or exited, in small letters."""
+
+        @property
+        def pid(self) -> int:
+            """The container's first process, on the host."""
+
+        @property
+        def started(self) -> float:
+            """Seconds since the epoch; 0 for not yet."""
+
+        @property
+        def finished(self) -> float:
+            """Seconds since the epoch; 0 for not yet."""
+
+        @property
+        def exit_code(self) -> int:
+            """Of the last run."""
+
+        @property
+        def error(self) -> str:
+            """Why it did not start."""
+
+        @property
+        def running(self) -> bool:
+            """Whether its processes are there."""
+
+        @property
+        def active(self) -> bool:
+            """Whether it runs, or will by itself."""
+
+        @property
+        def supervisor(self) -> int:
+            """The supervisor's pid, 0 without one."""
+
+        @property
+        def restart_count(self) -> int:
+            """How often its restart policy has started it."""
+
+        @property
+        def health(self) -> str:
+            """What its health check says now, empty for nothing."""
+
+        @property
+        def ports(self) -> list[Port]:
+            """What is published now."""
+
+        @property
+        def degraded(self) -> list[str]:
+            """What was refused and what was done instead, in words."""

@@ -1,0 +1,84 @@
+"""The option texts of `run` and `create`. Types only: nothing imports this when it runs."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class CreateOptions(TypedDict, total=False):
+    """The options of `run` and `create`, raw as on the command line; absent is not asked for.
+
+    A key is the long option with `-` as `_`; repeatable options are lists.
+    """
+
+    add_host: list[str]
+    annotation: list[str]
+    cap_add: list[str]
+    cap_drop: list[str]
+    cgroupns: str
+    cidfile: str
+    debug: bool
+    detach: bool
+    device: list[str]
+    entrypoint: str | None
+    env: list[str]
+    env_file: list[str]
+    env_host: bool
+    group_add: list[str]
+    health_cmd: str
+    health_interval: str
+    health_on_failure: str
+    health_retries: int
+    health_start_interval: str
+    health_start_period: str
+    health_startup_cmd: str
+    health_startup_interval: str
+    health_startup_retries: int
+    health_startup_success: int
+    health_startup_timeout: str
+    health_timeout: str
+    hostname: str
+    http_proxy: bool
+    init: bool
+    interactive: bool
+    ipc: str
+    label: list[str]
+    label_file: list[str]
+    log_driver: str
+    log_opt: list[str]
+    mount: list[str]
+    name: str
+    network: str
+    publish: list[str]
+    publish_all: bool
+    expose: list[str]
+    publish_privileged: str
+    dns: list[str]
+    dns_search: list[str]
+    dns_option: list[str]
+    no_healthcheck: bool
+    no_hosts: bool
+    pid: str
+    platform: str
+    privileged: bool
+    pull: str
+    read_only: bool
+    read_only_tmpfs: bool
+    replace: bool
+    restart: str
+    rm: bool
+    rootfs: bool
+    sdnotify: str
+    security_opt: list[str]
+    shm_size: str
+    stop_signal: str
+    stop_timeout: int
+    sysctl: list[str]
+    tmpfs: list[str]
+    tty: bool
+    ulimit: list[str]
+    user: str
+    userns: str
+    uts: str
+    volume: list[str]
+    workdir: str

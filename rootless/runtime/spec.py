@@ -1,0 +1,197 @@
+"""The OCI runtime configuration, as far as it is used here, with what we add to it.
+
+`complete` fills in what another program's config.json leaves out.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal, TypedDict
+
+    from rootless.netstack.addresses import Settings
+
+    class User(TypedDict, total=False):
+        """process.user: the raw text of `-u`, which the launcher looks up inside the container."""
+
+        username: str
+        umask: int
+
+    class Rlimit(TypedDict):
+        """process.rlimits[]."""
+
+        type: str
+        soft: int
+        hard: int
+
+    class Process(TypedDict, total=False):
+        """process."""
+
+        terminal: bool
+        consoleSize: dict[str, int]
+        user: User
+        args: list[str]
+        env: list[str]
+        cwd: str
+        capabilities: dict[str, list[str]]
+        rlimits: list[Rlimit]
+        noNewPrivileges: bool
+        oomScoreAdj: int
+
+    class Root(TypedDict):
+        """root; the runtime fills in the path."""
+
+        path: str
+        readonly: bool
+
+    class Mount(TypedDict):
+        """mounts[]; `rro` among the options is ro for all that is mounted below, too."""
+
+        destination: str
+        type: str
+        source: str
+        options: list[str]
+
+    class Namespace(TypedDict, total=False):
+        """linux.namespaces[]: a new one, or that at `path`; a type that is absent is the host's."""
+
+        type: str
+        path: str
+
+    class Linux(TypedDict, total=False):
+        """linux."""
+
+        namespaces: list[Namespace]
+        maskedPaths: list[str]
+        readonlyPaths: list[str]
+        sysctl: dict[str, str]
+        seccomp: dict[str, Any] | None
+        """None, {"profile": "default"}, or a profile as docker's and podman's files hold it."""
+        rootfsPropagation: str
+
+    class OverlayBind(TypedDict):
+        """A mount of type overlay: what the fallback (fuse-overlayfs, copy) needs to know of it."""
+
+        destination: str
+        source: str
+        upper: str
+        work: str
+
+    class CopyUp(TypedDict):
+        """A volume that is filled from the image while it is empty."""
+
+        source: str
+        destination: str
+
+    class Account(TypedDict):
+        """The user as this machine knows him."""
+
+        name: str
+        uid: int
+        group: str
+        gid: int
+        home: str
+        """Where he is at home in the container."""
+
+    class PrivateNetwork(TypedDict):
+        """A network of the container's own, behind a stack in user mode."""
+
+        settings: Settings
+        helper: str
+        """pasta or slirp4netns, empty where the stack is ours."""
+        names: str
+        """The address that answers questions for names."""
+        needed: bool
+        """Whether it was asked for expressly: without it nothing starts."""
+
+    class Private(TypedDict):
+        """What the runtime is told beyond the OCI specification, under the key `rootless`."""
+
+        init: bool
+        userns: str
+        """host, nomap, or keep-id:uid=N,gid=N."""
+        shifted: bool
+        """Whether root's files are root's in it (userns.shift); old containers do not say it."""
+        account: Account | None
+        """Who is to have a name in it, with keep-id."""
+        groups: list[str]
+        """Supplementary groups by name or number, looked up by the launcher."""
+        keep_groups: bool
+        privileged: bool
+        volumes_U: list[str]
+        """Sources to give to the container's user."""
+        copy_up: list[CopyUp]
+        overlay_binds: list[OverlayBind]
+        cgroupns: Literal["host", "private"]
+        log_driver: str
+        network: PrivateNetwork | None
+
+    class Spec(TypedDict):
+        """config.json of the OCI runtime specification 1.2, as far as it is used here."""
+
+        ociVersion: str
+        process: Process
+        root: Root
+        hostname: str
+        mounts: list[Mount]
+        annotations: dict[str, str]
+        linux: Linux
+        rootless: Private
+
+
+def complete(config: Mapping[str, Any]) -> Spec:
+    """Return the configuration with everything in it that the runtime reads.
+
+    A config.json of another program has no part `rootless`, and may leave out whatever the
+    specification lets it leave out; its user is a number, which we look up as well. What is there
+    already stays as it is.
+    """
+    process, linux = config.get("process") or {}, config.get("linux") or {}
+    user = process.get("user") or {}
+    root = config.get("root") or {}
+    spaces = linux.get("namespaces") or []
+    private: Private = {
+        "init": False,
+        "userns": "host",
+        "shifted": False,
+        "account": None,
+        "groups": [str(group) for group in user.get("additionalGids") or ()],
+        "keep_groups": False,
+        "privileged": False,
+        "volumes_U": [],
+        "copy_up": [],
+        "overlay_binds": [],
+        "cgroupns": "private" if any(one["type"] == "cgroup" for one in spaces) else "host",
+        "log_driver": "none",
+        "network": None,
+    }
+    return {
+        "ociVersion": config.get("ociVersion", ""),
+        "process": {"args": [], "env": [], "cwd": "/", **process, "user": _user(user)},  # type: ignore[typeddict-item]
+        "root": {"path": root.get("path", ""), "readonly": root.get("readonly", False)},
+        "hostname": config.get("hostname", ""),
+        "mounts": [_mount(item) for item in config.get("mounts") or ()],
+        "annotations": config.get("annotations") or {},
+        "linux": {"rootfsPropagation": "rprivate", **linux, "namespaces": spaces},  # type: ignore[typeddict-item]
+        "rootless": {**private, **config.get("rootless", {})},
+    }
+
+
+def _user(user: Mapping[str, Any]) -> User:
+    """The user by the text that is looked up inside the container: ours, or another's numbers."""
+    name = user.get("username", "")
+    if not name and (user.get("uid") or user.get("gid")):
+        name = f"{user.get('uid', 0)}:{user.get('gid', 0)}"
+    return {"username": name, "umask": user.get("umask", 0o022)}
+
+
+def _mount(item: Mapping[str, Any]) -> Mount:
+    options = item.get("options") or []
+    kind = item.get("type") or ("bind" if {"bind", "rbind"} & {*options} else "none")
+    return {
+        "destination": item["destination"],
+        "type": kind,
+        "source": item.get("source") or kind,
+        "options": options,
+    }
