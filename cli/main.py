@@ -125,6 +125,7 @@ def _flushed(code: int) -> int:
 
 def _explain(error: Exception) -> int:
     """Say what went wrong in one line and return the exit code."""
+    from rootless.cli.fields import told
     from rootless.oci.errors import one_line
 
     if trace.enabled():
@@ -134,7 +135,7 @@ def _explain(error: Exception) -> int:
     code = exits.ENGINE
     if hasattr(error, "exit_code"):
         code = error.exit_code
-        text = str(error)
+        text = told(error)
     elif isinstance(error, OSError):
         name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         text = f"{name}{error.strerror or error}"

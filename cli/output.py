@@ -144,7 +144,9 @@ def each(names: Iterable[str], action: Callable[[str], object]) -> int:
 def complain(error: Error) -> None:
     """Tell an error in one line, in order with what was printed before."""
     sys.stdout.flush()
-    say(f"Error: {one_line(str(error))}", to_stderr=True)
+    from rootless.cli.fields import told
+
+    say(f"Error: {one_line(told(error))}", to_stderr=True)
 
 
 def pretty(value: object, indent: int = 4) -> str:

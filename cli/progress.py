@@ -52,6 +52,9 @@ class Lines:
         """Say what came of it."""
         say(f"{self._names[key]}: {result}", to_stderr=True)
 
+    def close(self) -> None:
+        """Say nothing."""
+
 
 class Bars:
     """One bar for each piece of work; work is reported from several threads.

@@ -12,112 +12,100 @@ import os
 
 from rootless import trace
 from rootless.containers.container import Container
+from rootless.containers.record import read
 from rootless.errors import Ambiguous, Conflict, NotFound, StoreError
 from rootless.runtime.userns import removal
 from rootless.store import records
+from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import builtins
-    from typing import Unpack
 
-    from rootless.containers.record import Record
-    from rootless.containers.words.asked import CreateOptions
-    from rootless.engine import Engine
-    from rootless.images.collection import Images
-    from rootless.images.transfer.progress import Shown
-    from rootless.images.transfer.sources import Choose
+    from rootless.containers.record import Image, Record
+    from rootless.containers.request import Request
+    from rootless.store.paths import Paths
+    from rootless.teller import Teller
 
 _HEX = frozenset("0123456789abcdef")
+
+
+class ImageGone(NotFound):
+    """An image was removed while a container was made of it."""
 
 
 class Containers:
     """The containers of one store. Listing takes no lock."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._paths = engine.paths
-        self.root = engine.paths.root
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self.root = paths.root
         """The data directory."""
-        self.names_directory = f"{engine.paths.containers}/.names"
+        self.names_directory = f"{paths.containers}/.names"
         """Holds a link for each name."""
         self.problems: list[StoreError] = []
         """Why `list` left some out."""
-        self.progress: Shown | None = None
-        """How a pull that `create` begins tells of its progress."""
-        self.choose: Choose | None = None
-        """Asks the user which image is meant by a short name that several registries may have."""
-        self.images: Images | None = None
-        """The images that `create` took its own from; their `warnings` tell of the pull."""
-        self.notes: list[str] = []
-        """What `create` has made otherwise than asked for, for the user's eyes."""
-        self._made = ""
-        """The id of what `create` has made, or was about to."""
 
-    def create(self, image: str, command: list[str], **asked: Unpack[CreateOptions]) -> Container:
-        """Make a container; nothing of it runs yet.
+    def check(self, request: Request) -> None:
+        """Refuse a request that cannot be, before an image is pulled for it.
 
-        Raises UsageError for options that make no sense, Conflict for a name in use, and what
-        finding or pulling the image raises.
+        Raises UsageError, and what `get` raises for a container whose network is wanted.
+        """
+        from rootless.containers import conflicts
+
+        conflicts.check(request)
+        for one in request["networks"]:
+            if one["kind"] == "container":
+                self.get(one["name"])
+
+    def create(
+        self,
+        request: Request,
+        image: Image | None,
+        *,
+        replace: bool = False,
+        teller: Teller = QUIET,
+    ) -> Container:
+        """Make a container of `image`, None for a root file system of its own; nothing runs yet.
+
+        `replace` is whether it takes its name from another container, which is removed. Raises
+        what `check` raises, Conflict for a name in use, ImageGone.
         """
         # Here, because listing and finding shall not pay for it (2.5 of 16 ms).
         from rootless.containers import create as creation
-        from rootless.containers import events
+        from rootless.containers import events, networks
         from rootless.containers.names import random_name
 
-        plan = creation.check(self._paths, image, asked)
-        self.notes = plan.notes
-        kind, _, other = plan.network.partition(":")
-        if kind == "container":
-            plan.network = f"container:{self.get(other).id}"
+        self.check(request)
         self._paths.prepare()
-        trace.mark("options checked")
-        found = None
-        if not asked.get("rootfs"):
-            pull, platform = asked.get("pull") or "missing", asked.get("platform", "")
-            pull = {"true": "always", "false": "never"}.get(pull, pull)
-            self.images = self._engine.images
-            found = self.images.resolve(
-                image, pull=pull, platform=platform, progress=self.progress, choose=self.choose
-            )
-            if not platform and found.foreign:
-                plan.notes.append(found.foreign)
-        trace.mark("image found")
-        while True:
-            id = os.urandom(32).hex()  # noqa: A001 - the field's own word
-            if not id[:12].isdecimal():  # a short id of digits alone could be taken for a number
-                break
-        directory = f"{self._paths.containers}/{id}"
+        attached = networks.resolved(request["networks"], lambda name: self.get(name).id)
+        trace.mark("request checked")
+        id = _new_id()  # noqa: A001 - the field's own word
         record = creation.compose(
-            self._paths,
-            found,
-            command,
-            asked,
-            id=id,
-            directory=directory,
-            reference=image,
-            plan=plan,
+            self._paths, request, image, id=id, attached=attached, teller=teller
         )
         trace.mark("record composed")
-        self._made = id
-        while not self._store(record, replace=bool(asked.get("replace"))):
-            if asked.get("name"):
-                raise self.taken(record["name"])
-            record["name"] = random_name()
-        trace.mark("container created")
-        events.tell(self._paths.root, record, "create")
+        try:
+            while not self._store(record, replace=replace):
+                if request["name"]:
+                    raise self.taken(record["name"])
+                record["name"] = random_name()
+            trace.mark("container created")
+            events.tell(self._paths.root, record, "create")
+        except KeyboardInterrupt:
+            if request["remove"]:
+                self._abandon(id)
+            raise
         container = Container(self._paths, record)
         if not self._has_layers(record):
             container.remove(force=True)
-            return self.create(image, command, **asked)
+            raise ImageGone(f"the image {request['image']} was removed meanwhile")
         return container
 
-    def abandon(self) -> None:
-        """Remove what `create` made last, unless it runs: an exception came before its start."""
-        if not self._made:
-            return  # it came during a pull
+    def _abandon(self, id: str) -> None:  # noqa: A002 - the field's own word
+        """Remove a container that was being made, if it was there already."""
         try:
-            self._read(self._made).remove()
+            self._read(id).remove()
         except (Conflict, NotFound):
             pass
 
@@ -300,7 +288,7 @@ class Containers:
     def _read(self, id: str) -> Container:  # noqa: A002 - the field's own word
         path = f"{self._paths.containers}/{id}/config.json"
         try:
-            record: Record = records.read_record(path)
+            record = read(os.path.dirname(path))
             if record["id"] == id and record["created"] > 0:
                 return Container(self._paths, record)
         except FileNotFoundError:
@@ -385,3 +373,10 @@ def _make_locked(path: str) -> int:
         if os.path.isdir(path):
             return held
         os.close(held)
+
+
+def _new_id() -> str:
+    while True:
+        id = os.urandom(32).hex()  # noqa: A001 - the field's own word
+        if not id[:12].isdecimal():  # a short id of digits alone could be taken for a number
+            return id

@@ -220,7 +220,7 @@ class Container:
         from rootless.containers import events
 
         if self.record["log_driver"] == "passthrough":
-            from rootless.containers.words.logs import refuse_terminal
+            from rootless.containers.conflicts import refuse_terminal
 
             refuse_terminal(self.record["log_driver"])  # before it is stopped
         if self.state().active:
@@ -471,7 +471,9 @@ class Container:
             from rootless.containers.running.sessions import running
 
             sessions = running(self.directory)
-        return inspect(self.record, state, health=health, sessions=sessions)
+        return inspect(
+            self.record, state, directory=self.directory, health=health, sessions=sessions
+        )
 
     def open_supervisor(self) -> int | None:
         """Return a pidfd of the supervisor, None where nothing runs. The caller closes it."""

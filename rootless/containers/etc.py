@@ -6,6 +6,8 @@ them at each start, since the host's own may have changed.
 
 from __future__ import annotations
 
+from rootless.containers import networks
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.record import Record
@@ -34,7 +36,7 @@ def files(record: Record) -> dict[str, str]:
 
 def hosts(record: Record) -> str:
     """/etc/hosts: the host's on its network, else the loopback; then --add-host, then ourselves."""
-    on_host = record["network"] == "host"
+    on_host = networks.kind(record["networks"]) == "host"
     text = (_read("/etc/hosts") if on_host else "") or _HOSTS
     if not text.endswith("\n"):
         text += "\n"

@@ -1,12 +1,12 @@
-"""Health checks from this side: what the image and the options ask for, and running one."""
+"""Health checks from this side: what the image and the request ask for, and running one."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from rootless.errors import Error, UsageError
-from rootless.oci import jsonio
+from rootless.containers.record import read
+from rootless.errors import Error, UsageError, named
 from rootless.store import records
 from rootless.store.paths import Paths
 from rootless.times import span
@@ -16,61 +16,13 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from rootless.containers.record import Record
-    from rootless.containers.request import Healthcheck, HealthExtras, StartupCheck
-    from rootless.containers.words.asked import CreateOptions
+    from rootless.containers.request import Healthcheck
     from rootless.runtime.supervision.health import Checks
 
 _SECOND = 1_000_000_000
-_ACTIONS = ("none", "kill", "restart", "stop")
 
-_TIMES = {
-    "health_interval": ("Interval", "30s"),
-    "health_timeout": ("Timeout", "30s"),
-    "health_start_period": ("StartPeriod", "0s"),
-    "health_start_interval": ("StartInterval", "5s"),
-}
-"""Option -> key in the image's configuration, and docker's default for what is 0 there."""
-
-_STARTUP = ("interval", "timeout", "retries", "success")
-
-
-def check(asked: CreateOptions) -> tuple[Healthcheck, HealthExtras]:
-    """Parse the options; only what was given is in the first part. Raises UsageError."""
-    given: Healthcheck = {}
-    for option, (key, _) in _TIMES.items():
-        if text := asked.get(option):
-            given[key] = _nanoseconds(str(text), option)  # type: ignore[literal-required]
-    if asked.get("health_retries", 0) < 0:
-        raise UsageError("--health-retries: a number of failures, 0 for the default")
-    if asked.get("health_retries"):
-        given["Retries"] = asked["health_retries"]
-    if "health_cmd" in asked:
-        given["Test"] = _test(asked["health_cmd"], "--health-cmd")
-    if asked.get("no_healthcheck"):
-        if given:
-            raise UsageError("--no-healthcheck and --health-... exclude each other")
-        given["Test"] = ["NONE"]
-    action = asked.get("health_on_failure", "none") or "none"
-    if action not in _ACTIONS:
-        raise UsageError(f"--health-on-failure: unknown action {action!r}", ", ".join(_ACTIONS))
-    if action == "restart" and asked.get("restart", "no") not in ("", "no"):
-        raise UsageError("--health-on-failure restart and --restart exclude each other")
-    return given, {"on_failure": action, "startup": _startup_check(asked)}
-
-
-def _startup_check(asked: CreateOptions) -> StartupCheck | None:
-    if "health_startup_cmd" not in asked:
-        for name in _STARTUP:
-            if asked.get(f"health_startup_{name}"):
-                raise UsageError(f"--health-startup-{name} needs a --health-startup-cmd")
-        return None
-    return {
-        "test": _test(asked["health_startup_cmd"], "--health-startup-cmd"),
-        "interval": _nanoseconds(asked.get("health_startup_interval") or "30s", "") / _SECOND,
-        "timeout": _nanoseconds(asked.get("health_startup_timeout") or "30s", "") / _SECOND,
-        "retries": asked.get("health_startup_retries", 0),
-        "successes": max(1, asked.get("health_startup_success", 0)),
-    }
+_TIMES = {"Interval": "30s", "Timeout": "30s", "StartPeriod": "0s", "StartInterval": "5s"}
+"""Key in the image's configuration -> docker's default for what is 0 there."""
 
 
 def compose(image: Healthcheck | None, given: Healthcheck) -> Healthcheck | None:
@@ -82,38 +34,20 @@ def compose(image: Healthcheck | None, given: Healthcheck) -> Healthcheck | None
     test = merged.get("Test") or []
     if not test:
         if given:
-            raise UsageError("--health-... options need a --health-cmd: the image has no check")
+            raise UsageError(
+                f"{named('health_...')} options need a {named('health_cmd')}: "
+                "the image has no check",
+                field="healthcheck",
+            )
         return None
     return merged
-
-
-def _test(text: str, option: str) -> list[str]:
-    """Parse a command: a shell's, or a JSON list of words (podman)."""
-    if text.startswith("["):
-        try:
-            words = jsonio.loads(text)
-        except ValueError:
-            words = None
-        if isinstance(words, list) and words and all(isinstance(word, str) for word in words):
-            return words if words[0] in ("NONE", "CMD", "CMD-SHELL") else ["CMD", *words]
-    if not text.strip():
-        raise UsageError(f"{option}: an empty command")
-    return ["NONE"] if text == "none" else ["CMD-SHELL", text]
-
-
-def _nanoseconds(text: str, option: str) -> int:
-    seconds = span(text)
-    if seconds is None or (0 < seconds < 0.001):
-        name = option.replace("_", "-")
-        raise UsageError(f"--{name}: {text!r} is no time of 1ms or more", "30s, 1m30s, 500ms")
-    return int(seconds * _SECOND)
 
 
 def checks(record: Record) -> Checks:
     """Return the check of `record`, which has one, as its supervisor wants it."""
     config, extras = record["healthcheck"] or {}, record["health"]
     seconds: dict[str, float] = {}
-    for key, default in _TIMES.values():
+    for key, default in _TIMES.items():
         value = config.get(key)
         known = isinstance(value, int) and value > 0  # it may come from an image
         seconds[key] = float(value) / _SECOND if known else span(default) or 0.0  # type: ignore[arg-type]
@@ -151,7 +85,7 @@ def probe(root: str, directory: str, kind: str) -> NoReturn:
 
     code = 1
     try:
-        record: Record = records.read_record(f"{directory}/config.json")
+        record = read(directory)
         test = (record["healthcheck"] or {}).get("Test", [])
         if kind == "startup" and record["health"]["startup"] is not None:
             test = record["health"]["startup"]["test"]

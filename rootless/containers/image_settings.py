@@ -6,7 +6,6 @@ The configuration comes from other people's tools: each value is checked when it
 from __future__ import annotations
 
 from rootless.errors import UsageError
-from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
 from rootless.values import is_usable
 
@@ -86,32 +85,21 @@ def has_check(record: Record) -> bool:
 
 
 def command(
-    settings: Settings, entrypoint: str | None, words: list[str], name: str
+    settings: Settings, entrypoint: list[str] | None, words: list[str], name: str
 ) -> tuple[list[str], list[str]]:
     """Return Entrypoint and Cmd of the container, by docker's rules.
 
-    --entrypoint replaces the image's and drops the image's Cmd as well; an empty one only drops
+    An entrypoint replaces the image's and drops the image's Cmd as well; an empty one only drops
     both. Words after the image replace its Cmd. Raises UsageError where nothing is left to run.
     """
     if entrypoint is None:
         first, rest = settings.entrypoint, words or settings.cmd
     else:
-        first, rest = parse_entrypoint(entrypoint), words
+        first, rest = entrypoint, words
     if not first and not rest:
         raise UsageError(
             f"no command specified for {name}",
             "name one after the image: it has neither an entrypoint nor a command of its own",
+            field="command",
         )
     return first, rest
-
-
-def parse_entrypoint(text: str) -> list[str]:
-    """Parse --entrypoint: one word, a JSON list of words (podman), or nothing."""
-    if text.startswith("["):
-        try:
-            words = jsonio.loads(text)
-        except ValueError:
-            words = None
-        if isinstance(words, list) and all(isinstance(word, str) for word in words):
-            return words
-    return [text] if text else []

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import time
 
+from rootless.containers import networks
 from rootless.containers.image_settings import has_check
+from rootless.containers.request import MASKED, READ_ONLY
 from rootless.containers.signals import signal_name
+from rootless.oci import jsonio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.containers.record import Image, Record, Status
-    from rootless.containers.request import Volume
+    from rootless.containers.request import Security, Volume
     from rootless.runtime.spec import Mount
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -43,16 +46,18 @@ def inspect(
     state: Status,
     image: Image | None = None,
     *,
+    directory: str,
     health: Mapping[str, Any] | None = None,
     sessions: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the document that `inspect` prints for one container.
 
-    `image` is None where it is gone, or the container has none; `health` are the results of its
-    checks (health.json), `sessions` the ids of the commands of `exec` that run.
+    `image` is None where it is gone, or the container has none; `directory` is the container's own,
+    `health` are the results of its checks (health.json), `sessions` the ids of the commands of
+    `exec` that run.
     """
     spec = record["spec"]
-    directory = _directory(record)
+    memory = {item["destination"] for item in record["request"]["tmpfs"]}
     capabilities = spec["process"]["capabilities"]
     sources = {mount["destination"]: mount["source"] for mount in spec["mounts"]}
     return {
@@ -67,7 +72,7 @@ def inspect(
         "ResolvConfPath": sources.get("/etc/resolv.conf", ""),
         "HostnamePath": sources.get("/etc/hostname", ""),
         "HostsPath": sources.get("/etc/hosts", ""),
-        "LogPath": f"{directory}/log" if directory and record["log_driver"] in _FILES else "",
+        "LogPath": f"{directory}/log" if record["log_driver"] in _FILES else "",
         "Name": f"/{record['name']}",
         "RestartCount": state.restart_count,
         "Pod": "",
@@ -82,7 +87,7 @@ def inspect(
         "ExecIDs": list(sessions),
         "HostConfig": _host_config(record),
         "GraphDriver": _driver(record, directory),
-        "Mounts": [_mount(item) for item in record["volumes"] if not _is_plain_tmpfs(record, item)],
+        "Mounts": [_mount(item) for item in record["volumes"] if item["destination"] not in memory],
         "Config": _config(record),
         "NetworkSettings": _network(record, state),
     }
@@ -134,18 +139,8 @@ def as_podman(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _directory(record: Record) -> str:
-    """The container's directory, known from the files that are bound out of it."""
-    for mount in record["spec"]["mounts"]:
-        source, _, name = mount["source"].rpartition("/")
-        if name == "hostname" and source.endswith(record["id"]):
-            return source
-    return ""
-
-
 def _config(record: Record) -> dict[str, Any]:
-    asked, process = record["asked"], record["spec"]["process"]
-    attached = not asked.get("detach", False)
+    process, attached = record["spec"]["process"], not record["request"]["detached"]
     return {
         "Hostname": record["hostname"],
         "Domainname": "",
@@ -175,13 +170,14 @@ def _config(record: Record) -> dict[str, Any]:
 
 
 def _host_config(record: Record) -> dict[str, Any]:
-    asked, spec = record["asked"], record["spec"]
-    private, process = spec["rootless"], spec["process"]
+    request, spec = record["request"], record["spec"]
+    private, process, spaces = spec["rootless"], spec["process"], request["namespaces"]
+    security = request["security"]
     return {
-        "Binds": [text for text in asked.get("volume", []) if ":" in text],
-        "ContainerIDFile": asked.get("cidfile", ""),
+        "Binds": binds(request["mounts"]),
+        "ContainerIDFile": request["cidfile"],
         "LogConfig": {"Type": record["log_driver"], "Config": record["log_options"]},
-        "NetworkMode": record["network"],
+        "NetworkMode": networks.mode(record["networks"]),
         "PortBindings": _bindings(record),
         "RestartPolicy": _restart_policy(record["restart"]),
         "AutoRemove": record["rm"],
@@ -189,8 +185,8 @@ def _host_config(record: Record) -> dict[str, Any]:
         "VolumesFrom": None,
         "ConsoleSize": [0, 0],
         "Annotations": record["annotations"],
-        "CapAdd": asked.get("cap_add", []),
-        "CapDrop": asked.get("cap_drop", []),
+        "CapAdd": security["cap_add"],
+        "CapDrop": security["cap_drop"],
         "CgroupnsMode": private["cgroupns"],
         "Dns": record["dns"]["servers"],
         "DnsOptions": record["dns"]["options"],
@@ -198,25 +194,25 @@ def _host_config(record: Record) -> dict[str, Any]:
         "ExtraHosts": [
             f"{name}:{address}" for address, *names in record["hosts"] for name in names
         ],
-        "GroupAdd": asked.get("group_add", []),
-        "IpcMode": asked.get("ipc") or "private",
+        "GroupAdd": [*request["groups"], *(["keep-groups"] if request["keep_groups"] else [])],
+        "IpcMode": spaces["ipc"],
         "Cgroup": "",
         "Links": None,
         "OomScoreAdj": process.get("oomScoreAdj", 0),
-        "PidMode": asked.get("pid", ""),
+        "PidMode": _unless_private(spaces["pid"]),
         "Privileged": private["privileged"],
-        "PublishAllPorts": bool(asked.get("publish_all")),
+        "PublishAllPorts": request["publish_all"],
         "ReadonlyRootfs": spec["root"]["readonly"],
-        "SecurityOpt": asked.get("security_opt", []),
-        "Tmpfs": _tmpfs(record),
-        "UTSMode": asked.get("uts", ""),
+        "SecurityOpt": security_options(security),
+        "Tmpfs": {item["destination"]: item["mode"] for item in request["tmpfs"]},
+        "UTSMode": _unless_private(spaces["uts"]),
         "UsernsMode": "" if private["userns"] == "host" else private["userns"],
         "ShmSize": _shm_size(spec["mounts"]),
         "Sysctls": spec["linux"]["sysctl"],
         "Runtime": "rootless",
         "Isolation": "",
         "Init": private["init"],
-        "Devices": asked.get("device", []),
+        "Devices": [_device(item) for item in request["devices"]],
         "Ulimits": [
             {
                 "Name": limit["type"].removeprefix("RLIMIT_").lower(),
@@ -262,20 +258,54 @@ def _shm_size(mounts: list[Mount]) -> int:
     return 0
 
 
-def _tmpfs(record: Record) -> dict[str, str]:
+def _unless_private(mode: str) -> str:
+    return "" if mode == "private" else mode
+
+
+def binds(mounts: Sequence[Volume]) -> list[str]:
+    """Return binds and named volumes as docker's Binds: SOURCE:DESTINATION[:OPTIONS]."""
+    return [
+        ":".join(filter(None, (item["name"] or item["source"], item["destination"], _words(item))))
+        for item in mounts
+        if item["type"] != "tmpfs" and not item["anonymous"]
+    ]
+
+
+def _words(item: Volume) -> str:
+    if item["mode"]:
+        return item["mode"]
+    words = [] if item["rw"] else ["ro"]
+    words += ["U"] * item["chown"]
+    return ",".join(words + [item["propagation"]] * (item["propagation"] not in ("", "rprivate")))
+
+
+def security_options(security: Security) -> list[str]:
+    """Return what is otherwise than by default, or by --privileged, as --security-opt says it."""
+    usual = [] if security["privileged"] else [*MASKED, *READ_ONLY]
+    hidden = [*security["masked"], *security["readonly"]]
+    profile = security["seccomp"]
+    found = ["no-new-privileges"] if security["no_new_privileges"] else []
+    if profile is None and not security["privileged"]:
+        found.append("seccomp=unconfined")
+    elif profile is not None and "profile" not in profile:
+        found.append(f"seccomp={jsonio.dumps(profile)}")
+    if usual and not hidden:
+        found.append("unmask=ALL")
+    elif shown := [path for path in usual if path not in hidden]:
+        found.append("unmask=" + ":".join(shown))
+    if masked := [path for path in security["masked"] if path not in usual]:
+        found.append("mask=" + ":".join(masked))
+    if security["proc_options"]:
+        found.append("proc-opts=" + ",".join(security["proc_options"]))
+    return found
+
+
+def _device(item: Mount) -> dict[str, str]:
     return {
-        item["destination"]: item["mode"]
-        for item in record["volumes"]
-        if _is_plain_tmpfs(record, item)
+        "PathOnHost": item["source"],
+        "PathInContainer": item["destination"],
+        "CgroupPermissions": "rwm",
     }
-
-
-def _is_plain_tmpfs(record: Record, item: Volume) -> bool:
-    """Whether it came by --tmpfs; docker lists those of --mount among the mounts."""
-    texts = record["asked"].get("tmpfs", [])
-    return item["type"] == "tmpfs" and any(
-        text.partition(":")[0].rstrip("/") == item["destination"] for text in texts
-    )
 
 
 def _mount(item: Volume) -> dict[str, Any]:
@@ -292,11 +322,8 @@ def _mount(item: Volume) -> dict[str, Any]:
 
 
 def _driver(record: Record, directory: str) -> dict[str, Any]:
-    data = {}
-    if directory and record["layers"]:
-        data["LowerDir"] = ":".join(reversed(record["layers"]))
-    if directory:
-        data |= {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
+    data = {"LowerDir": ":".join(reversed(record["layers"]))} if record["layers"] else {}
+    data |= {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
     return {"Name": "overlay", "Data": data}
 
 
@@ -354,5 +381,8 @@ def _network(record: Record, state: Status) -> dict[str, Any]:
         "SandboxKey": "",
         "Ports": _published(record, state) if state.running else {},
         **endpoint,
-        "Networks": {record["network"]: {"Aliases": None, "NetworkID": "", **endpoint}},
+        "Networks": {
+            networks.mode([one]): {"Aliases": None, "NetworkID": "", **endpoint}
+            for one in record["networks"]
+        },
     }

@@ -6,13 +6,14 @@ import errno
 import os
 
 from rootless.containers.container import Container
+from rootless.containers.record import read
 from rootless.errors import Conflict, LaunchError, NotFound
 from rootless.linux import namespaces
-from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.record import Record
+    from rootless.runtime.spec import Namespace
     from rootless.store.paths import Paths
 
 
@@ -31,14 +32,15 @@ def check_namespace(path: str) -> None:
     raise LaunchError(f"cannot join the network namespace {path}: {reason}")
 
 
-def join_network(paths: Paths, record: Record) -> None:
-    """Fill in where the network namespace of the other container is now.
+def joined(paths: Paths, record: Record) -> Record:
+    """Return the record with the place where the network of the other container is now.
 
-    Raises Conflict where that does not run, NotFound where it is gone.
+    Its gateway and name servers are ours. Raises Conflict where that does not run, NotFound where
+    it is gone.
     """
-    other_id = record["network"].removeprefix("container:")
+    other_id = record["networks"][0]["name"]
     try:
-        other = Container(paths, records.read_record(f"{paths.containers}/{other_id}/config.json"))
+        other = Container(paths, read(f"{paths.containers}/{other_id}"))
     except FileNotFoundError:
         raise NotFound(
             f"container {record['name']} uses the network of {other_id[:12]}, which is gone"
@@ -49,8 +51,13 @@ def join_network(paths: Paths, record: Record) -> None:
             f"cannot join the network of container {other.name}: it is not running",
             "start it first",
         )
-    for space in record["spec"]["linux"]["namespaces"]:
-        if space["type"] == "network":
-            space["path"] = f"/proc/{state.values['command_pid']}/ns/net"
-    # Its gateway and name servers are ours.
-    record["spec"]["rootless"]["network"] = other.record["spec"]["rootless"]["network"]
+    spec, path = record["spec"], f"/proc/{state.values['command_pid']}/ns/net"
+    spaces = spec["linux"]["namespaces"]
+    kept: list[Namespace] = [space for space in spaces if space["type"] != "network"]
+    private = other.record["spec"]["rootless"]["network"]
+    spec = {
+        **spec,
+        "linux": {**spec["linux"], "namespaces": [*kept, {"type": "network", "path": path}]},
+        "rootless": {**spec["rootless"], "network": private},
+    }
+    return {**record, "spec": spec}

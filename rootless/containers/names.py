@@ -41,6 +41,7 @@ def check_name(text: str) -> str:
         raise UsageError(
             f"invalid container name {text!r}",
             "names match [a-zA-Z0-9][a-zA-Z0-9_.-]* and have at most 255 characters",
+            field="name",
         )
     return text
 

@@ -1,4 +1,4 @@
-"""Published ports: what -p says, and the host's sockets for it.
+"""Published ports: the host's sockets for them, and how they are shown.
 
 The sockets are bound by the command that starts the container, so that an error is its error;
 its supervisor inherits them.
@@ -10,8 +10,9 @@ import _socket
 import errno
 import os
 
-from rootless.errors import HostError, UsageError
+from rootless.errors import HostError
 from rootless.netstack.dns import sockaddr
+from rootless.values import is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rootless.netstack.ports import Port
     from rootless.runtime.supervision.notify import Listening
 
-_FORM = "[IP:][HOST[-END]:]CONTAINER[-END][/tcp|/udp]"
+PROTOCOLS = ("tcp", "udp")
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what publishing means
 _REMAP = 8000
 """What is added to a privileged port by --publish-privileged remap: 80 becomes 8080."""
@@ -29,59 +30,18 @@ _REMAP = 8000
 _TRIES = 20
 
 
-def parse(text: str, option: str = "-p") -> list[Publish]:
-    """Return what one -p, or an option like it, asks for, a port each. Raises UsageError."""
-    given = f"{option} {text}"
-    rest, slash, protocol = text.partition("/")
-    protocol = protocol.lower() if slash else "tcp"
-    if protocol not in ("tcp", "udp"):
-        raise UsageError(f"{given}: unknown protocol {protocol!r}", "tcp or udp")
-    ip = ""
-    if rest.startswith("["):
-        ip, bracket, rest = rest[1:].partition("]:")
-        if not bracket:
-            raise UsageError(f"{given}: the IPv6 address is not closed", f"[::1]: as in {_FORM}")
-    elif rest.count(":") == 2:
-        ip, _, rest = rest.partition(":")
-    if ip:
-        try:
-            sockaddr(ip, 0)
-        except OSError:
-            raise UsageError(f"{given}: {ip!r} is no IP address", _FORM) from None
-    host, colon, inside = rest.rpartition(":")
-    first, last = _range(inside, given)
-    if not colon or not host:
-        mapped: list[int] = [0] * (last - first + 1)
-    else:
-        begin, end = _range(host, given)
-        if end - begin == last - first:
-            mapped = list(range(begin, end + 1))
-        else:
-            raise UsageError(f"{given}: the ranges differ in length", _FORM)
-    return [
-        {"ip": ip, "host": port, "container": first + number, "protocol": protocol}
-        for number, port in enumerate(mapped)
-    ]
-
-
-def _range(text: str, given: str) -> tuple[int, int]:
-    first, dash, last = text.partition("-")
-    try:
-        numbers = [int(number) for number in (first, last if dash else first)]
-        good = all(word.isascii() and word.isdigit() for word in (first, *([last] if dash else [])))
-    except ValueError:
-        good, numbers = False, [0, 0]
-    if not good or not 0 < numbers[0] <= numbers[1] < 65536:
-        raise UsageError(f"{given}: {text!r} is no port", f"1 to 65535: {_FORM}")
-    return numbers[0], numbers[1]
-
-
 def exposed(text: str) -> list[Publish]:
-    """Return what -P makes of an image's EXPOSE line, nothing of one that makes no sense."""
-    try:
-        return [{**port, "host": 0, "ip": ""} for port in parse(text)]
-    except UsageError:
+    """Return what -P makes of PORT[-END][/PROTOCOL], nothing of an image's that makes no sense."""
+    number, slash, protocol = text.partition("/")
+    first, dash, last = number.partition("-")
+    protocol = protocol.lower() if slash else "tcp"
+    last = last if dash else first
+    if len(number) > 11 or not (is_number(first) and is_number(last) and protocol in PROTOCOLS):
         return []
+    ports = range(int(first), int(last) + 1)
+    if not ports or not 0 < ports[0] <= ports[-1] < 65536:
+        return []
+    return [{"ip": "", "host": 0, "container": port, "protocol": protocol} for port in ports]
 
 
 def listed(ports: list[Port]) -> list[tuple[str, str]]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from rootless.errors import StoreError
+from rootless.store import records
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal, Protocol, TypedDict
 
-    from rootless.containers.request import Dns, Healthcheck, HealthExtras, Publish, Volume
-    from rootless.containers.words.asked import CreateOptions
+    from rootless.containers.request import (
+        Attachment,
+        Dns,
+        Healthcheck,
+        HealthExtras,
+        Publish,
+        Request,
+        Volume,
+    )
     from rootless.netstack.ports import Port
     from rootless.runtime.spec import Spec
 
@@ -42,7 +52,7 @@ if TYPE_CHECKING:
         """Only for a directory: changes are thrown away (`--rootfs DIR:O`)."""
 
     class Record(TypedDict):
-        """A container as it was asked for: written once, when it is created."""
+        """A container as it is to be started."""
 
         version: int
         id: str
@@ -53,7 +63,8 @@ if TYPE_CHECKING:
         image_id: str
         layers: list[str]
         rootfs: Rootfs
-        asked: CreateOptions
+        request: Request
+        """What was asked for. All else is what came of it, and of the image."""
         path: str
         args: list[str]
         entrypoint: list[str]
@@ -66,8 +77,8 @@ if TYPE_CHECKING:
         rm: bool
         stop_signal: int
         stop_timeout: int
-        network: str
-        """private, pasta, slirp4netns, none, host, container:ID or ns:PATH."""
+        networks: list[Attachment]
+        """Never empty; containers by their ids."""
         hostname: str
         hosts: list[list[str]]
         """--add-host: [address, name, ...]."""
@@ -152,3 +163,21 @@ if TYPE_CHECKING:
         @property
         def degraded(self) -> list[str]:
             """What was refused and what was done instead, in words."""
+
+
+def read(directory: str) -> Record:
+    """Return the record of the container in `directory`, in the form of this release.
+
+    Raises FileNotFoundError where there is none, StoreError for one that is damaged.
+    """
+    path = f"{directory}/config.json"
+    found: Any = records.read_record(path)
+    if isinstance(found, dict) and "asked" in found and "request" not in found:
+        from rootless.containers import legacy
+
+        try:
+            found = legacy.upgraded(found)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"damaged record: {path}") from error
+    record: Record = found
+    return record

@@ -1,37 +1,117 @@
-"""What a container is to be: one value of plain data, whoever asks for it."""
+"""What a container is to be: one value of plain data, whoever asks for it.
+
+A front end turns its own language into a Request; for the option texts of the command line `words`
+does that. `request` makes one for everybody else, who names only what is not to be as usual. What a
+Request holds is parsed: nothing that reads it takes a text apart. It goes into the container's
+record as it is, so it is JSON; whether it makes sense says `conflicts.check`.
+"""
 
 from __future__ import annotations
 
+import os
+
+from rootless.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal, TypedDict
+    from collections.abc import Iterable
+    from typing import Any, Literal, TypedDict, Unpack
+
+    from rootless.netstack.addresses import Settings
+    from rootless.runtime.spec import Mount, Rlimit
 
     class Volume(TypedDict):
-        """Something that the user or the image wants mounted; also what `inspect` shows of it."""
+        """Something to be mounted: see `bind`, `volume` and `tmpfs`."""
 
         type: Literal["bind", "volume", "tmpfs"]
         name: str
-        """Of a volume; an anonymous one has 64 hexadecimal digits."""
+        """Of a volume; in a request empty for an anonymous one, which gets 64 digits."""
         source: str
-        """An absolute path of the host: what to bind; empty for a tmpfs."""
+        """What to bind, an absolute path of the host; of volumes only in a record."""
         destination: str
         rw: bool
         propagation: str
         """rprivate, rslave, ... for a bind, else empty."""
         mode: str
-        """The options as they were written, for `inspect`."""
+        """The options in docker's words, for `inspect`."""
         anonymous: bool
         """To be removed with the container by `--rm` and `rm -v`."""
         make: bool
-        """Whether a missing source is made (`-v` and volumes) or an error (`--mount type=bind`)."""
+        """Whether a missing source is made, or an error."""
         copy_up: bool
         """Whether an empty volume is filled with what the image has at the destination."""
         chown: bool
-        """`:U`: the source is given to the container's user."""
+        """Whether the source is given to the container's user."""
         overlay: bool
-        """`:O`: changes go to a throw-away layer above the source."""
+        """Whether changes go to a throw-away layer above the source."""
         options: list[str]
         """The mount's options as the runtime specification writes them."""
+
+    class Directory(TypedDict):
+        """A root file system that is no image's."""
+
+        path: str
+        overlay: bool
+        """Whether changes are thrown away."""
+
+    class Attachment(TypedDict):
+        """A network that the container has; see `containers.networks`."""
+
+        kind: Literal["none", "host", "container", "ns", "private", "pasta", "slirp4netns"]
+        name: str
+        """The container whose network it is (in a record its id), or the path of the namespace."""
+        settings: Settings | None
+        """Of private, pasta and slirp4netns; None for the usual ones."""
+
+    class Publish(TypedDict):
+        """One published port."""
+
+        ip: str
+        """Empty for all addresses of the host."""
+        host: int
+        """0 for one that is free."""
+        container: int
+        protocol: str
+
+    class Dns(TypedDict):
+        """What /etc/resolv.conf is to say otherwise than the host's does."""
+
+        servers: list[str]
+        search: list[str]
+        options: list[str]
+
+    class Namespaces(TypedDict):
+        """Whose they are: private or host; of ipc also shareable, and none: without /dev/shm."""
+
+        pid: str
+        ipc: str
+        uts: str
+        cgroup: str
+
+    class Userns(TypedDict):
+        """How the ids of the container are those of the host."""
+
+        mode: Literal["host", "nomap", "keep-id"]
+        uid: int | None
+        """The user's own id inside, with keep-id; None for the same as outside."""
+        gid: int | None
+        shared: bool
+        """Whether root's files are the user's own, as out here, and not root's inside (keep-id)."""
+
+    class Security(TypedDict):
+        """How much of the machine a container may see and do: see `security`."""
+
+        privileged: bool
+        cap_add: list[str]
+        cap_drop: list[str]
+        no_new_privileges: bool
+        seccomp: dict[str, Any] | None
+        """None, {"profile": "default"}, or a profile as docker's and podman's files hold it."""
+        masked: list[str]
+        readonly: list[str]
+        cgroup_writable: bool
+        proc_options: list[str]
+        """hidepid=, subset= and gid= of proc(5)."""
 
     class Healthcheck(TypedDict, total=False):
         """A health check as image configurations hold it; times in nanoseconds."""
@@ -56,21 +136,276 @@ if TYPE_CHECKING:
         """What podman has beyond the image's health check."""
 
         on_failure: str
+        """none, kill, restart or stop."""
         startup: StartupCheck | None
 
-    class Publish(TypedDict):
-        """One port of -p."""
+    class Restart(TypedDict):
+        """Whether it starts again when it has ended."""
 
-        ip: str
-        """Empty for all addresses of the host."""
-        host: int
-        """0 for one that is free."""
-        container: int
-        protocol: str
+        policy: Literal["no", "on-failure", "always", "unless-stopped"]
+        most: int
+        """How often, with on-failure; 0 for no limit."""
 
-    class Dns(TypedDict):
-        """What /etc/resolv.conf is to say otherwise than the host's does."""
+    class Log(TypedDict):
+        """Where its output goes."""
 
-        servers: list[str]
-        search: list[str]
-        options: list[str]
+        driver: str
+        options: dict[str, str]
+        """max-size (bytes), max-file and compress (true, false) of files, tag of the journal."""
+
+    class Fields(TypedDict, total=False):
+        """All of a Request but its image and its command."""
+
+        entrypoint: list[str] | None
+        """None for the image's; given, the image's Cmd does not count either."""
+        rootfs: Directory | None
+        """In the place of an image."""
+        name: str
+        """Empty for one that is made up."""
+        labels: dict[str, str]
+        annotations: dict[str, str]
+        inherited: list[list[str]]
+        """[name, value] of what comes from the caller's surroundings, such as http_proxy."""
+        environment: list[list[str | None]]
+        """[name, value] after the image's and the inherited ones; None takes it away."""
+        user: str
+        """USER[:GROUP], names or numbers, which the container's /etc/passwd knows."""
+        groups: list[str]
+        keep_groups: bool
+        """Whether it has the supplementary groups of the caller."""
+        workdir: str
+        hostname: str
+        tty: bool
+        stdin: bool
+        detached: bool
+        """Whether it is to run in the background: then the end of an input is not its own."""
+        remove: bool
+        """Whether it goes when it ends."""
+        init: bool
+        cidfile: str
+        """Where a front end writes the id, for `inspect`."""
+        mounts: list[Volume]
+        tmpfs: list[Volume]
+        """docker's --tmpfs, which it does not list among the mounts."""
+        devices: list[Mount]
+        read_only: bool
+        read_only_tmpfs: bool
+        shm_size: int
+        """Bytes; 0 for the usual."""
+        networks: list[Attachment]
+        """Empty for a private one, where it can be had; what is named here must be."""
+        ports: list[Publish]
+        """Of no effect with the network none and with the host's, which has no ports to publish."""
+        remap_ports: bool
+        """Whether a port that needs a privilege is replaced by one that does not."""
+        publish_all: bool
+        expose: list[str]
+        """PORT/PROTOCOL, beside the image's."""
+        dns: Dns
+        hosts: list[list[str]]
+        """[address, name, ...], lines of /etc/hosts; the address may be host-gateway."""
+        no_hosts: bool
+        namespaces: Namespaces
+        userns: Userns
+        security: Security
+        rlimits: list[Rlimit]
+        sysctls: dict[str, str]
+        healthcheck: Healthcheck
+        """What it says otherwise than the image's."""
+        health: HealthExtras
+        restart: Restart
+        sdnotify: str
+        """container, supervisor, healthy or ignore."""
+        log: Log
+        stop_signal: int
+        """0 for the image's."""
+        stop_timeout: int
+        """Seconds until SIGKILL; -1 for no limit."""
+
+    class Request(Fields):
+        """The whole; as `request` returns it no key is missing."""
+
+        image: str
+        """As the user names it; with `rootfs` what it is to be called."""
+        command: list[str]
+        """Empty for the image's."""
+
+
+STOP_TIMEOUT = 10
+"""Seconds between the stop signal and SIGKILL."""
+
+MASKED = (
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/dev/block",
+    "/sys/devices/virtual/powercap",  # CVE-2020-8694: energy counters as a side channel
+    "/sys/firmware",
+    "/sys/fs/selinux",
+)
+"""Hidden from containers: podman's list."""
+
+READ_ONLY = (
+    "/proc/asound",
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+)
+"""Shown to containers, not to be written: podman's list."""
+
+
+def request(image: str, command: Iterable[str] = (), **fields: Unpack[Fields]) -> Request:
+    """Return the request for a container of `image`; what `fields` do not say is as usual.
+
+    Raises TypeError for a field that there is not.
+    """
+    usual: Request = {
+        "image": image,
+        "command": list(command),
+        "entrypoint": None,
+        "rootfs": None,
+        "name": "",
+        "labels": {},
+        "annotations": {},
+        "inherited": [],
+        "environment": [],
+        "user": "",
+        "groups": [],
+        "keep_groups": False,
+        "workdir": "",
+        "hostname": "",
+        "tty": False,
+        "stdin": False,
+        "detached": False,
+        "remove": False,
+        "init": False,
+        "cidfile": "",
+        "mounts": [],
+        "tmpfs": [],
+        "devices": [],
+        "read_only": False,
+        "read_only_tmpfs": True,
+        "shm_size": 0,
+        "networks": [],
+        "ports": [],
+        "remap_ports": False,
+        "publish_all": False,
+        "expose": [],
+        "dns": {"servers": [], "search": [], "options": []},
+        "hosts": [],
+        "no_hosts": False,
+        "namespaces": {"pid": "private", "ipc": "private", "uts": "private", "cgroup": "private"},
+        "userns": {"mode": "host", "uid": None, "gid": None, "shared": False},
+        "security": security(),
+        "rlimits": [],
+        "sysctls": {},
+        "healthcheck": {},
+        "health": {"on_failure": "none", "startup": None},
+        "restart": {"policy": "no", "most": 0},
+        "sdnotify": "container",
+        "log": {"driver": "json-file", "options": {}},
+        "stop_signal": 0,
+        "stop_timeout": STOP_TIMEOUT,
+    }
+    if unknown := fields.keys() - usual.keys():
+        raise TypeError(f"a request has no field {min(unknown)}")
+    usual.update(fields)  # type: ignore[typeddict-item]
+    return usual
+
+
+def security(*, privileged: bool = False) -> Security:
+    """Return what a container may see and do: with `privileged` all that its user may."""
+    return {
+        "privileged": privileged,
+        "cap_add": [],
+        "cap_drop": [],
+        "no_new_privileges": False,
+        "seccomp": None if privileged else {"profile": "default"},
+        "masked": [] if privileged else list(MASKED),
+        "readonly": [] if privileged else list(READ_ONLY),
+        "cgroup_writable": privileged,
+        "proc_options": [],
+    }
+
+
+def bind(source: str, destination: str, *, rw: bool = True, make: bool = False) -> Volume:
+    """Show a path of the host, with all that is mounted below it; both are absolute.
+
+    `make` is whether a missing source becomes a directory.
+    """
+    mount = _mount("bind", source, destination)
+    mount["propagation"] = "rprivate"
+    mount["make"] = make
+    return _mode(mount, ["rbind", *(["rw"] if rw else read_only("rbind")), "rprivate"], rw=rw)
+
+
+def volume(name: str, destination: str, *, rw: bool = True) -> Volume:
+    """Mount the volume of this name, made when it is first used; an anonymous one without."""
+    mount = _mount("volume", "", destination)
+    mount["name"], mount["anonymous"] = name, not name
+    mount["make"] = mount["copy_up"] = True
+    return _mode(mount, ["rbind", *(["rw"] if rw else read_only("rbind")), "rprivate"], rw=rw)
+
+
+def tmpfs(destination: str, *options: str) -> Volume:
+    """Mount memory; `options` are those of tmpfs(5), such as size=64m."""
+    mount = _mount("tmpfs", "", destination)
+    mount["mode"] = ",".join(options)
+    return _mode(mount, ["nosuid", "nodev", *options], rw="ro" not in options)
+
+
+def _mount(kind: Literal["bind", "volume", "tmpfs"], source: str, destination: str) -> Volume:
+    return {
+        "type": kind,
+        "name": "",
+        "source": source,
+        "destination": inside(destination),
+        "rw": True,
+        "propagation": "",
+        "mode": "",
+        "anonymous": False,
+        "make": False,
+        "copy_up": False,
+        "chown": False,
+        "overlay": False,
+        "options": [],
+    }
+
+
+def _mode(mount: Volume, options: list[str], *, rw: bool) -> Volume:
+    mount["rw"], mount["options"] = rw, options
+    if not rw and not mount["mode"]:
+        mount["mode"] = "ro"
+    return mount
+
+
+def inside(path: str) -> str:
+    """Return the clean form of a path in a container that something may be mounted at.
+
+    Raises UsageError for one that is not absolute, or the root.
+    """
+    if not path:
+        raise UsageError("invalid mount target: the path is empty")
+    if not path.startswith("/") or "\0" in path:
+        raise UsageError(f"invalid mount path {path!r}: it must be an absolute path")
+    clean = "/" + os.path.normpath(path).lstrip("/")
+    if clean == "/":
+        raise UsageError("invalid mount target: destination can't be '/'")
+    return clean
+
+
+def read_only(kind: str) -> list[str]:
+    """The options that make a mount read-only, with all that is mounted below it (docker 25)."""
+    return ["ro", "rro"] if kind == "rbind" else ["ro"]
+
+
+def publish(container: int, host: int = 0, *, ip: str = "", protocol: str = "tcp") -> Publish:
+    """Publish a port of the container at one of the host, 0 for one that is free."""
+    return {"ip": ip, "host": host, "container": container, "protocol": protocol}

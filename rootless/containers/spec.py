@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import os
 
-from rootless.containers.words import security
+from rootless.containers import networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rootless.containers.environment import Change
-    from rootless.containers.request import Dns, Healthcheck, HealthExtras, Publish, Volume
-    from rootless.containers.words.asked import CreateOptions
+    from rootless.containers.request import Attachment, Namespaces, Request, Volume
     from rootless.runtime.spec import (
         Account,
         Linux,
@@ -25,9 +23,7 @@ if TYPE_CHECKING:
         Namespace,
         OverlayBind,
         Private,
-        PrivateNetwork,
         Process,
-        Rlimit,
         Spec,
         User,
     )
@@ -39,66 +35,41 @@ READ_ONLY_TMPFS = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - paths inside the 
 """What stays writable with --read-only, in memory (podman's --read-only-tmpfs)."""
 
 SHM_SIZE = 64 << 20
-"""Bytes of shared memory when --shm-size does not say, as docker and podman."""
+"""Bytes of shared memory when the request does not say, as docker and podman."""
 
 _SAFE = ("nosuid", "noexec", "nodev")
 
 
 class Plan:
-    """What the configuration is built from: the parsed halves of the options and of the image."""
+    """What the configuration is built from: the request, and with what image and id add to it."""
 
-    def __init__(self, asked: CreateOptions, directory: str) -> None:
-        self.asked = asked
+    def __init__(self, request: Request, directory: str) -> None:
+        self.request = request
         self.directory = directory
-        self.notes: list[str] = []
-        """What is otherwise than asked for, for the user's eyes."""
-        self.network = "none"
-        self.private: PrivateNetwork | None = None
+        self.networks: list[Attachment] = []
         self.hostname = ""
         self.user = ""
         self.userns = "host"
-        self.shifted = False
-        """Whether root's files are to be root's, see runtime.spec.Private."""
+        """In full: host, nomap or keep-id:uid=N,gid=N."""
         self.account: Account | None = None
         self.args: list[str] = []
         self.env: list[str] = []
         self.cwd = "/"
-        self.shm_size = SHM_SIZE
-        self.rlimits: list[Rlimit] = []
-        self.sysctls: dict[str, str] = {}
-        self.annotations: dict[str, str] = {}
         self.volumes: list[Volume] = []
-        self.devices: list[Mount] = []
-        self.security = security.Security()
-        self.allowed: list[str] = []
-        """Capabilities that any process of the container may have."""
+        """The mounts and tmpfs of the request, and the image's volumes, each with its source."""
         self.capabilities: dict[str, list[str]] = {}
-        self.log_driver = "json-file"
-        self.log_options: dict[str, str] = {}
-        self.healthcheck: Healthcheck = {}
-        """What options say of the image's health check."""
-        self.health: HealthExtras = {"on_failure": "none", "startup": None}
-        self.changes: list[Change] = []
-        """--env-file and --env."""
-        self.labels: dict[str, str] = {}
-        self.hosts: list[list[str]] = []
-        self.ports: list[Publish] = []
-        self.exposed: list[str] = []
-        self.dns: Dns = {"servers": [], "search": [], "options": []}
-        self.stop_signal = 0
-        """0 where the image is to say it."""
 
 
 def build(plan: Plan) -> Spec:
     """Return the whole configuration."""
-    asked = plan.asked
+    request = plan.request
     return {
         "ociVersion": VERSION,
         "process": _process(plan),
-        "root": {"path": "", "readonly": bool(asked.get("read_only"))},
-        "hostname": "" if asked.get("uts") == "host" else plan.hostname,
+        "root": {"path": "", "readonly": request["read_only"]},
+        "hostname": "" if request["namespaces"]["uts"] == "host" else plan.hostname,
         "mounts": mounts(plan),
-        "annotations": plan.annotations,
+        "annotations": request["annotations"],
         "linux": _linux(plan),
         "rootless": _private(plan),
     }
@@ -107,59 +78,64 @@ def build(plan: Plan) -> Spec:
 def _process(plan: Plan) -> Process:
     user: User = {"username": plan.user, "umask": 0o022}
     return {
-        "terminal": bool(plan.asked.get("tty")),
+        "terminal": plan.request["tty"],
         "user": user,
         "args": plan.args,
         "env": plan.env,
         "cwd": plan.cwd,
         "capabilities": plan.capabilities,
-        "rlimits": plan.rlimits,
-        "noNewPrivileges": plan.security.no_new_privileges,
+        "rlimits": plan.request["rlimits"],
+        "noNewPrivileges": plan.request["security"]["no_new_privileges"],
     }
 
 
 def _linux(plan: Plan) -> Linux:
+    security = plan.request["security"]
     shared = [item["propagation"] for item in plan.volumes if "sha" in item["propagation"]]
     slave = [item["propagation"] for item in plan.volumes if "slave" in item["propagation"]]
     return {
-        "namespaces": namespaces(plan.asked, plan.network),
-        "maskedPaths": plan.security.masked,
-        "readonlyPaths": plan.security.readonly,
-        "sysctl": plan.sysctls,
-        "seccomp": plan.security.seccomp,
+        "namespaces": namespaces(plan.request["namespaces"], plan.networks),
+        "maskedPaths": security["masked"],
+        "readonlyPaths": security["readonly"],
+        "sysctl": plan.request["sysctls"],
+        "seccomp": security["seccomp"],
         # A mount can only pass on events if the root above it does (mount_namespaces(7)).
         "rootfsPropagation": "rshared" if shared else "rslave" if slave else "rprivate",
     }
 
 
-def namespaces(asked: CreateOptions, network: str) -> list[Namespace]:
-    """The namespaces that are new; one that is left out is the host's."""
+def namespaces(wanted: Namespaces, attached: list[Attachment]) -> list[Namespace]:
+    """The namespaces that are new, or another's; one that is left out is the host's."""
+    network = networks.kind(attached)
     host = {
-        "pid": asked.get("pid") == "host",
-        "network": network == "host" or ":" in network,
-        "ipc": asked.get("ipc") == "host",
-        "uts": asked.get("uts") == "host",
-        "cgroup": asked.get("cgroupns") == "host",
+        "pid": wanted["pid"] == "host",
+        "network": network in ("host", "container", "ns"),
+        "ipc": wanted["ipc"] == "host",
+        "uts": wanted["uts"] == "host",
+        "cgroup": wanted["cgroup"] == "host",
     }
     found: list[Namespace] = [{"type": "mount"}]
     found += [{"type": name} for name in host if not host[name]]
-    if ":" in network:
-        # Of ns:PATH; that of another container is known when it is started.
-        found.append({"type": "network", "path": network.removeprefix("ns:")})
+    if network == "ns":
+        found.append({"type": "network", "path": attached[0]["name"]})
+    elif network == "container":
+        # Where that is, is known when it is started (`joining`).
+        found.append({"type": "network", "path": networks.mode(attached)})
     return found
 
 
 def _private(plan: Plan) -> Private:
-    asked = plan.asked
-    groups = asked.get("group_add", [])
+    request = plan.request
+    userns = request["userns"]
+    needed = bool(request["networks"])
     return {
-        "init": bool(asked.get("init")),
+        "init": request["init"],
         "userns": plan.userns,
-        "shifted": plan.shifted,
+        "shifted": userns["mode"] != "host" and not userns["shared"],
         "account": plan.account,
-        "groups": [group for group in groups if group != "keep-groups"],
-        "keep_groups": "keep-groups" in groups,
-        "privileged": bool(asked.get("privileged")),
+        "groups": request["groups"],
+        "keep_groups": request["keep_groups"],
+        "privileged": request["security"]["privileged"],
         "volumes_U": [item["source"] for item in plan.volumes if item["chown"]],
         "copy_up": [
             {"source": item["source"], "destination": item["destination"]}
@@ -167,9 +143,9 @@ def _private(plan: Plan) -> Private:
             if item["copy_up"]
         ],
         "overlay_binds": list(overlay_binds(plan).values()),
-        "cgroupns": "host" if asked.get("cgroupns") == "host" else "private",
-        "log_driver": plan.log_driver,
-        "network": plan.private,
+        "cgroupns": "host" if request["namespaces"]["cgroup"] == "host" else "private",
+        "log_driver": request["log"]["driver"],
+        "network": networks.behind_stack(plan.networks, needed=needed),
     }
 
 
@@ -177,9 +153,9 @@ def mounts(plan: Plan) -> list[Mount]:
     """All mounts in the order in which they are made: the system's, then the others by depth."""
     layers = overlay_binds(plan)
     others = [_volume(item, layers) for item in plan.volumes]
-    others += plan.devices
+    others += plan.request["devices"]
     taken = {item["destination"] for item in others}
-    if plan.asked.get("read_only") and plan.asked.get("read_only_tmpfs", True):
+    if plan.request["read_only"] and plan.request["read_only_tmpfs"]:
         others += [_scratch(path) for path in READ_ONLY_TMPFS if path not in taken]
     others += _etc(plan, taken)
     system = [
@@ -198,7 +174,7 @@ def _depth(item: Mount) -> int:
 
 def system_mounts(plan: Plan) -> list[Mount]:
     """What every container has mounted: proc, dev and what is in it, sys and the cgroups."""
-    asked = plan.asked
+    ipc = plan.request["namespaces"]["ipc"]
     result = [
         _proc(plan),
         _mount("/dev", "tmpfs", ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"]),
@@ -208,7 +184,7 @@ def system_mounts(plan: Plan) -> list[Mount]:
             ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
         ),
     ]
-    if asked.get("ipc") == "host":
+    if ipc == "host":
         # The host's: nothing but a bind shows them. A minimal host may lack mqueue.
         result += [
             _mount(path, "bind", ["rbind", *_SAFE, "rprivate"], path)
@@ -216,26 +192,28 @@ def system_mounts(plan: Plan) -> list[Mount]:
             if os.path.isdir(path)
         ]
     else:
-        if asked.get("ipc") != "none":
+        if ipc != "none":
+            size = plan.request["shm_size"] or SHM_SIZE
             result.append(
-                _mount("/dev/shm", "tmpfs", [*_SAFE, "mode=1777", f"size={plan.shm_size}"], "shm")  # noqa: S108
+                _mount("/dev/shm", "tmpfs", [*_SAFE, "mode=1777", f"size={size}"], "shm")  # noqa: S108
             )
         result.append(_mount("/dev/mqueue", "mqueue", [*_SAFE]))
     return [*result, *_sys(plan)]
 
 
 def _proc(plan: Plan) -> Mount:
-    if plan.asked.get("pid") == "host":
+    if plan.request["namespaces"]["pid"] == "host":
         # A new proc shows the mounter's pid namespace, whose owner he must be: not of the host's.
         return _mount("/proc", "bind", ["rbind", *_SAFE, "rprivate"], "/proc")
-    return _mount("/proc", "proc", [*_SAFE, *plan.security.proc_options])
+    return _mount("/proc", "proc", [*_SAFE, *plan.request["security"]["proc_options"]])
 
 
 def _sys(plan: Plan) -> list[Mount]:
-    write = bool(plan.asked.get("privileged"))
+    security = plan.request["security"]
+    write = security["privileged"]
     locked = [] if write else ["ro"]
-    cgroup_locked = [] if write or plan.security.cgroup_writable else ["ro"]
-    if plan.network == "host":
+    cgroup_locked = [] if write or security["cgroup_writable"] else ["ro"]
+    if networks.kind(plan.networks) == "host":
         # A new sysfs shows the mounter's network namespace, whose owner he must be
         # (sysfs_init_fs_context): with the host's network only the host's own /sys can be shown.
         below = [] if write else ["ro", "rro"]
@@ -243,7 +221,7 @@ def _sys(plan: Plan) -> list[Mount]:
     else:
         result = [_mount("/sys", "sysfs", [*_SAFE, *locked])]
     path = "/sys/fs/cgroup"
-    if plan.asked.get("cgroupns") == "host":
+    if plan.request["namespaces"]["cgroup"] == "host":
         below = ["ro", "rro"] if cgroup_locked else []
         result.append(_mount(path, "bind", ["rbind", *_SAFE, *below, "rprivate"], path))
     else:
@@ -266,10 +244,10 @@ def _etc(plan: Plan, taken: Iterable[str]) -> list[Mount]:
     """Files that the runtime side writes into the container's directory at each start."""
     if "/etc" in taken:
         return []
-    wanted = ["hostname"] if plan.asked.get("no_hosts") else ["hosts", "hostname"]
-    if plan.network != "none":
+    wanted = ["hostname"] if plan.request["no_hosts"] else ["hosts", "hostname"]
+    if networks.kind(plan.networks) != "none":
         wanted.append("resolv.conf")  # without a network no name server can be reached anyway
-    options = ["bind", "rprivate"] + (["ro"] if plan.asked.get("read_only") else [])
+    options = ["bind", "rprivate"] + (["ro"] if plan.request["read_only"] else [])
     return [
         _mount(f"/etc/{name}", "bind", list(options), f"{plan.directory}/{name}")
         for name in wanted

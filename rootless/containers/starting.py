@@ -7,14 +7,16 @@ import os
 import time
 
 from rootless import trace
-from rootless.containers import etc
+from rootless.containers import etc, networks
 from rootless.containers.events import about
 from rootless.containers.image_settings import has_check
+from rootless.containers.record import read
 from rootless.errors import HostError, LaunchError, StoreError
 from rootless.runtime.launch import single, terminal
 from rootless.runtime.launch.launch import Launch
 from rootless.runtime.launch.report import Phase, Report
 from rootless.runtime.privileges import seccomp
+from rootless.runtime.spec import complete
 from rootless.runtime.supervision import handover, notify, restart, supervisor
 from rootless.runtime.supervision.charge import go_again, settle
 from rootless.runtime.supervision.startup import Startup, Wishes, interrupt
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from rootless.containers.record import Record
     from rootless.netstack.ports import Port
     from rootless.runtime.logs.files import LogCharge
-    from rootless.runtime.spec import Spec
+    from rootless.runtime.spec import Mount, Process, Spec
     from rootless.runtime.supervision.charge import Charge
     from rootless.runtime.tree.plan import Root
 else:
@@ -74,12 +76,12 @@ def _prepare(
     Raises UsageError, HostError, StoreError.
     """
     if record["log_driver"] == "passthrough" and before is None:
-        from rootless.containers.words.logs import refuse_terminal
+        from rootless.containers.conflicts import refuse_terminal
 
         refuse_terminal(record["log_driver"])
     who = identity.detect()
     trace.mark("identity known")
-    spec = record["spec"]
+    record, spec = _with_network(paths, record)
     program = seccomp.filter_for(
         spec["linux"]["seccomp"],
         spec["process"].get("capabilities", {}).get("bounding", []),
@@ -87,14 +89,6 @@ def _prepare(
         f"{paths.root}/seccomp",
     )
     trace.mark("filter ready")
-    if record["network"].startswith("container:"):
-        from rootless.containers.joining import join_network
-
-        join_network(paths, record)
-    elif record["network"].startswith("ns:"):
-        from rootless.containers.joining import check_namespace
-
-        check_namespace(record["network"].removeprefix("ns:"))
     notes: list[str] = []
     root = _root(paths, record, directory, who, notes)
     _write_files(record, directory)
@@ -112,7 +106,8 @@ def _prepare(
     wishes.detached = not attach
     wishes.notice = notify.wanted(record["sdnotify"], attached=attach)
     if wishes.notice is not None and wishes.notice["mode"] == "container":
-        wishes.notice["fd"] = _offer_notifying(spec, directory)
+        wishes.notice["fd"] = _notifying(directory)
+        spec = _with_notifying(spec, directory)
     wishes.listening = before["listening"] if before else notify.listening()
     if before and before["ports"]:
         wishes.ports = before["ports"]
@@ -121,7 +116,7 @@ def _prepare(
     wishes.notes = notes + wishes.notes
     launch = Launch(spec, directory, root, program, who)
     launch.listening = wishes.listening
-    if record["asked"].get("network"):
+    if record["request"]["networks"]:
         launch.needed = "network"  # not to be replaced by more than was asked for
     if spec["rootless"]["overlay_binds"]:
         launch.driver = rootfs.choose_driver(paths)
@@ -135,7 +130,7 @@ def _publish(record: Record, wishes: Wishes) -> list[Port]:
     """
     from rootless.containers.ports import Binding
 
-    binding = Binding(remap=record["asked"].get("publish_privileged") == "remap")
+    binding = Binding(remap=record["request"]["remap_ports"])
     binding.open(record["ports"], wishes.listening)
     if wishes.listening is not None:  # those that are ours to listen on are not the container's
         wishes.listening = notify.without(wishes.listening, binding.used)
@@ -147,27 +142,50 @@ def _publish(record: Record, wishes: Wishes) -> list[Port]:
     return binding.ports
 
 
-def _offer_notifying(spec: Spec, directory: str) -> int:
-    """Let the container notify us, this time: the service manager of this start waits for it.
+def _with_network(paths: Paths, record: Record) -> tuple[Record, Spec]:
+    """Return the record and the whole configuration, with the network that is joined this time.
 
-    Return the socket that it writes to. Raises StoreError.
+    Raises Conflict, NotFound and LaunchError where that is not there.
+    """
+    kind = networks.kind(record["networks"])
+    if kind == "container":
+        from rootless.containers.joining import joined
+
+        record = joined(paths, record)
+    elif kind == "ns":
+        from rootless.containers.joining import check_namespace
+
+        check_namespace(record["networks"][0]["name"])
+    return record, complete(record["spec"])
+
+
+def _notifying(directory: str) -> int:
+    """Return the socket that the container writes to, for the service manager of this start.
+
+    Raises StoreError.
     """
     try:
-        fd = notify.listen(directory)
+        return notify.listen(directory)
     except OSError as error:
         raise StoreError(
             f"cannot make a socket in {directory}: {error.strerror}", "or use --sdnotify supervisor"
         ) from error
+
+
+def _with_notifying(spec: Spec, directory: str) -> Spec:
+    """Return the configuration with that socket in the container."""
     options = ["bind", "nosuid", "nodev", "noexec"]
     source = f"{directory}/notify"
-    spec["mounts"] = [
-        *spec["mounts"],
-        {"destination": notify.PLACE, "type": "bind", "source": source, "options": options},
-    ]
+    mount: Mount = {
+        "destination": notify.PLACE,
+        "type": "bind",
+        "source": source,
+        "options": options,
+    }
     variable = f"NOTIFY_SOCKET={notify.PLACE}/{notify.SOCKET}"
     kept = [item for item in spec["process"]["env"] if not item.startswith("NOTIFY_SOCKET=")]
-    spec["process"]["env"] = [*kept, variable]
-    return fd
+    process: Process = {**spec["process"], "env": [*kept, variable]}
+    return {**spec, "mounts": [*spec["mounts"], mount], "process": process}
 
 
 def _wishes(record: Record, directory: str) -> Wishes:
@@ -225,7 +243,7 @@ def again(handed: int) -> NoReturn:
         _signal.signal(_signal.SIGTERM, interrupt)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
         paths = Paths(charge["root"])
-        record: Record = records.read_record(f"{directory}/config.json")
+        record = read(directory)
         startup = _prepare(paths, record, directory, attach=False, before=charge)
         startup.run_again(charge)
     except BaseException as error:  # noqa: BLE001 - nobody is there to be told

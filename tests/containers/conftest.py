@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rootless.containers import conflicts, networks
 from rootless.containers.create import compose
+from rootless.containers.words.request import request
 from rootless.store.paths import Paths
 
 if TYPE_CHECKING:
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rootless.containers.record import Record
+    from rootless.containers.request import Request
 
 ID = "0123456789abcdef" * 4
 
@@ -38,6 +42,13 @@ class HostImage(PlainImage):
     host = True
 
 
+def record_of(paths: Paths, wanted: Request, image: PlainImage | None) -> Record:
+    """Check and compose."""
+    conflicts.check(wanted)
+    attached = networks.resolved(wanted["networks"], lambda name: name * 64)
+    return compose(paths, wanted, image, id=ID, attached=attached)
+
+
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
     """A store that is never made."""
@@ -50,14 +61,7 @@ def composed(paths: Paths) -> Callable[..., Record]:
 
     def make(*words: str, image: dict[str, Any] | None = None, **asked: Any) -> Record:
         found = PlainImage({"Cmd": ["sh"]} if image is None else image)
-        return compose(
-            paths,
-            found,
-            list(words),
-            asked,  # type: ignore[arg-type]
-            id=ID,
-            directory=f"{paths.containers}/{ID}",
-            reference="plain",
-        )
+        wanted = request("plain", words, asked, base=os.getcwd(), environ=os.environ)  # type: ignore[arg-type]
+        return record_of(paths, wanted, found)
 
     return make

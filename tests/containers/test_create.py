@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rootless.containers import etc, image_settings
-from rootless.containers.create import check, compose
+from rootless.containers import etc, image_settings, networks
+from rootless.containers.request import request
 from rootless.errors import UsageError
 from rootless.netstack import addresses
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
 
-from .conftest import ID, HostImage, PlainImage
+from .conftest import ID, HostImage, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from rootless.containers.record import Record
+    from rootless.containers.request import Directory
     from rootless.store.paths import Paths
 
     Composed = Callable[..., Record]
@@ -90,7 +91,8 @@ def test_the_record_of_nothing_asked(composed: Composed, paths: Paths) -> None:
         "image_id": "c" * 64,
         "layers": ["/layers/one/fs", "/layers/two/fs"],
         "rootfs": {"kind": "layers", "path": "", "overlay": False},
-        "asked": {},
+        "request": request("plain", inherited=record["request"]["inherited"]),
+        "asked": {"ipc": "private"},
         "path": "sh",
         "args": [],
         "entrypoint": [],
@@ -104,6 +106,7 @@ def test_the_record_of_nothing_asked(composed: Composed, paths: Paths) -> None:
         "stop_signal": 15,
         "stop_timeout": 10,
         "network": "private",
+        "networks": [{"kind": "private", "name": "", "settings": addresses.parse("")}],
         "hostname": ID[:12],
         "hosts": [],
         "exposed": [],
@@ -173,7 +176,7 @@ def test_options_win_over_the_image(composed: Composed) -> None:
     assert record["stdin"]
     assert record["rm"]
     assert record["annotations"] == {"a.b": "c=d"} == record["spec"]["annotations"]
-    assert record["network"] == "host"
+    assert networks.mode(record["networks"]) == "host"
 
 
 @pytest.mark.parametrize("options", [{"network": "host"}, {"uts": "host"}])
@@ -223,160 +226,32 @@ def test_image_volumes(composed: Composed, paths: Paths) -> None:
 
 
 def test_rootfs(paths: Paths, tmp_path: Path) -> None:
-    for reference, overlay in ((str(tmp_path), False), (f"{tmp_path}/.:O", True)):
-        record = compose(
-            paths, None, ["sh"], {"rootfs": True}, id=ID, directory="/c", reference=reference
-        )
-        assert record["rootfs"] == {"kind": "directory", "path": str(tmp_path), "overlay": overlay}
-        assert record["image"] == reference
-        assert (record["image_id"], record["layers"]) == ("", [])
+    own: Directory = {"path": str(tmp_path), "overlay": True}
+    record = record_of(paths, request("it", ["sh"], rootfs=own), None)
+    assert record["rootfs"] == {"kind": "directory", "path": str(tmp_path), "overlay": True}
+    assert record["image"] == "it"
+    assert (record["image_id"], record["layers"]) == ("", [])
     with pytest.raises(UsageError, match="no command"):
-        compose(paths, None, [], {"rootfs": True}, id=ID, directory="/c", reference=str(tmp_path))
+        record_of(paths, request("it", rootfs=own), None)
+    own["path"] = "/nonexistent"
+    with pytest.raises(UsageError, match="rootfs: no directory /nonexistent"):
+        record_of(paths, request("it", ["sh"], rootfs=own), None)
 
 
 def test_the_host_image(paths: Paths) -> None:
-    record = compose(
-        paths, HostImage({"Cmd": ["sh"]}), [], {}, id=ID, directory="/c", reference="host"
-    )
+    record = record_of(paths, request("host"), HostImage({"Cmd": ["sh"]}))
     assert record["rootfs"] == {"kind": "host", "path": "", "overlay": False}
     assert (record["image"], record["image_id"], record["layers"]) == ("host", "", [])
 
 
-def test_the_name_of_an_image_without_a_reference(paths: Paths) -> None:
-    image = PlainImage({"Cmd": ["sh"]})
-    assert compose(paths, image, [], {}, id=ID, directory="/c")["image"] == image.names[0]
-    image.names = []
-    assert compose(paths, image, [], {}, id=ID, directory="/c")["image"] == image.id
-
-
-REFUSED = [
-    ({"name": "a/b"}, "invalid container name 'a/b'"),
-    ({"replace": True}, "--replace needs a --name"),
-    ({"restart": "always", "rm": True}, "--restart and --rm exclude each other"),
-    ({"restart": "sometimes"}, "--restart: unknown policy 'sometimes'"),
-    ({"sdnotify": "x"}, "--sdnotify: unknown mode 'x'"),
-    ({"restart": "on-failure:x"}, "--restart: unknown policy 'on-failure:x'"),
-    ({"health_interval": "10"}, "--health-interval: '10' is no time"),
-    ({"health_cmd": " "}, "--health-cmd: an empty command"),
-    ({"health_on_failure": "cry"}, "--health-on-failure: unknown action 'cry'"),
-    ({"no_healthcheck": True, "health_cmd": "x"}, "--no-healthcheck and --health-..."),
-    ({"health_on_failure": "restart", "restart": "always"}, "exclude each other"),
-    ({"health_startup_retries": 3}, "--health-startup-retries needs a --health-startup-cmd"),
-    ({"pull": "sometimes"}, "unknown policy 'sometimes'"),
-    ({"no_hosts": True, "add_host": ["a:1.2.3.4"]}, "--no-hosts and --add-host"),
-    ({"hostname": "x", "uts": "host"}, "--hostname cannot be set"),
-    ({"hostname": "a b"}, "invalid name 'a b'"),
-    ({"hostname": "x" * 65}, "invalid name"),
-    ({"init": True, "pid": "host"}, "--init needs a PID namespace"),
-    ({"shm_size": "1m", "ipc": "host"}, "--shm-size and --ipc host"),
-    ({"shm_size": "1m", "ipc": "none"}, "--shm-size and --ipc none"),
-    ({"shm_size": "x"}, "--shm-size: invalid size 'x'"),
-    ({"group_add": ["keep-groups", "3"]}, "keep-groups cannot be combined"),
-    ({"group_add": [""]}, "--group-add"),
-    ({"group_add": ["a:b"]}, "--group-add"),
-    ({"stop_timeout": -2}, "--stop-timeout"),
-    ({"stop_signal": "FOO"}, "invalid signal: FOO"),
-    ({"workdir": "rel"}, "working directory 'rel' is invalid"),
-    ({"user": "a:b:c"}, "--user: invalid user"),
-    ({"network": "private:mtu=9"}, "mtu=9: a number from 1280 to 65520"),
-    ({"network": "private:speed=9"}, "unknown option 'speed=9'"),
-    ({"expose": ["8080:80"]}, "--expose 8080:80: that is -p's"),
-    ({"expose": ["x"]}, "--expose x: 'x' is no port"),
-    ({"network": "ns:/x", "publish": ["80:80"]}, "-p and --network ns:/x exclude each other"),
-    ({"publish": ["80:x"]}, "-p 80:x: 'x' is no port"),
-    ({"publish_privileged": "no"}, "--publish-privileged: unknown way 'no'"),
-    ({"dns": ["one"]}, "--dns: 'one' is no IP address"),
-    ({"network": "container:"}, "--network container: comes with a later version"),
-    ({"network": "mine"}, "--network mine comes with a later version"),
-    ({"userns": "private"}, "--userns private comes with a later version"),
-    ({"userns": "container:x"}, "--userns container:x comes with a later version"),
-    ({"userns": "auto"}, "--userns auto comes with a later version"),
-    ({"userns": "auto:size=10"}, "--userns auto:size=10 comes with a later version"),
-    ({"userns": "keep-id:foo=1"}, "unknown option 'foo=1'"),
-    ({"userns": "keep-id:uid=-1"}, "unknown option 'uid=-1'"),
-    ({"userns": "keep-id:"}, "unknown option ''"),
-    ({"userns": "foo"}, "--userns: unknown mode 'foo'"),
-    ({"uts": "foo"}, "--uts: unknown mode 'foo'"),
-    ({"pid": "container:x"}, "--pid container:x comes with a later version"),
-    ({"ipc": "ns:/proc/1/ns/ipc"}, "--ipc ns:/proc/1/ns/ipc comes with a later version"),
-    ({"cgroupns": "x"}, "--cgroupns: unknown mode 'x'"),
-    ({"log_driver": "syslog"}, "--log-driver: unknown driver 'syslog'"),
-    ({"add_host": ["a"]}, "--add-host: invalid format"),
-    (
-        {"add_host": ["a:host-gateway"], "network": "none"},
-        "there is no gateway with --network none",
-    ),
-    ({"annotation": ["a"]}, "--annotation: invalid format"),
-    ({"label": ["=x"]}, "--label: invalid format"),
-    ({"label_file": ["/nonexistent"]}, "--label-file: open /nonexistent"),
-    ({"env": ["=x"]}, "invalid environment variable"),
-    ({"env_file": ["/nonexistent"]}, "--env-file: open /nonexistent"),
-    ({"cap_add": ["foo"]}, "capability"),
-    ({"cap_add": ["CHOWN"], "cap_drop": ["cap_chown"]}, "both added and dropped"),
-    ({"security_opt": ["foo"]}, "invalid --security-opt 'foo'"),
-    ({"ulimit": ["nofile=2:1"]}, "soft limit is above"),
-    ({"ulimit": ["nofile=1", "nofile=2"]}, "given twice"),
-    ({"sysctl": ["kernel.panic=1"]}, "--sysctl kernel.panic is not allowed"),
-    ({"sysctl": ["net.core.somaxconn=1"], "network": "host"}, "cannot be set with --network host"),
-    ({"volume": ["/a:/x", "/b:/x/"]}, "duplicate mount point: /x"),
-    ({"volume": ["/a:/x"], "tmpfs": ["/x"]}, "duplicate mount point: /x"),
-    ({"volume": ["/a:/x"], "mount": ["type=tmpfs,dst=/x"]}, "duplicate mount point: /x"),
-    ({"volume": ["/a:/dev/null"], "device": ["/dev/null"]}, "duplicate mount point: /dev/null"),
-    ({"mount": ["type=bind,src=/nonexistent,dst=/x"]}, "bind source path does not exist"),
-    ({"device": ["/dev/nonexistent"]}, "/dev/nonexistent does not exist"),
-]
-
-
-@pytest.mark.parametrize(("asked", "message"), REFUSED, ids=lambda value: str(value)[:50])
-def test_refused(paths: Paths, tmp_path: Path, asked: Any, message: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        check(paths, "plain", asked)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_refused_references(paths: Paths, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="an image is required"):
-        check(paths, "", {})
-    with pytest.raises(UsageError, match="--rootfs and --pull"):
-        check(paths, str(tmp_path), {"rootfs": True, "pull": "always"})
-    for wrong in ("/nonexistent", "/nonexistent:O", f"{tmp_path}:X"):
-        with pytest.raises(UsageError, match="no directory"):
-            check(paths, wrong, {"rootfs": True})
-
-
-def test_a_cidfile_is_not_overwritten(paths: Paths, tmp_path: Path) -> None:
-    file = tmp_path / "cid"
-    check(paths, "plain", {"cidfile": str(file)})
-    assert not file.exists()
-    file.touch()
-    with pytest.raises(UsageError, match=f"container ID file found, .* delete {file}"):
-        check(paths, "plain", {"cidfile": str(file)})
-
-
-ACCEPTED: list[dict[str, Any]] = [
-    {"detach": True, "rm": True},
-    {"detach": True, "tty": True, "interactive": True},
-    {"read_only": True, "tmpfs": ["/tmp"]},
-    {"name": "", "hostname": "", "user": "", "workdir": "", "network": "", "userns": "", "pid": ""},
-    {"restart": "no", "rm": True},
-    {"pull": "never", "platform": "linux/arm64"},
-    {"privileged": True, "cap_drop": ["ALL"]},
-    {"ipc": "shareable", "shm_size": "0"},
-    {"uts": "private", "pid": "private", "cgroupns": "private"},
-    {"add_host": ["a:host-gateway"], "network": "host"},
-    {"group_add": ["keep-groups"]},
-    {"log_driver": "k8s-file"},
-    {"security_opt": ["label=disable", "apparmor=unconfined"]},
-    {"stop_timeout": -1},
-    {"ulimit": ["host"]},
-]
-
-
-@pytest.mark.parametrize("asked", ACCEPTED, ids=str)
-def test_accepted(composed: Composed, asked: dict[str, Any]) -> None:
-    assert asked == composed(**asked)["asked"]
+def test_anonymous_volumes_have_names_of_their_own(composed: Composed, paths: Paths) -> None:
+    record = composed(volume=["/a", "/b", "named:/c"])
+    names = [item["name"] for item in record["volumes"]]
+    assert (len(names[0]), len({*names}), names[2]) == (64, 3, "named")
+    assert [item["source"] for item in record["volumes"]] == [
+        f"{paths.volumes}/{name}/_data" for name in names
+    ]
+    assert [item["name"] for item in record["request"]["mounts"]] == ["", "", "named"]
 
 
 @pytest.mark.parametrize(
@@ -405,21 +280,6 @@ def test_userns(composed: Composed, mode: str, expected: str) -> None:
 
 def test_keep_id_with_a_user(composed: Composed) -> None:
     assert composed(userns="keep-id", user="web")["user"] == "web"
-
-
-def test_files_that_options_name_are_read_once(paths: Paths) -> None:
-    """They may be pipes, as in --env-file <(command)."""
-    reader, writer = os.pipe()
-    os.write(writer, b"A=1\n")
-    os.close(writer)
-    try:
-        asked: Any = {"env_file": [f"/proc/self/fd/{reader}"]}
-        plan = check(paths, "plain", asked)
-        image = PlainImage({"Cmd": ["sh"]})
-        record = compose(paths, image, [], asked, id=ID, directory="/c", plan=plan)
-    finally:
-        os.close(reader)
-    assert "A=1" in record["spec"]["process"]["env"]
 
 
 def test_hosts_without_a_network(composed: Composed) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rootless.containers.inspect import ZERO_TIME, inspect, rfc3339
+from rootless.containers import inspect as inspecting
+from rootless.containers.inspect import ZERO_TIME, rfc3339
 from rootless.netstack import addresses
 
 from .conftest import ID
@@ -40,6 +41,11 @@ class Seen:
         self.ports = values.get("ports", [])
 
 
+def inspect(record: Record, state: Any) -> dict[str, Any]:
+    """Inspect a container of the store /store."""
+    return inspecting.inspect(record, state, directory=f"/store/{record['id']}")
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
@@ -58,6 +64,7 @@ def test_created(composed: Composed, paths: Paths) -> None:
     record = composed("a", "b", name="web", label=["x=y"])
     shown = inspect(record, Seen("created"))
     path = f"{paths.containers}/{ID}"
+    own = f"/store/{ID}"
     expected = {
         "Id": ID,
         "Created": rfc3339(record["created"]),
@@ -69,14 +76,14 @@ def test_created(composed: Composed, paths: Paths) -> None:
         "HostsPath": f"{path}/hosts",
         "HostnamePath": f"{path}/hostname",
         "ResolvConfPath": f"{path}/resolv.conf",
-        "LogPath": f"{path}/log",
+        "LogPath": f"{own}/log",
         "Mounts": [],
         "GraphDriver": {
             "Name": "overlay",
             "Data": {
                 "LowerDir": "/layers/two/fs:/layers/one/fs",
-                "UpperDir": f"{path}/upper",
-                "WorkDir": f"{path}/work",
+                "UpperDir": f"{own}/upper",
+                "WorkDir": f"{own}/work",
             },
         },
     }
@@ -186,7 +193,7 @@ def test_mounts(composed: Composed, paths: Paths) -> None:
     assert by_path["/f"]["Propagation"] == "rslave"
     host = shown["HostConfig"]
     assert host["Tmpfs"] == {"/d": "size=1048576"}
-    assert host["Binds"] == ["/tmp:/a:ro,z", "v:/b"]
+    assert host["Binds"] == ["/tmp:/a:ro,z", "v:/b", "/tmp:/f:rslave"]
 
 
 def test_host_config(composed: Composed) -> None:

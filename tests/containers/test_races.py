@@ -10,6 +10,7 @@ import pytest
 
 from rootless import Engine
 from rootless.containers.collection import Containers
+from rootless.containers.request import request
 from rootless.errors import NotFound
 
 if TYPE_CHECKING:
@@ -18,16 +19,33 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
+    from rootless.containers.container import Container
     from rootless.containers.record import Record
 
 
-class Raced(Containers):
+class Raced(Engine):
     """Something happens, once, when the layers are known and the record is not yet written."""
 
     meanwhile: Callable[[], object] | None = None
 
+    @property
+    def containers(self) -> Containers:
+        return Interrupted(self)
+
+    def make(self, *command: str, name: str = "") -> Container:
+        """Make a container of busybox, without a pull."""
+        return self.create(request("busybox", command, name=name), pull="never")
+
+
+class Interrupted(Containers):
+    """The containers of a `Raced`."""
+
+    def __init__(self, raced: Raced) -> None:
+        super().__init__(raced.paths)
+        self._raced = raced
+
     def _store(self, record: Record, *, replace: bool) -> bool:
-        happens, self.meanwhile = self.meanwhile, None
+        happens, self._raced.meanwhile = self._raced.meanwhile, None
         if happens is not None:
             happens()
         return super()._store(record, replace=replace)
@@ -36,15 +54,15 @@ class Raced(Containers):
 @pytest.fixture
 def raced(busybox: Store, rootless_root: str) -> Raced:
     """Containers of a store with the image busybox."""
-    return Raced(Engine(rootless_root))
+    return Raced(rootless_root)
 
 
 def test_the_image_goes_for_good(raced: Raced, busybox: Store) -> None:
     raced.meanwhile = lambda: busybox.ok("rmi", "busybox")
     with pytest.raises(NotFound, match="no such image: busybox"):
-        raced.create("busybox", ["true"], name="one", pull="never")
-    assert raced.list() == []
-    assert raced.names() == []
+        raced.make("true", name="one")
+    assert raced.containers.list() == []
+    assert raced.containers.names() == []
 
 
 def test_the_name_means_another_image_now(raced: Raced, busybox: Store, tmp_path: Path) -> None:
@@ -58,10 +76,10 @@ def test_the_name_means_another_image_now(raced: Raced, busybox: Store, tmp_path
     with tarfile.open(archive, "w") as tar:
         tar.add("/bin/busybox", "bin/sh")
     raced.meanwhile = replaced
-    container = raced.create("busybox", ["sh", "-c", "exit 3"], name="one", pull="never")
+    container = raced.make("sh", "-c", "exit 3", name="one")
     assert container.record["layers"] != layers
     assert all(map(os.path.isdir, container.record["layers"]))
-    assert [one.id for one in raced.list()] == [container.id]
+    assert [one.id for one in raced.containers.list()] == [container.id]
     assert container.name == "one"
     assert busybox("start", "-a", container.id).returncode == 3
     container.remove()
@@ -73,6 +91,6 @@ def test_the_image_comes_back(raced: Raced, busybox: Store, busybox_image: str) 
         busybox.ok("load", "-i", busybox_image)
 
     raced.meanwhile = reloaded
-    container = raced.create("busybox", ["sh", "-c", "exit 4"], pull="never")
+    container = raced.make("sh", "-c", "exit 4")
     assert busybox("start", "-a", container.id).returncode == 4
     container.remove()

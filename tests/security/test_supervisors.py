@@ -10,12 +10,13 @@ import signal
 import socket
 import struct
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rootless import Engine
 from rootless.containers.image_settings import Settings
+from rootless.containers.request import request
 from rootless.errors import Error
 from rootless.oci.errors import ImageError
 from rootless.runtime.supervision import streams
@@ -269,26 +270,26 @@ def test_strings_of_an_image_that_no_process_can_have(wrong: str, key: str, shap
     [
         {"workdir": "/a\0b"},
         {"user": "a\0b"},
-        {"env": ["A=\0"]},
-        {"label": ["a=\0"]},
-        {"entrypoint": "a\0b"},
+        {"environment": [["A", "\0"]]},
+        {"labels": {"a": "\0"}},
+        {"entrypoint": ["a\0b"]},
         {"hostname": "a\0b"},
-        {"volume": ["/tmp:/a\0b"]},
+        {"mounts": [{"destination": "/a\0b"}]},
         {"name": "a\0b"},
-        {"annotation": ["a=\0"]},
-        {"add_host": ["a\0:1.2.3.4"]},
-        {"health_cmd": "a\0"},
-        {"sysctl": ["net.a\0=1"]},
-        {"env": ["A=\ud800"]},
+        {"annotations": {"a": "\0"}},
+        {"hosts": [["1.2.3.4", "a\0"]]},
+        {"healthcheck": {"Test": ["CMD", "a\0"]}},
+        {"sysctls": {"net.a\0": "1"}},
+        {"environment": [["A", "\ud800"]]},
     ],
 )
-def test_options_that_no_process_can_have(
-    busybox: Store, rootless_root: str, asked: dict[str, object]
+def test_fields_that_no_process_can_have(
+    busybox: Store, rootless_root: str, asked: dict[str, Any]
 ) -> None:
     """A library's caller can say what no command line can."""
     engine = Engine()
     with pytest.raises(Error, match="NUL"):
-        engine.containers.create("busybox", ["true"], **asked)
+        engine.create(request("busybox", ["true"], **asked))
     with pytest.raises(Error, match="NUL"):
-        engine.containers.create("busybox", ["a\0b"])
+        engine.create(request("busybox", ["a\0b"]))
     assert busybox.ok("ps", "-aq") == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rootless.containers import networks
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -125,7 +126,7 @@ def _by_health(_: Engine, value: str) -> Any:
 
 
 def _by_network(_: Engine, value: str) -> Any:
-    return lambda one: one.record["network"] == value
+    return lambda one: networks.mode(one.record["networks"]) == value
 
 
 def _by_exposed(_: Engine, value: str) -> Any:

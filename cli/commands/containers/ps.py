@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli import output
+from rootless.containers import networks
 from rootless.errors import Error, UsageError
 
 TYPE_CHECKING = False
@@ -165,7 +166,7 @@ def _row(listed: Listed, *, full: bool, size: bool) -> output.Row:
             "LocalVolumes": str(sum(volume["type"] == "volume" for volume in record["volumes"])),
             "Mounts": ",".join(m if full else output.shorten(m, 15) for m in mounts),
             "Names": record["name"],
-            "Networks": record["network"],
+            "Networks": networks.mode(record["networks"]),
             "Platform": "",
             "Ports": _ports(state) if state.ports else "",
             "RunningFor": output.ago(record["created"]),
@@ -176,7 +177,7 @@ def _row(listed: Listed, *, full: bool, size: bool) -> output.Row:
     )
     row.methods = {"Label": lambda key: labels.get(key, "")}
     row.further = {
-        "CIDFile": record["asked"].get("cidfile", ""),
+        "CIDFile": record["request"]["cidfile"],
         "Created": output.ago(record["created"]),
         "CreatedHuman": output.ago(record["created"]),
         "ExitCode": state.exit_code,
@@ -199,7 +200,7 @@ def _podman(listed: Listed) -> dict[str, Any]:
     record, state = listed.record, listed.state
     return {
         "AutoRemove": record["rm"],
-        "CIDFile": record["asked"].get("cidfile", ""),
+        "CIDFile": record["request"]["cidfile"],
         "Command": [record["path"], *record["args"]],
         "Created": int(record["created"]),
         "CreatedAt": output.ago(record["created"]),
@@ -214,7 +215,7 @@ def _podman(listed: Listed) -> dict[str, Any]:
         "Mounts": [volume["destination"] for volume in record["volumes"]],
         "Names": [record["name"]],
         "Namespaces": {},
-        "Networks": [] if record["network"] in ("none", "host") else [record["network"]],
+        "Networks": networks.names(record["networks"]),
         "Pid": state.pid,
         "Pod": "",
         "PodName": "",

@@ -8,15 +8,12 @@ from rootless.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from typing import Unpack
 
     from rootless.cli.options import common as opt
     from rootless.cli.options import run as ropt
-    from rootless.containers.collection import Containers
     from rootless.containers.container import Container
     from rootless.engine import Engine
-    from rootless.images.transfer.progress import Progress
 
 
 def run(
@@ -44,15 +41,9 @@ def run(
         # the same for local programs alone, at a port that is free
         rootless run -d -p 127.0.0.1::80 -v ./site:/www busybox httpd -f -h /www
     """
-    containers = engine.containers
-    try:
-        container = _create(containers, image, command or [], asked, detach=detach)
-        container.on_note = warn_of
-        code = container.start(attach=not detach, detach_keys=detach_keys, sig_proxy=sig_proxy)
-    except KeyboardInterrupt:
-        if asked.get("rm"):
-            containers.abandon()
-        raise
+    container = _create(engine, image, command or [], asked, detach=detach)
+    container.on_note = warn_of
+    code = container.start(attach=not detach, detach_keys=detach_keys, sig_proxy=sig_proxy)
     if detach:
         from rootless.cli.output import say
 
@@ -104,37 +95,31 @@ def create(
     """
     from rootless.cli.output import say
 
-    say(_create(engine.containers, image, command or [], asked, detach=False).id)
+    say(_create(engine, image, command or [], asked, detach=False).id)
     return 0
 
 
-def _progress() -> AbstractContextManager[Progress | None]:
-    """Progress of a pull: what draws it is loaded only now that there is one."""
-    from rootless.cli.progress import shown
-
-    return shown()
-
-
-def _choose(ref: str, names: list[str]) -> str:
-    """Ask which image is meant: loaded only now that there is a question."""
-    from rootless.cli.asking import choose
-
-    return choose(ref, names)
-
-
 def _create(
-    containers: Containers, image: str, command: list[str], asked: ropt.Asked, *, detach: bool
+    engine: Engine, image: str, command: list[str], asked: ropt.Asked, *, detach: bool
 ) -> Container:
-    """Make the container and write its id where --cidfile wants it (create checked the place)."""
-    containers.progress = _progress
-    containers.choose = _choose
-    container = containers.create(image, command, detach=detach, **asked)
-    for text in containers.notes:
-        warn_of(text)
-    if containers.images is not None and containers.images.warned:
-        from rootless.cli.commands.images.transfer import warn
+    """Make the container and write its id where --cidfile wants it (the place was checked)."""
+    from rootless.cli.teller import Teller
+    from rootless.containers.words.request import request
 
-        warn(containers.images)
+    pull = asked.get("pull") or "missing"
+    with Teller() as teller:
+        # A relative path is one of the directory that we are in, which may be gone by now.
+        wanted = request(image, command, {**asked, "detach": detach}, base=".", environ=os.environ)
+        network = wanted["networks"][0]["kind"] if wanted["networks"] else "private"
+        if wanted["ports"] and network in ("none", "host"):
+            teller.note(f"-p does nothing with --network {network}")
+        container = engine.create(
+            wanted,
+            pull={"true": "always", "false": "never"}.get(pull, pull),
+            platform=asked.get("platform", ""),
+            replace=bool(asked.get("replace")),
+            teller=teller,
+        )
     path = asked.get("cidfile")
     if path:
         try:

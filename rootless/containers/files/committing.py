@@ -225,7 +225,7 @@ def _settings(record: Record, inner: Document) -> Document:
     )
     if process["cwd"] != "/" or inner.get("WorkingDir"):
         settings["WorkingDir"] = process["cwd"]
-    if record["asked"].get("stop_signal"):
+    if record["request"]["stop_signal"]:
         settings["StopSignal"] = signal_name(record["stop_signal"])
     # As docker's configurations: copies, because changes follow, and nothing that is empty.
     return {
@@ -238,7 +238,7 @@ def _settings(record: Record, inner: Document) -> Document:
 def _environment(record: Record, image: list[str]) -> list[str]:
     """The container's variables, without those that every container is given anew."""
     known = {item.partition("=")[0] for item in image}
-    asked = {item.partition("=")[0] for item in record["asked"].get("env") or ()}
+    asked = {name for name, _ in record["request"]["environment"]}
     given = {"HOSTNAME", "TERM", *PROXIES, *(name.upper() for name in PROXIES)} - asked
     variables = record["spec"]["process"]["env"]
     return [

@@ -127,7 +127,7 @@ class Wishes:
         self.stdin = record["stdin"] and stdin is not False
         # docker's StdinOnce: only where it was made to run in the foreground does the end of
         # our input end the container's.
-        self.ends_input = not record["asked"].get("detach", False)
+        self.ends_input = not record["request"]["detached"]
         self.keys = Keys(detach_keys) if self.tty else Keys("")
 
 

@@ -6,10 +6,11 @@ import os
 import select
 
 from rootless import values
-from rootless.containers import environment, events
+from rootless.containers import events
 from rootless.containers.running import sessions
 from rootless.containers.running.attach import RawTerminal, when_resized, write_all
 from rootless.containers.running.keys import Keys
+from rootless.containers.words import environment
 from rootless.errors import LaunchError, UsageError
 from rootless.linux.loop import Loop
 from rootless.runtime.launch import single, terminal

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 
-from rootless.containers import ports
+from rootless.containers import networks, ports
 from rootless.containers.running.attach import answer, connect
-from rootless.errors import Conflict, HostError, NotFound, UsageError
+from rootless.containers.words.ports import parse
+from rootless.errors import Conflict, HostError, NotFound, UsageError, named
 from rootless.oci import jsonio
 from rootless.runtime.supervision import streams
 from rootless.store import records
@@ -31,22 +32,23 @@ def update(containers: Containers, ref: str, add: list[str], remove: list[str]) 
     Return what a user should know of it. Raises UsageError, Conflict for a network without ports
     of its own, HostError for a port that cannot be had.
     """
-    wanted = [port for text in add for port in ports.parse(text, "--publish-add")]
+    wanted = [port for text in add for port in parse(text, "publish_add")]
     gone = [_port(text) for text in remove]
     container = containers.get(ref)
     held = container.lock()
     try:
         container = containers.get(container.id)  # as it is now
         record = container.record
-        if record["network"] != "private":
+        if networks.kind(record["networks"]) != "private":
             raise Conflict(
-                f"container {container.name} has no private network, but {record['network']}"
+                f"container {container.name} has no private network, "
+                f"but {networks.mode(record['networks'])}"
             )
         known = {(port["container"], port["protocol"]) for port in record["ports"]}
         for number, protocol in gone:
             if (number, protocol) not in known:
                 raise NotFound(f"container {container.name} does not publish {number}/{protocol}")
-        binding = ports.Binding(remap=record["asked"].get("publish_privileged") == "remap")
+        binding = ports.Binding(remap=record["request"]["remap_ports"])
         try:
             if container.state(locked=True).running:
                 binding.open(wanted, None)
@@ -66,7 +68,8 @@ def update(containers: Containers, ref: str, add: list[str], remove: list[str]) 
 def _port(text: str) -> tuple[int, str]:
     number, _, protocol = text.partition("/")
     if not (number.isascii() and number.isdigit() and protocol in ("", "tcp", "udp")):
-        raise UsageError(f"--publish-rm {text}: no port of a container", "PORT, or PORT/udp")
+        given = f"{named('publish_rm')} {text}"
+        raise UsageError(f"{given}: no port of a container", "PORT, or PORT/udp")
     return int(number), protocol or "tcp"
 
 

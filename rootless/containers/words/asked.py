@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 
-class CreateOptions(TypedDict, total=False):
+class Asked(TypedDict, total=False):
     """The options of `run` and `create`, raw as on the command line; absent is not asked for.
 
     A key is the long option with `-` as `_`; repeatable options are lists.
@@ -17,7 +17,6 @@ class CreateOptions(TypedDict, total=False):
     cap_drop: list[str]
     cgroupns: str
     cidfile: str
-    debug: bool
     detach: bool
     device: list[str]
     entrypoint: str | None

@@ -2,25 +2,26 @@
 
 All end as `request.Volume` (devices: as `runtime.spec.Mount`). docker's and podman's spellings are
 both understood; where the two differ in meaning, docker's holds. Nothing here touches the
-disk but `require_sources`, which looks; what is missing is made by `volumes.prepare`.
+disk; `conflicts` looks, and `volumes.prepare` makes what is missing.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 
+from rootless.containers import request
 from rootless.containers.names import is_name
-from rootless.errors import UsageError
+from rootless.errors import UsageError, named
 from rootless.values import boolean, is_number, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Literal
 
     from rootless.containers.request import Volume
     from rootless.runtime.spec import Mount
+
+_VOLUME, _MOUNT, _TMPFS, _DEVICE = map(named, ("volume", "mount", "tmpfs", "device"))
 
 PROPAGATIONS = frozenset(
     ["shared", "slave", "private", "unbindable", "rshared", "rslave", "rprivate", "runbindable"]
@@ -59,58 +60,34 @@ _TMPFS_WORDS = _FLAGS | frozenset(
 _TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
 
 
-def volume(text: str, directory: str) -> Volume:
-    """Parse -v [SOURCE:]DESTINATION[:OPTIONS]; named volumes lie in `directory`."""
+def volume(text: str, base: str) -> Volume:
+    """Parse -v [SOURCE:]DESTINATION[:OPTIONS]; a relative source is below `base`."""
     parts = text.split(":")
     if len(parts) > 3 or not parts[0]:
         raise UsageError(f"invalid volume specification: {text!r}", "[SOURCE:]TARGET[:OPTIONS]")
     if len(parts) == 1:
-        return _finish(_volume("volume", "", text, directory=directory), [], text)
+        return _finish(_named("", text), [], text)
     source, target = parts[:2]
     words = parts[2].split(",") if len(parts) == 3 else []
-    result = _volume(_kind(source), source, target, directory=directory)
+    is_path = source.startswith(("/", "."))
+    result = _bind(source, target, base) if is_path else _named(source, target)
     result["mode"] = ",".join(words)
     for word in words:
         if not _apply(result, word):
-            raise UsageError(f"invalid mode: {word or text!r}", f"in --volume {text}")
-    return _finish(result, words, f"--volume {text}")
+            raise UsageError(f"invalid mode: {word or text!r}", f"in {_VOLUME} {text}")
+    return _finish(result, words, f"{_VOLUME} {text}")
 
 
-def _kind(source: str) -> Literal["bind", "volume"]:
-    return "bind" if source.startswith(("/", ".")) else "volume"
+def _bind(source: str, target: str, base: str) -> Volume:
+    if not source or "\0" in source:
+        raise UsageError(f"invalid mount source {source!r}")
+    source = os.path.abspath(os.path.join(base, source))
+    return request.bind(source, target, make=True)
 
 
-def _volume(
-    kind: Literal["bind", "volume", "tmpfs"], source: str, target: str, *, directory: str
-) -> Volume:
-    """A volume with nothing but defaults."""
-    name = ""
-    if kind == "bind":
-        source = _source(source)
-    elif kind == "volume":
-        name = _volume_name(source) if source else os.urandom(32).hex()
-        source, anonymous = f"{directory}/{name}/_data", not source
-    return {
-        "type": kind,
-        "name": name,
-        "source": source,
-        "destination": destination(target),
-        "rw": True,
-        "propagation": "rprivate" if kind == "bind" else "",
-        "mode": "",
-        "anonymous": kind == "volume" and anonymous,
-        "make": kind != "tmpfs",
-        "copy_up": kind == "volume",
-        "chown": False,
-        "overlay": False,
-        "options": [],
-    }
-
-
-def _source(path: str) -> str:
-    if not path or "\0" in path:
-        raise UsageError(f"invalid mount source {path!r}")
-    return os.path.abspath(path)
+def _named(name: str, target: str) -> Volume:
+    """The volume of this name; an anonymous one without."""
+    return request.volume(_volume_name(name) if name else "", target)
 
 
 def _volume_name(text: str) -> str:
@@ -121,18 +98,6 @@ def _volume_name(text: str) -> str:
         "only [a-zA-Z0-9][a-zA-Z0-9_.-]* are allowed",
         "to mount a directory of the host, give a path that begins with / or .",
     )
-
-
-def destination(path: str) -> str:
-    """Return the clean form of a path in a container that something may be mounted at."""
-    if not path:
-        raise UsageError("invalid mount target: the path is empty")
-    if not path.startswith("/") or "\0" in path:
-        raise UsageError(f"invalid mount path {path!r}: it must be an absolute path")
-    clean = "/" + os.path.normpath(path).lstrip("/")
-    if clean == "/":
-        raise UsageError("invalid mount target: destination can't be '/'")
-    return clean
 
 
 def _apply(result: Volume, word: str) -> bool:
@@ -148,7 +113,7 @@ def _apply(result: Volume, word: str) -> bool:
     elif word in PROPAGATIONS and result["type"] == "bind":
         result["propagation"] = word
     elif word in _FLAGS or word in ("bind", "rbind"):
-        result["options"].append(word)
+        return True  # `_finish` writes them down
     elif word.startswith("idmap"):
         raise UsageError("idmapped mounts are not possible without root on the host", "try :U")
     elif word.startswith(("upperdir=", "workdir=")):
@@ -169,41 +134,35 @@ def _finish(result: Volume, words: list[str], where: str) -> Volume:
         if wrong:
             raise UsageError(f"the option O cannot be combined with {wrong[0]}", where)
         # Its data goes in by spec.py, which knows the container's directory.
-        result["copy_up"] = False
+        result["copy_up"], result["options"] = False, []
         return result
-    own = result["options"]
-    kind = "bind" if "bind" in own else "rbind"
-    result["options"] = [kind, *(word for word in own if word not in ("bind", "rbind"))]
-    result["options"] += ["rw"] if result["rw"] else read_only(kind)
+    kind = "bind" if "bind" in words else "rbind"
+    result["options"] = [kind, *(word for word in words if word in _FLAGS)]
+    result["options"] += ["rw"] if result["rw"] else request.read_only(kind)
     result["options"].append(result["propagation"] or "rprivate")
     return result
 
 
-def read_only(kind: str) -> list[str]:
-    """The options that make a mount read-only, with all that is mounted below it (docker 25)."""
-    return ["ro", "rro"] if kind == "rbind" else ["ro"]
-
-
-def mount(text: str, directory: str) -> Volume:
-    """Parse --mount type=...,KEY[=VALUE],... of docker and podman."""
+def mount(text: str, base: str) -> Volume:
+    """Parse --mount type=...,KEY[=VALUE],... of docker and podman; see `volume` for `base`."""
     fields = _fields(text)
     kind = fields.pop("type", "volume")
     target = fields.pop("target", "")
     if not target:
-        raise UsageError(f"--mount {text}: target is required", "name it with target=PATH")
+        raise UsageError(f"{_MOUNT} {text}: target is required", "name it with target=PATH")
     source = fields.pop("source", "")
     if kind == "tmpfs":
         if source:
-            raise UsageError(f"--mount {text}: source is not supported with tmpfs mounts")
+            raise UsageError(f"{_MOUNT} {text}: source is not supported with tmpfs mounts")
         return _mount_tmpfs(fields, target, text)
     if kind == "bind":
         if not source:
-            raise UsageError(f"--mount {text}: source is required", "name it with source=PATH")
-        return _mount_bind(_volume("bind", source, target, directory=directory), fields, text)
+            raise UsageError(f"{_MOUNT} {text}: source is required", "name it with source=PATH")
+        return _mount_bind(_bind(source, target, base), fields, text)
     if kind == "volume":
-        return _mount_volume(_volume("volume", source, target, directory=directory), fields, text)
+        return _mount_volume(_named(source, target), fields, text)
     raise UsageError(
-        f"--mount {text}: mounts of type {kind!r} are not supported",
+        f"{_MOUNT} {text}: mounts of type {kind!r} are not supported",
         "the types are bind, volume and tmpfs",
     )
 
@@ -225,11 +184,11 @@ def _fields(text: str) -> dict[str, str]:
         key, equals, value = field.partition("=")
         key = key if key in ("U", "Z") else key.lower()
         if key == "rw":
-            key, value = "readonly", "false" if boolean(value or "true", "--mount rw") else "true"
+            key, value = "readonly", "false" if boolean(value or "true", f"{_MOUNT} rw") else "true"
         key = _SYNONYMS.get(key, key)
         if not key or key in result:
             cause = f"{key} is given twice" if key else "invalid field"
-            raise UsageError(f"--mount {text}: {cause}", "type=bind,source=PATH,target=PATH")
+            raise UsageError(f"{_MOUNT} {text}: {cause}", "type=bind,source=PATH,target=PATH")
         result[key] = value if equals or value else "true"
     return result
 
@@ -260,7 +219,7 @@ def _quoted(rest: str, text: str) -> tuple[str, str]:
             break
         field, rest = field + '"', rest[1:]
     if not quote or (rest and not rest.startswith(",")):
-        raise UsageError(f'--mount {text}: a " is missing or out of place')
+        raise UsageError(f'{_MOUNT} {text}: a " is missing or out of place')
     return field, rest
 
 
@@ -296,9 +255,9 @@ def _taken(result: Volume, words: list[str], text: str) -> Volume:
     for word in words:
         # "rro-off" is docker's bind-recursive=writable: what lies below stays as it is.
         if word != "rro-off" and not _apply(result, word):
-            raise UsageError(f"--mount {text}: {word} does not fit a {result['type']}")
+            raise UsageError(f"{_MOUNT} {text}: {word} does not fit a {result['type']}")
     plain = [word for word in words if word != "rro-off"]
-    result = _finish(result, plain, f"--mount {text}")
+    result = _finish(result, plain, f"{_MOUNT} {text}")
     if "rro-off" in words and "rro" in result["options"]:
         result["options"].remove("rro")
     return result
@@ -309,21 +268,22 @@ def _common(key: str, value: str, text: str) -> str:
     if key == "readonly":
         return _switch("ro", "rw")(value)
     if key in ("U", "Z", "z") or key in _FLAGS or (key in PROPAGATIONS and value == "true"):
-        return key if boolean(value, f"--mount {key}") else ""
+        return key if boolean(value, f"{_MOUNT} {key}") else ""
     if key == "idmap" and value == "false":
         return ""
     if key == "idmap":
         raise UsageError("idmapped mounts are not possible without root on the host", "try U=true")
-    raise UsageError(f"--mount {text}: unexpected key {key!r}")
+    raise UsageError(f"{_MOUNT} {text}: unexpected key {key!r}")
 
 
 def _switch(on: str, off: str) -> Callable[[str], str]:
-    return lambda value: on if boolean(value, "--mount") else off
+    return lambda value: on if boolean(value, _MOUNT) else off
 
 
 def _propagation(value: str) -> str:
     if value not in PROPAGATIONS:
-        raise UsageError(f"--mount: invalid propagation {value!r}", ", ".join(sorted(PROPAGATIONS)))
+        known = ", ".join(sorted(PROPAGATIONS))
+        raise UsageError(f"{_MOUNT}: invalid propagation {value!r}", known)
     return value
 
 
@@ -331,14 +291,14 @@ def _recursive(value: str) -> str:
     known = {"enabled": "rbind", "disabled": "bind", "writable": "rro-off", "readonly": "rbind"}
     if value not in known:
         raise UsageError(
-            f"--mount: invalid bind-recursive {value!r}", "enabled, disabled, writable, readonly"
+            f"{_MOUNT}: invalid bind-recursive {value!r}", "enabled, disabled, writable, readonly"
         )
     return known[value]
 
 
 def _relabel(value: str) -> str:
     if value not in ("shared", "private"):
-        raise UsageError(f"--mount: invalid relabel {value!r}", "shared or private")
+        raise UsageError(f"{_MOUNT}: invalid relabel {value!r}", "shared or private")
     return ""
 
 
@@ -346,15 +306,15 @@ def _mount_tmpfs(fields: dict[str, str], target: str, text: str) -> Volume:
     words = []
     for key, value in fields.items():
         if key == "tmpfs-size":
-            words.append(f"size={size(value, '--mount tmpfs-size')}")
+            words.append(f"size={size(value, f'{_MOUNT} tmpfs-size')}")
         elif key == "tmpfs-mode":
-            words.append(f"mode={_mode(value, '--mount tmpfs-mode')}")
+            words.append(f"mode={_mode(value, f'{_MOUNT} tmpfs-mode')}")
         elif key == "readonly":
             words.append(_switch("ro", "rw")(value))
-        elif key in _TMPFS_WORDS and boolean(value, f"--mount {key}"):
+        elif key in _TMPFS_WORDS and boolean(value, f"{_MOUNT} {key}"):
             words.append(key)
         elif key != "consistency" and key not in _TMPFS_WORDS:
-            raise UsageError(f"--mount {text}: unexpected key {key!r}")
+            raise UsageError(f"{_MOUNT} {text}: unexpected key {key!r}")
     # Unlike --tmpfs, docker's --mount type=tmpfs lets programs run.
     return _tmpfs(target, words, ("nosuid", "nodev"))
 
@@ -367,7 +327,7 @@ def tmpfs(text: str) -> Volume:
 
 
 def _tmpfs(target: str, words: list[str], defaults: Iterable[str]) -> Volume:
-    result = _volume("tmpfs", "", target, directory="")
+    result = request.tmpfs(target)
     words = [word for word in words if word != "notmpcopyup"]  # docker never copies, unless asked
     kept = [word for word in defaults if word.removeprefix("no") not in words]
     result["options"] = [*kept, *(word for word in words if word not in kept)]
@@ -381,16 +341,16 @@ def _tmpfs_option(word: str, text: str) -> str:
     if not equals and (word in _TMPFS_WORDS or word in PROPAGATIONS):
         return word
     if key == "mode" and equals:
-        return f"mode={_mode(value, '--tmpfs')}"
+        return f"mode={_mode(value, _TMPFS)}"
     if key == "size" and value.endswith("%") and is_number(value[:-1]) and len(value) < 5:
         return word
     if key == "size" and equals:
-        return f"size={size(value, '--tmpfs')}"
+        return f"size={size(value, _TMPFS)}"
     if key in ("uid", "gid", "nr_inodes", "nr_blocks") and is_number(value.rstrip("kmg")):
         return word
     if key == "huge" and value in ("never", "always", "within_size", "advise"):
         return word
-    raise UsageError(f"--tmpfs {text}: unknown mount option {word!r}", "tmpfs(5) lists them")
+    raise UsageError(f"{_TMPFS} {text}: unknown mount option {word!r}", "tmpfs(5) lists them")
 
 
 def _mode(text: str, option: str) -> str:
@@ -404,84 +364,14 @@ def device(text: str) -> Mount:
     source, *rest = text.split(":")
     if rest and not rest[-1].startswith("/"):
         if not rest[-1] or not set(rest[-1]) <= set("rwm"):
-            raise UsageError(f"--device {text}: invalid permissions {rest[-1]!r}", "some of rwm")
+            raise UsageError(f"{_DEVICE} {text}: invalid permissions {rest[-1]!r}", "some of rwm")
         rest.pop()
     if len(rest) > 1 or not source.startswith("/"):
         hint = "devices by CDI names come with a later version" if "=" in text else ""
-        raise UsageError(f"--device {text}: not a path of a device", hint)
+        raise UsageError(f"{_DEVICE} {text}: not a path of a device", hint)
     return {
-        "destination": destination(rest[0] if rest else source),
+        "destination": request.inside(rest[0] if rest else source),
         "type": "bind",
-        "source": _source(source),
+        "source": os.path.abspath(source),
         "options": ["rbind", "nosuid", "noexec", "rprivate"],
     }
-
-
-_PROC_FILES = frozenset(
-    f"/proc/{name}"
-    for name in (
-        "cpuinfo",
-        "diskstats",
-        "loadavg",
-        "meminfo",
-        "net/dev",
-        "slabinfo",
-        "stat",
-        "swaps",
-        "sys/crypto/fips_enabled",
-        "sys/kernel/ns_last_pid",
-        "uptime",
-    )
-)
-"""What lxcfs and the like replace: runc's list."""
-
-
-def refuse_proc(where: str, kind: str, source: str) -> None:
-    """Refuse what would take the place of /proc or a part of it, as runc does.
-
-    Privileges and labels are set by writing there, and masks lie on it: in a made-up one that
-    says "done" they would do nothing (CVE-2019-16884). Raises UsageError.
-    """
-    if where != "/proc" and not where.startswith("/proc/"):
-        return
-    if kind == "bind" and (where in _PROC_FILES or where == os.path.realpath(source) == "/proc"):
-        return
-    raise UsageError(
-        f"nothing can be mounted at {where}: /proc is the container's own",
-        "the host's is to be had by -v /proc:/proc; mount other things elsewhere",
-    )
-
-
-def is_own(destination: str) -> bool:
-    """Whether a path in a container is the engine's: /proc, /sys, /dev and what is below."""
-    return destination.split("/")[1] in ("proc", "sys", "dev")
-
-
-def require_sources(volumes: Iterable[Volume], devices: Iterable[Mount]) -> None:
-    """Refuse what must be there and is not: sources of --mount type=bind, devices."""
-    for item in devices:
-        status = _look(item["source"], "--device")
-        if status is None:
-            raise UsageError(f"--device: {item['source']} does not exist")
-    for wanted in volumes:
-        if wanted["type"] != "bind":
-            continue
-        status = _look(wanted["source"], "mount")
-        if status is None and not wanted["make"]:
-            raise UsageError(
-                f"invalid mount config for type 'bind': bind source path does not exist: "
-                f"{wanted['source']}",
-                "-v would make a directory",
-            )
-        if status is not None and wanted["overlay"] and not stat.S_ISDIR(status.st_mode):
-            raise UsageError(f"the option O needs a directory, {wanted['source']} is none")
-
-
-def _look(path: str, option: str) -> os.stat_result | None:
-    """Stat `path`; None where there is nothing, UsageError where it cannot be looked at."""
-    try:
-        return os.stat(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UsageError(f"{option}: cannot use {path}: {error.strerror}") from error

@@ -6,7 +6,10 @@ words of the command line mean for them.
 
 from __future__ import annotations
 
-from rootless.errors import UsageError
+import os
+
+from rootless.containers import request
+from rootless.errors import UsageError, named
 from rootless.oci import jsonio
 from rootless.values import boolean
 
@@ -15,104 +18,71 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from rootless.containers.words.asked import CreateOptions
+    from rootless.containers.request import Security
+    from rootless.containers.words.asked import Asked
 
-MASKED = (
-    "/proc/acpi",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/dev/block",
-    "/sys/devices/virtual/powercap",  # CVE-2020-8694: energy counters as a side channel
-    "/sys/firmware",
-    "/sys/fs/selinux",
-)
-"""Hidden from containers: podman's list."""
-
-READ_ONLY = (
-    "/proc/asound",
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-)
-"""Shown to containers, not to be written: podman's list."""
+_OPTION = named("security_opt")
 
 _PROC_OPTIONS = ("hidepid=", "subset=", "gid=")
 
 
-class Security:
-    """What --security-opt and --privileged come to. Fresh: everything on, as by default."""
+def parse(asked: Asked, base: str) -> Security:
+    """Return what --privileged, --cap-add and --cap-drop, and then each --security-opt ask for.
 
-    def __init__(self) -> None:
-        self.masked = list(MASKED)
-        self.readonly = list(READ_ONLY)
-        self.seccomp: dict[str, Any] | None = {"profile": "default"}
-        self.no_new_privileges = False
-        self.cgroup_writable = False
-        self.proc_options: list[str] = []
-
-
-def parse(asked: CreateOptions) -> Security:
-    """Return what --privileged and then each --security-opt ask for."""
-    result = Security()
+    Files are found from the directory `base`.
+    """
+    result = request.security(privileged=bool(asked.get("privileged")))
     # By the user's own word alone: an image that merely says so could be one that wants the gap.
-    if "386" in asked.get("platform", "").split("/"):
-        result.seccomp = {"profile": "default-386"}
-    if asked.get("privileged"):
-        result.masked, result.readonly, result.seccomp = [], [], None
-        result.cgroup_writable = True
+    if "386" in asked.get("platform", "").split("/") and result["seccomp"] is not None:
+        result["seccomp"] = {"profile": "default-386"}
+    result["cap_add"] = list(asked.get("cap_add", ()))
+    result["cap_drop"] = list(asked.get("cap_drop", ()))
     for text in asked.get("security_opt", ()):
-        _apply(result, text)
+        _apply(result, text, base)
     return result
 
 
-def _apply(result: Security, text: str) -> None:
+def _apply(result: Security, text: str, base: str) -> None:
     key, separator, value = text.partition("=")
     if not separator:  # docker's old spelling, seccomp:unconfined
         key, separator, value = text.partition(":")
     if key == "no-new-privileges":
-        result.no_new_privileges = boolean(value or "true", "--security-opt no-new-privileges")
+        result["no_new_privileges"] = boolean(value or "true", f"{_OPTION} no-new-privileges")
     elif not value:
-        raise UsageError(f"invalid --security-opt {text!r}", "it must be KEY=VALUE")
+        raise UsageError(f"invalid {_OPTION} {text!r}", "it must be KEY=VALUE")
     elif key == "seccomp":
-        result.seccomp = _seccomp(value)
+        result["seccomp"] = _seccomp(value, base)
     elif key == "unmask" or (key, value) == ("systempaths", "unconfined"):
         _unmask(result, ["ALL"] if key == "systempaths" else value.split(":"))
     elif key == "mask":
-        result.masked += [_absolute(path) for path in value.split(":")]
+        result["masked"] += [_absolute(path) for path in value.split(":")]
     elif key == "proc-opts":
-        result.proc_options += _proc(value)
+        result["proc_options"] += _proc(value)
     elif key == "apparmor" and value != "unconfined":
         raise UsageError(
-            f"--security-opt {text}: AppArmor profiles cannot be chosen without root",
+            f"{_OPTION} {text}: AppArmor profiles cannot be chosen without root",
             "leave it out, or use apparmor=unconfined",
         )
     elif key not in ("label", "apparmor"):
         # Labels are SELinux's, which confines by its own policy here; scripts often turn it off.
-        raise UsageError(f"invalid --security-opt {text!r}")
+        raise UsageError(f"invalid {_OPTION} {text!r}")
 
 
-def _seccomp(value: str) -> dict[str, Any] | None:
+def _seccomp(value: str, base: str) -> dict[str, Any] | None:
     """The profile of a file; the words of podman and docker for none and the built-in one."""
     if value == "unconfined":
         return None
     if value in ("builtin", "default"):
         return {"profile": "default"}
     try:
-        with open(value, "rb") as file:
+        with open(os.path.join(base, value), "rb") as file:
             profile = jsonio.loads(file.read())
     except OSError as error:
-        raise UsageError(f"--security-opt seccomp: open {value}: {error.strerror}") from error
+        raise UsageError(f"{_OPTION} seccomp: open {value}: {error.strerror}") from error
     except ValueError as error:
-        raise UsageError(f"--security-opt seccomp: {value} is no JSON: {error}") from error
+        raise UsageError(f"{_OPTION} seccomp: {value} is no JSON: {error}") from error
     if not isinstance(profile, dict) or not isinstance(profile.get("defaultAction"), str):
-        raise UsageError(f"--security-opt seccomp: {value} has no defaultAction")
+        raise UsageError(f"{_OPTION} seccomp: {value} has no defaultAction")
     return profile
 
 
@@ -120,13 +90,13 @@ def _unmask(result: Security, paths: Iterable[str]) -> None:
     """Take paths off both lists; a final * stands for all that begins so, ALL for everything."""
     for path in paths:
         if path.upper() == "ALL":
-            result.masked, result.readonly, result.cgroup_writable = [], [], True
+            result["masked"], result["readonly"], result["cgroup_writable"] = [], [], True
             continue
         _absolute(path)
         if _matches(path, "/sys/fs/cgroup"):
-            result.cgroup_writable = True
-        result.masked = [item for item in result.masked if not _matches(path, item)]
-        result.readonly = [item for item in result.readonly if not _matches(path, item)]
+            result["cgroup_writable"] = True
+        result["masked"] = [item for item in result["masked"] if not _matches(path, item)]
+        result["readonly"] = [item for item in result["readonly"] if not _matches(path, item)]
 
 
 def _matches(pattern: str, path: str) -> bool:
@@ -137,7 +107,7 @@ def _matches(pattern: str, path: str) -> bool:
 
 def _absolute(path: str) -> str:
     if not path.startswith("/") or "\0" in path:
-        raise UsageError(f"--security-opt: {path!r} is no absolute path")
+        raise UsageError(f"{_OPTION}: {path!r} is no absolute path")
     return path
 
 
@@ -146,6 +116,6 @@ def _proc(value: str) -> list[str]:
     for word in words:
         if not word.startswith(_PROC_OPTIONS) or not word.partition("=")[2].isalnum():
             raise UsageError(
-                f"--security-opt proc-opts: unknown option {word!r}", "hidepid=, subset= or gid="
+                f"{_OPTION} proc-opts: unknown option {word!r}", "hidepid=, subset= or gid="
             )
     return words

@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rootless.containers import request
 from rootless.containers.words import mounts
 from rootless.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from rootless.containers.request import Volume
 
-V = "/volumes"
+V = "/base"
+"""The directory that relative sources are below."""
 
 
 def differs(volume: Volume, **expected: Any) -> None:
@@ -82,17 +83,13 @@ def test_bind_under_a_throw_away_layer() -> None:
     ("source", "expected"),
     [
         ("/a/../b//c/", "/b/c"),
-        (".", "{cwd}"),
-        ("./x", "{cwd}/x"),
-        ("../x", "{up}/x"),
-        ("..", "{up}"),
+        (".", "/base"),
+        ("./x", "/base/x"),
+        ("../x", "/x"),
+        ("..", "/"),
     ],
 )
-def test_source(
-    source: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    expected = expected.format(cwd=tmp_path, up=tmp_path.parent)
+def test_source(source: str, expected: str) -> None:
     assert expected == mounts.volume(f"{source}:/b", V)["source"]
 
 
@@ -101,7 +98,7 @@ def test_source(
     [("/b", "/b"), ("//b", "/b"), ("/a/./b/", "/a/b"), ("/a/../b", "/b"), ("/../b", "/b")],
 )
 def test_destination(path: str, expected: str) -> None:
-    assert expected == mounts.destination(path)
+    assert expected == request.inside(path)
 
 
 def test_named_volume() -> None:
@@ -110,7 +107,7 @@ def test_named_volume() -> None:
         made,
         type="volume",
         name="data",
-        source="/volumes/data/_data",
+        source="",
         propagation="",
         anonymous=False,
         make=True,
@@ -123,13 +120,11 @@ def test_named_volume() -> None:
 
 
 def test_anonymous_volume() -> None:
-    made, other = mounts.volume("/b", V), mounts.volume("/b", V)
-    assert len(made["name"]) == 64
-    assert made["name"] != other["name"]
     differs(
-        made,
+        mounts.volume("/b", V),
         type="volume",
-        source=f"/volumes/{made['name']}/_data",
+        name="",
+        source="",
         destination="/b",
         anonymous=True,
         make=True,
@@ -353,27 +348,8 @@ def test_device(text: str, source: str, destination: str) -> None:
     ["", "fuse", "/dev/a:x", "/dev/a:", "/dev/a:/b:/c", "/dev/a:/b:rx", "nvidia.com/gpu=all"],
 )
 def test_device_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="--device"):
+    with pytest.raises(UsageError, match="device"):
         mounts.device(text)
-
-
-def test_missing_sources(tmp_path: Path) -> None:
-    missing = tmp_path / "missing"
-    mounts.require_sources([mounts.volume(f"{missing}:/b", V), mounts.volume("v:/c", V)], [])
-    with pytest.raises(UsageError, match="bind source path does not exist"):
-        mounts.require_sources([mounts.mount(f"type=bind,src={missing},dst=/b", V)], [])
-    with pytest.raises(UsageError, match="does not exist"):
-        mounts.require_sources([], [mounts.device(f"{missing}:/dev/x")])
-    assert not missing.exists()
-
-
-def test_a_source_that_cannot_be_looked_at(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.touch()
-    with pytest.raises(UsageError, match="Not a directory"):
-        mounts.require_sources([mounts.volume(f"{file}/x:/b", V)], [])
-    with pytest.raises(UsageError, match="needs a directory"):
-        mounts.require_sources([mounts.volume(f"{file}:/b:O", V)], [])
 
 
 PARSERS: dict[str, Callable[[str], object]] = {
@@ -381,7 +357,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "mount": lambda text: mounts.mount(text, V),
     "tmpfs": mounts.tmpfs,
     "device": mounts.device,
-    "destination": mounts.destination,
+    "destination": request.inside,
 }
 WORDS = st.sampled_from(
     [
@@ -438,10 +414,10 @@ def test_csv_gives_back_what_was_quoted(fields: list[str]) -> None:
 @given(st.text(st.characters(codec="utf-8", exclude_characters=":\0")))
 def test_destinations_are_absolute_and_clean(path: str) -> None:
     try:
-        clean = mounts.destination("/" + path)
+        clean = request.inside("/" + path)
     except UsageError:
         return
-    assert clean == mounts.destination(clean)
+    assert clean == request.inside(clean)
     assert clean.startswith("/")
     assert clean != "/"
     assert not {"", ".", ".."} & set(clean[1:].split("/"))

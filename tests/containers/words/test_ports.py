@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rootless.containers.ports import Binding, exposed, listed, parse, summary
+from rootless.containers.ports import Binding, exposed, listed, summary
+from rootless.containers.words.ports import parse
 from rootless.errors import HostError, UsageError
 
 if TYPE_CHECKING:

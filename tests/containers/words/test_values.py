@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rootless import values as plain
-from rootless.containers import names, signals
+from rootless.containers import conflicts, names, signals
+from rootless.containers.request import request
 from rootless.containers.words import values
 from rootless.errors import UsageError
 
@@ -120,7 +121,7 @@ def test_ulimit_host_keeps_the_callers_limits() -> None:
     ["", "nofile", "nofile=", "foo=1", "nofile=2:1", "nofile=-1:5", "nofile=1:2:3", "nofile=a"],
 )
 def test_ulimit_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="--ulimit"):
+    with pytest.raises(UsageError, match="ulimit"):
         values.ulimit(text)
 
 
@@ -135,7 +136,8 @@ def test_ulimit_refused(text: str) -> None:
     ],
 )
 def test_sysctl(text: str, expected: tuple[str, str]) -> None:
-    assert expected == values.sysctl(text, host_network=False, host_ipc=False)
+    assert expected == values.sysctl(text)
+    conflicts.check(request("image", sysctls=dict([expected])))
 
 
 @pytest.mark.parametrize(
@@ -153,8 +155,18 @@ def test_sysctl(text: str, expected: tuple[str, str]) -> None:
     ],
 )
 def test_sysctl_refused(text: str, network: bool, ipc: bool) -> None:
-    with pytest.raises(UsageError, match="--sysctl"):
-        values.sysctl(text, host_network=network, host_ipc=ipc)
+    with pytest.raises(UsageError, match="sysctl"):
+        host_or_own(text, network=network, ipc=ipc)
+
+
+def host_or_own(text: str, *, network: bool, ipc: bool) -> None:
+    """Ask for a sysctl with the host's namespaces or own ones."""
+    wanted = request("image", sysctls=dict([values.sysctl(text)]))
+    if network:
+        wanted["networks"] = [{"kind": "host", "name": "", "settings": None}]
+    if ipc:
+        wanted["namespaces"]["ipc"] = "host"
+    conflicts.check(wanted)
 
 
 @pytest.mark.parametrize(
@@ -178,19 +190,20 @@ def test_host_entry(text: str, expected: list[str]) -> None:
     ["", "db", "db:", ":10.0.0.1", "a b:10.0.0.1", "db:10.0.0", "db:x", "a\nb:1.2.3.4", ";:::1"],
 )
 def test_host_entry_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="--add-host"):
-        values.host_entry(text)
+    with pytest.raises(UsageError, match="host"):
+        conflicts.check(request("image", hosts=[values.host_entry(text)]))
 
 
 @pytest.mark.parametrize("text", ["", "root", "0", "1000:1000", "me:staff", "1000:", "a.b-c_d$"])
 def test_user(text: str) -> None:
-    assert text == values.user(text)
+    conflicts.check(request("image", user=text))
 
 
 @pytest.mark.parametrize("text", ["a:b:c", "4294967295", "0:2147483648", "a\nb", "9" * 5000])
 def test_user_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="--user"):
-        values.user(text)
+    with pytest.raises(UsageError, match="user: invalid") as caught:
+        conflicts.check(request("image", user=text))
+    assert caught.value.field == "user"
 
 
 @pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])
@@ -213,9 +226,12 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "size": lambda text: plain.size(text, "x"),
     "signal": signals.signal_number,
     "ulimit": values.ulimit,
-    "sysctl": lambda text: values.sysctl(text, host_network=False, host_ipc=False),
+    "sysctl": lambda text: host_or_own(text, network=False, ipc=False),
     "host": values.host_entry,
-    "user": values.user,
+    "user": lambda text: conflicts.check(request("image", user=text)),
+    "restart": values.restart,
+    "sdnotify": values.sdnotify,
+    "entrypoint": values.entrypoint,
     "pair": lambda text: plain.pair(text, "x"),
     "boolean": lambda text: plain.boolean(text, "x"),
 }

@@ -1,0 +1,312 @@
+"""What a container cannot be: wishes that contradict each other, and values that make no sense."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from rootless.containers import networks
+from rootless.containers.names import check_name
+from rootless.errors import UsageError, named
+from rootless.runtime.privileges import caps
+from rootless.values import is_address, is_host_name, is_number, is_usable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rootless.containers.request import Request, Volume
+    from rootless.runtime.spec import Mount, Rlimit
+
+_IPC_SYSCTLS = frozenset(
+    [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ]
+)
+
+_PROC_FILES = frozenset(
+    f"/proc/{name}"
+    for name in (
+        "cpuinfo",
+        "diskstats",
+        "loadavg",
+        "meminfo",
+        "net/dev",
+        "slabinfo",
+        "stat",
+        "swaps",
+        "sys/crypto/fips_enabled",
+        "sys/kernel/ns_last_pid",
+        "uptime",
+    )
+)
+"""What lxcfs and the like replace: runc's list."""
+
+
+def check(request: Request) -> None:
+    """Raise UsageError for what cannot be, before anything happens; its field says which."""
+    for field, value in request.items():
+        if not is_usable(value):
+            raise UsageError(f"{named(field)}: {value!r} holds a NUL byte")
+    _check_fields(request)
+    check_user(request["user"], named("user"))
+    _check_network(request)
+    for name in request["sysctls"]:
+        _check_sysctl(request, name)
+    security = request["security"]
+    try:
+        caps.resolve(security["cap_add"], security["cap_drop"], privileged=security["privileged"])
+    except UsageError as error:
+        error.field = "security.cap_add"
+        raise
+    _check_limits(request["rlimits"])
+    _check_mounts(request)
+
+
+def _check_fields(request: Request) -> None:
+    """Fields that exclude each other, and values that are none."""
+    namespaces, hostname = request["namespaces"], request["hostname"]
+    restart, groups = request["restart"]["policy"], request["groups"]
+    pid, ipc = named("namespaces.pid"), named("namespaces.ipc")
+    if request["name"]:
+        check_name(request["name"])
+    for wrong, message in (
+        (
+            not request["image"],
+            f"an {named('image')} is required",
+        ),
+        (
+            restart != "no" and request["remove"],
+            f"{named('restart')} and {named('remove')} exclude each other",
+        ),
+        (
+            restart != "no" and request["health"]["on_failure"] == "restart",
+            f"{named('health.on_failure')} restart and {named('restart')} exclude each other",
+        ),
+        (
+            request["no_hosts"] and request["hosts"],
+            f"{named('no_hosts')} and {named('hosts')} exclude each other",
+        ),
+        (
+            hostname and namespaces["uts"] == "host",
+            f"{named('hostname')} cannot be set in the host's UTS namespace "
+            f"({named('namespaces.uts')} host)",
+        ),
+        (
+            hostname and not (is_host_name(hostname) and len(hostname) <= 64),
+            f"{named('hostname')}: invalid name {hostname!r}",
+        ),
+        (
+            request["init"] and namespaces["pid"] == "host",
+            f"{named('init')} needs a PID namespace of its own, not {pid} host",
+        ),
+        (
+            request["shm_size"] and namespaces["ipc"] in ("host", "none"),
+            f"{named('shm_size')} and {ipc} {namespaces['ipc']} exclude each other",
+        ),
+        (
+            request["keep_groups"] and groups,
+            f"{named('groups')} keep-groups cannot be combined with other groups",
+        ),
+        (
+            any(not group or ":" in group for group in groups),
+            f"{named('groups')}: a group is a name or a number",
+        ),
+        (
+            request["log"]["driver"] == "passthrough" and (request["tty"] or request["detached"]),
+            f"{named('log.driver')} passthrough is for the foreground, and without a terminal",
+        ),
+        (
+            request["stop_timeout"] < -1,
+            f"{named('stop_timeout')}: seconds, or -1 for no limit",
+        ),
+    ):
+        if wrong:
+            raise UsageError(message)
+    workdir = request["workdir"]
+    if workdir and not workdir.startswith("/"):
+        raise UsageError(
+            f"the working directory {workdir!r} is invalid, it needs to be an absolute path",
+            field="workdir",
+        )
+
+
+def check_user(text: str, name: str) -> None:
+    """Check NAME|UID[:GROUP|GID]; who that is, only the container's /etc/passwd knows.
+
+    Raises UsageError, which begins with `name`.
+    """
+    parts = text.split(":")
+    for part in parts:
+        if not part.isprintable() or (is_number(part) and int(part[:11]) > 0x7FFFFFFF):
+            raise UsageError(f"{name}: invalid user {text!r}", "ids are 0 to 2147483647")
+    if len(parts) > 2:
+        raise UsageError(f"{name}: invalid user {text!r}", "it must be USER[:GROUP]")
+
+
+def _check_network(request: Request) -> None:
+    """Ports and names that the network of the container cannot have."""
+    wanted = request["networks"]
+    if len(wanted) > 1:
+        raise UsageError(f"{named('networks')}: a container has one network", field="networks.1")
+    kind = networks.kind(wanted) if wanted else "private"
+    if request["ports"] and kind not in (*networks.OWN, "none", "host"):
+        raise UsageError(
+            f"{named('ports')} and {named('networks')} {networks.mode(wanted)} exclude each other",
+            "publish the port with the container that has the network",
+        )
+    for number, (address, *names) in enumerate(request["hosts"]):
+        field = f"hosts.{number}"
+        if address == "host-gateway" and kind == "none":
+            raise UsageError(
+                f"{named('hosts')} {';'.join(names)}:{address}: "
+                f"there is no gateway with {named('networks')} none",
+                field=field,
+            )
+        if wrong := [name for name in names if not is_host_name(name)]:
+            raise UsageError(f"{named('hosts')}: invalid name {wrong[0]!r}", field=field)
+        if address != "host-gateway" and not is_address(address):
+            raise UsageError(f"{named('hosts')}: {address!r} is no IP address", field=field)
+    for number, server in enumerate(request["dns"]["servers"]):
+        if not is_address(server):
+            raise UsageError(
+                f"{named('dns')}: {server!r} is no IP address", field=f"dns.servers.{number}"
+            )
+
+
+def _check_sysctl(request: Request, name: str) -> None:
+    """Refuse what is not of a namespace that the container owns."""
+    option, field, parts = named("sysctls"), f"sysctls.{name}", name.split(".")
+    # A name becomes a path below /proc/sys, so no step upwards.
+    if "" in parts or not all(part.replace("_", "").replace("-", "").isalnum() for part in parts):
+        raise UsageError(f"{option}: {name!r} is no name of a sysctl", field=field)
+    wanted = request["networks"]
+    if name.startswith("net."):
+        if wanted and networks.kind(wanted) == "host":
+            raise UsageError(
+                f"{option} {name} cannot be set with {named('networks')} host", field=field
+            )
+    elif name in _IPC_SYSCTLS or name.startswith("fs.mqueue."):
+        if request["namespaces"]["ipc"] == "host":
+            raise UsageError(
+                f"{option} {name} cannot be set with {named('namespaces.ipc')} host", field=field
+            )
+    else:
+        raise UsageError(
+            f"{option} {name} is not allowed",
+            "only net.*, fs.mqueue.* and those of System V IPC belong to a container",
+            field=field,
+        )
+
+
+def _check_limits(limits: list[Rlimit]) -> None:
+    seen: set[str] = set()
+    for number, limit in enumerate(limits):
+        kind, soft, hard = limit["type"], limit["soft"], limit["hard"]
+        if kind in seen:
+            name = kind.removeprefix("RLIMIT_").lower()
+            value = f"{soft}" if soft == hard else f"{soft}:{hard}"
+            raise UsageError(
+                f"{named('rlimits')} {name}={value}: this limit is given twice",
+                field=f"rlimits.{number}",
+            )
+        seen.add(kind)
+
+
+def _check_mounts(request: Request) -> None:
+    """Refuse two mounts at one place, /proc, and sources that must be there and are not.
+
+    Nothing here touches the disk, it only looks. Raises UsageError.
+    """
+    seen: set[str] = set()
+    lists = (("mounts", request["mounts"]), ("tmpfs", request["tmpfs"]))
+    for field, items in (*lists, ("devices", request["devices"])):
+        for number, item in enumerate(items):
+            where = item["destination"]
+            if where == "/" or not where.startswith("/") or os.path.normpath(where) != where:
+                hint = "it must be an absolute path"
+                raise UsageError(f"invalid mount path {where!r}", hint, field=f"{field}.{number}")
+            if where in seen:
+                raise UsageError(f"duplicate mount point: {where}", field=f"{field}.{number}")
+            seen.add(where)
+            _refuse_proc(where, item["type"], item["source"], f"{field}.{number}")
+    _require_devices(request["devices"])
+    _require_sources(request["mounts"])
+
+
+def _refuse_proc(where: str, kind: str, source: str, field: str) -> None:
+    """Refuse what would take the place of /proc or a part of it, as runc does.
+
+    Privileges and labels are set by writing there, and masks lie on it: in a made-up one that
+    says "done" they would do nothing (CVE-2019-16884).
+    """
+    if where != "/proc" and not where.startswith("/proc/"):
+        return
+    if kind == "bind" and (where in _PROC_FILES or where == os.path.realpath(source) == "/proc"):
+        return
+    raise UsageError(
+        f"nothing can be mounted at {where}: /proc is the container's own",
+        f"the host's is to be had by {named('bind')} /proc:/proc; mount other things elsewhere",
+        field=field,
+    )
+
+
+def _require_devices(devices: Iterable[Mount]) -> None:
+    for number, item in enumerate(devices):
+        if _look(item["source"], named("devices"), f"devices.{number}") is None:
+            raise UsageError(
+                f"{named('devices')}: {item['source']} does not exist", field=f"devices.{number}"
+            )
+
+
+def _require_sources(volumes: Iterable[Volume]) -> None:
+    for number, wanted in enumerate(volumes):
+        if wanted["type"] != "bind":
+            continue
+        field = f"mounts.{number}"
+        if not wanted["source"].startswith("/"):
+            hint = "it must be an absolute path"
+            raise UsageError(f"invalid mount source {wanted['source']!r}", hint, field=field)
+        status = _look(wanted["source"], "mount", field)
+        if status is None and not wanted["make"]:
+            raise UsageError(
+                f"invalid mount config for type 'bind': bind source path does not exist: "
+                f"{wanted['source']}",
+                f"{named('bind')} would make a directory",
+                field=field,
+            )
+        if status is not None and wanted["overlay"] and not stat.S_ISDIR(status.st_mode):
+            raise UsageError(
+                f"the option O needs a directory, {wanted['source']} is none", field=field
+            )
+
+
+def _look(path: str, name: str, field: str) -> os.stat_result | None:
+    """Stat `path`; None where there is nothing, UsageError where it cannot be looked at."""
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"{name}: cannot use {path}: {error.strerror}", field=field) from error
+
+
+def refuse_terminal(driver: str) -> None:
+    """Raise UsageError where `driver` would hand this process's terminal to the container.
+
+    Through it the container could type into the shell that gets it back (TIOCSTI), and its owner
+    would be the container's user.
+    """
+    if driver == "passthrough" and any(os.isatty(fd) for fd in (0, 1, 2)):
+        raise UsageError(
+            f"{named('log.driver')} passthrough cannot be used on a terminal: "
+            "the container would get it",
+            "redirect all of standard input, output and error, or use -it with another driver",
+        )

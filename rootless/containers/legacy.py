@@ -1,0 +1,161 @@
+"""Records of the release before: read, and written so that it reads ours. Goes with the next one.
+
+It kept the option texts of `run` under `asked`, and the network as one text under `network`.
+"""
+
+from __future__ import annotations
+
+from rootless.containers import networks
+from rootless.containers.request import request, security
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.containers.record import Record
+    from rootless.containers.request import Attachment, Request, Userns, Volume
+
+
+def kept(record: Record) -> dict[str, Any]:
+    """Return what the release before reads, beside what it has in common with this one."""
+    wanted = record["request"]
+    spaces, groups = wanted["namespaces"], [*wanted["groups"]]
+    if wanted["keep_groups"]:
+        groups.append("keep-groups")
+    asked: dict[str, Any] = {
+        "detach": wanted["detached"],
+        "cidfile": wanted["cidfile"],
+        "cap_add": wanted["security"]["cap_add"],
+        "cap_drop": wanted["security"]["cap_drop"],
+        "device": [f"{item['source']}:{item['destination']}" for item in wanted["devices"]],
+        "env": [str(name) for name, _ in wanted["environment"]],
+        "group_add": groups,
+        "ipc": spaces["ipc"],
+        "network": networks.mode(wanted["networks"]) if wanted["networks"] else "",
+        "pid": spaces["pid"] if spaces["pid"] != "private" else "",
+        "publish_all": wanted["publish_all"],
+        "publish_privileged": "remap" if wanted["remap_ports"] else "",
+        "stop_signal": str(wanted["stop_signal"] or ""),
+        "tmpfs": [item["destination"] for item in wanted["tmpfs"]],
+        "uts": spaces["uts"] if spaces["uts"] != "private" else "",
+    }
+    if wanted["mounts"] or wanted["security"] != security():
+        from rootless.containers.inspect import binds, security_options
+
+        asked["volume"] = binds(wanted["mounts"])
+        asked["security_opt"] = security_options(wanted["security"])
+    return {
+        "asked": {key: value for key, value in asked.items() if value},
+        "network": networks.mode(record["networks"]),
+    }
+
+
+def upgraded(record: Any) -> Record:
+    """Return a record of the release before in the form of this one."""
+    attached = _attached(record)
+    wanted = _request(record, attached if record["asked"].get("network") else [])
+    result: Record = dict(record, request=wanted, networks=attached)  # type: ignore[assignment]
+    return result
+
+
+def _attached(record: Any) -> list[Attachment]:
+    kind, _, name = record["network"].partition(":")
+    private = record["spec"]["rootless"]["network"]
+    return [{"kind": kind, "name": name, "settings": private["settings"] if private else None}]
+
+
+def _request(record: Any, attached: list[Attachment]) -> Request:
+    asked, spec = record["asked"], record["spec"]
+    private, process = spec["rootless"], spec["process"]
+    rootfs, policy = record["rootfs"], record["restart"].partition(":")
+    mounts = [item for item in record["volumes"] if not _is_tmpfs(asked, item)]
+    healthcheck: Any = record["healthcheck"] or {}
+    return request(
+        record["image"],
+        record["cmd"],
+        entrypoint=None if asked.get("entrypoint") is None else record["entrypoint"],
+        rootfs={"path": rootfs["path"], "overlay": rootfs["overlay"]}
+        if rootfs["kind"] == "directory"
+        else None,
+        name=record["name"],
+        labels=record["labels"],
+        annotations=record["annotations"],
+        environment=[[*text.partition("=")[::2]] for text in asked.get("env") or ()],
+        user=record["user"],
+        groups=private["groups"],
+        keep_groups=private["keep_groups"],
+        workdir=process["cwd"],
+        hostname=asked.get("hostname", ""),
+        tty=record["tty"],
+        stdin=record["stdin"],
+        detached=asked.get("detach", False),
+        remove=record["rm"],
+        init=private["init"],
+        cidfile=asked.get("cidfile", ""),
+        mounts=mounts,
+        tmpfs=[item for item in record["volumes"] if _is_tmpfs(asked, item)],
+        devices=_devices(asked, spec["mounts"]),
+        read_only=spec["root"]["readonly"],
+        read_only_tmpfs=asked.get("read_only_tmpfs", True),
+        networks=attached,
+        ports=record["ports"],
+        remap_ports=asked.get("publish_privileged") == "remap",
+        publish_all=bool(asked.get("publish_all")),
+        expose=record["exposed"],
+        dns=record["dns"],
+        hosts=record["hosts"],
+        no_hosts=bool(asked.get("no_hosts")),
+        namespaces={
+            "pid": asked.get("pid") or "private",
+            "ipc": asked.get("ipc") or "private",
+            "uts": asked.get("uts") or "private",
+            "cgroup": asked.get("cgroupns") or "private",
+        },
+        userns=_userns(private),
+        security={
+            "privileged": private["privileged"],
+            "cap_add": asked.get("cap_add", []),
+            "cap_drop": asked.get("cap_drop", []),
+            "no_new_privileges": process["noNewPrivileges"],
+            "seccomp": spec["linux"]["seccomp"],
+            "masked": spec["linux"]["maskedPaths"],
+            "readonly": spec["linux"]["readonlyPaths"],
+            "cgroup_writable": private["privileged"],
+            "proc_options": [],
+        },
+        rlimits=process["rlimits"],
+        sysctls=spec["linux"]["sysctl"],
+        healthcheck=healthcheck,
+        health=record["health"],
+        restart={"policy": policy[0], "most": int(policy[2] or 0)},
+        sdnotify=record["sdnotify"],
+        log={"driver": record["log_driver"], "options": record["log_options"]},
+        stop_signal=record["stop_signal"] if asked.get("stop_signal") else 0,
+        stop_timeout=record["stop_timeout"],
+    )
+
+
+def _is_tmpfs(asked: Any, item: Volume) -> bool:
+    """Whether it came by --tmpfs."""
+    texts = asked.get("tmpfs") or ()
+    return item["type"] == "tmpfs" and any(
+        text.partition(":")[0].rstrip("/") == item["destination"] for text in texts
+    )
+
+
+def _devices(asked: Any, mounts: Any) -> Any:
+    sources = {text.partition(":")[0] for text in asked.get("device") or ()}
+    own = ["rbind", "nosuid", "noexec", "rprivate"]
+    return [item for item in mounts if item["source"] in sources and item["options"] == own]
+
+
+def _userns(private: Any) -> Userns:
+    mode, _, ids = private["userns"].partition(":")
+    numbers = dict(word.split("=") for word in ids.split(",")) if ids else {}
+    own = private["account"] is not None
+    return {
+        "mode": mode,
+        "uid": None if own or not numbers else int(numbers["uid"]),
+        "gid": None if own or not numbers else int(numbers["gid"]),
+        "shared": mode == "keep-id" and not private.get("shifted"),
+    }

@@ -1,0 +1,84 @@
+"""The networks that a container is attached to.
+
+none         no network
+host         the host's
+container    that of another container, which has to run when this one starts
+ns           the namespace at a path
+private      one of its own, behind our stack in user mode
+pasta, slirp4netns    one of its own, behind another program
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rootless.containers.request import Attachment
+    from rootless.netstack.addresses import Settings
+    from rootless.runtime.spec import PrivateNetwork
+
+HELPERS = ("pasta", "slirp4netns")
+"""Programs that make a network in the place of our own stack (supervision.backends)."""
+
+OWN = ("private", *HELPERS)
+"""Kinds that are the container's own, with ports to be published."""
+
+
+def resolved(wanted: list[Attachment], id_of: Callable[[str], str]) -> list[Attachment]:
+    """Return the networks of a new container: the usual one where none is wanted.
+
+    `id_of` returns the id of the container of a name; what it raises goes through.
+    """
+    if not wanted:
+        return [{"kind": "private", "name": "", "settings": _settings()}]
+    found: list[Attachment] = []
+    for one in wanted:
+        if one["kind"] == "container":
+            found.append({**one, "name": id_of(one["name"])})
+        elif one["kind"] in OWN and one["settings"] is None:
+            found.append({**one, "settings": _settings()})
+        else:
+            found.append(one)
+    return found
+
+
+def _settings() -> Settings:
+    from rootless.netstack import addresses
+
+    return addresses.parse("")
+
+
+def kind(networks: Iterable[Attachment]) -> str:
+    """Return the kind of the network that the container's namespace is made for."""
+    return next(iter(networks))["kind"]
+
+
+def mode(networks: Iterable[Attachment]) -> str:
+    """Return docker's NetworkMode: a kind, container:ID, or ns:PATH."""
+    first = next(iter(networks))
+    return f"{first['kind']}:{first['name']}" if first["name"] else first["kind"]
+
+
+def names(networks: Iterable[Attachment]) -> list[str]:
+    """Return what podman calls the networks: nothing for none and the host's."""
+    return [mode([one]) for one in networks if one["kind"] not in ("none", "host")]
+
+
+def behind_stack(networks: Iterable[Attachment], *, needed: bool) -> PrivateNetwork | None:
+    """Return what the runtime is told of a network of the container's own, None without one.
+
+    `needed` is whether nothing is to start without it.
+    """
+    for one in networks:
+        settings = one["settings"]
+        if one["kind"] not in OWN or settings is None:
+            continue
+        names = settings["gateway"]
+        if one["kind"] == "slirp4netns":
+            from rootless.netstack import addresses
+
+            names = addresses.after(names)
+        helper = one["kind"] if one["kind"] in HELPERS else ""
+        return {"settings": settings, "helper": helper, "names": names, "needed": needed}
+    return None

@@ -1,0 +1,118 @@
+"""--env and --label, with the files that hold more of them, and what comes of the caller's own."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.containers.environment import PROXIES, changed
+from rootless.errors import UsageError, named
+from rootless.values import is_usable, pair
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rootless.containers.words.asked import Asked
+
+_MANAGERS = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID")
+"""What a service manager tells this command alone: --env-host does not copy it."""
+
+
+def inherited(asked: Asked, environ: Mapping[str, str]) -> list[list[str]]:
+    """Return what a container has of its caller's: his proxies, and with --env-host everything."""
+    result = {}
+    if asked.get("http_proxy", True):
+        for name in PROXIES:
+            for key in (name, name.upper()):
+                if key in environ:
+                    result[key] = environ[key]
+    if asked.get("env_host"):
+        result.update(environ)
+        for name in _MANAGERS:
+            result.pop(name, None)
+    return [[key, value] for key, value in result.items()]
+
+
+def changes(asked: Asked, host: Mapping[str, str], base: str) -> list[list[str | None]]:
+    """Parse --env-file and --env. Files, below `base`, are read here, once: they may be pipes.
+
+    `-e KEY` copies the host's value, and removes KEY where the host has none (docker);
+    `-e PREFIX*` copies all that begin so (podman).
+    """
+    result: list[list[str | None]] = []
+    for path in asked.get("env_file", ()):
+        result += _file(path, host, base)
+    for text in asked.get("env", ()):
+        key, equals, value = text.partition("=")
+        if not key or "\0" in text:
+            raise UsageError(
+                f"invalid environment variable: {text!r}",
+                "it must be KEY=VALUE",
+                field="environment",
+            )
+        if equals:
+            result.append([key, value])
+        elif key.endswith("*"):
+            result += [[name, host[name]] for name in host if name.startswith(key[:-1])]
+        else:
+            result.append([key, host.get(key)])
+    return result
+
+
+def for_exec(
+    process: Iterable[str],
+    env: Iterable[str],
+    env_file: Iterable[str],
+    *,
+    tty: bool,
+    host: Mapping[str, str] = os.environ,
+) -> list[str]:
+    """Return the environment of `exec`: the container's own (`process`), then what was asked."""
+    result: dict[str, str] = {}
+    for text in process:
+        key, _, value = text.partition("=")
+        result[key] = value
+    if tty:
+        result.setdefault("TERM", "xterm")
+    return changed(result, changes({"env": [*env], "env_file": [*env_file]}, host, ""))
+
+
+def labels(asked: Asked, base: str) -> dict[str, str]:
+    """Return the labels of --label-file and --label; later ones win."""
+    result = {}
+    for path in asked.get("label_file", ()):
+        for line in _lines(path, named("label_file"), base):
+            key, value = pair(line, f"{named('label_file')} {path}")
+            result[key] = value
+    for text in asked.get("label", ()):
+        key, value = pair(text, named("label"))
+        result[key] = value
+    if not is_usable(result):
+        raise UsageError(f"{named('label_file')}: a label holds a NUL byte")
+    return result
+
+
+def _file(path: str, host: Mapping[str, str], base: str) -> Iterable[list[str | None]]:
+    """Read an environment file: KEY=VALUE as it stands, no quotes; KEY alone copies the host's."""
+    for line in _lines(path, named("env_file"), base):
+        key, equals, value = line.partition("=")
+        if not key or key != key.rstrip() or len(key.split()) != 1 or "\0" in line:
+            raise UsageError(f"{named('env_file')} {path}: invalid variable {line!r}")
+        if equals:
+            yield [key, value]
+        elif key in host:
+            yield [key, host[key]]
+
+
+def _lines(path: str, option: str, base: str) -> list[str]:
+    """The lines of a file of pairs without comments and empty ones, blanks before them cut off."""
+    if "\0" in path:
+        raise UsageError(f"{option}: invalid path {path!r}")
+    try:
+        with open(os.path.join(base, path), encoding="utf-8-sig") as file:
+            lines = [line.rstrip("\n").lstrip() for line in file]
+    except OSError as error:
+        raise UsageError(f"{option}: open {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{option} {path}: not UTF-8 at byte {error.start}") from error
+    return [line for line in lines if line and not line.startswith("#")]

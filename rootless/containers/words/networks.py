@@ -1,0 +1,88 @@
+"""--network, --userns and the other namespaces: whose they are."""
+
+from __future__ import annotations
+
+from rootless.containers.networks import HELPERS
+from rootless.errors import UsageError, named
+from rootless.values import is_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.containers.request import Attachment, Namespaces, Userns
+    from rootless.containers.words.asked import Asked
+
+_LATER = "comes with a later version"
+
+_MODES = {
+    "cgroup": ("host", "private"),
+    "ipc": ("host", "private", "shareable", "none"),
+    "pid": ("host", "private"),
+    "uts": ("host", "private"),
+}
+
+
+def namespaces(asked: Asked) -> Namespaces:
+    """Parse --pid, --ipc, --uts and --cgroupns."""
+    found: Namespaces = {
+        "pid": asked.get("pid") or "private",
+        "ipc": asked.get("ipc") or "private",
+        "uts": asked.get("uts") or "private",
+        "cgroup": asked.get("cgroupns") or "private",
+    }
+    for kind, value in found.items():
+        field, allowed, mode = f"namespaces.{kind}", _MODES[kind], str(value)
+        if mode.startswith(("container:", "ns:", "pod")):
+            raise UsageError(f"{named(field)} {mode} {_LATER}", f"now: {', '.join(allowed)}")
+        if mode not in allowed:
+            raise UsageError(f"{named(field)}: unknown mode {mode!r}", f"{', '.join(allowed)}")
+    return found
+
+
+def networks(mode: str) -> list[Attachment]:
+    """Parse --network; nothing asked is nothing wanted."""
+    if not mode:
+        return []
+    option, (name, _, options) = f"{named('network')} {mode}", mode.partition(":")
+    if mode in ("none", "host"):
+        return [{"kind": mode, "name": "", "settings": None}]  # type: ignore[typeddict-item]
+    if (name == "container" and options) or (name == "ns" and options.startswith("/")):
+        return [{"kind": name, "name": options, "settings": None}]  # type: ignore[typeddict-item]
+    if name not in ("", "bridge", "default", "private", *HELPERS):
+        modes = "private (the default), none, host, container:NAME, ns:/PATH, pasta and slirp4netns"
+        raise UsageError(f"{option} {_LATER}", f"now: {modes}")
+    from rootless.netstack import addresses
+
+    kind = name if name in HELPERS else "private"
+    try:
+        settings = addresses.parse(options)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+    if kind in HELPERS and "buffers=" in options:
+        raise UsageError(f"{option}: {kind} has no such option", "it is private's")
+    return [{"kind": kind, "name": "", "settings": settings}]  # type: ignore[typeddict-item]
+
+
+def userns(mode: str) -> Userns:
+    """Parse --userns: host, nomap, or keep-id[:uid=N,gid=N,shared]."""
+    result: Userns = {"mode": "host", "uid": None, "gid": None, "shared": False}
+    kind, colon, options = mode.partition(":")
+    if kind == "keep-id":
+        result["mode"] = "keep-id"
+        for word in options.split(",") if colon else ():
+            key, _, number = word.partition("=")
+            if word == "shared":
+                result["shared"] = True
+            elif key in ("uid", "gid") and is_number(number) and int(number[:11]) <= 0x7FFFFFFF:
+                result[key] = int(number)  # type: ignore[literal-required]
+            else:
+                raise UsageError(
+                    f"{named('userns')} {mode}: unknown option {word!r}", "uid=N, gid=N or shared"
+                )
+    elif mode == "nomap":
+        result["mode"] = "nomap"
+    elif kind in ("auto", "container", "ns", "private"):
+        raise UsageError(f"{named('userns')} {mode} {_LATER}", "now: host, keep-id and nomap")
+    elif mode not in ("", "host"):
+        modes = "host, keep-id[:uid=N,gid=N,shared] or nomap"
+        raise UsageError(f"{named('userns')}: unknown mode {mode!r}", modes)
+    return result

@@ -1,0 +1,319 @@
+"""Option texts -> Request: what each says, what is refused, and what the front end calls it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rootless.cli.fields import told
+from rootless.containers import conflicts
+from rootless.containers import request as plain
+from rootless.containers.words.request import request
+from rootless.errors import UsageError
+from rootless.netstack import addresses
+from rootless.oci import jsonio
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rootless.containers.request import Request
+
+SECOND = 1_000_000_000
+
+
+def parsed(**asked: Any) -> Request:
+    """Parse options, for an image of the name `plain`, by somebody in /base without variables."""
+    return request("plain", [], asked, base="/base", environ={})  # type: ignore[arg-type]
+
+
+def differing(wanted: Request) -> dict[str, Any]:
+    """Return what is not as usual."""
+    usual = plain.request("plain")
+    return {key: value for key, value in wanted.items() if value != usual[key]}  # type: ignore[literal-required]
+
+
+def test_nothing_asked() -> None:
+    assert parsed() == plain.request("plain")
+
+
+MEANINGS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"add_host": ["a;b:::1"]}, {"hosts": [["::1", "a", "b"]]}),
+    ({"annotation": ["a.b=c=d"]}, {"annotations": {"a.b": "c=d"}}),
+    ({"cgroupns": "host"}, {"namespaces": {**plain.request("")["namespaces"], "cgroup": "host"}}),
+    ({"cidfile": "id"}, {"cidfile": "id"}),
+    ({"detach": True}, {"detached": True}),
+    ({"dns": ["::9"], "dns_search": ["a"]},
+     {"dns": {"servers": ["::9"], "search": ["a"], "options": []}}),
+    ({"entrypoint": "a b"}, {"entrypoint": ["a b"]}),
+    ({"entrypoint": '["a", "b"]'}, {"entrypoint": ["a", "b"]}),
+    ({"entrypoint": ""}, {"entrypoint": []}),
+    ({"env": ["A=1=2", "B"]}, {"environment": [["A", "1=2"], ["B", None]]}),
+    ({"expose": ["80", "90-91/udp"]}, {"expose": ["80/tcp", "90/udp", "91/udp"]}),
+    ({"group_add": ["audio", "44"]}, {"groups": ["audio", "44"]}),
+    ({"group_add": ["keep-groups"]}, {"keep_groups": True}),
+    ({"health_cmd": "true", "health_interval": "3s"},
+     {"healthcheck": {"Test": ["CMD-SHELL", "true"], "Interval": 3 * SECOND}}),
+    ({"health_cmd": '["a", "b"]'}, {"healthcheck": {"Test": ["CMD", "a", "b"]}}),
+    ({"health_on_failure": "kill"}, {"health": {"on_failure": "kill", "startup": None}}),
+    ({"health_startup_cmd": "x", "health_startup_timeout": "2s"},
+     {"health": {"on_failure": "none", "startup": {
+         "test": ["CMD-SHELL", "x"], "interval": 30, "timeout": 2, "retries": 0, "successes": 1,
+     }}}),
+    ({"no_healthcheck": True}, {"healthcheck": {"Test": ["NONE"]}}),
+    ({"init": True, "tty": True, "interactive": True, "rm": True},
+     {"init": True, "tty": True, "stdin": True, "remove": True}),
+    ({"log_driver": "k8s-file", "log_opt": ["max-size=1k", "compress=1"]},
+     {"log": {"driver": "k8s-file", "options": {"max-size": "1024", "compress": "true"}}}),
+    ({"network": "host"}, {"networks": [{"kind": "host", "name": "", "settings": None}]}),
+    ({"network": "container:web"},
+     {"networks": [{"kind": "container", "name": "web", "settings": None}]}),
+    ({"network": "ns:/run/x"}, {"networks": [{"kind": "ns", "name": "/run/x", "settings": None}]}),
+    ({"network": "pasta:mtu=1500"},
+     {"networks": [{"kind": "pasta", "name": "", "settings": addresses.parse("mtu=1500")}]}),
+    ({"network": "bridge"},
+     {"networks": [{"kind": "private", "name": "", "settings": addresses.parse("")}]}),
+    ({"platform": "linux/386"},
+     {"security": {**plain.security(), "seccomp": {"profile": "default-386"}}}),
+    ({"privileged": True}, {"security": plain.security(privileged=True)}),
+    ({"publish": ["80:8080", "127.0.0.1::53/udp"]},
+     {"ports": [plain.publish(8080, 80), plain.publish(53, ip="127.0.0.1", protocol="udp")]}),
+    ({"publish_privileged": "remap"}, {"remap_ports": True}),
+    ({"read_only": True, "read_only_tmpfs": False}, {"read_only": True, "read_only_tmpfs": False}),
+    ({"restart": "on-failure:3"}, {"restart": {"policy": "on-failure", "most": 3}}),
+    ({"restart": "never"}, {}),
+    ({"sdnotify": "conmon"}, {"sdnotify": "supervisor"}),
+    ({"shm_size": "1m"}, {"shm_size": 1 << 20}),
+    ({"stop_signal": "USR1", "stop_timeout": -1}, {"stop_signal": 10, "stop_timeout": -1}),
+    ({"sysctl": ["net/core/x=1 2"]}, {"sysctls": {"net.core.x": "1 2"}}),
+    ({"tmpfs": ["/x:size=1k"]},
+     {"tmpfs": [{**plain.tmpfs("/x", "size=1024"),
+                 "options": ["noexec", "nosuid", "nodev", "size=1024"]}]}),
+    ({"ulimit": ["nofile=1:2", "host"]},
+     {"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 2}]}),
+    ({"userns": "keep-id:uid=7,shared"},
+     {"userns": {"mode": "keep-id", "uid": 7, "gid": None, "shared": True}}),
+    ({"volume": ["./x:/y:ro", "v:/z", "/w"]},
+     {"mounts": [plain.bind("/base/x", "/y", rw=False, make=True), plain.volume("v", "/z"),
+                 plain.volume("", "/w")]}),
+    ({"mount": ["type=bind,src=x,dst=/y"]}, {"mounts": [plain.bind("/base/x", "/y")]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "expected"), MEANINGS, ids=lambda value: str(value)[:50])
+def test_meaning(asked: dict[str, Any], expected: dict[str, Any]) -> None:
+    wanted = parsed(**asked)
+    assert differing(wanted) == expected
+    assert jsonio.loads(jsonio.dump_bytes(wanted)) == wanted
+
+
+def test_what_comes_from_the_callers_surroundings() -> None:
+    environ = {"http_proxy": "p", "A": "1", "NOTIFY_SOCKET": "/s"}
+    wanted = request("plain", [], {"env": ["A"]}, base="/", environ=environ)
+    assert (wanted["inherited"], wanted["environment"]) == ([["http_proxy", "p"]], [["A", "1"]])
+    wanted = request("plain", [], {"env_host": True}, base="/", environ=environ)
+    assert wanted["inherited"] == [["http_proxy", "p"], ["A", "1"]]
+
+
+def test_files_are_found_from_the_base(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("A=1\n")
+    (tmp_path / "labels").write_text("b=2\n")
+    (tmp_path / "profile").write_text('{"defaultAction": "x"}')
+    (tmp_path / "root").mkdir()
+    wanted = request(
+        "root:O",
+        [],
+        {
+            "env_file": ["env"],
+            "label_file": ["labels"],
+            "security_opt": ["seccomp=profile"],
+            "rootfs": True,
+        },
+        base=str(tmp_path),
+        environ={},
+    )
+    assert wanted["environment"] == [["A", "1"]]
+    assert wanted["labels"] == {"b": "2"}
+    assert wanted["security"]["seccomp"] == {"defaultAction": "x"}
+    assert wanted["rootfs"] == {"path": f"{tmp_path}/root", "overlay": True}
+
+
+def test_files_that_options_name_are_read_once() -> None:
+    """They may be pipes, as in --env-file <(command)."""
+    reader, writer = os.pipe()
+    os.write(writer, b"A=1\n")
+    os.close(writer)
+    try:
+        assert parsed(env_file=[f"/proc/self/fd/{reader}"])["environment"] == [["A", "1"]]
+    finally:
+        os.close(reader)
+
+
+REFUSED = [
+    ({"name": "a/b"}, "invalid container name 'a/b'"),
+    ({"replace": True}, "--replace needs a --name"),
+    ({"restart": "always", "rm": True}, "--restart and --rm exclude each other"),
+    ({"restart": "sometimes"}, "--restart: unknown policy 'sometimes'"),
+    ({"sdnotify": "x"}, "--sdnotify: unknown mode 'x'"),
+    ({"restart": "on-failure:x"}, "--restart: unknown policy 'on-failure:x'"),
+    ({"health_interval": "10"}, "--health-interval: '10' is no time"),
+    ({"health_cmd": " "}, "--health-cmd: an empty command"),
+    ({"health_on_failure": "cry"}, "--health-on-failure: unknown action 'cry'"),
+    ({"no_healthcheck": True, "health_cmd": "x"}, "--no-healthcheck and --health-..."),
+    ({"health_on_failure": "restart", "restart": "always"}, "exclude each other"),
+    ({"health_startup_retries": 3}, "--health-startup-retries needs a --health-startup-cmd"),
+    ({"pull": "sometimes"}, "unknown policy 'sometimes'"),
+    ({"no_hosts": True, "add_host": ["a:1.2.3.4"]}, "--no-hosts and --add-host"),
+    ({"hostname": "x", "uts": "host"}, "--hostname cannot be set"),
+    ({"hostname": "a b"}, "invalid name 'a b'"),
+    ({"hostname": "x" * 65}, "invalid name"),
+    ({"init": True, "pid": "host"}, "--init needs a PID namespace"),
+    ({"shm_size": "1m", "ipc": "host"}, "--shm-size and --ipc host"),
+    ({"shm_size": "1m", "ipc": "none"}, "--shm-size and --ipc none"),
+    ({"shm_size": "x"}, "--shm-size: invalid size 'x'"),
+    ({"group_add": ["keep-groups", "3"]}, "keep-groups cannot be combined"),
+    ({"group_add": [""]}, "--group-add"),
+    ({"group_add": ["a:b"]}, "--group-add"),
+    ({"stop_timeout": -2}, "--stop-timeout"),
+    ({"stop_signal": "FOO"}, "invalid signal: FOO"),
+    ({"workdir": "rel"}, "working directory 'rel' is invalid"),
+    ({"user": "a:b:c"}, "--user: invalid user"),
+    ({"network": "private:mtu=9"}, "mtu=9: a number from 1280 to 65520"),
+    ({"network": "private:speed=9"}, "unknown option 'speed=9'"),
+    ({"expose": ["8080:80"]}, "--expose 8080:80: that is -p's"),
+    ({"expose": ["x"]}, "--expose x: 'x' is no port"),
+    ({"network": "ns:/x", "publish": ["80:80"]}, "-p and --network ns:/x exclude each other"),
+    ({"publish": ["80:x"]}, "-p 80:x: 'x' is no port"),
+    ({"publish_privileged": "no"}, "--publish-privileged: unknown way 'no'"),
+    ({"dns": ["one"]}, "--dns: 'one' is no IP address"),
+    ({"network": "container:"}, "--network container: comes with a later version"),
+    ({"network": "mine"}, "--network mine comes with a later version"),
+    ({"userns": "private"}, "--userns private comes with a later version"),
+    ({"userns": "container:x"}, "--userns container:x comes with a later version"),
+    ({"userns": "auto"}, "--userns auto comes with a later version"),
+    ({"userns": "auto:size=10"}, "--userns auto:size=10 comes with a later version"),
+    ({"userns": "keep-id:foo=1"}, "unknown option 'foo=1'"),
+    ({"userns": "keep-id:uid=-1"}, "unknown option 'uid=-1'"),
+    ({"userns": "keep-id:"}, "unknown option ''"),
+    ({"userns": "foo"}, "--userns: unknown mode 'foo'"),
+    ({"uts": "foo"}, "--uts: unknown mode 'foo'"),
+    ({"pid": "container:x"}, "--pid container:x comes with a later version"),
+    ({"ipc": "ns:/proc/1/ns/ipc"}, "--ipc ns:/proc/1/ns/ipc comes with a later version"),
+    ({"cgroupns": "x"}, "--cgroupns: unknown mode 'x'"),
+    ({"log_driver": "syslog"}, "--log-driver: unknown driver 'syslog'"),
+    ({"add_host": ["a"]}, "--add-host: invalid format"),
+    (
+        {"add_host": ["a:host-gateway"], "network": "none"},
+        "there is no gateway with --network none",
+    ),
+    ({"annotation": ["a"]}, "--annotation: invalid format"),
+    ({"label": ["=x"]}, "--label: invalid format"),
+    ({"label_file": ["/nonexistent"]}, "--label-file: open /nonexistent"),
+    ({"env": ["=x"]}, "invalid environment variable"),
+    ({"env_file": ["/nonexistent"]}, "--env-file: open /nonexistent"),
+    ({"cap_add": ["foo"]}, "capability"),
+    ({"cap_add": ["CHOWN"], "cap_drop": ["cap_chown"]}, "both added and dropped"),
+    ({"security_opt": ["foo"]}, "invalid --security-opt 'foo'"),
+    ({"ulimit": ["nofile=2:1"]}, "soft limit is above"),
+    ({"ulimit": ["nofile=1", "nofile=2"]}, "given twice"),
+    ({"sysctl": ["kernel.panic=1"]}, "--sysctl kernel.panic is not allowed"),
+    ({"sysctl": ["net.core.somaxconn=1"], "network": "host"}, "cannot be set with --network host"),
+    ({"volume": ["/a:/x", "/b:/x/"]}, "duplicate mount point: /x"),
+    ({"volume": ["/a:/x"], "tmpfs": ["/x"]}, "duplicate mount point: /x"),
+    ({"volume": ["/a:/x"], "mount": ["type=tmpfs,dst=/x"]}, "duplicate mount point: /x"),
+    ({"volume": ["/a:/dev/null"], "device": ["/dev/null"]}, "duplicate mount point: /dev/null"),
+    ({"mount": ["type=bind,src=/nonexistent,dst=/x"]}, "bind source path does not exist"),
+    ({"device": ["/dev/nonexistent"]}, "/dev/nonexistent does not exist"),
+]
+
+
+NOT_OF_A_CONTAINER = ("pull", "replace")
+"""Fields that are of `run` and `create` alone."""
+
+
+@pytest.mark.parametrize(("asked", "message"), REFUSED, ids=lambda value: str(value)[:50])
+def test_refused(tmp_path: Path, asked: Any, message: str) -> None:
+    """In the words of the command line; the field is one of the request."""
+    with pytest.raises(UsageError) as caught:
+        conflicts.check(parsed(**asked))
+    assert message in told(caught.value)
+    assert "\n" not in told(caught.value)
+    assert "\0" not in str(caught.value) + told(caught.value)
+    field, _, rest = caught.value.field.partition(".")
+    usual = plain.request("plain")
+    assert field in (*usual, *NOT_OF_A_CONTAINER)
+    if rest and isinstance(usual.get(field), list):
+        assert rest.isdecimal()
+    assert list(tmp_path.iterdir()) == []
+
+
+FIELDS = [
+    ({"publish": ["80", "80:x"]}, "ports.1"),
+    ({"volume": ["/a:/x"], "mount": ["type=foo,dst=/y"]}, "mounts.1"),
+    ({"add_host": ["a:1.2.3.4", "b"]}, "hosts.1"),
+    ({"add_host": ["a:1.2.3.4", "b:x"]}, "hosts.1"),
+    ({"device": ["/dev/null", "/dev/nonexistent"]}, "devices.1"),
+    ({"env_file": ["/nonexistent"]}, "environment"),
+    ({"label": ["=x"]}, "labels"),
+    ({"uts": "foo"}, "namespaces.uts"),
+    ({"log_opt": ["x"]}, "log"),
+    ({"cap_add": ["foo"]}, "security.cap_add"),
+    ({"security_opt": ["foo"]}, "security"),
+    ({"dns": ["1.1.1.1", "x"]}, "dns.servers.1"),
+    ({"network": "mine"}, "networks"),
+    ({"publish_privileged": "x"}, "remap_ports"),
+    ({"health_cmd": ""}, "healthcheck"),
+    ({"cidfile": "/etc/passwd"}, "cidfile"),
+    ({"name": "a/b"}, "name"),
+]
+
+
+@pytest.mark.parametrize(("asked", "field"), FIELDS, ids=str)
+def test_the_field_of_an_error(asked: dict[str, Any], field: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        conflicts.check(parsed(**asked))
+    assert caught.value.field == field
+
+
+def test_refused_references(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="an image is required"):
+        conflicts.check(request("", [], {}, base="/", environ={}))
+    with pytest.raises(UsageError, match="rootfs and pull"):
+        request(str(tmp_path), [], {"rootfs": True, "pull": "always"}, base="/", environ={})
+    for wrong in ("/nonexistent", "/nonexistent:O", f"{tmp_path}:X", ""):
+        with pytest.raises(UsageError, match="no directory"):
+            request(wrong, [], {"rootfs": True}, base="/", environ={})
+
+
+def test_a_cidfile_is_not_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "cid"
+    parsed(cidfile=str(file))
+    assert not file.exists()
+    file.touch()
+    with pytest.raises(UsageError, match=f"container ID file found, .* delete {file}"):
+        parsed(cidfile=str(file))
+
+
+ACCEPTED: list[dict[str, Any]] = [
+    {"detach": True, "rm": True},
+    {"detach": True, "tty": True, "interactive": True},
+    {"read_only": True, "tmpfs": ["/tmp"]},
+    {"name": "", "hostname": "", "user": "", "workdir": "", "network": "", "userns": "", "pid": ""},
+    {"restart": "no", "rm": True},
+    {"pull": "never", "platform": "linux/arm64"},
+    {"privileged": True, "cap_drop": ["ALL"]},
+    {"ipc": "shareable", "shm_size": "0"},
+    {"uts": "private", "pid": "private", "cgroupns": "private"},
+    {"add_host": ["a:host-gateway"], "network": "host"},
+    {"group_add": ["keep-groups"]},
+    {"log_driver": "k8s-file"},
+    {"security_opt": ["label=disable", "apparmor=unconfined"]},
+    {"stop_timeout": -1},
+    {"ulimit": ["host"]},
+]
+
+
+@pytest.mark.parametrize("asked", ACCEPTED, ids=str)
+def test_accepted(asked: dict[str, Any]) -> None:
+    conflicts.check(parsed(**asked))
