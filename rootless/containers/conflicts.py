@@ -55,7 +55,8 @@ def check(request: Request) -> None:
     for field, value in request.items():
         if not is_usable(value):
             raise UsageError(f"{named(field)}: {value!r} holds a NUL byte")
-    _check_fields(request)
+    _check_life(request)
+    _check_namespaces(request)
     check_user(request["user"], named("user"))
     _check_network(request)
     for name in request["sysctls"]:
@@ -70,72 +71,57 @@ def check(request: Request) -> None:
     _check_mounts(request)
 
 
-def _check_fields(request: Request) -> None:
-    """Fields that exclude each other, and values that are none."""
-    namespaces, hostname = request["namespaces"], request["hostname"]
-    restart, groups = request["restart"]["policy"], request["groups"]
-    pid, ipc = named("namespaces.pid"), named("namespaces.ipc")
+def _check_life(request: Request) -> None:
+    """What it is, and how it begins and ends."""
+    restart = request["restart"]["policy"]
+    if not request["image"]:
+        raise UsageError(f"an {named('image')} is required")
     if request["name"]:
         check_name(request["name"])
-    for wrong, message in (
-        (
-            not request["image"],
-            f"an {named('image')} is required",
-        ),
-        (
-            restart != "no" and request["remove"],
-            f"{named('restart')} and {named('remove')} exclude each other",
-        ),
-        (
-            restart != "no" and request["health"]["on_failure"] == "restart",
-            f"{named('health.on_failure')} restart and {named('restart')} exclude each other",
-        ),
-        (
-            request["no_hosts"] and request["hosts"],
-            f"{named('no_hosts')} and {named('hosts')} exclude each other",
-        ),
-        (
-            hostname and namespaces["uts"] == "host",
-            f"{named('hostname')} cannot be set in the host's UTS namespace "
-            f"({named('namespaces.uts')} host)",
-        ),
-        (
-            hostname and not (is_host_name(hostname) and len(hostname) <= 64),
-            f"{named('hostname')}: invalid name {hostname!r}",
-        ),
-        (
-            request["init"] and namespaces["pid"] == "host",
-            f"{named('init')} needs a PID namespace of its own, not {pid} host",
-        ),
-        (
-            request["shm_size"] and namespaces["ipc"] in ("host", "none"),
-            f"{named('shm_size')} and {ipc} {namespaces['ipc']} exclude each other",
-        ),
-        (
-            request["keep_groups"] and groups,
-            f"{named('groups')} keep-groups cannot be combined with other groups",
-        ),
-        (
-            any(not group or ":" in group for group in groups),
-            f"{named('groups')}: a group is a name or a number",
-        ),
-        (
-            request["log"]["driver"] == "passthrough" and (request["tty"] or request["detached"]),
-            f"{named('log.driver')} passthrough is for the foreground, and without a terminal",
-        ),
-        (
-            request["stop_timeout"] < -1,
-            f"{named('stop_timeout')}: seconds, or -1 for no limit",
-        ),
-    ):
-        if wrong:
-            raise UsageError(message)
+    if restart != "no" and request["remove"]:
+        raise UsageError(f"{named('restart')} and {named('remove')} exclude each other")
+    if restart != "no" and request["health"]["on_failure"] == "restart":
+        raise UsageError(
+            f"{named('health.on_failure')} restart and {named('restart')} exclude each other"
+        )
+    if request["log"]["driver"] == "passthrough" and (request["tty"] or request["detached"]):
+        raise UsageError(
+            f"{named('log.driver')} passthrough is for the foreground, and without a terminal"
+        )
+    if request["stop_timeout"] < -1:
+        raise UsageError(f"{named('stop_timeout')}: seconds, or -1 for no limit")
     workdir = request["workdir"]
     if workdir and not workdir.startswith("/"):
         raise UsageError(
             f"the working directory {workdir!r} is invalid, it needs to be an absolute path",
             field="workdir",
         )
+
+
+def _check_namespaces(request: Request) -> None:
+    """What its namespaces and its user cannot have."""
+    spaces, hostname, groups = request["namespaces"], request["hostname"], request["groups"]
+    if request["no_hosts"] and request["hosts"]:
+        raise UsageError(f"{named('no_hosts')} and {named('hosts')} exclude each other")
+    if hostname and spaces["uts"] == "host":
+        raise UsageError(
+            f"{named('hostname')} cannot be set in the host's UTS namespace "
+            f"({named('namespaces.uts')} host)"
+        )
+    if hostname and not (is_host_name(hostname) and len(hostname) <= 64):
+        raise UsageError(f"{named('hostname')}: invalid name {hostname!r}")
+    if request["init"] and spaces["pid"] == "host":
+        raise UsageError(
+            f"{named('init')} needs a PID namespace of its own, not {named('namespaces.pid')} host"
+        )
+    if request["shm_size"] and spaces["ipc"] in ("host", "none"):
+        raise UsageError(
+            f"{named('shm_size')} and {named('namespaces.ipc')} {spaces['ipc']} exclude each other"
+        )
+    if request["keep_groups"] and groups:
+        raise UsageError(f"{named('groups')} keep-groups cannot be combined with other groups")
+    if any(not group or ":" in group for group in groups):
+        raise UsageError(f"{named('groups')}: a group is a name or a number")
 
 
 def check_user(text: str, name: str) -> None:

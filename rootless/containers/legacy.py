@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.containers.record import Record
-    from rootless.containers.request import Attachment, Request, Userns, Volume
+    from rootless.containers.request import Attachment, Directory, Fields, Request, Userns, Volume
 
 
 def kept(record: Record) -> dict[str, Any]:
@@ -65,74 +65,94 @@ def _attached(record: Any) -> list[Attachment]:
 
 
 def _request(record: Any, attached: list[Attachment]) -> Request:
-    asked, spec = record["asked"], record["spec"]
+    fields: Fields = {
+        **_what(record),
+        **_limits(record),
+        **_life(record),
+        "networks": attached,
+    }
+    return request(record["image"], record["cmd"], **fields)
+
+
+def _what(record: Any) -> Fields:
+    """What it is, and what it finds in its place."""
+    asked, spec, rootfs = record["asked"], record["spec"], record["rootfs"]
     private, process = spec["rootless"], spec["process"]
-    rootfs, policy = record["rootfs"], record["restart"].partition(":")
-    mounts = [item for item in record["volumes"] if not _is_tmpfs(asked, item)]
-    healthcheck: Any = record["healthcheck"] or {}
-    return request(
-        record["image"],
-        record["cmd"],
-        entrypoint=None if asked.get("entrypoint") is None else record["entrypoint"],
-        rootfs={"path": rootfs["path"], "overlay": rootfs["overlay"]}
-        if rootfs["kind"] == "directory"
-        else None,
-        name=record["name"],
-        labels=record["labels"],
-        annotations=record["annotations"],
-        environment=[[*text.partition("=")[::2]] for text in asked.get("env") or ()],
-        user=record["user"],
-        groups=private["groups"],
-        keep_groups=private["keep_groups"],
-        workdir=process["cwd"],
-        hostname=asked.get("hostname", ""),
-        tty=record["tty"],
-        stdin=record["stdin"],
-        detached=asked.get("detach", False),
-        remove=record["rm"],
-        init=private["init"],
-        cidfile=asked.get("cidfile", ""),
-        mounts=mounts,
-        tmpfs=[item for item in record["volumes"] if _is_tmpfs(asked, item)],
-        devices=_devices(asked, spec["mounts"]),
-        read_only=spec["root"]["readonly"],
-        read_only_tmpfs=asked.get("read_only_tmpfs", True),
-        networks=attached,
-        ports=record["ports"],
-        remap_ports=asked.get("publish_privileged") == "remap",
-        publish_all=bool(asked.get("publish_all")),
-        expose=record["exposed"],
-        dns=record["dns"],
-        hosts=record["hosts"],
-        no_hosts=bool(asked.get("no_hosts")),
-        namespaces={
+    own: Directory = {"path": rootfs["path"], "overlay": rootfs["overlay"]}
+    return {
+        "entrypoint": None if asked.get("entrypoint") is None else record["entrypoint"],
+        "rootfs": own if rootfs["kind"] == "directory" else None,
+        "name": record["name"],
+        "labels": record["labels"],
+        "annotations": record["annotations"],
+        "environment": [[*text.partition("=")[::2]] for text in asked.get("env") or ()],
+        "user": record["user"],
+        "groups": private["groups"],
+        "keep_groups": private["keep_groups"],
+        "workdir": process["cwd"],
+        "hostname": asked.get("hostname", ""),
+        "tty": record["tty"],
+        "stdin": record["stdin"],
+        "detached": asked.get("detach", False),
+        "init": private["init"],
+        "cidfile": asked.get("cidfile", ""),
+        "mounts": [item for item in record["volumes"] if not _is_tmpfs(asked, item)],
+        "tmpfs": [item for item in record["volumes"] if _is_tmpfs(asked, item)],
+        "devices": _devices(asked, spec["mounts"]),
+        "read_only": spec["root"]["readonly"],
+        "read_only_tmpfs": asked.get("read_only_tmpfs", True),
+    }
+
+
+def _limits(record: Any) -> Fields:
+    """What it may do, and with whom it shares its namespaces."""
+    asked, spec = record["asked"], record["spec"]
+    private, process, linux = spec["rootless"], spec["process"], spec["linux"]
+    return {
+        "ports": record["ports"],
+        "remap_ports": asked.get("publish_privileged") == "remap",
+        "publish_all": bool(asked.get("publish_all")),
+        "expose": record["exposed"],
+        "dns": record["dns"],
+        "hosts": record["hosts"],
+        "no_hosts": bool(asked.get("no_hosts")),
+        "namespaces": {
             "pid": asked.get("pid") or "private",
             "ipc": asked.get("ipc") or "private",
             "uts": asked.get("uts") or "private",
             "cgroup": asked.get("cgroupns") or "private",
         },
-        userns=_userns(private),
-        security={
+        "userns": _userns(private),
+        "security": {
             "privileged": private["privileged"],
             "cap_add": asked.get("cap_add", []),
             "cap_drop": asked.get("cap_drop", []),
             "no_new_privileges": process["noNewPrivileges"],
-            "seccomp": spec["linux"]["seccomp"],
-            "masked": spec["linux"]["maskedPaths"],
-            "readonly": spec["linux"]["readonlyPaths"],
+            "seccomp": linux["seccomp"],
+            "masked": linux["maskedPaths"],
+            "readonly": linux["readonlyPaths"],
             "cgroup_writable": private["privileged"],
             "proc_options": [],
         },
-        rlimits=process["rlimits"],
-        sysctls=spec["linux"]["sysctl"],
-        healthcheck=healthcheck,
-        health=record["health"],
-        restart={"policy": policy[0], "most": int(policy[2] or 0)},
-        sdnotify=record["sdnotify"],
-        log={"driver": record["log_driver"], "options": record["log_options"]},
-        stop_signal=record["stop_signal"] if asked.get("stop_signal") else 0,
-        stop_timeout=record["stop_timeout"],
-    )
+        "rlimits": process["rlimits"],
+        "sysctls": linux["sysctl"],
+    }
+
+
+def _life(record: Any) -> Fields:
+    """How it begins and ends."""
+    policy, _, most = record["restart"].partition(":")
+    healthcheck: Any = record["healthcheck"] or {}
+    return {
+        "remove": record["rm"],
+        "healthcheck": healthcheck,
+        "health": record["health"],
+        "restart": {"policy": policy, "most": int(most or 0)},
+        "sdnotify": record["sdnotify"],
+        "log": {"driver": record["log_driver"], "options": record["log_options"]},
+        "stop_signal": record["stop_signal"] if record["asked"].get("stop_signal") else 0,
+        "stop_timeout": record["stop_timeout"],
+    }
 
 
 def _is_tmpfs(asked: Any, item: Volume) -> bool:
