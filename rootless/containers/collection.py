@@ -12,7 +12,7 @@ import os
 
 from rootless import trace
 from rootless.containers.container import Container
-from rootless.containers.record import read
+from rootless.containers.record import read, write
 from rootless.errors import Ambiguous, Conflict, NotFound, StoreError
 from rootless.runtime.userns import removal
 from rootless.store import records
@@ -131,7 +131,7 @@ class Containers:
             held = _make_locked(making)
             if not record["rm"]:
                 os.makedirs(self.names_directory, 0o700, exist_ok=True)
-            records.write_record(making, "config.json", record, durable=not record["rm"])
+            write(making, record, durable=not record["rm"])
             if not self.claim_name(record["name"], record["id"], replace=replace):
                 removal.empty(self._paths, making)
                 return False

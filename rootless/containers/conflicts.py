@@ -52,9 +52,9 @@ _PROC_FILES = frozenset(
 
 def check(request: Request) -> None:
     """Raise UsageError for what cannot be, before anything happens; its field says which."""
-    for field, value in request.items():
-        if not is_usable(value):
-            raise UsageError(f"{named(field)}: {value!r} holds a NUL byte")
+    if not is_usable(request):
+        field = next(field for field, value in request.items() if not is_usable(value))
+        raise UsageError(f"{named(field)}: {request.get(field)!r} holds a NUL byte")
     _check_life(request)
     _check_namespaces(request)
     check_user(request["user"], named("user"))

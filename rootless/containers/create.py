@@ -9,7 +9,6 @@ from rootless.containers import conflicts, environment, legacy, networks, spec
 from rootless.containers.image_settings import Settings, command
 from rootless.containers.names import random_name
 from rootless.containers.request import volume
-from rootless.containers.signals import signal_number
 from rootless.containers.spec import Plan
 from rootless.errors import UsageError, named
 from rootless.oci.errors import ImageError
@@ -78,7 +77,7 @@ def compose(
         "tty": request["tty"],
         "stdin": request["stdin"],
         "rm": request["remove"],
-        "stop_signal": request["stop_signal"] or signal_number(settings.stop_signal or "TERM"),
+        "stop_signal": request["stop_signal"] or _signal_of(settings),
         "stop_timeout": request["stop_timeout"],
         "networks": attached,
         "hostname": plan.hostname,
@@ -164,6 +163,14 @@ def _account(plan: Plan) -> Account | None:
         "gid": gid,
         "home": home if is_here else plan.cwd,
     }
+
+
+def _signal_of(settings: Settings) -> int:
+    if not settings.stop_signal:
+        return 15  # SIGTERM
+    from rootless.containers.signals import signal_number
+
+    return signal_number(settings.stop_signal)
 
 
 def _restart(wanted: Restart) -> str:

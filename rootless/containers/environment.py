@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rootless.containers.request import Request
 
@@ -18,6 +18,24 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 """Passed from the host by default, as podman does, also in capitals."""
+
+
+_MANAGERS = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID")
+"""What a service manager tells this command alone: no container has it."""
+
+
+def inherited(environ: Mapping[str, str], *, proxies: bool, all: bool) -> list[list[str]]:  # noqa: A002
+    """Return what a container has of its caller's: his `proxies`, or his whole environment."""
+    result = {}
+    for name in PROXIES if proxies else ():
+        for key in (name, name.upper()):
+            if key in environ:
+                result[key] = environ[key]
+    if all:
+        result.update(environ)
+        for name in _MANAGERS:
+            result.pop(name, None)
+    return [[key, value] for key, value in result.items()]
 
 
 def compose(image: Iterable[str], request: Request, hostname: str) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from rootless.containers import networks
 from rootless.containers.request import request, security
+from rootless.runtime.spec import complete
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def upgraded(record: Any) -> Record:
     """Return a record of the release before in the form of this one."""
     attached = _attached(record)
     wanted = _request(record, attached if record["asked"].get("network") else [])
-    result: Record = dict(record, request=wanted, networks=attached)  # type: ignore[assignment]
+    spec = complete(record["spec"])
+    result: Record = dict(record, request=wanted, networks=attached, spec=spec)  # type: ignore[assignment]
     return result
 
 

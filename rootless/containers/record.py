@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.containers.request import request, unusual
 from rootless.errors import StoreError
 from rootless.store import records
 
@@ -64,7 +65,10 @@ if TYPE_CHECKING:
         layers: list[str]
         rootfs: Rootfs
         request: Request
-        """What was asked for. All else is what came of it, and of the image."""
+        """What was asked for; in the file only where that is unusual.
+
+        All else is what came of it, and of the image.
+        """
         path: str
         args: list[str]
         entrypoint: list[str]
@@ -179,5 +183,14 @@ def read(directory: str) -> Record:
             found = legacy.upgraded(found)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StoreError(f"damaged record: {path}") from error
+    elif isinstance(found, dict) and isinstance(found.get("request"), dict):
+        # A later release may have fields that we do not know: they stay.
+        found["request"] = {**request(""), **found["request"]}
     record: Record = found
     return record
+
+
+def write(directory: str, record: Record, *, durable: bool = True) -> None:
+    """Write the record of the container in `directory`; see `records.write_record`."""
+    document = {**record, "request": unusual(record["request"])}
+    records.write_record(directory, "config.json", document, durable=durable)

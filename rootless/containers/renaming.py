@@ -10,6 +10,7 @@ import os
 
 from rootless.containers import events
 from rootless.containers.names import check_name
+from rootless.containers.record import write
 from rootless.errors import Conflict, StoreError
 from rootless.store import records
 
@@ -32,7 +33,7 @@ def rename(containers: Containers, ref: str, name: str) -> None:
             raise containers.taken(name)
         record["name"] = name
         try:
-            records.write_record(container.directory, "config.json", record)
+            write(container.directory, record)
         except BaseException:
             os.unlink(f"{containers.names_directory}/{name}")
             raise

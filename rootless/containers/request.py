@@ -320,6 +320,16 @@ def request(image: str, command: Iterable[str] = (), **fields: Unpack[Fields]) -
     return usual
 
 
+def unusual(wanted: Request) -> dict[str, Any]:
+    """Return what a request says otherwise than usual, which is how it is written down.
+
+    `{**request(""), **unusual(wanted)}` is `wanted` again.
+    """
+    usual = request(wanted["image"], wanted["command"])
+    told = ("image", "command")
+    return {key: value for key, value in wanted.items() if key in told or value != usual.get(key)}
+
+
 def security(*, privileged: bool = False) -> Security:
     """Return what a container may see and do: with `privileged` all that its user may."""
     return {

@@ -16,7 +16,6 @@ from rootless.runtime.launch import single, terminal
 from rootless.runtime.launch.launch import Launch
 from rootless.runtime.launch.report import Phase, Report
 from rootless.runtime.privileges import seccomp
-from rootless.runtime.spec import complete
 from rootless.runtime.supervision import handover, notify, restart, supervisor
 from rootless.runtime.supervision.charge import go_again, settle
 from rootless.runtime.supervision.startup import Startup, Wishes, interrupt
@@ -143,7 +142,7 @@ def _publish(record: Record, wishes: Wishes) -> list[Port]:
 
 
 def _with_network(paths: Paths, record: Record) -> tuple[Record, Spec]:
-    """Return the record and the whole configuration, with the network that is joined this time.
+    """Return the record and its configuration, with the network that is joined this time.
 
     Raises Conflict, NotFound and LaunchError where that is not there.
     """
@@ -156,7 +155,7 @@ def _with_network(paths: Paths, record: Record) -> tuple[Record, Spec]:
         from rootless.containers.joining import check_namespace
 
         check_namespace(record["networks"][0]["name"])
-    return record, complete(record["spec"])
+    return record, record["spec"]
 
 
 def _notifying(directory: str) -> int:

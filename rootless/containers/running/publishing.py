@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 
 from rootless.containers import networks, ports
+from rootless.containers.record import write
 from rootless.containers.running.attach import answer, connect
 from rootless.containers.words.ports import parse
 from rootless.errors import Conflict, HostError, NotFound, UsageError, named
 from rootless.oci import jsonio
 from rootless.runtime.supervision import streams
-from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def update(containers: Containers, ref: str, add: list[str], remove: list[str]) 
             port for port in record["ports"] if (port["container"], port["protocol"]) not in gone
         ]
         record["ports"] = kept + wanted
-        records.write_record(container.directory, "config.json", record)
+        write(container.directory, record)
     finally:
         os.close(held)
     return binding.notes

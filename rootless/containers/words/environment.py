@@ -1,10 +1,10 @@
-"""--env and --label, with the files that hold more of them, and what comes of the caller's own."""
+"""--env and --label, with the files that hold more of them."""
 
 from __future__ import annotations
 
 import os
 
-from rootless.containers.environment import PROXIES, changed
+from rootless.containers.environment import changed
 from rootless.errors import UsageError, named
 from rootless.values import is_usable, pair
 
@@ -13,24 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from rootless.containers.words.asked import Asked
-
-_MANAGERS = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID")
-"""What a service manager tells this command alone: --env-host does not copy it."""
-
-
-def inherited(asked: Asked, environ: Mapping[str, str]) -> list[list[str]]:
-    """Return what a container has of its caller's: his proxies, and with --env-host everything."""
-    result = {}
-    if asked.get("http_proxy", True):
-        for name in PROXIES:
-            for key in (name, name.upper()):
-                if key in environ:
-                    result[key] = environ[key]
-    if asked.get("env_host"):
-        result.update(environ)
-        for name in _MANAGERS:
-            result.pop(name, None)
-    return [[key, value] for key, value in result.items()]
 
 
 def changes(asked: Asked, host: Mapping[str, str], base: str) -> list[list[str | None]]:

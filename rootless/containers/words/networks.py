@@ -1,10 +1,10 @@
-"""--network, --userns and the other namespaces: whose they are."""
+"""--network, --userns and the other namespaces, and --add-host: in whose world it is."""
 
 from __future__ import annotations
 
 from rootless.containers.networks import HELPERS
 from rootless.errors import UsageError, named
-from rootless.values import is_number
+from rootless.values import is_host_name, is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,3 +86,18 @@ def userns(mode: str) -> Userns:
         modes = "host, keep-id[:uid=N,gid=N,shared] or nomap"
         raise UsageError(f"{named('userns')}: unknown mode {mode!r}", modes)
     return result
+
+
+def host_entry(text: str) -> list[str]:
+    """Parse --add-host NAME[;NAME...]:ADDRESS (or with `=`) into [address, name, ...].
+
+    The address may be `host-gateway`.
+    """
+    first, equals, address = text.partition("=")
+    if not equals:
+        first, _, address = text.partition(":")
+    names = first.split(";")
+    if not address or not all(is_host_name(name) for name in names):
+        raise UsageError(f"{named('add_host')}: invalid format {text!r}", "it must be NAME:ADDRESS")
+    address = address.removeprefix("[").removesuffix("]") if address[0] == "[" else address
+    return [address, *names]

@@ -67,3 +67,10 @@ def expose(text: str) -> list[str]:
             f"{named('expose')} {text}: that is {named('publish')}'s", "PORT[-END][/tcp|/udp]"
         )
     return [f"{port['container']}/{port['protocol']}" for port in found]
+
+
+def remaps(way: str) -> bool:
+    """Parse --publish-privileged: error, or remap."""
+    if way not in ("", "error", "remap"):
+        raise UsageError(f"{named('publish_privileged')}: unknown way {way!r}", "error or remap")
+    return way == "remap"

@@ -1,38 +1,49 @@
 """Option texts -> a Request: the only place that parses what a user typed.
 
 `base` is the directory that relative paths are meant from, `environ` the environment of who asks:
-neither need be this process's own.
+neither need be this process's own. What speaks of one subject is in a module of its own, loaded
+only where something of it was asked, because the start of each container pays for it.
 """
 
 from __future__ import annotations
 
 import os
 
-from rootless.containers.request import STOP_TIMEOUT
+from rootless.containers.environment import inherited
 from rootless.containers.request import request as made
-from rootless.containers.signals import signal_number
-from rootless.containers.words import (
-    environment,
-    logs,
-    mounts,
-    networks,
-    security,
-    values,
-)
 from rootless.errors import UsageError, named
-from rootless.values import is_usable, pair, size
+from rootless.values import is_usable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import TypeVar
 
-    from rootless.containers.request import Directory, Fields, Publish, Request
+    from rootless.containers.request import Directory, Fields, Request
     from rootless.containers.words.asked import Asked
 
     Made = TypeVar("Made")
 
 _PULL = ("always", "missing", "never", "newer", "true", "false", "")
+
+_AS_IT_IS = {
+    "cidfile": "cidfile",
+    "detach": "detached",
+    "hostname": "hostname",
+    "init": "init",
+    "interactive": "stdin",
+    "name": "name",
+    "no_hosts": "no_hosts",
+    "publish_all": "publish_all",
+    "read_only": "read_only",
+    "read_only_tmpfs": "read_only_tmpfs",
+    "rm": "remove",
+    "stop_timeout": "stop_timeout",
+    "tty": "tty",
+    "user": "user",
+    "workdir": "workdir",
+}
+"""Option -> field, where there is nothing to be parsed."""
 
 
 def request(
@@ -43,16 +54,23 @@ def request(
     Raises UsageError for a text that makes no sense; whether the whole does, says
     `conflicts.check`. Files that options name are read here, once, since they may be pipes.
     """
-    for option, value in asked.items():
-        if not is_usable(value):
-            raise UsageError(f"{named(option)}: {value!r} holds a NUL byte")
+    if not is_usable(asked):
+        option = next(option for option, value in asked.items() if not is_usable(value))
+        raise UsageError(f"{named(option)}: {asked.get(option)!r} holds a NUL byte")
     _check_front(asked, base)
     fields: Fields = {
-        **_process(asked, base, environ),
-        **_what_is_seen(asked, base),
-        **_life(asked, base),
-        "rootfs": directory(image, base) if asked.get("rootfs") else None,
+        "inherited": inherited(
+            environ, proxies=asked.get("http_proxy", True), all=asked.get("env_host", False)
+        )
     }
+    for option, field in _AS_IT_IS.items():
+        if option in asked:
+            fields[field] = asked[option]  # type: ignore[literal-required]
+    if asked.get("rootfs"):
+        fields["rootfs"] = directory(image, base)
+    for options, parse in _SUBJECTS:
+        if not asked.keys().isdisjoint(options.split()):
+            fields.update(parse(asked, base, environ))
     return made(image, command, **fields)
 
 
@@ -73,114 +91,6 @@ def _check_front(asked: Asked, base: str) -> None:
         )
 
 
-def _process(asked: Asked, base: str, environ: Mapping[str, str]) -> Fields:
-    """Return what its process is."""
-    groups = asked.get("group_add", [])
-    entrypoint = asked.get("entrypoint")
-    if "keep-groups" in groups and len(groups) > 1:
-        raise UsageError(
-            f"{named('group_add')} keep-groups cannot be combined with other groups", field="groups"
-        )
-    limits = _each("rlimits", asked.get("ulimit", ()), values.ulimit)
-    sysctls = [_in("sysctls", values.sysctl, text) for text in asked.get("sysctl", ())]
-    return {
-        "entrypoint": None if entrypoint is None else values.entrypoint(entrypoint),
-        "inherited": environment.inherited(asked, environ),
-        "environment": _in("environment", environment.changes, asked, environ, base),
-        "user": asked.get("user", ""),
-        "groups": [group for group in groups if group != "keep-groups"],
-        "keep_groups": "keep-groups" in groups,
-        "workdir": asked.get("workdir", ""),
-        "tty": bool(asked.get("tty")),
-        "stdin": bool(asked.get("interactive")),
-        "init": bool(asked.get("init")),
-        "rlimits": [limit for limit in limits if limit is not None],
-        "sysctls": dict(sysctls),
-        "security": _in("security", security.parse, asked, base),
-        "userns": _in("userns", networks.userns, asked.get("userns", "")),
-        "namespaces": networks.namespaces(asked),
-    }
-
-
-def _what_is_seen(asked: Asked, base: str) -> Fields:
-    """Return its files and its network."""
-    way = asked.get("publish_privileged", "")
-    if way not in ("", "error", "remap"):
-        raise UsageError(
-            f"{named('publish_privileged')}: unknown way {way!r}",
-            "error or remap",
-            field="remap_ports",
-        )
-    volumes = _each("mounts", asked.get("volume", ()), lambda text: mounts.volume(text, base))
-    volumes += _each(
-        "mounts", asked.get("mount", ()), lambda text: mounts.mount(text, base), len(volumes)
-    )
-    shm = asked.get("shm_size", "")
-    return {
-        "mounts": volumes,
-        "tmpfs": _each("tmpfs", asked.get("tmpfs", ()), mounts.tmpfs),
-        "devices": _each("devices", asked.get("device", ()), mounts.device),
-        "read_only": bool(asked.get("read_only")),
-        "read_only_tmpfs": asked.get("read_only_tmpfs", True),
-        "shm_size": size(shm, named("shm_size")) if shm else 0,
-        "hostname": asked.get("hostname", ""),
-        "networks": _in("networks", networks.networks, asked.get("network", "")),
-        "ports": _ports(asked),
-        "remap_ports": way == "remap",
-        "publish_all": bool(asked.get("publish_all")),
-        "expose": _exposed(asked),
-        "dns": {
-            "servers": asked.get("dns", []),
-            "search": asked.get("dns_search", []),
-            "options": asked.get("dns_option", []),
-        },
-        "hosts": _each("hosts", asked.get("add_host", ()), values.host_entry),
-        "no_hosts": bool(asked.get("no_hosts")),
-    }
-
-
-def _life(asked: Asked, base: str) -> Fields:
-    """Return how it is called, and how it begins and ends."""
-    texts, option = asked.get("annotation", ()), named("annotation")
-    result: Fields = {
-        "name": asked.get("name", ""),
-        "labels": _in("labels", environment.labels, asked, base),
-        "annotations": dict(
-            _in("annotations", lambda: [pair(text, option, needs_value=True) for text in texts])
-        ),
-        "detached": asked.get("detach", False),
-        "remove": bool(asked.get("rm")),
-        "cidfile": asked.get("cidfile", ""),
-        "restart": values.restart(asked.get("restart", "")),
-        "sdnotify": values.sdnotify(asked.get("sdnotify", "")),
-        "log": _in("log", logs.parse, asked),
-        "stop_timeout": asked.get("stop_timeout", STOP_TIMEOUT),
-    }
-    if asked.get("stop_signal"):
-        result["stop_signal"] = _in("stop_signal", signal_number, asked["stop_signal"])
-    if any(key.startswith(("health_", "no_healthcheck")) for key in asked):
-        from rootless.containers.words import health  # most containers have none
-
-        result["healthcheck"], result["health"] = _in("healthcheck", health.parse, asked)
-    return result
-
-
-def _ports(asked: Asked) -> list[Publish]:
-    if not asked.get("publish"):
-        return []
-    from rootless.containers.words import ports
-
-    return [port for found in _each("ports", asked["publish"], ports.parse) for port in found]
-
-
-def _exposed(asked: Asked) -> list[str]:
-    if not asked.get("expose"):
-        return []
-    from rootless.containers.words import ports
-
-    return [port for found in _each("expose", asked["expose"], ports.expose) for port in found]
-
-
 def directory(reference: str, base: str) -> Directory:
     """Parse the DIR[:O] of --rootfs; the directory must be there."""
     path, colon, option = reference.rpartition(":")
@@ -190,6 +100,116 @@ def directory(reference: str, base: str) -> Directory:
     if not (path and os.path.isdir(full)):
         raise UsageError(f"{named('rootfs')}: no directory {path}", "the argument is DIR or DIR:O")
     return {"path": os.path.abspath(full), "overlay": option == "O"}
+
+
+def _environment(asked: Asked, base: str, environ: Mapping[str, str]) -> Fields:
+    from rootless.containers.words import environment
+
+    return {
+        "environment": _in("environment", environment.changes, asked, environ, base),
+        "labels": _in("labels", environment.labels, asked, base),
+    }
+
+
+def _mounts(asked: Asked, base: str, _: Mapping[str, str]) -> Fields:
+    from rootless.containers.words import mounts
+
+    volumes = _each("mounts", asked.get("volume", ()), lambda text: mounts.volume(text, base))
+    volumes += _each(
+        "mounts", asked.get("mount", ()), lambda text: mounts.mount(text, base), len(volumes)
+    )
+    return {
+        "mounts": volumes,
+        "tmpfs": _each("tmpfs", asked.get("tmpfs", ()), mounts.tmpfs),
+        "devices": _each("devices", asked.get("device", ()), mounts.device),
+    }
+
+
+def _spaces(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
+    from rootless.containers.words import networks
+
+    return {
+        "namespaces": networks.namespaces(asked),
+        "userns": _in("userns", networks.userns, asked.get("userns", "")),
+        "networks": _in("networks", networks.networks, asked.get("network", "")),
+        "dns": {
+            "servers": asked.get("dns", []),
+            "search": asked.get("dns_search", []),
+            "options": asked.get("dns_option", []),
+        },
+        "hosts": _each("hosts", asked.get("add_host", ()), networks.host_entry),
+    }
+
+
+def _ports(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
+    from rootless.containers.words import ports
+
+    published = _each("ports", asked.get("publish", ()), ports.parse)
+    exposed = _each("expose", asked.get("expose", ()), ports.expose)
+    return {
+        "ports": [port for found in published for port in found],
+        "expose": [port for found in exposed for port in found],
+        "remap_ports": _in("remap_ports", ports.remaps, asked.get("publish_privileged", "")),
+    }
+
+
+def _security(asked: Asked, base: str, _: Mapping[str, str]) -> Fields:
+    from rootless.containers.words import security
+
+    return {"security": _in("security", security.parse, asked, base)}
+
+
+def _health(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
+    from rootless.containers.words import health
+
+    check, extras = _in("healthcheck", health.parse, asked)
+    return {"healthcheck": check, "health": extras}
+
+
+def _log(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
+    from rootless.containers.words import logs
+
+    return {"log": _in("log", logs.parse, asked)}
+
+
+def _rest(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
+    from rootless.containers.words import values
+
+    limits = _each("rlimits", asked.get("ulimit", ()), values.ulimit)
+    result: Fields = {
+        "entrypoint": values.entrypoint(asked.get("entrypoint")),
+        "annotations": _in("annotations", values.notes, asked.get("annotation", ())),
+        "rlimits": [limit for limit in limits if limit is not None],
+        "sysctls": _in("sysctls", values.sysctls, asked.get("sysctl", ())),
+        "shm_size": _in("shm_size", values.shm_size, asked.get("shm_size", "")),
+        "restart": values.restart(asked.get("restart", "")),
+        "sdnotify": values.sdnotify(asked.get("sdnotify", "")),
+        "stop_signal": _in("stop_signal", values.stop_signal, asked.get("stop_signal", "")),
+    }
+    groups, keeps = _in("groups", values.groups, asked.get("group_add", []))
+    return {**result, "groups": groups, "keep_groups": keeps}
+
+
+_SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], ...] = (
+    ("env env_file label label_file", _environment),
+    ("volume mount tmpfs device", _mounts),
+    ("pid ipc uts cgroupns userns network dns dns_search dns_option add_host", _spaces),
+    ("publish expose publish_privileged", _ports),
+    ("privileged cap_add cap_drop security_opt platform", _security),
+    (
+        "no_healthcheck health_cmd health_interval health_timeout health_retries "
+        "health_start_period health_start_interval health_on_failure health_startup_cmd "
+        "health_startup_interval health_startup_timeout health_startup_retries "
+        "health_startup_success",
+        _health,
+    ),
+    ("log_driver log_opt", _log),
+    (
+        "entrypoint annotation ulimit sysctl shm_size restart sdnotify stop_signal group_add",
+        _rest,
+    ),
+)
+"""Options, of which one at least was asked -> what reads them."""
 
 
 def _each(

@@ -1,13 +1,16 @@
-"""Limits, sysctls and hosts: the text of one value each."""
+"""Limits, sysctls, policies, signals: the texts of small values."""
 
 from __future__ import annotations
 
+from rootless.containers.signals import signal_number
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
-from rootless.values import is_host_name, is_number, pair
+from rootless.values import is_number, pair, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rootless.containers.request import Restart
     from rootless.runtime.spec import Rlimit
 
@@ -61,25 +64,34 @@ def _limit(text: str) -> int | None:
     return int(text) if is_number(text) and len(text) < 20 and int(text) <= UNLIMITED else None
 
 
-def sysctl(text: str) -> tuple[str, str]:
-    """Parse --sysctl NAME=VALUE."""
-    name, value = pair(text, named("sysctl"), needs_value=True)
-    return name.replace("/", "."), value  # sysctl(8) accepts slashes too
+def sysctls(texts: Iterable[str]) -> dict[str, str]:
+    """Parse each --sysctl NAME=VALUE."""
+    pairs = [pair(text, named("sysctl"), needs_value=True) for text in texts]
+    return {name.replace("/", "."): value for name, value in pairs}  # sysctl(8) accepts slashes too
 
 
-def host_entry(text: str) -> list[str]:
-    """Parse --add-host NAME[;NAME...]:ADDRESS (or with `=`) into [address, name, ...].
+def notes(texts: Iterable[str]) -> dict[str, str]:
+    """Parse each --annotation KEY=VALUE."""
+    return dict(pair(text, named("annotation"), needs_value=True) for text in texts)
 
-    The address may be `host-gateway`.
-    """
-    first, equals, address = text.partition("=")
-    if not equals:
-        first, _, address = text.partition(":")
-    names = first.split(";")
-    if not address or not all(is_host_name(name) for name in names):
-        raise UsageError(f"{named('add_host')}: invalid format {text!r}", "it must be NAME:ADDRESS")
-    address = address.removeprefix("[").removesuffix("]") if address[0] == "[" else address
-    return [address, *names]
+
+def groups(texts: list[str]) -> tuple[list[str], bool]:
+    """Parse --group-add: groups, or keep-groups for those of the caller."""
+    if "keep-groups" not in texts:
+        return texts, False
+    if len(texts) > 1:
+        raise UsageError(f"{named('group_add')} keep-groups cannot be combined with other groups")
+    return [], True
+
+
+def shm_size(text: str) -> int:
+    """Parse --shm-size."""
+    return size(text, named("shm_size")) if text else 0
+
+
+def stop_signal(text: str) -> int:
+    """Parse --stop-signal."""
+    return signal_number(text) if text else 0
 
 
 def restart(policy: str) -> Restart:
@@ -105,8 +117,10 @@ def sdnotify(mode: str) -> str:
     return mode
 
 
-def entrypoint(text: str) -> list[str]:
+def entrypoint(text: str | None) -> list[str] | None:
     """Parse --entrypoint: one word, a JSON list of words (podman), or nothing."""
+    if text is None:
+        return None
     if text.startswith("["):
         try:
             words = jsonio.loads(text)

@@ -10,6 +10,8 @@ import pytest
 from rootless.cli.fields import told
 from rootless.containers import conflicts
 from rootless.containers import request as plain
+from rootless.containers.words import request as words
+from rootless.containers.words.asked import Asked
 from rootless.containers.words.request import request
 from rootless.errors import UsageError
 from rootless.netstack import addresses
@@ -246,6 +248,13 @@ def test_refused(tmp_path: Path, asked: Any, message: str) -> None:
     if rest and isinstance(usual.get(field), list):
         assert rest.isdecimal()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_option_is_read() -> None:
+    """Of those that say what a container is; the others are of `run` alone."""
+    subjects = {option for options, _ in words._SUBJECTS for option in options.split()}
+    others = {"env_host", "http_proxy", "pull", "replace", "rootfs"}
+    assert Asked.__annotations__.keys() == {*words._AS_IT_IS} | subjects | others
 
 
 FIELDS = [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rootless import values as plain
 from rootless.containers import conflicts, names, signals
 from rootless.containers.request import request
-from rootless.containers.words import values
+from rootless.containers.words import networks, values
 from rootless.errors import UsageError
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ def test_ulimit_refused(text: str) -> None:
     ],
 )
 def test_sysctl(text: str, expected: tuple[str, str]) -> None:
-    assert expected == values.sysctl(text)
-    conflicts.check(request("image", sysctls=dict([expected])))
+    assert dict([expected]) == values.sysctls([text])
+    conflicts.check(request("image", sysctls=values.sysctls([text])))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_sysctl_refused(text: str, network: bool, ipc: bool) -> None:
 
 def host_or_own(text: str, *, network: bool, ipc: bool) -> None:
     """Ask for a sysctl with the host's namespaces or own ones."""
-    wanted = request("image", sysctls=dict([values.sysctl(text)]))
+    wanted = request("image", sysctls=values.sysctls([text]))
     if network:
         wanted["networks"] = [{"kind": "host", "name": "", "settings": None}]
     if ipc:
@@ -182,7 +182,7 @@ def host_or_own(text: str, *, network: bool, ipc: bool) -> None:
     ],
 )
 def test_host_entry(text: str, expected: list[str]) -> None:
-    assert expected == values.host_entry(text)
+    assert expected == networks.host_entry(text)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_host_entry(text: str, expected: list[str]) -> None:
 )
 def test_host_entry_refused(text: str) -> None:
     with pytest.raises(UsageError, match="host"):
-        conflicts.check(request("image", hosts=[values.host_entry(text)]))
+        conflicts.check(request("image", hosts=[networks.host_entry(text)]))
 
 
 @pytest.mark.parametrize("text", ["", "root", "0", "1000:1000", "me:staff", "1000:", "a.b-c_d$"])
@@ -227,7 +227,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "signal": signals.signal_number,
     "ulimit": values.ulimit,
     "sysctl": lambda text: host_or_own(text, network=False, ipc=False),
-    "host": values.host_entry,
+    "host": networks.host_entry,
     "user": lambda text: conflicts.check(request("image", user=text)),
     "restart": values.restart,
     "sdnotify": values.sdnotify,
