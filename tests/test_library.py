@@ -1,0 +1,55 @@
+"""The engine without the command line: what README shows of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rootless import Engine
+from rootless.containers.request import bind, request
+from rootless.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from tests.conftest import Store
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+
+def test_what_readme_shows(busybox: Store) -> None:
+    part = README.read_text().partition("## As a library\n")[2].partition("\n\n`")[0]
+    code = textwrap.dedent(part)
+    assert "engine.create" in code
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=busybox.env, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert busybox.ok("ps", "-aq") == ""
+
+
+def test_a_mistake_names_its_field(busybox: Store) -> None:
+    engine = Engine(busybox.root)
+    with pytest.raises(UsageError) as caught:
+        engine.create(request("busybox", mounts=[bind("/nonexistent", "/x")]))
+    assert caught.value.field == "mounts.0"
+    other = {"kind": "container", "name": "nobody", "settings": None}
+    with pytest.raises(NotFound, match="no such container: nobody"):
+        engine.create(request("busybox", networks=[other]), pull="never")  # type: ignore[list-item]
+    with pytest.raises(NotFound, match="no such image"):
+        engine.create(request("nonexistent:1"), pull="never")
+    assert engine.containers.list() == []
+
+
+def test_a_root_file_system_needs_no_image(busybox: Store, tmp_path: Path) -> None:
+    engine = Engine(busybox.root)
+    wanted = request("mine", ["/x"], rootfs={"path": str(tmp_path), "overlay": True}, name="own")
+    container = engine.create(wanted)
+    assert (container.name, container.record["image"]) == ("own", "mine")
+    assert container.record["rootfs"]["path"] == str(tmp_path)
+    assert engine.create(wanted, replace=True).id != container.id
+    engine.containers.remove("own")
+    assert engine.containers.names() == []
