@@ -29,7 +29,7 @@ BANNED = {
 """What must never be there, whatever ALLOWED says."""
 # fmt: on
 
-MOST = {"ps": 31, "images": 28, "inspect": 34, "logs": 35}
+MOST = {"ps": 32, "images": 28, "inspect": 34, "logs": 35}
 """How many modules of ours the commands load that start nothing."""
 
 
