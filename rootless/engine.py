@@ -34,18 +34,18 @@ class Engine:
         """The images of this store."""
         from rootless.images.collection import Images
 
-        return Images(self)
+        return Images(self.paths)
 
     @property
     def manifests(self) -> Manifests:
         """The manifest lists of this store."""
         from rootless.images.lists.collection import Manifests
 
-        return Manifests(self)
+        return Manifests(self.paths, self.images)
 
     @property
     def artifacts(self) -> Artifacts:
         """The artifacts of this store: files of registries."""
         from rootless.artifacts.collection import Artifacts
 
-        return Artifacts(self)
+        return Artifacts(self.paths, self.images)

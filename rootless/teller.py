@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Protocol
 
+    from rootless.oci.errors import Error
+
     class Teller(Protocol):
         """Told of pieces of work (`key`) from any thread, of all else from the caller's own."""
 
@@ -26,10 +28,13 @@ if TYPE_CHECKING:
         def note(self, text: str) -> None:
             """What was asked for is done in another way than a user may expect."""
 
-        def warning(self, text: str) -> None:
-            """Something is wrong with what was read, and was got over."""
+        def warning(self, text: str, *, more: int = 0) -> None:
+            """Something is wrong with what was read, and was got over.
 
-        def problem(self, error: Exception) -> None:
+            `more` is how many others of the kind are not told one by one.
+            """
+
+        def problem(self, error: Error) -> None:
             """One of several objects could not be dealt with; the others go on."""
 
         def choose(self, short: str, candidates: Sequence[str]) -> str:
@@ -51,10 +56,10 @@ class Quiet:
     def note(self, text: str) -> None:
         """Say nothing."""
 
-    def warning(self, text: str) -> None:
+    def warning(self, text: str, *, more: int = 0) -> None:
         """Say nothing."""
 
-    def problem(self, error: Exception) -> None:
+    def problem(self, error: Error) -> None:
         """Say nothing."""
 
     def choose(self, short: str, candidates: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Moments as users write them: a span before now, seconds since the epoch, a date."""
+"""Moments as users write them (a span before now, seconds since the epoch, a date) and RFC 3339."""
 
 from __future__ import annotations
 
@@ -47,3 +47,40 @@ def span(text: str) -> float | None:
         total += float(digits) * _SECONDS[unit]
         rest = rest[len(unit) :]
     return total if text else None
+
+
+def timestamp(text: object) -> float:
+    """Return the seconds since the epoch of an RFC 3339 time; 0 for anything else.
+
+    Own code because datetime and time.strptime are too slow to import for a listing.
+    """
+    if not isinstance(text, str) or len(text) < 20:
+        return 0.0
+    try:
+        year, month, day = int(text[0:4]), int(text[5:7]), int(text[8:10])
+        seconds = int(text[11:13]) * 3600 + int(text[14:16]) * 60 + float(text[17:19])
+        rest = text[19:]
+        digits = len(rest) - len(rest.lstrip(".0123456789"))
+        if digits:
+            seconds += float("0" + rest[:digits])
+        return _days(year, month, day) * 86400 + seconds - _offset(rest[digits:])
+    except ValueError:
+        return 0.0
+
+
+def _offset(zone: str) -> int:
+    """Seconds east of UTC of `Z` or `+02:00`."""
+    if zone in ("Z", "z"):
+        return 0
+    sign = {"+": 1, "-": -1}.get(zone[:1], 0)
+    if not sign:
+        raise ValueError("no time zone")
+    return sign * (int(zone[1:3]) * 3600 + int(zone[4:6]) * 60)
+
+
+def _days(year: int, month: int, day: int) -> int:
+    """Days from 1970-01-01 in the proleptic Gregorian calendar; March starts the counted year."""
+    if month <= 2:
+        year, month = year - 1, month + 12
+    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day
+    return days - 719469

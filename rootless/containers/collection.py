@@ -15,6 +15,7 @@ from rootless.containers.container import Container
 from rootless.errors import Ambiguous, Conflict, NotFound, StoreError
 from rootless.runtime.userns import removal
 from rootless.store import records
+from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from rootless.containers.options import CreateOptions, Record
     from rootless.engine import Engine
     from rootless.images.collection import Images
-    from rootless.images.transfer.progress import Shown
-    from rootless.images.transfer.sources import Choose
+    from rootless.teller import Teller
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -42,10 +42,8 @@ class Containers:
         """Holds a link for each name."""
         self.problems: list[StoreError] = []
         """Why `list` left some out."""
-        self.progress: Shown | None = None
-        """How a pull that `create` begins tells of its progress."""
-        self.choose: Choose | None = None
-        """Asks the user which image is meant by a short name that several registries may have."""
+        self.teller: Teller = QUIET
+        """Told of a pull that `create` begins."""
         self.images: Images | None = None
         """The images that `create` took its own from; their `warnings` tell of the pull."""
         self.notes: list[str] = []
@@ -76,9 +74,7 @@ class Containers:
             pull, platform = asked.get("pull") or "missing", asked.get("platform", "")
             pull = {"true": "always", "false": "never"}.get(pull, pull)
             self.images = self._engine.images
-            found = self.images.resolve(
-                image, pull=pull, platform=platform, progress=self.progress, choose=self.choose
-            )
+            found = self.images.resolve(image, pull=pull, platform=platform, teller=self.teller)
             if not platform and found.foreign:
                 plan.notes.append(found.foreign)
         trace.mark("image found")

@@ -16,8 +16,7 @@ import subprocess
 import sys
 import time
 
-from rootless.images.entries import entry_for, named, renamed, unnamed
-from rootless.images.image import identity
+from rootless.images.entries import entry_for, identity, named, renamed, unnamed
 from rootless.oci import models, platform, reference
 from rootless.oci.blobs import locked, write_index
 from rootless.oci.digest import Digest

@@ -13,7 +13,8 @@ import os
 
 from rootless.errors import Conflict, Error, NotFound, StoreError
 from rootless.images import durability
-from rootless.images.image import Image, list_of
+from rootless.images.entries import list_of
+from rootless.images.image import Image
 from rootless.images.lists.list import ListImage
 from rootless.images.mending import Mending
 from rootless.images.trees import skeletons

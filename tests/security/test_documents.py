@@ -19,7 +19,7 @@ from rootless import Engine
 from rootless.cli import main
 from rootless.containers.image_settings import Settings
 from rootless.images import shared
-from rootless.images.collection import runs
+from rootless.images.finding import runs
 from rootless.images.history import history
 from rootless.images.inspect import inspect
 from rootless.images.tree import layers

@@ -16,7 +16,7 @@ from archives import Oci, docker, layer
 from rootless import Engine
 from rootless.errors import Ambiguous, Error, NotFound
 from rootless.images import shared
-from rootless.images.image import PUSHED, SOURCES
+from rootless.images.entries import PUSHED, SOURCES
 from rootless.oci.errors import ImageError, InvalidReference
 from rootless.oci.layout import REF_NAME
 from tests.conftest import Store

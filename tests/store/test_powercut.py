@@ -14,6 +14,7 @@ import pytest
 
 from rootless import Engine
 from rootless.store.events import Reader
+from rootless.testing import Recorder
 from tests.store.powercut import STRACE, Disk, calls
 
 if TYPE_CHECKING:
@@ -83,9 +84,9 @@ def _names(engine: Engine) -> tuple[set[str], set[str]]:
     found = {one.name for one in containers.list()}
     assert containers.problems == []
     assert all(one.state().status in ("created", "exited") for one in containers.list())
-    images = engine.images
-    tags = [tag for one in images.list() for tag in one.names]
-    assert images.problems == []
+    told = Recorder()
+    tags = [tag for one in engine.images.list(told) for tag in one.names]
+    assert told.problems == []
     return found, {tag.rpartition("/")[2].partition(":")[0] for tag in tags}
 
 

@@ -37,18 +37,15 @@ def commit(
         rootless commit web localhost/web:2
         rootless commit -c 'CMD ["serve"]' -c 'ENV MODE=fast' -m 'with tools' web localhost/web:3
     """
-    from rootless.cli.commands.images.transfer import warn
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
     from rootless.containers.files.committing import Wishes
     from rootless.containers.files.committing import commit as make
 
     wishes = Wishes(
         author=author, message=message, changes=change or [], pause=pause, squash=squash
     )
-    images = engine.images
-    with shown(quiet=quiet) as progress:
-        made = make(images, engine.containers.get(container), image, wishes, progress)
-    warn(images)
+    with Teller(quiet=quiet) as teller:
+        made = make(engine.images, engine.containers.get(container), image, wishes, teller)
     say(f"sha256:{made.id}")
     return 0
 

@@ -8,7 +8,6 @@ from rootless.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from typing import Unpack
 
     from rootless.cli.options import common as opt
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from rootless.containers.collection import Containers
     from rootless.containers.container import Container
     from rootless.engine import Engine
-    from rootless.images.transfer.progress import Progress
 
 
 def run(
@@ -108,33 +106,17 @@ def create(
     return 0
 
 
-def _progress() -> AbstractContextManager[Progress | None]:
-    """Progress of a pull: what draws it is loaded only now that there is one."""
-    from rootless.cli.progress import shown
-
-    return shown()
-
-
-def _choose(ref: str, names: list[str]) -> str:
-    """Ask which image is meant: loaded only now that there is a question."""
-    from rootless.cli.asking import choose
-
-    return choose(ref, names)
-
-
 def _create(
     containers: Containers, image: str, command: list[str], asked: ropt.Asked, *, detach: bool
 ) -> Container:
     """Make the container and write its id where --cidfile wants it (create checked the place)."""
-    containers.progress = _progress
-    containers.choose = _choose
-    container = containers.create(image, command, detach=detach, **asked)
+    from rootless.cli.teller import Teller
+
+    with Teller() as teller:
+        containers.teller = teller
+        container = containers.create(image, command, detach=detach, **asked)
     for text in containers.notes:
         warn_of(text)
-    if containers.images is not None and containers.images.warned:
-        from rootless.cli.commands.images.transfer import warn
-
-        warn(containers.images)
     path = asked.get("cidfile")
     if path:
         try:

@@ -53,23 +53,21 @@ def artifact_add(
         rootless artifact add --append ghcr.io/me/model:1 README.md
         rootless artifact add --subject ghcr.io/me/tools:1 ghcr.io/me/tools:sbom sbom.json
     """
-    from rootless.cli.progress import shown
+    from rootless.artifacts.adding import Addition
+    from rootless.cli.teller import Teller
     from rootless.images.transfer.access import Access
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    with shown(quiet=quiet) as progress:
-        digest = engine.artifacts.add(
-            artifact,
-            files,
-            kind=type,
-            file_type=file_type,
-            annotations=annotation or [],
-            append=append,
-            replace=replace,
-            subject=subject,
-            access=access,
-            progress=progress,
-        )
+    addition = Addition(
+        kind=type,
+        file_type=file_type,
+        annotations=annotation or [],
+        subject=subject,
+        append=append,
+        replace=replace,
+    )
+    with Teller(quiet=quiet) as teller:
+        digest = engine.artifacts.add(artifact, files, addition, access=access, teller=teller)
     output.say(digest.partition(":")[2])
     return exits.OK
 
@@ -103,10 +101,10 @@ def artifact_ls(
         rows = [_referrer(one, full=no_trunc) for one in found]
         columns: tuple[str, ...] = REMOTE
     else:
-        rows = [_row(one, full=no_trunc) for one in artifacts.list()]
+        from rootless.cli.teller import Teller
+
+        rows = [_row(one, full=no_trunc) for one in artifacts.list(Teller())]
         columns = COLUMNS
-        for problem in artifacts.problems:
-            output.complain(problem)
     if quiet and not format:
         output.say_lines(row["Digest"] for row in rows)
         return exits.OK
@@ -124,8 +122,8 @@ def _row(artifact: Artifact, *, full: bool) -> output.Row:
 
 
 def _referrer(one: Referrer, *, full: bool) -> output.Row:
-    from rootless.images.image import timestamp
     from rootless.oci.artifacts import CREATED
+    from rootless.times import timestamp
 
     created = timestamp((one.annotations or {}).get(CREATED))
     row = _common(one.digest, one.artifact_type or "", created, full=full)
@@ -205,17 +203,19 @@ def artifact_pull(
     Examples:
         rootless artifact pull ghcr.io/me/model:1
     """
-    from rootless.cli.asking import choose
     from rootless.cli.commands.images.transfer import patience_of
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
     from rootless.images.transfer.access import Access
 
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    patience = patience_of(retry, retry_delay)
-    with shown(quiet=quiet, lines=True) as progress:
-        found = engine.artifacts.pull(
-            artifact, access=access, retry=patience, progress=progress, choose=choose
-        )
+    access = Access(
+        tls_verify=tls_verify,
+        creds=creds,
+        authfile=authfile,
+        cert_dir=cert_dir,
+        retry=patience_of(retry, retry_delay),
+    )
+    with Teller(quiet=quiet, lines=True) as teller:
+        found = engine.artifacts.pull(artifact, access=access, teller=teller)
     output.say(found.digest.partition(":")[2])
     return exits.OK
 
@@ -238,12 +238,12 @@ def artifact_push(
         rootless artifact push ghcr.io/me/model:1
     """
     from rootless.cli.commands.images.transfer import write_digest
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
     from rootless.images.transfer.access import Access
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    with shown(quiet=quiet, lines=True) as progress:
-        digest = engine.artifacts.push(artifact, destination, access=access, progress=progress)
+    with Teller(quiet=quiet, lines=True) as teller:
+        digest = engine.artifacts.push(artifact, destination, access=access, teller=teller)
     if digestfile:
         write_digest(digestfile, digest)
     output.say(digest.partition(":")[2])

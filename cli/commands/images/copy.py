@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.commands.images.transfer import patience_of, platform_of, tell_digest, warn
+from rootless.cli.commands.images.transfer import patience_of, platform_of, tell_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def copy(
         rootless copy --all docker://debian:12 containers-storage:debian:12
         rootless copy --compression-format zstd tools docker://ghcr.io/me/tools:2
     """
-    from rootless.cli.asking import choose
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
     from rootless.images.transfer.access import Access
     from rootless.images.transfer.wish import CopyWish
 
@@ -83,18 +82,9 @@ def copy(
         creds=dest_creds or creds,
         authfile=dest_authfile or authfile,
         cert_dir=dest_cert_dir or cert_dir,
+        retry=patience_of(retry, retry_delay),
     )
-    images = engine.images
-    with shown(quiet=quiet, lines=True) as progress:
-        digest = images.copy(
-            source,
-            destination,
-            wish,
-            access=(here, there),
-            retry=patience_of(retry, retry_delay),
-            progress=progress,
-            choose=choose,
-        )
-    warn(images)
+    with Teller(quiet=quiet, lines=True) as teller:
+        digest = engine.images.copy(source, destination, wish, access=(here, there), teller=teller)
     tell_digest(digest, digestfile, quiet=quiet)
     return 0

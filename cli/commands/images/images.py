@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rootless.cli import exits, output
 from rootless.cli.output import complain
+from rootless.cli.teller import Teller
 from rootless.errors import Error, NotFound, UsageError
 from rootless.oci import reference
 
@@ -57,15 +58,12 @@ def images(
         rootless images
         rootless images --format '{{.Repository}}:{{.Tag}} {{.Size}}'
     """
-    store = engine.images
-    found = [(image, image.names) for image in store.list()]
+    found = [(image, image.names) for image in engine.images.list(Teller())]
     wanted = [*(filter or []), *([f"reference={name}"] if name else [])]
     if wanted:
         from rootless.cli.commands.images.image_filters import filtered
 
         found = filtered(engine, [image for image, _ in found], wanted)
-    for problem in store.problems:
-        complain(problem)
     if quiet and not format:
         ids = (f"sha256:{one.id}" if no_trunc else one.id[:12] for one, _ in found)
         output.say_lines(dict.fromkeys(ids))

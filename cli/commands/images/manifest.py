@@ -172,18 +172,18 @@ def manifest_push(
         rootless manifest push --format v2s2 --rm tools docker://localhost:5000/tools
     """
     from rootless.cli.commands.images.transfer import write_digest
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
     from rootless.images.transfer.access import Access
     from rootless.images.transfer.wish import CopyWish
 
     access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    with shown(quiet=quiet, lines=True) as progress:
+    with Teller(quiet=quiet, lines=True) as teller:
         digest = engine.manifests.push(
             list,
             destination,
             CopyWish(everything=all, format_=format),
             access=access,
-            progress=progress,
+            teller=teller,
         )
     if digestfile:
         write_digest(digestfile, digest)

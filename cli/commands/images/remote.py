@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def show(engine: Engine, names: list[str], template: str, asked: opt.Elsewhere) -> int:
     """Print what skopeo prints of each image, one object after the other."""
-    from rootless.cli.asking import choose
     from rootless.cli.commands.images.transfer import patience_of
+    from rootless.cli.teller import Teller
     from rootless.images.transfer.access import Access
     from rootless.images.transfer.remote import Remote
 
@@ -30,13 +30,11 @@ def show(engine: Engine, names: list[str], template: str, asked: opt.Elsewhere) 
         creds=asked.get("creds", ""),
         authfile=asked.get("authfile", ""),
         cert_dir=asked.get("cert_dir", ""),
+        retry=patience_of(asked.get("retry", 0), ""),
     )
-    retry = patience_of(asked.get("retry", 0), "")
     wanted = asked.get("platform", "")
     for name in names:
-        with Remote(
-            engine.images, name, access, wanted=wanted, retry=retry, choose=choose
-        ) as remote:
+        with Remote(engine.images, name, access, wanted=wanted, teller=Teller()) as remote:
             _show(remote, template, asked)
     return 0
 

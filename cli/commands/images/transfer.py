@@ -6,7 +6,6 @@ import sys
 
 from rootless.cli import exits
 from rootless.cli.output import complain, say
-from rootless.cli.output import warn as tell_warning
 from rootless.errors import Error, UsageError
 
 TYPE_CHECKING = False
@@ -14,13 +13,9 @@ if TYPE_CHECKING:
     from rootless.cli.options import common as opt
     from rootless.engine import Engine
     from rootless.images.collection import Images
-    from rootless.images.transfer.access import Access
+    from rootless.images.transfer.access import Access, Retry
     from rootless.images.transfer.pushing import Pushed
-    from rootless.images.transfer.sources import Retry
     from rootless.images.transfer.wish import CopyWish, Wish
-
-MOST_WARNINGS = 5
-"""How many warnings are told; of the others only the number."""
 
 
 def pull(
@@ -56,35 +51,32 @@ def pull(
         rootless pull -q --all-tags ghcr.io/me/tools
         rootless pull oci-archive:tools.tar
     """
-    from rootless.cli.asking import choose
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
     from rootless.images.transfer.access import Access
 
     if decryption_key:
         raise UsageError("--decryption-key: encrypted images are not supported")
     wanted_platform = platform_of(platform, arch, os, variant)
-    patience = patience_of(retry, retry_delay)
     store = engine.images
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    access = Access(
+        tls_verify=tls_verify,
+        creds=creds,
+        authfile=authfile,
+        cert_dir=cert_dir,
+        retry=patience_of(retry, retry_delay),
+    )
 
     def fetch(name: str) -> None:
-        with shown(quiet=quiet, lines=True) as progress:
+        with Teller(quiet=quiet, lines=True) as teller:
             image = store.pull(
-                name,
-                platform=wanted_platform,
-                policy=policy,
-                access=access,
-                retry=patience,
-                progress=progress,
-                choose=choose,
+                name, platform=wanted_platform, policy=policy, access=access, teller=teller
             )
-        warn(store)
         say(image.id)
 
     code = exits.OK
     for name in images:
         try:
-            for one in store.tags(name, access=access, choose=choose) if all_tags else [name]:
+            for one in store.tags(name, access=access, teller=Teller()) if all_tags else [name]:
                 fetch(one)
         except Error as error:
             if len(images) == 1:
@@ -109,7 +101,7 @@ def platform_of(platform: str, arch: str, os: str, variant: str) -> str:
 def patience_of(retry: int, delay: str) -> Retry:
     """Return what --retry and --retry-delay ask for. Raises UsageError."""
     from rootless import times
-    from rootless.images.transfer.sources import Retry
+    from rootless.images.transfer.access import Retry
 
     seconds = times.span(delay) if delay else 0.0
     if retry < 0 or seconds is None:
@@ -159,8 +151,13 @@ def push(
         other = "a destination" if destination else "--digestfile"
         raise UsageError(f"--all-tags does not go with {other}")
     store = engine.images
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    patience = patience_of(retry, retry_delay) if retry or retry_delay else None
+    access = Access(
+        tls_verify=tls_verify,
+        creds=creds,
+        authfile=authfile,
+        cert_dir=cert_dir,
+        retry=patience_of(retry, retry_delay),
+    )
     wish = Wish(format, compression_format, compression_level)
     for name in store.tags_here(image) if all_tags else [image]:
         whole = store.look(name).goes_whole
@@ -171,10 +168,10 @@ def push(
                 compression=compression_format,
                 level=compression_level,
             )
-            digest = _push_by_copy(engine, name, destination, access, how, patience, quiet=quiet)
+            digest = _push_by_copy(engine, name, destination, access, how, quiet=quiet)
             tell_digest(digest, digestfile, quiet=quiet)
             continue
-        pushed = _push(store, name, destination, access, wish, patience, quiet=quiet)
+        pushed = _push(store, name, destination, access, wish, quiet=quiet)
         if digestfile:
             write_digest(digestfile, pushed.digest)
         tag = pushed.name.rpartition("/")[2].partition(":")[2]
@@ -189,17 +186,14 @@ def _push(
     destination: str,
     access: Access,
     wish: Wish,
-    retry: Retry | None,
     *,
     quiet: bool,
 ) -> Pushed:
     target = destination.removeprefix("docker://")
-    if quiet:
-        return images.push(name, target, access=access, wish=wish, retry=retry)
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
 
-    with shown(lines=True) as progress:
-        return images.push(name, target, access=access, wish=wish, retry=retry, progress=progress)
+    with Teller(quiet=quiet, lines=True) as teller:
+        return images.push(name, target, access=access, wish=wish, teller=teller)
 
 
 def _push_by_copy(
@@ -208,20 +202,17 @@ def _push_by_copy(
     destination: str,
     access: Access,
     how: CopyWish,
-    retry: Retry | None,
     *,
     quiet: bool,
 ) -> str:
     """Push to files, or a manifest list as a whole; return the digest."""
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
 
-    with shown(quiet=quiet, lines=True) as progress:
+    with Teller(quiet=quiet, lines=True) as teller:
         if how.everything:
-            return engine.manifests.push(
-                name, destination, how, access=access, retry=retry, progress=progress
-            )
+            return engine.manifests.push(name, destination, how, access=access, teller=teller)
         here = f"containers-storage:{name}"
-        return engine.images.copy(here, destination, how, progress=progress)
+        return engine.images.copy(here, destination, how, teller=teller)
 
 
 def tell_digest(digest: str, file: str, *, quiet: bool) -> None:
@@ -250,14 +241,13 @@ def load(engine: Engine, *, input: opt.Input = "-", quiet: opt.Silent = False) -
         rootless load -i busybox.tar
         podman save alpine | rootless load
     """
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
 
     if input == "-" and sys.stdin.isatty():
         raise UsageError("refusing to read an archive from a terminal", "use -i FILE")
     images = engine.images
-    with shown(quiet=quiet) as progress:
-        names = images.load(input, progress=progress)
-    warn(images)
+    with Teller(quiet=quiet) as teller:
+        names = images.load(input, teller=teller)
     for name in names:
         say(f"Loaded image: {name}")
     return 0
@@ -281,13 +271,13 @@ def save(
         rootless save busybox | ssh other rootless load
         rootless save --format oci-archive -o tools.oci.tar localhost/tools:1
     """
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
 
     if output == "-" and sys.stdout.isatty():
         raise UsageError("refusing to write an archive to a terminal", "use -o FILE, or redirect")
     sys.stdout.flush()
-    with shown(quiet=quiet) as progress:
-        engine.images.save(images, output, format=format, compress=compress, progress=progress)
+    with Teller(quiet=quiet) as teller:
+        engine.images.save(images, output, format=format, compress=compress, teller=teller)
     return 0
 
 
@@ -306,24 +296,14 @@ def import_(
     Examples:
         rootless import -c 'CMD ["/bin/sh"]' rootfs.tar.gz localhost/base:1
     """
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
 
     if file == "-" and sys.stdin.isatty():
         raise UsageError("refusing to read an archive from a terminal", "name a file")
     images = engine.images
-    with shown(quiet=quiet) as progress:
+    with Teller(quiet=quiet) as teller:
         image = images.import_(
-            file, name, changes=change or [], message=message, platform=platform, progress=progress
+            file, name, changes=change or [], message=message, platform=platform, teller=teller
         )
-    warn(images)
     say(f"sha256:{image.id}")
     return 0
-
-
-def warn(images: Images) -> None:
-    """Tell what could not be unpacked as it should, and how much more of it there was."""
-    for text in images.warnings[:MOST_WARNINGS]:
-        tell_warning(text)
-    more = images.warned - MOST_WARNINGS
-    if more > 0:
-        tell_warning(f"and {more} more of this kind")

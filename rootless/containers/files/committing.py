@@ -20,13 +20,13 @@ from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.images.naming import bring_in
 from rootless.images.transfer.importing import Told, moment
-from rootless.images.transfer.progress import Silent
 from rootless.images.trees.packing import pack
 from rootless.oci import manifests, reference
 from rootless.oci.digest import CHUNK
 from rootless.oci.layers.unpack import widen
 from rootless.oci.layout import OCI_CONFIG, OCI_LAYER
 from rootless.runtime.userns.worker import spawn
+from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rootless.containers.options import Record
     from rootless.images.collection import Images
     from rootless.images.image import Image
-    from rootless.images.transfer.progress import Progress
+    from rootless.teller import Teller
 
     Document = dict[str, Any]
 
@@ -69,7 +69,7 @@ def commit(
     container: Container,
     ref: str = "",
     wishes: Wishes | None = None,
-    progress: Progress | None = None,
+    teller: Teller = QUIET,
 ) -> Image:
     """Make an image named `ref`, or without a name, of the container; return it.
 
@@ -89,7 +89,7 @@ def commit(
     still = standing(container) if wishes.pause else contextlib.nullcontext()
     with still, _locked(container):
         made = _Making(images, container, base, wishes)
-        image_id = made.run(names, settings, progress or Silent())
+        image_id = made.run(names, settings, teller)
     events.tell(container.root, container.record, "commit", comment=wishes.message)
     return images.get(image_id)
 
@@ -124,15 +124,15 @@ class _Making:
         self._base = base
         self._wishes = wishes
 
-    def run(self, names: list[str], settings: Document, progress: Progress) -> str:
+    def run(self, names: list[str], settings: Document, teller: Teller) -> str:
         """Make it; return its id."""
         base = self._base
         parts: list[Document] = list(base.manifest["layers"])
         diff_ids: list[str] = list(base.config["rootfs"]["diff_ids"])
         if self._wishes.squash:
             parts, diff_ids = [], []
-        with Intake(self._images.paths, self._images, source=base.layout) as intake:
-            part = self._layer(intake, progress)
+        with Intake(self._images.paths, teller, source=base.layout) as intake:
+            part = self._layer(intake, teller)
             bring_in(intake, [each["digest"] for each in parts])
             if part:
                 parts.append(part)
@@ -146,7 +146,7 @@ class _Making:
             intake.commit([(names, entry_for(digest, len(manifest)))], blobs)
         return str(config["digest"])
 
-    def _layer(self, intake: Intake, progress: Progress) -> Document | None:
+    def _layer(self, intake: Intake, teller: Teller) -> Document | None:
         """Take the changes in as a layer; None where there are none."""
         trees = trees_of(self._container)
         key, squash = self._container.id, self._wishes.squash
@@ -161,9 +161,9 @@ class _Making:
                 os.close(writing)
             blob = intake.blob()
             layer = intake.unpack(blob)
-            progress.begin(key, f"commit {self._container.name}", -1)
+            teller.begin(key, f"commit {self._container.name}", -1)
             try:
-                told = Told(stream, key, progress)
+                told = Told(stream, key, teller)
                 while data := told.read(CHUNK):
                     blob.write(data)
             except BaseException:
@@ -181,10 +181,10 @@ class _Making:
         if not entries and not squash:
             blob.abandon()
             intake.forget(layer)
-            progress.end(key, "no changes")
+            teller.end(key, "no changes")
             return None
         digest = intake.take(blob.finish(), layer)
-        progress.end(key, "committed")
+        teller.end(key, "committed")
         return {"mediaType": OCI_LAYER, "digest": digest, "size": blob.size}
 
     def _config(self, settings: Document, diff_ids: list[str], *, empty: bool) -> Document:

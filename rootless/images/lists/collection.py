@@ -11,8 +11,7 @@ import os
 import time
 
 from rootless.errors import Ambiguous, Conflict, NotFound, UsageError
-from rootless.images.entries import named, renamed
-from rootless.images.image import LIST, list_of
+from rootless.images.entries import LIST, list_of, named, renamed
 from rootless.images.intake import store_errors
 from rootless.images.lists import members as sources
 from rootless.images.lists.list import ListImage, origins_of, with_origins
@@ -25,16 +24,17 @@ from rootless.oci.blobs import Blob, Workspace, initialise, locked, sync_directo
 from rootless.oci.errors import ImageError, InvalidReference
 from rootless.oci.layout import MAX_JSON, OCI_INDEX, Layout, name_of
 from rootless.oci.transports import Location
+from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from rootless.engine import Engine
+    from rootless.images.collection import Images
     from rootless.images.lists.members import Member
-    from rootless.images.transfer.progress import Progress
-    from rootless.images.transfer.sources import Retry
+    from rootless.store.paths import Paths
+    from rootless.teller import Teller
 
     Document = dict[str, Any]
     Edit = Callable[[ListImage, list[Document], dict[str, str]], None]
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 class Manifests:
     """The manifest lists of one store."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._images = engine.images
-        self._paths = engine.paths
-        self._layout = Layout(engine.paths.images)
+    def __init__(self, paths: Paths, images: Images) -> None:
+        self._images = images
+        self._paths = paths
+        self._layout = Layout(paths.images)
 
     def get(self, ref: str) -> ListImage:
         """Return a list by its name, id or digest. Raises NotFound, also for an image."""
@@ -172,8 +172,7 @@ class Manifests:
         wish: CopyWish | None = None,
         *,
         access: Access,
-        retry: Retry | None = None,
-        progress: Progress | None = None,
+        teller: Teller = QUIET,
     ) -> str:
         """Push a list, by default with its members; return its digest there.
 
@@ -193,13 +192,11 @@ class Manifests:
         here = Location("containers-storage", image.id)
         if how.everything:
             both = (_for_members(image, place, access), access)
-            return self._images.copy(
-                str(here), str(place), how, access=both, retry=retry, progress=progress
-            )
+            return self._images.copy(str(here), str(place), how, access=both, teller=teller)
         if how.media_type:
             raise UsageError("--format changes the images of a list: it goes with --all")
         source = open_source(self._images, here, access)
-        with contextlib.closing(open_target(self._images, place, access, source)) as there:
+        with contextlib.closing(open_target(self._paths, place, access, source)) as there:
             there.finish(source.manifest())
         return image.stored_digest
 

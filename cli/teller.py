@@ -1,0 +1,111 @@
+"""What the engine says meanwhile, to standard error: progress, notes, warnings, questions.
+
+Light, because `run` makes one: what draws and what asks is loaded when it is needed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from rootless.cli.output import complain, warn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rootless.cli.progress import Bars, Lines
+    from rootless.oci.errors import Error
+
+MOST_WARNINGS = 5
+"""How many warnings are told; of the others only the number."""
+
+
+class Teller:
+    """A `rootless.teller.Teller` for one command. A context manager.
+
+    Bars on a terminal; in a pipe a line for each piece that is done, where `lines` are wanted.
+    What is said while bars are drawn is printed below them at the end.
+    """
+
+    def __init__(self, *, quiet: bool = False, lines: bool = False) -> None:
+        self._quiet = quiet
+        self._lines = lines
+        self._shown: Bars | Lines | None = None
+        self._notes: list[str] = []
+        self._warnings: list[str] = []
+        self._untold = 0
+        self.problems = 0
+        """How many objects could not be dealt with."""
+
+    def __enter__(self) -> Teller:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(failed=kind is not None)
+
+    def begin(self, key: str, what: str, total: int) -> None:
+        """Show a further piece of work."""
+        if self._shown is None and not self._quiet:
+            self._shown = self._display()
+        if self._shown is not None:
+            self._shown.begin(key, what, total)
+
+    def advance(self, key: str, count: int) -> None:
+        """Show that it goes on."""
+        if self._shown is not None:
+            self._shown.advance(key, count)
+
+    def end(self, key: str, result: str) -> None:
+        """Show what came of it."""
+        if self._shown is not None:
+            self._shown.end(key, result)
+
+    def note(self, text: str) -> None:
+        """Print it, now or below the bars."""
+        if self._shown is None:
+            warn(text)
+        else:
+            self._notes.append(text)
+
+    def warning(self, text: str, *, more: int = 0) -> None:
+        """Keep it for the end: there may be thousands."""
+        self._untold += more
+        if len(self._warnings) < MOST_WARNINGS:
+            self._warnings.append(text)
+        else:
+            self._untold += 1
+
+    def problem(self, error: Error) -> None:
+        """Print an error that is not the end of the command."""
+        self.problems += 1
+        complain(error)
+
+    def choose(self, short: str, candidates: Sequence[str]) -> str:
+        """Ask the user."""
+        from rootless.cli.asking import choose
+
+        return choose(short, list(candidates))
+
+    def close(self, *, failed: bool = False) -> None:
+        """Leave the bars as they are, and say what was kept for the end.
+
+        Where the command has `failed` its error is what counts, and warnings are not told.
+        """
+        if self._shown is not None:
+            self._shown.close()
+            self._shown = None
+        for text in self._notes:
+            warn(text)
+        for text in [] if failed else self._warnings:
+            warn(text)
+        if self._untold and not failed:
+            warn(f"and {self._untold} more of this kind")
+        self._notes, self._warnings, self._untold = [], [], 0
+
+    def _display(self) -> Bars | Lines | None:
+        is_terminal = sys.stderr.isatty()
+        if not (is_terminal or self._lines):
+            return None
+        from rootless.cli.progress import Bars, Lines
+
+        return Bars() if is_terminal else Lines()

@@ -1,0 +1,68 @@
+"""Helpers for tests of programs that use the engine, ours among them."""
+
+from __future__ import annotations
+
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rootless.oci.errors import Error
+
+
+class Recorder:
+    """A `rootless.teller.Teller` that remembers all it was told."""
+
+    def __init__(self, answer: str = "") -> None:
+        """`answer` is what `choose` returns."""
+        self.answer = answer
+        self.questions: list[tuple[str, list[str]]] = []
+        """The short name and the candidates of each."""
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+        self.untold = 0
+        """How many warnings were not told one by one."""
+        self.problems: list[Error] = []
+        self.work: dict[str, str] = {}
+        """What it is, by its key."""
+        self.totals: dict[str, int] = {}
+        self.done: dict[str, int] = {}
+        """Bytes so far."""
+        self.results: dict[str, str] = {}
+        """What came of the work that has ended."""
+        self._lock = threading.Lock()
+
+    def begin(self, key: str, what: str, total: int) -> None:
+        """Remember a piece of work; one that begins again has done nothing yet."""
+        with self._lock:
+            self.work[key], self.totals[key], self.done[key] = what, total, 0
+
+    def advance(self, key: str, count: int) -> None:
+        """Add to what is done. Raises KeyError for work that has not begun."""
+        with self._lock:
+            self.done[key] += count
+
+    def end(self, key: str, result: str) -> None:
+        """Remember what came of it. Raises KeyError for work that has not begun."""
+        with self._lock:
+            _ = self.work[key]
+            self.results[key] = result
+
+    def note(self, text: str) -> None:
+        """Remember it."""
+        self.notes.append(text)
+
+    def warning(self, text: str, *, more: int = 0) -> None:
+        """Remember it, and how many more there were."""
+        self.warnings.append(text)
+        self.untold += more
+
+    def problem(self, error: Error) -> None:
+        """Remember it."""
+        self.problems.append(error)
+
+    def choose(self, short: str, candidates: Sequence[str]) -> str:
+        """Remember the question and give the answer."""
+        self.questions.append((short, list(candidates)))
+        return self.answer
