@@ -1,4 +1,4 @@
-"""Moments as users write them (a span before now, seconds since the epoch, a date) and RFC 3339."""
+"""Moments: as users write them, as documents have them (RFC 3339), and in docker's words."""
 
 from __future__ import annotations
 
@@ -84,3 +84,48 @@ def _days(year: int, month: int, day: int) -> int:
         year, month = year - 1, month + 12
     days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day
     return days - 719469
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time roughly, in docker's words: About a minute, 3 hours."""
+    whole = int(seconds)
+    if whole < 1:
+        return "Less than a second"
+    if whole < 60:
+        return _count(whole, "second")
+    minutes = whole // 60
+    if minutes < 60:
+        return "About a minute" if minutes == 1 else f"{minutes} minutes"
+    hours = int(seconds / 3600 + 0.5)
+    if hours < 48:
+        return "About an hour" if hours == 1 else f"{hours} hours"
+    days = hours // 24
+    if days < 14:
+        return f"{days} days"
+    if days < 60:
+        return f"{days // 7} weeks"
+    if days < 730:
+        return f"{days // 30} months"
+    return f"{whole // 3600 // 24 // 365} years"
+
+
+def ago(moment: float) -> str:
+    """Return how long ago `moment` was; N/A for 0, an unknown time."""
+    return duration(max(0.0, time.time() - moment)) + " ago" if moment else "N/A"
+
+
+def when(moment: float) -> str:
+    """Return a local time as docker prints it: 2026-02-01 12:00:00 +0100 CET."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(moment))
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}" + ("" if number == 1 else "s")
+
+
+def stamp(nanoseconds: int) -> str:
+    """Return a moment in local time as docker prints it: RFC 3339 with nanoseconds."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    local = time.localtime(seconds)
+    zone = time.strftime("%z", local)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", local) + f".{rest:09d}{zone[:3]}:{zone[3:]}"

@@ -138,7 +138,7 @@ def _container(engine: Engine, name: str, size: bool) -> dict[str, Any]:
     container = engine.containers.get(name)
     shown: dict[str, Any] = container.inspect()
     if size:
-        from rootless.system.sizes import container_size
+        from rootless.containers.sizes import container_size
 
         shown["SizeRw"], shown["SizeRootFs"] = container_size(container)
     return shown

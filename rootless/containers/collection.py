@@ -40,8 +40,6 @@ class Containers:
         """The data directory."""
         self.names_directory = f"{engine.paths.containers}/.names"
         """Holds a link for each name."""
-        self.problems: list[StoreError] = []
-        """Why `list` left some out."""
         self.teller: Teller = QUIET
         """Told of a pull that `create` begins."""
         self.images: Images | None = None
@@ -316,17 +314,16 @@ class Containers:
 
         rename(self, ref, name)
 
-    def list(self) -> builtins.list[Container]:
-        """Return all containers, newest first; `problems` says why others cannot be read."""
+    def list(self, teller: Teller = QUIET) -> builtins.list[Container]:
+        """Return all containers, newest first; `teller` is told why others cannot be read."""
         found = []
-        self.problems = []
         for id in self._ids(sweep=True):  # noqa: A001
             try:
                 found.append(self._read(id))
             except NotFound:
                 continue  # removed meanwhile
             except StoreError as error:
-                self.problems.append(error)
+                teller.problem(error)
         found.sort(key=lambda one: one.record["created"], reverse=True)
         return found
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+from rootless.containers.sizes import written_sizes
 from rootless.errors import Error
 from rootless.images.trees import skeletons
 from rootless.oci.reference import is_hex
+from rootless.runtime.tree.sizes import layer_size, tree_sizes
 from rootless.runtime.userns import removal
 from rootless.system import leftovers
-from rootless.system.sizes import layer_size, tree_sizes, written_sizes
+from rootless.teller import Quiet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,14 +123,21 @@ def discard_volumes(engine: Engine) -> dict[str, int]:
     paths = engine.paths
     names = volume_names(paths)  # first: a container is there before its volumes are
     containers = engine.containers
-    used = {each["name"] for one in containers.list() for each in one.record["volumes"]}
-    if containers.problems:
-        raise containers.problems[0]
+    found = containers.list(_Strict())
+    used = {each["name"] for one in found for each in one.record["volumes"]}
     names = [name for name in names if name not in used and _is_anonymous(name)]
     sizes = tree_sizes(paths, [f"{paths.volumes}/{name}" for name in names])
     for name in names:
         removal.discard(paths, f"{paths.volumes}/{name}", f"{paths.volumes}/.gone-{name}")
     return dict(zip(names, sizes, strict=True))
+
+
+class _Strict(Quiet):
+    """A teller for whom the first problem is the end."""
+
+    def problem(self, error: Error) -> None:
+        """Raise it."""
+        raise error
 
 
 def _is_anonymous(name: str) -> bool:

@@ -351,7 +351,7 @@ def test_the_walk_takes_few_descriptors(tmp_path: Path) -> None:
     script = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))\n"
         "from rootless.oci.remove import remove_tree\n"
-        "from rootless.system.sizes import tree_size\n"
+        "from rootless.runtime.tree.sizes import tree_size\n"
         "print(tree_size(sys.argv[1])); remove_tree(sys.argv[1])"
     )
     done = subprocess.run(

@@ -80,11 +80,10 @@ def _read(path: str) -> dict[str, object]:
 
 
 def _names(engine: Engine) -> tuple[set[str], set[str]]:
-    containers = engine.containers
-    found = {one.name for one in containers.list()}
-    assert containers.problems == []
-    assert all(one.state().status in ("created", "exited") for one in containers.list())
     told = Recorder()
+    containers = engine.containers.list(told)
+    found = {one.name for one in containers}
+    assert all(one.state().status in ("created", "exited") for one in containers)
     tags = [tag for one in engine.images.list(told) for tag in one.names]
     assert told.problems == []
     return found, {tag.rpartition("/")[2].partition(":")[0] for tag in tags}

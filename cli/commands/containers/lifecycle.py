@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rootless.cli import exits
 from rootless.cli.output import complain, each, say
+from rootless.cli.teller import Teller
 from rootless.errors import Error, NotFound, UsageError
 
 TYPE_CHECKING = False
@@ -231,9 +232,11 @@ def chosen(
             raise NotFound("there is no container yet")
         return [found[0].id]
     if filters:
-        from rootless.cli.commands.containers.filters import fitting
+        from rootless.containers.filters import Filters
+        from rootless.containers.summary import listed
 
-        found = fitting(engine, found, filters)
+        fitting = Filters(filters, engine.containers, engine.images).keep(listed(found, Teller()))
+        found = [one.container for one in fitting]
     return [one.id for one in found if not running or one.state().active]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless import times
 from rootless.cli import exits, output
 from rootless.oci.errors import one_line
 
@@ -113,7 +114,7 @@ def artifact_ls(
 
 
 def _row(artifact: Artifact, *, full: bool) -> output.Row:
-    from rootless.cli.commands.images.images import split
+    from rootless.images.summary import split
 
     repository, tag = split(artifact.name)
     row = _common(artifact.digest, artifact.manifest.kind, artifact.created, full=full)
@@ -136,8 +137,8 @@ def _common(digest: str, kind: str, created: float, *, full: bool) -> dict[str, 
     return {
         "Digest": digest if full else digits[:12],
         "Type": one_line(kind),  # a stranger's words
-        "Created": output.ago(created),
-        "CreatedAt": output.when(created) if created else "N/A",
+        "Created": times.ago(created),
+        "CreatedAt": times.when(created) if created else "N/A",
     }
 
 

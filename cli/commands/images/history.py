@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless import times
 from rootless.cli import output
 
 TYPE_CHECKING = False
@@ -61,7 +62,7 @@ def _row(step: Step, *, human: bool, full: bool) -> output.Row:
         {
             "ID": step.id if not known else f"sha256:{step.id}" if full else step.id[:12],
             "CreatedAt": at,
-            "CreatedSince": output.ago(step.created) if human else at,
+            "CreatedSince": times.ago(step.created) if human else at,
             "CreatedBy": command if full else output.shorten(command, WIDTH),
             "Size": output.size(step.size) if human else str(step.size),
             "Comment": step.comment if full else output.shorten(step.comment, WIDTH),

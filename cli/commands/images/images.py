@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from rootless import times
 from rootless.cli import exits, output
 from rootless.cli.output import complain
 from rootless.cli.teller import Teller
 from rootless.errors import Error, NotFound, UsageError
-from rootless.oci import reference
+from rootless.images.summary import NONE, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ HEADINGS = {
     "VirtualSize": "SIZE",
 }
 """What a row has, and how docker heads it."""
-
-NONE = "<none>"
 
 
 def images(
@@ -61,9 +60,9 @@ def images(
     found = [(image, image.names) for image in engine.images.list(Teller())]
     wanted = [*(filter or []), *([f"reference={name}"] if name else [])]
     if wanted:
-        from rootless.cli.commands.images.image_filters import filtered
+        from rootless.images.filters import filtered
 
-        found = filtered(engine, [image for image, _ in found], wanted)
+        found = filtered(engine.images, [image for image, _ in found], wanted)
     if quiet and not format:
         ids = (f"sha256:{one.id}" if no_trunc else one.id[:12] for one, _ in found)
         output.say_lines(dict.fromkeys(ids))
@@ -98,8 +97,8 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
     size = output.size(image.size)
     common = {
         "Containers": "N/A",
-        "CreatedAt": output.when(image.created) if image.created else "N/A",
-        "CreatedSince": output.ago(image.created),
+        "CreatedAt": times.when(image.created) if image.created else "N/A",
+        "CreatedSince": times.ago(image.created),
         "ID": f"sha256:{image.id}" if full else image.id[:12],
         "SharedSize": "N/A",
         "Size": size,
@@ -122,17 +121,6 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
         }
         rows.append(row)
     return rows
-
-
-def split(name: str) -> tuple[str, str]:
-    """Return repository and tag as docker shows them."""
-    if not name:
-        return NONE, NONE
-    try:
-        parsed = reference.parse(name)
-    except Error:  # written by another program into the layout
-        return name, NONE
-    return parsed.familiar_name, parsed.tag or NONE
 
 
 def tag(engine: Engine, image: opt.ImageName, targets: opt.NewNames) -> int:

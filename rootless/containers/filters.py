@@ -8,45 +8,53 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
-    from rootless.cli.commands.containers.ps import Listed
-    from rootless.containers.container import Container
-    from rootless.engine import Engine
+    from rootless.containers.collection import Containers
+    from rootless.containers.summary import Listed
+    from rootless.images.finding import Finder
 
 
-def fitting(engine: Engine, found: list[Container], filters: list[str]) -> list[Container]:
-    """Return those of the containers that the filters of `ps` let through, in any state."""
-    from rootless.cli.commands.containers.ps import Listed
+class Filters:
+    """The filters of one question: of one key they are alternatives, of several all apply."""
 
-    listed = [one for one in map(Listed, found) if one.readable()]
-    return [one.container for one in filtered(engine, listed, filters)[0]]
+    def __init__(self, texts: Iterable[str], containers: Containers, images: Finder) -> None:
+        """`texts` are KEY=VALUE. Raises UsageError, and what looking up names in them raises."""
+        wanted: dict[str, list[str]] = {}
+        for text in texts:
+            key, equals, value = text.partition("=")
+            if key == "label!":  # podman: label!=KEY
+                key = "no-label"
+            if not equals:
+                raise UsageError(f"invalid filter {text!r}", "write it as KEY=VALUE")
+            if key not in FILTERS:
+                raise UsageError(f"invalid filter {key!r}", "one of " + ", ".join(sorted(FILTERS)))
+            wanted.setdefault(key, []).append(value)
+        self.name_a_state = bool({"status", "exited", "health"} & wanted.keys())
+        """Whether a state was asked for, which means all containers, as in docker."""
+        known = Known(containers, images)
+        self._tests = [
+            # Labels are all required, as in docker.
+            (all if key in ("label", "no-label") else any, [FILTERS[key](known, v) for v in values])
+            for key, values in wanted.items()
+        ]
+
+    def keep(self, found: Iterable[Listed]) -> list[Listed]:
+        """Return those that fit."""
+        tests = self._tests
+        return [one for one in found if all(each(t(one) for t in some) for each, some in tests)]
 
 
-def filtered(engine: Engine, found: list[Listed], filters: list[str]) -> tuple[list[Listed], bool]:
-    """Keep what fits: filters of one key are alternatives, of several keys all apply.
+class Known:
+    """What names in filters mean."""
 
-    Also return whether a state was asked for, which means all containers, as in docker.
-    """
-    wanted: dict[str, list[str]] = {}
-    for text in filters:
-        key, equals, value = text.partition("=")
-        if key == "label!":  # podman: label!=KEY
-            key = "no-label"
-        if not equals:
-            raise UsageError(f"invalid filter {text!r}", "write it as KEY=VALUE")
-        if key not in FILTERS:
-            raise UsageError(f"invalid filter {key!r}", "one of " + ", ".join(sorted(FILTERS)))
-        wanted.setdefault(key, []).append(value)
-    for key, values in wanted.items():
-        # Labels are all required, as in docker.
-        combine = all if key in ("label", "no-label") else any
-        tests = [FILTERS[key](engine, value) for value in values]
-        found = [one for one in found if combine(test(one) for test in tests)]
-    return found, bool({"status", "exited", "health"} & wanted.keys())
+    def __init__(self, containers: Containers, images: Finder) -> None:
+        self.containers = containers
+        self.images = images
 
 
-def _by_name(_: Engine, value: str) -> Any:
+def _by_name(_: Known, value: str) -> Any:
     if set("^$.*[(+?|\\") & set(value):  # docker's names are regular expressions
         import re
 
@@ -58,7 +66,7 @@ def _by_name(_: Engine, value: str) -> Any:
     return lambda one: value.removeprefix("/") in one.record["name"]
 
 
-def _by_status(_: Engine, value: str) -> Any:
+def _by_status(_: Known, value: str) -> Any:
     states = ("created", "running", "exited", "paused", "restarting", "removing", "dead")
     value = {"stopped": "exited", "configured": "created"}.get(value, value)  # podman's
     if value not in states:
@@ -66,31 +74,31 @@ def _by_status(_: Engine, value: str) -> Any:
     return lambda one: one.state.status == value
 
 
-def _by_label(_: Engine, value: str) -> Any:
+def _by_label(_: Known, value: str) -> Any:
     key, equals, text = value.partition("=")
     if equals:
         return lambda one: one.record["labels"].get(key) == text
     return lambda one: key in one.record["labels"]
 
 
-def _by_ancestor(engine: Engine, value: str) -> Any:
+def _by_ancestor(known: Known, value: str) -> Any:
     from rootless.errors import NotFound
 
     try:
-        image = engine.images.get(value).id
+        image = known.images.get(value).id
     except NotFound:
         image = "-"
     return lambda one: one.record["image_id"] == image or one.record["image"] == value
 
 
-def _by_exit(_: Engine, value: str) -> Any:
+def _by_exit(_: Known, value: str) -> Any:
     if not value.isdecimal():
         raise UsageError(f"invalid filter exited={value}", "a number is wanted")
     code = int(value)
     return lambda one: one.state.status == "exited" and one.state.exit_code == code
 
 
-def _by_restart_policy(_: Engine, value: str) -> Any:
+def _by_restart_policy(_: Known, value: str) -> Any:
     """docker has no such filter, podman means what a boot starts: so stopped ones are left out."""
     if value not in ("no", "on-failure", "always", "unless-stopped"):
         raise UsageError(f"invalid filter restart-policy={value}", "a policy of run --restart")
@@ -100,35 +108,35 @@ def _by_restart_policy(_: Engine, value: str) -> Any:
     )
 
 
-def _by_volume(_: Engine, value: str) -> Any:
+def _by_volume(_: Known, value: str) -> Any:
     return lambda one: any(
         value in (volume["name"], volume["source"], volume["destination"])
         for volume in one.record["volumes"]
     )
 
 
-def _before(engine: Engine, value: str) -> Any:
-    limit = engine.containers.get(value).record["created"]
+def _before(known: Known, value: str) -> Any:
+    limit = known.containers.get(value).record["created"]
     return lambda one: one.record["created"] < limit
 
 
-def _after(engine: Engine, value: str) -> Any:
-    limit = engine.containers.get(value).record["created"]
+def _after(known: Known, value: str) -> Any:
+    limit = known.containers.get(value).record["created"]
     return lambda one: one.record["created"] > limit
 
 
-def _by_health(_: Engine, value: str) -> Any:
+def _by_health(_: Known, value: str) -> Any:
     states = ("none", "starting", "healthy", "unhealthy")
     if value not in states:
         raise UsageError(f"invalid filter health={value}", "one of " + ", ".join(states))
     return lambda one: (one.state.health or "none") == value
 
 
-def _by_network(_: Engine, value: str) -> Any:
+def _by_network(_: Known, value: str) -> Any:
     return lambda one: one.record["network"] == value
 
 
-def _by_exposed(_: Engine, value: str) -> Any:
+def _by_exposed(_: Known, value: str) -> Any:
     """docker: PORT[-PORT][/PROTOCOL]."""
     wanted = _port_set("expose", value)
     return lambda one: not wanted.isdisjoint(one.record["exposed"])
@@ -143,7 +151,7 @@ def _port_set(key: str, value: str) -> set[str]:
     return {f"{n}/{protocol or 'tcp'}" for n in range(int(first), int(last or first) + 1)}
 
 
-def _by_publication(_: Engine, value: str) -> Any:
+def _by_publication(_: Known, value: str) -> Any:
     """docker: PORT[-PORT][/PROTOCOL], as published on the host."""
     wanted = _port_set("publish", value)
     return lambda one: any(
@@ -151,15 +159,15 @@ def _by_publication(_: Engine, value: str) -> Any:
     )
 
 
-def _until(_: Engine, value: str) -> Any:
+def _until(_: Known, value: str) -> Any:
     from rootless import times
 
     limit = times.moment(value)
     return lambda one: one.record["created"] < limit
 
 
-def _without_label(engine: Engine, value: str) -> Any:
-    has = _by_label(engine, value)
+def _without_label(known: Known, value: str) -> Any:
+    has = _by_label(known, value)
     return lambda one: not has(one)
 
 

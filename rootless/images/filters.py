@@ -1,20 +1,20 @@
-"""The filters of `images` and `image prune`."""
+"""The filters of listings of images, and of what removes some of many."""
 
 from __future__ import annotations
 
-from rootless.cli.commands.images.images import split
 from rootless.errors import UsageError
+from rootless.images.summary import split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.engine import Engine
+    from rootless.images.finding import Finder
     from rootless.images.image import Image
 
 
 def filtered(
-    engine: Engine, found: list[Image], filters: list[str]
+    images: Finder, found: list[Image], filters: list[str]
 ) -> list[tuple[Image, list[str]]]:
     """Return images with those of their names that fit."""
     kept = [(image, image.names) for image in found]
@@ -26,7 +26,7 @@ def filtered(
         if key == "reference":
             patterns.append(value)
         else:
-            test = _test(engine, key, value)
+            test = _test(images, key, value)
             kept = [(image, names) for image, names in kept if test(image)]
     if patterns:
         kept = [(i, [n for n in names if any(_fits(n, p) for p in patterns)]) for i, names in kept]
@@ -34,9 +34,9 @@ def filtered(
     return kept
 
 
-def _test(engine: Engine, key: str, value: str) -> Any:
+def _test(images: Finder, key: str, value: str) -> Any:
     if key in ("dangling", "readonly", "containers"):
-        return _yes_or_no(engine, key, value)
+        return _yes_or_no(images, key, value)
     if key in ("label", "label!"):
         name, equals, text = value.partition("=")
         wanted = key == "label"
@@ -51,7 +51,7 @@ def _test(engine: Engine, key: str, value: str) -> Any:
         moment = times.moment(value)
         return lambda image: image.created < moment
     if key in ("before", "since", "after"):
-        limit = engine.images.get(value).created
+        limit = images.get(value).created
         if key == "before":
             return lambda image: image.created < limit
         return lambda image: image.created > limit
@@ -59,7 +59,7 @@ def _test(engine: Engine, key: str, value: str) -> Any:
     raise UsageError(f"invalid filter {key!r}", f"one of {known}")
 
 
-def _yes_or_no(engine: Engine, key: str, value: str) -> Any:
+def _yes_or_no(images: Finder, key: str, value: str) -> Any:
     if value not in ("true", "false", "1", "0"):
         raise UsageError(f"invalid filter {key}={value}", "true or false")
     wanted = value in ("true", "1")
@@ -69,7 +69,7 @@ def _yes_or_no(engine: Engine, key: str, value: str) -> Any:
         return lambda image: image.readonly == wanted
     from rootless.images.removing import containers
 
-    used = {record.get("image_id") for record in containers(engine.paths)}
+    used = {record.get("image_id") for record in containers(images.paths)}
     return lambda image: (not used.isdisjoint(image.ids)) == wanted
 
 

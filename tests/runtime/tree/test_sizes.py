@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from rootless.system.sizes import layer_size
+from rootless.runtime.tree.sizes import layer_size
 
 if TYPE_CHECKING:
     from pathlib import Path
