@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from rootless.runtime.tree.rootfs import holds_files
 from rootless.runtime.tree.sizes import layer_size, tree_size, tree_sizes
+from rootless.runtime.tree.tree import holds_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

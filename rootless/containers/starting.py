@@ -19,6 +19,7 @@ from rootless.runtime.supervision import handover, notify, restart, supervisor
 from rootless.runtime.supervision.charge import go_again, settle
 from rootless.runtime.supervision.startup import Startup, Wishes, interrupt
 from rootless.runtime.tree import rootfs
+from rootless.runtime.tree.tree import holds_files
 from rootless.runtime.userns import identity, removal, shift
 from rootless.store import records
 from rootless.store.paths import Paths
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from rootless.containers.options import Record, Spec
     from rootless.netstack.ports import Port
-    from rootless.runtime.logs.files import LogCharge
+    from rootless.runtime.logs.charge import LogCharge
     from rootless.runtime.supervision.charge import Charge
     from rootless.runtime.tree.plan import Root
 else:
@@ -291,7 +292,7 @@ def _root(
             lowers = [source["path"]]
         else:
             layers = record["layers"]
-            if not rootfs.holds_files(f"{directory}/rootfs"):
+            if not holds_files(f"{directory}/rootfs"):
                 layers = _with_owners(paths, record, layers, who, notes)
             lowers = rootfs.stacked(layers[::-1])
         return rootfs.layered(paths, directory, lowers, volatile=record["rm"])

@@ -241,11 +241,21 @@ class Image:
         """
         directories = list(map(self._unpacked, self.chains))
         if not all(map(durability.is_trusted, directories)):
-            from rootless.images.unpacking import unpack
-
-            unpack(self._paths, self)
+            self._unpack()
             directories = [f"{self._paths.layers}/{chain}" for chain in self.chains]
         return [f"{directory}/fs" for directory in directories]
+
+    def _unpack(self) -> None:
+        """Unpack the layers that are not yet. Two processes may do it at once."""
+        from rootless.images.intake import Intake
+
+        beside = {}
+        if self.shared is not None:
+            from rootless.images.shared import trees
+
+            beside = trees(self._paths, self.shared, self.chains)
+        with Intake(self._paths, source=self.layout, beside=beside) as intake:
+            intake.keep_layers(self.manifest["layers"], self.config["rootfs"]["diff_ids"])
 
     @property
     def directories(self) -> list[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rootless.netstack.addresses import Settings
     from rootless.netstack.ports import Port
-    from rootless.runtime.logs.files import LogCharge
+    from rootless.runtime.logs.charge import LogCharge
     from rootless.runtime.supervision.health import Checks
     from rootless.runtime.supervision.notify import Listening, Notice
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from rootless.netstack.ports import Port
     from rootless.runtime.launch.launch import Launch
-    from rootless.runtime.logs.files import LogCharge
+    from rootless.runtime.logs.charge import LogCharge
     from rootless.runtime.supervision.charge import Charge
     from rootless.runtime.supervision.health import Checks
     from rootless.runtime.supervision.notify import Listening, Notice

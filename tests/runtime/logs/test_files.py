@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from rootless.runtime.logs.files import LogCharge
+    from rootless.runtime.logs.charge import LogCharge
 
 DRIVERS = pytest.mark.parametrize("driver", ["json-file", "k8s-file"])
 
