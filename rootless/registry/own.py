@@ -182,7 +182,7 @@ class Own(Shelf):
         if tag:
             full = _full(name, tag, guest=guest)
             known = digest if manifest.is_index else manifest.config
-            events.record(self._paths.root, "image", "tag", known, full)
+            events.record(self._paths.root, events.happened("image", "tag", known, full))
         return digest, manifest
 
     def _check_below(self, entry: Document) -> None:
@@ -216,7 +216,7 @@ class Own(Shelf):
                 raise self._not_deleted(name, tag, there=bool(self.catalogue().by_tag(name, tag)))
             index["manifests"] = unnamed(index["manifests"], [full])
             write_index(self.path, index)
-        events.record(self._paths.root, "image", "untag", full, full)
+        events.record(self._paths.root, events.happened("image", "untag", full, full))
 
     def delete_manifest(self, name: str, digest: str, *, guest: bool) -> None:
         """As Shelf.delete_manifest; an image that has no other name is removed, as by rmi."""

@@ -124,9 +124,8 @@ def tell(charge: Charge, action: str, **attributes: str) -> None:
     event = charge["event"]
     _follow_rename(charge["directory"], event)
     every = {**event["attributes"], **attributes}
-    events.record(
-        charge["root"], "container", action, event["id"], event["name"], every, durable=False
-    )
+    told = events.happened("container", action, event["id"], event["name"], every)
+    events.record(charge["root"], told, durable=False)
 
 
 def _follow_rename(directory: str, event: dict[str, Any]) -> None:
