@@ -139,16 +139,33 @@ class Images(Finder):
         wish: Wish | None = None,
         teller: Teller = QUIET,
     ) -> Pushed:
-        """Push an image to the registry of its name, or of `target`.
+        """Push an image to the registry of its name, or to `target`, which may be files.
 
-        By default all stays as it is, but that layers without compression get gzip. Raises
-        RegistryError, or what `get` raises.
+        By default all stays as it is, but that layers without compression get gzip. Of a manifest
+        list the image for this machine goes, or all of it where none is here. Raises
+        RegistryError, or what `get` and `copy` raise.
         """
         from rootless.images.transfer.access import Access
-        from rootless.images.transfer.pushing import push
-        from rootless.images.transfer.wish import Wish
+        from rootless.images.transfer.pushing import Pushed, push
+        from rootless.images.transfer.wish import Wish, whole
+        from rootless.oci.transports import has_transport
 
-        pushed = push(self, ref, target, access or Access(), wish or Wish(), teller)
+        how, reach = wish or Wish(), access or Access()
+        image = self.look(ref)
+        if has_transport(target) and not image.goes_whole:
+            source = f"containers-storage:{ref}"
+            digest = self.copy(source, target, whole(how, everything=False), teller=teller)
+            return Pushed(target, digest)
+        if image.goes_whole:
+            from rootless.images.lists import pushing as lists
+            from rootless.images.lists.list import ListImage
+
+            assert isinstance(image, ListImage)  # noqa: S101 - only those go whole
+            name = target or self.name_of(ref) or ref
+            everything = whole(how, everything=True)
+            pushed = Pushed(name, lists.push(self, image, name, everything, reach, teller))
+        else:
+            pushed = push(self, ref, target.removeprefix("docker://"), reach, how, teller)
         self._tell("push", ref)
         return pushed
 

@@ -12,10 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.options import common as opt
     from rootless.engine import Engine
-    from rootless.images.collection import Images
-    from rootless.images.transfer.access import Access, Retry
+    from rootless.images.transfer.access import Retry
     from rootless.images.transfer.pushing import Pushed
-    from rootless.images.transfer.wish import CopyWish, Wish
 
 
 def pull(
@@ -143,14 +141,13 @@ def push(
         rootless push --tls-verify=false busybox localhost:5000/busybox
         rootless push --all-tags ghcr.io/me/tools
     """
+    from rootless.cli.teller import Teller
     from rootless.images.transfer.access import Access
-    from rootless.images.transfer.wish import CopyWish, Wish
-    from rootless.oci.transports import has_transport
+    from rootless.images.transfer.wish import Wish
 
     if all_tags and (destination or digestfile):
         other = "a destination" if destination else "--digestfile"
         raise UsageError(f"--all-tags does not go with {other}")
-    store = engine.images
     access = Access(
         tls_verify=tls_verify,
         creds=creds,
@@ -159,60 +156,24 @@ def push(
         retry=patience_of(retry, retry_delay),
     )
     wish = Wish(format, compression_format, compression_level)
+    store = engine.images
     for name in store.tags_here(image) if all_tags else [image]:
-        whole = store.look(name).goes_whole
-        if whole or has_transport(destination):
-            how = CopyWish(
-                everything=whole,
-                format_=format,
-                compression=compression_format,
-                level=compression_level,
-            )
-            digest = _push_by_copy(engine, name, destination, access, how, quiet=quiet)
-            tell_digest(digest, digestfile, quiet=quiet)
-            continue
-        pushed = _push(store, name, destination, access, wish, quiet=quiet)
+        with Teller(quiet=quiet, lines=True) as teller:
+            pushed = store.push(name, destination, access=access, wish=wish, teller=teller)
         if digestfile:
             write_digest(digestfile, pushed.digest)
-        tag = pushed.name.rpartition("/")[2].partition(":")[2]
-        told = pushed.name if quiet else f"{tag}: digest: {pushed.digest} size: {pushed.size}"
-        say(told)
+        _tell(pushed, quiet=quiet)
     return 0
 
 
-def _push(
-    images: Images,
-    name: str,
-    destination: str,
-    access: Access,
-    wish: Wish,
-    *,
-    quiet: bool,
-) -> Pushed:
-    target = destination.removeprefix("docker://")
-    from rootless.cli.teller import Teller
-
-    with Teller(quiet=quiet, lines=True) as teller:
-        return images.push(name, target, access=access, wish=wish, teller=teller)
-
-
-def _push_by_copy(
-    engine: Engine,
-    name: str,
-    destination: str,
-    access: Access,
-    how: CopyWish,
-    *,
-    quiet: bool,
-) -> str:
-    """Push to files, or a manifest list as a whole; return the digest."""
-    from rootless.cli.teller import Teller
-
-    with Teller(quiet=quiet, lines=True) as teller:
-        if how.everything:
-            return engine.manifests.push(name, destination, how, access=access, teller=teller)
-        here = f"containers-storage:{name}"
-        return engine.images.copy(here, destination, how, teller=teller)
+def _tell(pushed: Pushed, *, quiet: bool) -> None:
+    """Say what was pushed: docker's line of an image in a registry, else the digest."""
+    if not pushed.size:
+        if not quiet:
+            say(pushed.digest)
+        return
+    tag = pushed.name.rpartition("/")[2].partition(":")[2]
+    say(pushed.name if quiet else f"{tag}: digest: {pushed.digest} size: {pushed.size}")
 
 
 def tell_digest(digest: str, file: str, *, quiet: bool) -> None:

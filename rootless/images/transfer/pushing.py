@@ -44,14 +44,14 @@ MOUNTS = 2
 
 
 class Pushed:
-    """What the registry has now."""
+    """What the place that it was pushed to has now."""
 
-    def __init__(self, name: str, digest: str, size: int) -> None:
+    def __init__(self, name: str, digest: str, size: int = 0) -> None:
         self.name = name
         self.digest = digest
         """Of the manifest."""
         self.size = size
-        """Bytes of the manifest, as docker prints it."""
+        """Bytes of the manifest, as docker prints it; 0 for files and for whole lists."""
 
 
 def push(
