@@ -129,3 +129,10 @@ def stamp(nanoseconds: int) -> str:
     local = time.localtime(seconds)
     zone = time.strftime("%z", local)
     return time.strftime("%Y-%m-%dT%H:%M:%S", local) + f".{rest:09d}{zone[:3]}:{zone[3:]}"
+
+
+def now() -> str:
+    """Return this moment as images' configurations have it: RFC 3339 in UTC, microseconds."""
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")

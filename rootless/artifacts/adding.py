@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 
+from rootless import times
 from rootless.artifacts.intake import Intake
 from rootless.errors import Conflict, NotFound, UsageError
 from rootless.images.lists.members import annotations_of
@@ -95,7 +95,7 @@ class Adding:
         self._check_titles(files)
         if not replace and any(one.name == full for one in self._artifacts.list()):
             raise _taken(full)  # before files are read that may be large
-        created = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+        created = times.now()
 
         def compose(before: Artifact | None) -> bytes:
             if before is not None and not replace:

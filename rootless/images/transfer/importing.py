@@ -6,14 +6,12 @@ import contextlib
 import os
 import sys
 
+from rootless import times
 from rootless.errors import UsageError
 from rootless.images import changes
-from rootless.images.entries import entry_for
-from rootless.images.intake import Intake
-from rootless.oci import manifests, platform, reference
-from rootless.oci.digest import CHUNK
+from rootless.images.making import Making, Told
+from rootless.oci import platform, reference
 from rootless.oci.layers.compression import decompress
-from rootless.oci.layout import OCI_CONFIG, OCI_LAYER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,67 +38,28 @@ def import_(paths: Paths, source: str, ref: str, description: Description, telle
     """Make the image; return its id. See Images.import_."""
     names = [reference.name_to_give(ref)] if ref else []
 
-    with Intake(paths, teller) as intake, _opened(source) as (stream, size):
-        blob = intake.blob()
-        layer = intake.unpack(blob)
-        teller.begin(source, f"import {source}", size)
-        try:
-            tar = decompress(Told(stream, source, teller), name=source)
-            while data := tar.read(CHUNK):
-                blob.write(data)
-            digest = intake.take(blob.finish(), layer)
-        except BaseException:
-            blob.abandon()
-            raise
-        teller.end(source, "imported")
-        part = {"mediaType": OCI_LAYER, "digest": digest, "size": blob.size}
-        intake.keep_layers([part], [digest])
+    with Making(paths, teller) as making:
+        with _opened(source) as (stream, size):
+            teller.begin(source, f"import {source}", size)
+            making.add(decompress(Told(stream, source, teller), name=source))
+            teller.end(source, "imported")
         comment = description.message or f"Imported from {source}"
-        config = _config(description, digest, comment)
-        config_digest = intake.take_bytes(config)
-        descriptor = {"mediaType": OCI_CONFIG, "digest": config_digest, "size": len(config)}
-        manifest = manifests.make_manifest(descriptor, [part])
-        manifest_digest = intake.take_bytes(manifest)
-        entry = entry_for(manifest_digest, len(manifest))
-        intake.commit([(names, entry)], [digest, config_digest, manifest_digest])
-    return config_digest.partition(":")[2]
+        return making.finish(names, _config(description, comment)).partition(":")[2]
 
 
-def _config(description: Description, diff_id: str, comment: str) -> bytes:
-    now, target = moment(), description.platform
+def _config(description: Description, comment: str) -> dict[str, Any]:
+    now, target = times.now(), description.platform
     document: dict[str, Any] = {
         "created": now,
         "architecture": target.architecture,
         "os": target.os,
         "config": description.settings,
-        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+        "rootfs": {},  # where it stands, as docker has it; `Making` fills it
         "history": [{"created": now, "comment": comment}],
     }
     if target.variant:
         document["variant"] = target.variant
-    return manifests.encode(document)
-
-
-def moment() -> str:
-    """Return this moment as configurations have it."""
-    import datetime
-
-    return datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
-
-
-class Told:
-    """A stream that tells how far it was read."""
-
-    def __init__(self, stream: Readable, key: str, teller: Teller) -> None:
-        self._stream = stream
-        self._key = key
-        self._teller = teller
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes, empty at the end."""
-        data = self._stream.read(size)
-        self._teller.advance(self._key, len(data))
-        return data
+    return document
 
 
 @contextlib.contextmanager
