@@ -90,13 +90,7 @@ def one_line(text: str) -> str:
 
 
 class Error(Exception):
-    """Base of all errors that are shown as one line: `message`, then `hint` if there is one.
-
-    `exit_code` is what the command line ends with: 125 unless a subclass says otherwise
-    (the convention of docker and podman for errors of the engine itself).
-    """
-
-    exit_code = 125
+    """Base of all errors that are shown as one line: `message`, then `hint` if there is one."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
