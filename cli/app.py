@@ -8,6 +8,7 @@ of `table.py` do it.
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import inspect
@@ -19,14 +20,15 @@ import typer
 
 from rootless.cli import helping, lean
 from rootless.cli.options import common as opt
-from rootless.cli.options import run as ropt
 from rootless.cli.pflag import Command, Group
 from rootless.errors import UsageError
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Callable
 
 PROGRAM = "rootless"
+OPTIONS = "rootless.cli.options"
 CONTAINERS = "Containers"
 IMAGES = "Images"
 HOST = "This machine"
@@ -290,13 +292,7 @@ def _given(ctx: Any, values: dict[str, Any]) -> dict[str, Any]:
 
 def _parameters(function: Callable[..., int]) -> list[inspect.Parameter]:
     """Return a command's parameters without the engine, `**asked` expanded to its keys."""
-    names = {
-        **vars(sys.modules[function.__module__]),
-        "opt": opt,
-        "ropt": ropt,
-        "Unpack": typing.Unpack,
-    }
-    names.setdefault("Engine", Any)
+    names = _names(sys.modules[function.__module__])
     hints = typing.get_type_hints(function, globalns=names, include_extras=True)
     found = []
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
@@ -314,6 +310,18 @@ def _parameters(function: Callable[..., int]) -> list[inspect.Parameter]:
                     name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
                 )
             )
+    return found
+
+
+@functools.cache
+def _names(module: types.ModuleType) -> dict[str, Any]:
+    """Return what the annotations of commands mean: their options are imported for types alone."""
+    found = {"Engine": Any, "Unpack": typing.Unpack, **vars(module)}
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.ImportFrom) and node.module == OPTIONS:
+            for name in node.names:
+                options = importlib.import_module(f"{OPTIONS}.{name.name}")
+                found[name.asname or name.name] = options
     return found
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rootless.cli import output
+from rootless.cli.tables import table
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -67,10 +68,10 @@ def test_ages() -> None:
 
 def test_a_table_has_the_widths_of_dockers() -> None:
     heading = "CONTAINER ID   IMAGE     COMMAND   CREATED   STATUS    PORTS     NAMES\n"
-    assert output.table(
-        [heading.replace("CONTAINER ID", "CONTAINER_ID").split()]
-    ) == heading.replace("CONTAINER ID", "CONTAINER_ID")
-    assert output.table([("A", "B"), ("0123456789", "x")]) == "A            B\n0123456789   x\n"
+    assert table([heading.replace("CONTAINER ID", "CONTAINER_ID").split()]) == heading.replace(
+        "CONTAINER ID", "CONTAINER_ID"
+    )
+    assert table([("A", "B"), ("0123456789", "x")]) == "A            B\n0123456789   x\n"
 
 
 def test_commands_are_shortened_and_quoted() -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def run(
     engine: Engine,
     image: opt.ImageName,
-    command: opt.Command = None,
+    command: ropt.Command = None,
     *,
     detach: ropt.Detach = False,
     detach_keys: ropt.DetachKeys = "ctrl-p,ctrl-q",
@@ -91,7 +91,7 @@ def _warn_of_logout(engine: Engine) -> None:
 def create(
     engine: Engine,
     image: opt.ImageName,
-    command: opt.Command = None,
+    command: ropt.Command = None,
     **asked: Unpack[ropt.Asked],
 ) -> int:
     """Make a container without starting it.
@@ -132,7 +132,7 @@ def _create(
     for text in containers.notes:
         warn_of(text)
     if containers.images is not None and containers.images.warned:
-        from rootless.cli.commands.images.transfer import warn
+        from rootless.cli.reach import warn
 
         warn(containers.images)
     path = asked.get("cidfile")

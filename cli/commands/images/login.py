@@ -13,7 +13,7 @@ from rootless.oci.errors import Unauthorized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import registries as opt
     from rootless.engine import Engine
     from rootless.images.transfer.access import Access
     from rootless.oci.reference import Reference

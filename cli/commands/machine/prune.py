@@ -7,7 +7,7 @@ from rootless.errors import Error, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import machine as opt
     from rootless.engine import Engine
     from rootless.images.image import Image
 
