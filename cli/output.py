@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 
 from rootless.cli import exits
+from rootless.cli.tables import table
 from rootless.oci.errors import Error, one_line, shown, shown_json
 from rootless.oci.jsonio import dumps
 
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 
     from rootless.cli.template import Template
 
-
-COLUMN = 10
-"""Least width of a column, and below the gap between two: docker's tabwriter settings."""
-
-GAP = 3
 
 DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
@@ -70,21 +66,6 @@ def say_rendered(template: Template, value: dict[str, Any]) -> None:
 def say_table(rows: Iterable[Sequence[str]]) -> None:
     """Print a table."""
     sys.stdout.write(table(rows))
-
-
-def table(rows: Iterable[Sequence[str]]) -> str:
-    """Lay out rows, the heading among them, as docker does; every line ends with a newline."""
-    cells = [[shown(cell) for cell in row] for row in rows]
-    count = max((len(row) for row in cells), default=0)
-    widths = [
-        max([COLUMN, *(len(row[at]) + GAP for row in cells if at < len(row) - 1)])
-        for at in range(count)
-    ]
-    lines = []
-    for row in cells:
-        *first, last = row or [""]
-        lines.append("".join(c.ljust(w) for c, w in zip(first, widths, strict=False)) + last + "\n")
-    return "".join(lines)
 
 
 def show(

@@ -12,6 +12,7 @@ from rootless.containers.events import about
 from rootless.containers.image_settings import has_check
 from rootless.errors import HostError, LaunchError, StoreError
 from rootless.runtime.launch import single, terminal
+from rootless.runtime.launch.command import code_of_failure
 from rootless.runtime.launch.launch import Launch
 from rootless.runtime.launch.report import Phase, Report
 from rootless.runtime.privileges import seccomp
@@ -230,7 +231,7 @@ def again(handed: int) -> NoReturn:
         startup.run_again(charge)
     except BaseException as error:  # noqa: BLE001 - nobody is there to be told
         if not os.path.exists(f"{directory}/{restart.STOPPED}"):
-            state["exit_code"] = getattr(error, "exit_code", 125)
+            state["exit_code"] = code_of_failure(error)
             state.update(error=str(error), started=time.time(), finished=time.time())
         settle(charge)
         if state["status"] == "restarting":

@@ -9,7 +9,8 @@ from rootless.errors import Error, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import containers as opt
     from rootless.engine import Engine
 
 
@@ -20,7 +21,7 @@ def start(
     all: opt.All = False,  # noqa: A002 - the option's name
     attach: opt.Attach = False,
     detach_keys: opt.AttachKeys = "ctrl-p,ctrl-q",
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
+    filter: common.Filter = None,  # noqa: A002 - the option's name
     interactive: opt.AttachInput = False,
     latest: opt.TheLatest = False,
     sig_proxy: opt.AttachSignals = True,
@@ -77,7 +78,7 @@ def restart(
     containers: opt.SomeContainers = None,
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
+    filter: common.Filter = None,  # noqa: A002 - the option's name
     latest: opt.TheLatest = False,
     running: opt.Running = False,
     time: opt.Time = None,
@@ -101,7 +102,7 @@ def stop(
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
     time: opt.Time = None,
-    ignore: opt.Ignore = False,
+    ignore: common.Ignore = False,
 ) -> int:
     """Stop containers.
 
@@ -140,7 +141,7 @@ def rm(
     all: opt.All = False,  # noqa: A002 - the option's name
     force: opt.Force = False,
     volumes: opt.Volumes = False,
-    ignore: opt.Ignore = False,
+    ignore: common.Ignore = False,
 ) -> int:
     """Remove containers.
 
@@ -171,7 +172,7 @@ def wait(
     containers: opt.SomeContainers = None,
     *,
     condition: opt.Condition = None,
-    ignore: opt.Ignore = False,
+    ignore: common.Ignore = False,
     latest: opt.TheLatest = False,
 ) -> int:
     """Wait until containers end, and print their exit codes.
@@ -198,7 +199,7 @@ def wait(
     return code
 
 
-def healthcheck_run(engine: Engine, container: opt.Container) -> int:
+def healthcheck_run(engine: Engine, container: common.Container) -> int:
     """Run the health check of a container now.
 
     Ends with 0 where it succeeds, with 1 where it fails. The result counts like any other.

@@ -12,7 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import containers as opt
     from rootless.containers.container import Container, State
     from rootless.containers.summary import Listed
     from rootless.engine import Engine
@@ -74,13 +75,13 @@ def ps(
     engine: Engine,
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
-    format: opt.Format = "",  # noqa: A002 - the option's name
+    filter: common.Filter = None,  # noqa: A002 - the option's name
+    format: common.Format = "",  # noqa: A002 - the option's name
     last: opt.Last = -1,
     latest: opt.Latest = False,
-    no_trunc: opt.NoTrunc = False,
+    no_trunc: common.NoTrunc = False,
     noheading: opt.NoHeading = False,
-    quiet: opt.Quiet = False,
+    quiet: common.Quiet = False,
     size: opt.Size = False,
     sort: opt.Sort = "",
 ) -> int:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from rootless import times
 from rootless.cli import exits, output
+from rootless.cli.reach import access_of, write_digest
 from rootless.oci.errors import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from rootless.artifacts.artifact import Artifact
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import artifacts as opt
+    from rootless.cli.options import common, images, registries, transfer
     from rootless.engine import Engine
     from rootless.oci.artifacts import Referrer
 
@@ -39,11 +43,8 @@ def artifact_add(
     replace: opt.ReplaceArtifact = False,
     subject: opt.Subject = "",
     type: opt.ArtifactKind = "",  # noqa: A002 - the option's name
-    quiet: opt.Silent = False,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
+    quiet: common.Silent = False,
+    **asked: Unpack[registries.Reach],
 ) -> int:
     """Make an artifact of files.
 
@@ -56,9 +57,7 @@ def artifact_add(
     """
     from rootless.artifacts.adding import Addition
     from rootless.cli.teller import Teller
-    from rootless.images.transfer.access import Access
 
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
     addition = Addition(
         kind=type,
         file_type=file_type,
@@ -67,6 +66,7 @@ def artifact_add(
         append=append,
         replace=replace,
     )
+    access = access_of(asked)
     with Teller(quiet=quiet) as teller:
         digest = engine.artifacts.add(artifact, files, addition, access=access, teller=teller)
     output.say(digest.partition(":")[2])
@@ -76,16 +76,13 @@ def artifact_add(
 def artifact_ls(
     engine: Engine,
     *,
-    format: opt.Format = "",  # noqa: A002 - the option's name
-    no_trunc: opt.NoTrunc = False,
-    noheading: opt.NoImageHeading = False,
-    quiet: opt.Quiet = False,
+    format: common.Format = "",  # noqa: A002 - the option's name
+    no_trunc: common.NoTrunc = False,
+    noheading: images.NoImageHeading = False,
+    quiet: common.Quiet = False,
     remote: opt.OfRemote = "",
     type: opt.OfType = "",  # noqa: A002 - the option's name
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
+    **asked: Unpack[registries.Reach],
 ) -> int:
     """List the artifacts here, or with --remote those that refer to an image in a registry.
 
@@ -95,9 +92,7 @@ def artifact_ls(
     """
     artifacts = engine.artifacts
     if remote:
-        from rootless.images.transfer.access import Access
-
-        access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+        access = access_of(asked)
         found = artifacts.referrers(remote, access=access, kind=type)
         rows = [_referrer(one, full=no_trunc) for one in found]
         columns: tuple[str, ...] = REMOTE
@@ -146,7 +141,7 @@ def artifact_inspect(
     engine: Engine,
     artifact: opt.ArtifactName,
     *,
-    format: opt.ShortFormat = "",  # noqa: A002 - the option's name
+    format: common.ShortFormat = "",  # noqa: A002 - the option's name
 ) -> int:
     """Show the manifest of an artifact.
 
@@ -191,32 +186,18 @@ def artifact_pull(
     engine: Engine,
     artifact: opt.ArtifactName,
     *,
-    quiet: opt.Silent = False,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
-    retry: opt.Retry = 0,
-    retry_delay: opt.RetryDelay = "",
+    quiet: common.Silent = False,
+    **asked: Unpack[registries.PatientReach],
 ) -> int:
     """Fetch an artifact from its registry. The last line is its digest.
 
     Examples:
         rootless artifact pull ghcr.io/me/model:1
     """
-    from rootless.cli.commands.images.transfer import patience_of
     from rootless.cli.teller import Teller
-    from rootless.images.transfer.access import Access
 
-    access = Access(
-        tls_verify=tls_verify,
-        creds=creds,
-        authfile=authfile,
-        cert_dir=cert_dir,
-        retry=patience_of(retry, retry_delay),
-    )
     with Teller(quiet=quiet, lines=True) as teller:
-        found = engine.artifacts.pull(artifact, access=access, teller=teller)
+        found = engine.artifacts.pull(artifact, access=access_of(asked, asked), teller=teller)
     output.say(found.digest.partition(":")[2])
     return exits.OK
 
@@ -226,23 +207,18 @@ def artifact_push(
     artifact: opt.ArtifactName,
     destination: opt.ArtifactTarget = "",
     *,
-    digestfile: opt.DigestFile = "",
-    quiet: opt.Silent = False,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
+    digestfile: transfer.DigestFile = "",
+    quiet: common.Silent = False,
+    **asked: Unpack[registries.Reach],
 ) -> int:
     """Send an artifact to a registry. The last line is its digest.
 
     Examples:
         rootless artifact push ghcr.io/me/model:1
     """
-    from rootless.cli.commands.images.transfer import write_digest
     from rootless.cli.teller import Teller
-    from rootless.images.transfer.access import Access
 
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    access = access_of(asked)
     with Teller(quiet=quiet, lines=True) as teller:
         digest = engine.artifacts.push(artifact, destination, access=access, teller=teller)
     if digestfile:
@@ -256,7 +232,7 @@ def artifact_rm(
     artifacts: opt.SomeArtifacts = None,
     *,
     all: opt.EveryArtifact = False,  # noqa: A002 - the option's name
-    ignore: opt.Ignore = False,
+    ignore: common.Ignore = False,
 ) -> int:
     """Remove artifacts.
 

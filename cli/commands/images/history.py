@@ -7,7 +7,8 @@ from rootless.cli import output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import images as opt
     from rootless.engine import Engine
     from rootless.images.history import Step
 
@@ -28,12 +29,12 @@ WIDTH = 45
 
 def history(
     engine: Engine,
-    image: opt.ImageName,
+    image: common.ImageName,
     *,
-    format: opt.Format = "",  # noqa: A002 - the option's name
+    format: common.Format = "",  # noqa: A002 - the option's name
     human: opt.Human = True,
-    no_trunc: opt.NoTrunc = False,
-    quiet: opt.Quiet = False,
+    no_trunc: common.NoTrunc = False,
+    quiet: common.Quiet = False,
 ) -> int:
     """Show how an image was made.
 

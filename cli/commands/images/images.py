@@ -13,7 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import images as opt
     from rootless.engine import Engine
     from rootless.images.image import Image
 
@@ -40,11 +41,11 @@ def images(
     *,
     all: opt.AllImages = False,  # noqa: A002 - the option's name
     digests: opt.Digests = False,
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
-    format: opt.Format = "",  # noqa: A002 - the option's name
-    no_trunc: opt.NoTrunc = False,
+    filter: common.Filter = None,  # noqa: A002 - the option's name
+    format: common.Format = "",  # noqa: A002 - the option's name
+    no_trunc: common.NoTrunc = False,
     noheading: opt.NoImageHeading = False,
-    quiet: opt.Quiet = False,
+    quiet: common.Quiet = False,
     sort: opt.ImageSort = "created",
 ) -> int:
     """List images.
@@ -123,7 +124,7 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
     return rows
 
 
-def tag(engine: Engine, image: opt.ImageName, targets: opt.NewNames) -> int:
+def tag(engine: Engine, image: common.ImageName, targets: opt.NewNames) -> int:
     """Give an image further names.
 
     Examples:
@@ -134,7 +135,7 @@ def tag(engine: Engine, image: opt.ImageName, targets: opt.NewNames) -> int:
     return 0
 
 
-def untag(engine: Engine, image: opt.ImageName, names: opt.OldNames = None) -> int:
+def untag(engine: Engine, image: common.ImageName, names: opt.OldNames = None) -> int:
     """Take names from an image.
 
     It stays, as one without a name where it has no other.
@@ -153,7 +154,7 @@ def rmi(
     *,
     all: opt.EveryImage = False,  # noqa: A002 - the option's name
     force: opt.ForceImage = False,
-    ignore: opt.Ignore = False,
+    ignore: common.Ignore = False,
     no_prune: opt.NoPrune = False,
 ) -> int:
     """Remove images.

@@ -6,13 +6,16 @@ import sys
 
 from rootless.cli import exits
 from rootless.cli.output import complain, say
+from rootless.cli.reach import access_of, platform_of, write_digest
 from rootless.errors import Error, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from typing import Unpack
+
+    from rootless.cli.options import common, images, registries
+    from rootless.cli.options import transfer as opt
     from rootless.engine import Engine
-    from rootless.images.transfer.access import Retry
     from rootless.images.transfer.pushing import Pushed
 
 
@@ -21,20 +24,11 @@ def pull(
     images: opt.PulledNames,
     *,
     all_tags: opt.AllTags = False,
-    platform: opt.PullPlatform = "",
-    arch: opt.PullArch = "",
-    os: opt.PullOs = "",
-    variant: opt.PullVariant = "",
     policy: opt.PullWhen = "always",
-    quiet: opt.Silent = False,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
-    retry: opt.Retry = 0,
-    retry_delay: opt.RetryDelay = "",
+    quiet: common.Silent = False,
     decryption_key: opt.DecryptionKey = None,
     disable_content_trust: opt.DisableContentTrust = False,
+    **asked: Unpack[opt.PullAsked],
 ) -> int:
     """Fetch images from registries, archives and directories.
 
@@ -50,19 +44,12 @@ def pull(
         rootless pull oci-archive:tools.tar
     """
     from rootless.cli.teller import Teller
-    from rootless.images.transfer.access import Access
 
     if decryption_key:
         raise UsageError("--decryption-key: encrypted images are not supported")
-    wanted_platform = platform_of(platform, arch, os, variant)
+    wanted_platform = platform_of(asked)
     store = engine.images
-    access = Access(
-        tls_verify=tls_verify,
-        creds=creds,
-        authfile=authfile,
-        cert_dir=cert_dir,
-        retry=patience_of(retry, retry_delay),
-    )
+    access = access_of(asked, asked)
 
     def fetch(name: str) -> None:
         with Teller(quiet=quiet, lines=True) as teller:
@@ -84,40 +71,12 @@ def pull(
     return code
 
 
-def platform_of(platform: str, arch: str, os: str, variant: str) -> str:
-    """Return what --platform, or its three parts, ask for. Raises UsageError for both."""
-    if not (arch or os or variant):
-        return platform
-    if platform:
-        raise UsageError("--platform goes with neither --arch nor --os nor --variant")
-    from rootless.oci.platform import host
-
-    parts = (os or "linux", arch or host().architecture, variant)
-    return "/".join(part for part in parts if part)
-
-
-def patience_of(retry: int, delay: str) -> Retry:
-    """Return what --retry and --retry-delay ask for. Raises UsageError."""
-    from rootless import times
-    from rootless.images.transfer.access import Retry
-
-    seconds = times.span(delay) if delay else 0.0
-    if retry < 0 or seconds is None:
-        what = f"--retry {retry}" if retry < 0 else f"--retry-delay {delay}"
-        raise UsageError(f"{what} makes no sense", "such as --retry 3 --retry-delay 5s")
-    return Retry(retry, seconds)
-
-
 def push(
     engine: Engine,
-    image: opt.ImageName,
+    image: common.ImageName,
     destination: opt.PushTarget = "",
     *,
-    quiet: opt.Silent = False,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
+    quiet: common.Silent = False,
     format: opt.PushFormat = "",  # noqa: A002 - the option's name
     compression_format: opt.CompressionFormat = "",
     compression_level: opt.PushLevel = 0,
@@ -125,8 +84,7 @@ def push(
     remove_signatures: opt.RemoveSignatures = False,
     disable_content_trust: opt.DisableContentTrust = False,
     all_tags: opt.AllTagsHere = False,
-    retry: opt.Retry = 0,
-    retry_delay: opt.RetryDelay = "",
+    **asked: Unpack[registries.PatientReach],
 ) -> int:
     """Send an image to a registry, an archive or a directory.
 
@@ -142,19 +100,12 @@ def push(
         rootless push --all-tags ghcr.io/me/tools
     """
     from rootless.cli.teller import Teller
-    from rootless.images.transfer.access import Access
     from rootless.images.transfer.wish import Wish
 
     if all_tags and (destination or digestfile):
         other = "a destination" if destination else "--digestfile"
         raise UsageError(f"--all-tags does not go with {other}")
-    access = Access(
-        tls_verify=tls_verify,
-        creds=creds,
-        authfile=authfile,
-        cert_dir=cert_dir,
-        retry=patience_of(retry, retry_delay),
-    )
+    access = access_of(asked, asked)
     wish = Wish(format, compression_format, compression_level)
     store = engine.images
     for name in store.tags_here(image) if all_tags else [image]:
@@ -176,24 +127,7 @@ def _tell(pushed: Pushed, *, quiet: bool) -> None:
     say(pushed.name if quiet else f"{tag}: digest: {pushed.digest} size: {pushed.size}")
 
 
-def tell_digest(digest: str, file: str, *, quiet: bool) -> None:
-    """Say the digest of what was copied, also to a file if one is named. Raises UsageError."""
-    if file:
-        write_digest(file, digest)
-    if not quiet:
-        say(digest)
-
-
-def write_digest(path: str, digest: str) -> None:
-    """Write the digest of a manifest to a file. Raises UsageError where that cannot be done."""
-    try:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(digest)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
-
-
-def load(engine: Engine, *, input: opt.Input = "-", quiet: opt.Silent = False) -> int:  # noqa: A002
+def load(engine: Engine, *, input: opt.Input = "-", quiet: common.Silent = False) -> int:  # noqa: A002
     """Take images from an archive or a directory.
 
     Docker and OCI archives and OCI directories, plain or compressed with gzip or zstd.
@@ -216,14 +150,14 @@ def load(engine: Engine, *, input: opt.Input = "-", quiet: opt.Silent = False) -
 
 def save(
     engine: Engine,
-    images: opt.ImageNames,
+    images: images.ImageNames,
     *,
-    output: opt.Output = "-",
+    output: common.Output = "-",
     format: opt.SaveFormat = "docker-archive",  # noqa: A002 - the option's name
     compress: opt.SaveCompress = False,
     multi_image_archive: opt.ManyImages = False,
     uncompressed: opt.Uncompressed = False,
-    quiet: opt.Silent = False,
+    quiet: common.Silent = False,
 ) -> int:
     """Write images into an archive or a directory.
 
@@ -247,10 +181,10 @@ def import_(
     file: opt.Archive,
     name: opt.NewName = "",
     *,
-    change: opt.Change = None,
-    message: opt.Message = "",
+    change: common.Change = None,
+    message: common.Message = "",
     platform: opt.PullPlatform = "",
-    quiet: opt.Silent = False,
+    quiet: common.Silent = False,
 ) -> int:
     """Make an image from a root file system.
 

@@ -13,7 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import machine as opt
     from rootless.engine import Engine
     from rootless.store.events import Event
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 def events(
     engine: Engine,
     *,
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
-    format: opt.Format = "",  # noqa: A002 - the option's name
-    no_trunc: opt.NoTrunc = True,
-    since: opt.Since = "",
+    filter: common.Filter = None,  # noqa: A002 - the option's name
+    format: common.Format = "",  # noqa: A002 - the option's name
+    no_trunc: common.NoTrunc = True,
+    since: common.Since = "",
     stream: opt.Stream = True,
-    until: opt.Until = "",
+    until: common.Until = "",
 ) -> int:
     """Show what happens to containers and images.
 

@@ -8,7 +8,7 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import machine as opt
     from rootless.engine import Engine
     from rootless.system.prune import Gone, Prune
 

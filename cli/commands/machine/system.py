@@ -10,7 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import machine as opt
     from rootless.engine import Engine
     from rootless.images.image import Image
     from rootless.system.usage import Row, Usage
@@ -32,7 +33,7 @@ IMAGE_HEADINGS = [
 def df(
     engine: Engine,
     *,
-    format: opt.Format = "",  # noqa: A002 - the option's name
+    format: common.Format = "",  # noqa: A002 - the option's name
     verbose: opt.Verbose = False,
 ) -> int:
     """Show how much images, containers and volumes take.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from rootless.oci.distribution import certificates, credentials
-from rootless.oci.distribution.http import HttpError
 from rootless.oci.distribution.registry import Repository
+from rootless.oci.errors import HttpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

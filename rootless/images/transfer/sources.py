@@ -9,10 +9,17 @@ own name, wherever it came from.
 from __future__ import annotations
 
 from rootless.errors import UsageError
-from rootless.oci.distribution.http import HttpError
 from rootless.oci.distribution.registries import Registries
 from rootless.oci.distribution.remote import RegistrySource
-from rootless.oci.errors import DigestError, Error, ImageError, RegistryError, SettingsError
+from rootless.oci.errors import (
+    DigestError,
+    Error,
+    HttpError,
+    ImageError,
+    RegistryError,
+    RegistryNotFound,
+    SettingsError,
+)
 from rootless.oci.reference import Reference, is_tag, parse
 from rootless.oci.transports import has_transport
 from rootless.teller import QUIET
@@ -62,7 +69,8 @@ class Sources:
     def first(self, action: Callable[[Repository], T]) -> tuple[Reference, T]:
         """Return the name of the first source with which `action` succeeds, and what it returns.
 
-        Raises the error of the only source, or a RegistryError that names all.
+        Raises the error of the only source, or a RegistryError that names all; where no source has
+        it, a RegistryNotFound.
         """
         for attempt in range(self._access.retry.times + 1):
             failures: list[tuple[str, Error]] = []
@@ -79,7 +87,9 @@ class Sources:
             raise failures[0][1]
         told = "; ".join(f"{place}: {error.message}" for place, error in failures)
         last = failures[-1][1]
-        raise RegistryError(f"{self._ref} is to be had nowhere: {told}", last.hint) from last
+        absent = all(isinstance(error, RegistryNotFound) for _, error in failures)
+        kind = RegistryNotFound if absent else RegistryError
+        raise kind(f"{self._ref} is to be had nowhere: {told}", last.hint) from last
 
     def _repositories(
         self, failures: list[tuple[str, Error]]

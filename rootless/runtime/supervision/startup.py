@@ -11,9 +11,10 @@ import os
 import select
 import time
 
-from rootless.errors import Error, LaunchError
+from rootless.errors import LaunchError
 from rootless.linux import process
 from rootless.linux.boot import boot_id
+from rootless.runtime.launch.command import code_of_failure
 from rootless.runtime.launch.report import Phase, Report
 from rootless.runtime.logs.files import open_log
 from rootless.runtime.supervision import cgroup, clients, streams
@@ -328,7 +329,7 @@ class Startup:
         self._withdraw()
         state = {
             "status": "created",
-            "exit_code": error.exit_code if isinstance(error, Error) else 125,
+            "exit_code": code_of_failure(error),
             "error": str(error),
         }
         # Where the disk is full the starter still says why.

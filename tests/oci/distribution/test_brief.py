@@ -12,7 +12,8 @@ import pytest
 from servers import self_signed
 
 from rootless.oci.distribution import brief
-from rootless.oci.distribution.http import Client, HttpError, is_loopback, joined
+from rootless.oci.distribution.http import Client, is_loopback, joined
+from rootless.oci.errors import HttpError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
