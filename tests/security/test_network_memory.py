@@ -6,7 +6,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from tests.network.conftest import Lab
+from tests.netstack.conftest import Lab
 
 if TYPE_CHECKING:
     from pathlib import Path
