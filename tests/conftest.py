@@ -3,6 +3,10 @@
 Nothing is mocked. A test that needs a program or device says so with `@pytest.mark.needs("podman",
 "/dev/fuse")`, one that makes sense only in some identity modes with `@pytest.mark.modes("mapped")`;
 where the need is not met it is skipped by name.
+
+`make test` runs the suite as users of different identity modes. What is the same for all of them is
+marked `once`, most often as a file (`pytestmark = pytest.mark.once`): only the first user runs it. A
+test of such a file that differs all the same is marked `each`, or asks for the mode.
 """
 
 from __future__ import annotations
@@ -56,6 +60,15 @@ def user_mode() -> str:
         lines = []
     granted = any(line.split(":")[0] in (name, str(os.getuid())) for line in lines)
     return "mapped" if granted and shutil.which("newuidmap") else "single"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark `each` what asks for the identity mode, in whatever file it stands."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if "in_user_mode" in fixtures or item.get_closest_marker("modes"):
+            item.add_marker("each")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

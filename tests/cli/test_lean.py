@@ -14,6 +14,8 @@ from rootless.errors import UsageError
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
+pytestmark = pytest.mark.once
+
 RUN = ("rootless.cli.commands.containers.run", "run")
 
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from rootless.cli import output
 
+pytestmark = pytest.mark.once
+
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 

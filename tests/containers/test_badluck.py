@@ -25,6 +25,8 @@ from tests.containers.leavings import assert_nothing_left, family, processes, su
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.once
+
 MAPPED = ["--map-root-user", "--map-auto"]
 
 
@@ -143,6 +145,7 @@ def test_running_says_the_record_but_nobody_lives(one: Store) -> None:
 
 
 @pytest.mark.parametrize("options", [[], ["--init"], ["--pid", "host"], ["-t"], ["-u", "1000"]])
+@pytest.mark.each
 def test_killed_supervisor(busybox: Store, options: list[str]) -> None:
     script = "sleep 1001 & echo said; sleep 1000"
     busybox.ok("run", "-d", "--name", "one", *options, "busybox", "sh", "-c", script)
@@ -242,6 +245,7 @@ def test_strangers_outlive_a_container_without_a_pid_namespace(busybox: Store) -
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.005, 0.02])
+@pytest.mark.each
 def test_killed_while_it_starts(busybox: Store, seconds: float) -> None:
     """The command that starts is killed, its supervisor goes on; a second start waits for that."""
     busybox.ok("create", "--name", "one", "busybox", "sleep", "1000")
@@ -275,6 +279,7 @@ def comm(pid: int) -> str:
 
 
 @pytest.mark.parametrize("turn", range(12))
+@pytest.mark.each
 def test_kill_at_a_random_moment(busybox: Store, turn: int) -> None:
     """The command, its supervisor or its launcher, anywhere between start and end."""
     seed = int(os.environ.get("TEST_SEED", random.randrange(1 << 32))) + turn
@@ -308,6 +313,7 @@ def test_kill_at_a_random_moment(busybox: Store, turn: int) -> None:
 
 
 @pytest.mark.parametrize("turn", range(4))
+@pytest.mark.each
 def test_killed_removal_is_finished_by_the_next(busybox: Store, turn: int) -> None:
     script = "for n in $(seq 1 400); do echo x > /tmp/$n; done"
     busybox.ok("run", "--name", "one", "busybox", "sh", "-c", script)
@@ -434,6 +440,7 @@ def test_dead_container_in_a_read_only_store(busybox: Store, in_user_mode: str) 
 
 
 @pytest.mark.parametrize("driver", ["copy", "fuse-overlayfs"])
+@pytest.mark.each
 def test_store_without_overlay(busybox: Store, driver: str) -> None:
     if driver == "fuse-overlayfs" and not (
         shutil.which(driver) and os.access("/dev/fuse", os.R_OK | os.W_OK)
@@ -479,6 +486,7 @@ def test_store_that_overlay_refuses(busybox: Store, in_user_mode: str) -> None:
 # -- directories and images
 
 
+@pytest.mark.each
 def test_runtime_directory_that_is_missing_or_open_to_all(busybox: Store) -> None:
     done = busybox("run", "--rm", "busybox", "true", env={"XDG_RUNTIME_DIR": "/nonexistent"})
     assert done.returncode == 0, done.stderr  # a private one below /tmp serves

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 FAILS = "echo run >> /runs; exit 3"
 
 

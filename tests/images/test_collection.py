@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
 
+pytestmark = pytest.mark.once
+
 
 def numbered(number: int) -> bytes:
     return layer({"n": str(number).encode()})

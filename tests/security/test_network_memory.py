@@ -6,10 +6,14 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.netstack.conftest import Lab
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.once
 
 MEGABYTE = 1 << 20
 MANY = 200

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
 
-pytestmark = pytest.mark.needs("skopeo", "docker-registry")
+pytestmark = [pytest.mark.needs("skopeo", "docker-registry"), pytest.mark.once]
 
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 PLATFORMS = ("amd64", "arm64", "s390x")
