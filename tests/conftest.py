@@ -183,17 +183,19 @@ def rootless_root(cli: Store, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(scope="session")
 def loaded(busybox_image: str) -> Iterator[str]:
-    """The data directory of a store with `busybox`, to be copied: a `load` takes ten times as long.
-
-    The layer is written out, and so bears no mark of the load.
-    """
+    """The data directory of a store with `busybox`, for copies: a load takes ten times as long."""
     store = Store()
     store.ok("load", "--input", busybox_image)
-    (layer,) = Path(store.root, "layers").glob("[0-9a-f]*")
-    while os.path.lexists(layer / "boot"):
-        time.sleep(0.02)
+    wait_until_written(store)
     yield store.root
     store.remove()
+
+
+def wait_until_written(store: Store) -> None:
+    """Wait until the layers of a store are written out, and so bear no mark of their unpacking."""
+    layers = list(Path(store.root, "layers").iterdir())
+    while any(os.path.lexists(layer / "boot") for layer in layers):
+        time.sleep(0.02)
 
 
 def copy_store(source: str, target: str) -> None:
