@@ -65,6 +65,7 @@ def deep() -> Iterator[str]:
         subprocess.run(["rm", "-rf", f"{base}/deep", f"{base}/deep.copy"], check=True)
 
 
+@pytest.mark.once
 def test_walks_of_the_engine(deep: str) -> None:
     """Sizes, copies, the comparison of layers, :U and removal, each of 20,000 levels."""
     before = len(os.listdir("/proc/self/fd"))
@@ -85,6 +86,7 @@ def test_walks_of_the_engine(deep: str) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.once
 def test_hard_links_far_from_each_other(tmp_path: Path) -> None:
     """A file's first copy may lie where no path leads, or in a directory that was left since."""
     tree = tmp_path / "tree"
@@ -122,6 +124,7 @@ def bottom(directory: str) -> int:
         at = deeper
 
 
+@pytest.mark.once
 def test_what_differs_far_below_is_found(tmp_path: Path) -> None:
     for name in ("one", "other"):
         nest(f"{tmp_path}/{name}", DEEPER)
@@ -132,6 +135,7 @@ def test_what_differs_far_below_is_found(tmp_path: Path) -> None:
     subprocess.run(["rm", "-rf", tmp_path / "one", tmp_path / "other"], check=True)
 
 
+@pytest.mark.once
 def test_several_remove_the_same_deep_tree(tmp_path: Path) -> None:
     """On the way back one of them finds that the directory it is in was removed by another."""
     errors: list[BaseException] = []
@@ -156,6 +160,7 @@ def test_several_remove_the_same_deep_tree(tmp_path: Path) -> None:
         assert not os.path.exists(path)
 
 
+@pytest.mark.once
 def test_a_walk_is_not_led_out_of_its_tree(tmp_path: Path) -> None:
     """Moved away meanwhile, a directory's ".." is another's: nothing there is touched.
 

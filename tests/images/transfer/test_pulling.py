@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
 
-pytestmark = pytest.mark.needs("skopeo", "docker-registry")
+pytestmark = [pytest.mark.needs("skopeo", "docker-registry"), pytest.mark.once]
 
 
 @pytest.fixture
@@ -43,6 +43,7 @@ def filled(registry: str, busybox_image: str) -> str:
 
 
 @pytest.mark.as_root
+@pytest.mark.each
 def test_pull_of_an_oci_image(images: Images, filled: str, busybox_image: str) -> None:
     image = images.pull(f"docker://{filled}/bb:oci")
     assert image.names == [f"{filled}/bb:oci"]
