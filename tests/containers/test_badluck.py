@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import Store
-from tests.containers.leavings import assert_nothing_left, family, processes, supervisor
+from tests.containers.leavings import assert_nothing_left, family, kill, processes, supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,7 +154,7 @@ def test_killed_supervisor(busybox: Store, options: list[str]) -> None:
         assert time.monotonic() < deadline
     if "host" not in options:
         time.sleep(random.random() * 1.5)  # before or after it has made itself small
-    os.kill(supervisor(busybox), signal.SIGKILL)
+    kill(supervisor(busybox))
     assert busybox.ok("ps", "-a", "--format", "{{.Status}}").startswith("Exited (255)")
     assert busybox.ok("logs", "one").strip() == "said"
     if "host" not in options:
@@ -178,7 +178,7 @@ def test_first_to_find_a_killed_supervisor(
 ) -> None:
     """Each command does its work, without a `ps` before."""
     busybox.ok("run", "-d", *options, "--name", "one", "busybox", "sleep", "1000")
-    os.kill(supervisor(busybox), signal.SIGKILL)
+    kill(supervisor(busybox))
     done = busybox(*command, timeout=20)
     assert done.returncode == 0 or "no such container" in done.stderr
     busybox.ok("rm", "-f", "one")
@@ -192,7 +192,7 @@ def test_killed_supervisor_of_what_removes_itself(busybox: Store) -> None:
         assert time.monotonic() < deadline
     waiter = busybox.start("wait", "one")
     time.sleep(0.3)
-    os.kill(supervisor(busybox), signal.SIGKILL)
+    kill(supervisor(busybox))
     _, err = client.communicate(timeout=20)
     assert (client.returncode, "Traceback" in err) == (255, False)
     assert waiter.communicate(timeout=20)[0] == "255\n"
@@ -427,7 +427,7 @@ def test_read_only_store(one: Store, in_user_mode: str) -> None:
 def test_dead_container_in_a_read_only_store(busybox: Store, in_user_mode: str) -> None:
     """Its end cannot be written down, but is said."""
     busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
-    os.kill(supervisor(busybox), signal.SIGKILL)
+    kill(supervisor(busybox))
     script = """
         mount --bind $D/root $D/root
         mount -o remount,bind,ro $D/root
@@ -456,7 +456,7 @@ def test_store_without_overlay(busybox: Store, driver: str) -> None:
         assert (done.stdout, done.returncode) == (expected, 3), done.stderr
     busybox.ok("run", "--rm", "busybox", "ls", "/etc/group", env=env)  # the image is as it was
     busybox.ok("run", "-d", "--name", "two", "busybox", "sleep", "1000", env=env)
-    os.kill(supervisor(busybox, "two"), signal.SIGKILL)
+    kill(supervisor(busybox, "two"))
     busybox.ok("ps", "-a", env=env)
     busybox.ok("rm", "one", "two", env=env)
     assert_nothing_left(busybox)

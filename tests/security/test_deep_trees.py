@@ -241,6 +241,7 @@ def upper_of(store: Store, name: str) -> str:
     return f"{store.root}/containers/{store.ok('inspect', '-f', '{{.Id}}', name)}/upper"
 
 
+@pytest.mark.once
 def test_one_container_does_not_spoil_the_listings(attacked: Store) -> None:
     rows = attacked.ok("ps", "-as", "--format", "{{.Names}} {{.Size}}").splitlines()
     assert [row.split()[0] for row in rows] == ["deeper", "deep", "neighbour"]
@@ -264,6 +265,7 @@ def test_they_go_with_all_others(attacked: Store, command: str) -> None:
     assert not containers.exists() or os.listdir(containers) == [".names"]
 
 
+@pytest.mark.once
 def test_changes_far_below(attacked: Store) -> None:
     """`diff` tells all that has a path; archives are not as deep, so they are not made."""
     told = attacked.ok("diff", "deep").splitlines()
@@ -338,6 +340,7 @@ def test_a_reset_that_failed_is_taken_up_again(busybox: Store) -> None:
     assert not os.path.exists(busybox.root)
 
 
+@pytest.mark.once
 def test_moving_directories_while_they_are_counted(busybox: Store) -> None:
     """A container that runs cannot make `ps -s` fail for the others by moving what is walked."""
     script = f"mkdir /x /y; cd /x; {NEST.format(600)}; cd /; echo ready;"
@@ -350,6 +353,7 @@ def test_moving_directories_while_they_are_counted(busybox: Store) -> None:
     busybox.ok("rm", "-f", "mover")
 
 
+@pytest.mark.once
 def test_the_walk_takes_few_descriptors(tmp_path: Path) -> None:
     """As a process with few of them, such as one below `ulimit -n 128`."""
     nest(f"{tmp_path}/deep", DEEPER)
