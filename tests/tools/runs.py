@@ -1,6 +1,7 @@
 """What `make test`, `make soak` and `make bench` do: everything, as the right users.
 
-    runs.py test [PYTEST ARGUMENTS]   the suite as each user, a part as root, a part on each Python
+    runs.py test [PYTEST ARGUMENTS]   a part as root, the suite as the first user, what is not
+                                      marked `once` as the second, a part on each further Python
     runs.py soak [PYTEST ARGUMENTS]   the tests marked soak
     runs.py bench [ROWS]              bench/run.py
 
