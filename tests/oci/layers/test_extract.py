@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.once
-
 OPAQUE = b".wh..wh..opq"
 
 
