@@ -9,6 +9,8 @@ import pytest
 from rootless import times
 from rootless.errors import UsageError
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("text", "seconds"),

@@ -17,6 +17,8 @@ from rootless.testing import Recorder
 if TYPE_CHECKING:
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 EMPTY = "application/vnd.oci.empty.v1+json"
 TITLE = "org.opencontainers.image.title"

@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from rootless.cli import app, generate, lean
 from rootless.errors import UsageError
 
+pytestmark = pytest.mark.once
+
 TOP = lean.load("grammar", "top")
+
 RUN = ("rootless.cli.commands.containers.run", "run")
 
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from rootless.cli import output
 from rootless.cli.tables import table
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("count", "text"),

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     Composed = Callable[..., Record]
 
+pytestmark = pytest.mark.once
+
 CMD, ENTRY = ["c1", "c2"], ["e1", "e2"]
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.images.transfer.test_signatures import Gpg
 
+pytestmark = pytest.mark.once
+
 gpg = test_signatures.gpg  # the fixture
 
 

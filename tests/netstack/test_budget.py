@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.netstack.conftest import Guest
 
+pytestmark = pytest.mark.once
+
 MEGABYTE = 1 << 20
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.netstack.conftest import Guest
 
+pytestmark = pytest.mark.once
+
 ADDRESSES = {4: ("10.0.2.100", "10.0.2.2"), 6: ("fd00::100", "fd00::2")}
 
 

@@ -14,6 +14,8 @@ from tests.netstack.packets import ACK, FIN, PSH, RST, SYN, echo, ip, tcp, udp
 if TYPE_CHECKING:
     from tests.netstack.conftest import Guest
 
+pytestmark = pytest.mark.once
+
 LINK = bytes.fromhex("020000000002020000000001")
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Accept = Callable[[], socket.socket]
 
+pytestmark = pytest.mark.once
+
 ADDRESSES = {4: ("10.0.2.100", "10.0.2.2"), 6: ("fd00::100", "fd00::2")}
 MSS = bytes([2, 4, 0xFF, 0xC8])
 SCALE = bytes([1, 3, 3, 7])

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 # -- requests that are none
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
 
+pytestmark = pytest.mark.once
+
 TREE = layer()
 
 CONFIG: dict[str, Any] = {

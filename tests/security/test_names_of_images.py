@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rootless.images.collection import Images
     from rootless.images.image import Image
 
+pytestmark = pytest.mark.once
+
 GOOD, EVIL = layer({"good": b"1"}), layer({"evil": b"1"})
 
 NAMES = {

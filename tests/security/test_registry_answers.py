@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Store
 
+pytestmark = pytest.mark.once
+
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 MOST = 64 << 20

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tests.conftest import Store
     from tests.registry.serving_help import Registry
 
+pytestmark = pytest.mark.once
+
 OFFLINE = ("run", "--rm", "--network", "none", "--pull", "never")
 
 

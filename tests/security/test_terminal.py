@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Store
 
+pytestmark = pytest.mark.once
+
 EVIL = "x\x1b[31m\x07\nforged  row\r\t\x9b2J\u202egnp.exe\u2028\x7f"
 """Colours and a title's end, a line of its own, a C1 command, text from right to left."""
 

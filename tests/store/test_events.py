@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 def tell(root: Path, number: int, **attributes: str) -> None:
     event = events.happened("container", "start", str(number), f"n{number}", attributes)

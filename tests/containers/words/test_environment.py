@@ -14,6 +14,8 @@ from rootless.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.once
+
 HOST = {"HOME": "/home/me", "LANG": "C", "LC_ALL": "C", "LC_TIME": "de", "http_proxy": "http://p"}
 
 

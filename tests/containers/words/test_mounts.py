@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from rootless.containers.options import Volume
 
+pytestmark = pytest.mark.once
+
 V = "/volumes"
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rootless.containers.options import Publish
     from rootless.netstack.ports import Port
 
+pytestmark = pytest.mark.once
+
 
 def tuples(ports: list[Any]) -> list[tuple[str, int, int, str]]:
     return [(one["ip"], one["host"], one["container"], one["protocol"]) for one in ports]

@@ -15,6 +15,8 @@ from rootless.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),

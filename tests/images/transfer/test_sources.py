@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
 
-pytestmark = pytest.mark.needs("skopeo", "docker-registry")
+pytestmark = [pytest.mark.needs("skopeo", "docker-registry"), pytest.mark.once]
 
 NOWHERE = "registry.invalid"
 """No name server knows it (RFC 6761, 6.4)."""

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from servers import Answer
 
+pytestmark = pytest.mark.once
+
 MANIFEST = json.dumps({"schemaVersion": 2, "config": {}, "layers": []}).encode()
 OCI = "application/vnd.oci.image.manifest.v1+json"
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from servers import Answer
 
+pytestmark = pytest.mark.once
+
 CONTENT = os.urandom(500_000)
 HALF = len(CONTENT) // 2
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from rootless.runtime.logs.charge import LogCharge
 
+pytestmark = pytest.mark.once
+
 DRIVERS = pytest.mark.parametrize("driver", ["json-file", "k8s-file"])
 
 
