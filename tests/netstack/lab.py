@@ -59,7 +59,7 @@ def main(options: str, resolv_conf: str, command: list[str]) -> int:
     before = time.monotonic()
     stack.close()
     left = {
-        "connections": len(stack.tcp.connections),
+        "connections": sum(len(guest.tcp.connections) for guest in stack.guests),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "lingered": time.monotonic() - before,
         "grown": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory,

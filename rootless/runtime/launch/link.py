@@ -9,7 +9,7 @@ import _socket
 import os
 
 from rootless.linux import rtnetlink, tun
-from rootless.netstack.addresses import GATEWAY_MAC, GUEST_MAC, INTERFACE, Addresses
+from rootless.netstack.addresses import GATEWAY_MAC, INTERFACE, Addresses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def make(settings: Settings) -> int:
         index = _socket.if_nametoindex(INTERFACE)
         rtnetlink.apply(
             [
-                rtnetlink.set_link(index, addresses.mtu, GUEST_MAC),
+                rtnetlink.set_link(index, addresses.mtu, addresses.mac),
                 rtnetlink.link_up(index),
                 *_addressed(index, addresses.guest4, settings["prefix"], addresses.gateway4),
             ]
