@@ -42,7 +42,7 @@ STOP_TIMEOUT = 10
 """Seconds between the stop signal and SIGKILL."""
 
 _HELPERS = ("pasta", "slirp4netns")
-"""Programs that make a network in the place of our own stack (runtime.backends)."""
+"""Programs that make a network in the place of our own stack (runtime.networks.helper)."""
 
 _LATER = "comes with a later version"
 

@@ -15,6 +15,7 @@ from rootless.runtime.launch import single, terminal
 from rootless.runtime.launch.command import code_of_failure
 from rootless.runtime.launch.launch import Launch
 from rootless.runtime.launch.report import Phase, Report
+from rootless.runtime.networks import kinds
 from rootless.runtime.privileges import seccomp
 from rootless.runtime.supervision import handover, notify, restart, supervisor
 from rootless.runtime.supervision.charge import go_again, settle
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from rootless.containers.options import Record, Spec
     from rootless.netstack.ports import Port
     from rootless.runtime.logs.charge import LogCharge
+    from rootless.runtime.networks.kinds import Driver
     from rootless.runtime.supervision.charge import Charge
     from rootless.runtime.tree.plan import Root
 else:
@@ -92,10 +94,8 @@ def _prepare(
         from rootless.containers.joining import join_network
 
         join_network(paths, record)
-    elif record["network"].startswith("ns:"):
-        from rootless.containers.joining import check_namespace
-
-        check_namespace(record["network"].removeprefix("ns:"))
+    network = kinds.of_spec(spec)
+    network.check()
     notes: list[str] = []
     root = _root(paths, record, directory, who, notes)
     _write_files(record, directory)
@@ -118,7 +118,7 @@ def _prepare(
     if before and before["ports"]:
         wishes.ports = before["ports"]
     elif record["ports"]:
-        wishes.ports = _publish(record, wishes)
+        wishes.ports = _publish(record, wishes, network)
     wishes.notes = notes + wishes.notes
     launch = Launch(spec, directory, root, program, who)
     launch.listening = wishes.listening
@@ -129,7 +129,7 @@ def _prepare(
     return Startup(paths, launch, wishes)
 
 
-def _publish(record: Record, wishes: Wishes) -> list[Port]:
+def _publish(record: Record, wishes: Wishes, network: Driver) -> list[Port]:
     """Bind what is published; with the sockets of the service manager where it has bound them.
 
     Raises HostError.
@@ -141,10 +141,9 @@ def _publish(record: Record, wishes: Wishes) -> list[Port]:
     if wishes.listening is not None:  # those that are ours to listen on are not the container's
         wishes.listening = notify.without(wishes.listening, binding.used)
     wishes.notes = binding.notes
-    private = record["spec"]["rootless"]["network"]
-    if private and private["helper"]:
+    if network.outside is not None:
         wishes.forwarded = [{**port, "fd": -1} for port in binding.ports]
-        binding.close()  # they are free: the helper is to bind them itself
+        binding.close()  # they are free: who serves the network is to bind them
     return binding.ports
 
 

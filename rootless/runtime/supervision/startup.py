@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rootless.netstack.ports import Port
     from rootless.runtime.launch.launch import Launch
     from rootless.runtime.logs.charge import LogCharge
+    from rootless.runtime.networks.kinds import Outside
     from rootless.runtime.supervision.charge import Charge
     from rootless.runtime.supervision.health import Checks
     from rootless.runtime.supervision.notify import Listening, Notice
@@ -63,7 +64,7 @@ class Wishes:
         self.ports: list[Port] = []
         """Published ports, bound."""
         self.forwarded: list[Port] = []
-        """Those that a helper is to publish, not bound."""
+        """Those that others are to publish (`networks.kinds.Outside`), not bound."""
         self.notes: list[str] = []
         """What the user is told when it runs."""
         self.event: dict[str, Any] = {}
@@ -200,7 +201,6 @@ class Startup:
 
     def _charge(self, state: dict[str, Any], client: int) -> Charge:
         wishes = self._wishes
-        network = self._launch.spec["rootless"]["network"]
         if wishes.health is not None:
             from rootless.runtime.supervision.health import begin
 
@@ -219,7 +219,7 @@ class Startup:
             "stdin": self._stdin,
             "terminal": self._terminal,
             "link": self._link,
-            "network": network["settings"] if network else None,
+            "network": self._launch.network.settings,
             "ports": wishes.ports if self._link >= 0 else [],
             "clients": [[client, 1]] if client >= 0 else [],
             "listener": clients.listen(self._launch.directory),
@@ -289,8 +289,8 @@ class Startup:
                     self._init = os.pidfd_open(self._init_pid)
                     name = os.path.basename(self._launch.directory)[:12]
                     self._cgroup = cgroup.make(name, self._init_pid)
-                    if self._launch.helper:
-                        self._start_helper(message["fd"])
+                    if (outside := self._launch.network.outside) is not None:
+                        self._serve(outside, message["fd"])
                     report.send(Phase.GO)
                 elif message["phase"] == Phase.TERMINAL:
                     self._take_terminal(message["fd"])
@@ -304,17 +304,11 @@ class Startup:
             raise LaunchError("the container's first process was killed while it was set up")
         return ready
 
-    def _start_helper(self, netns: int) -> None:
-        """Let a helper program make the network, before init goes on."""
-        from rootless.runtime.supervision.backends import Helper  # only where it was asked for
-
-        network = self._launch.spec["rootless"]["network"]
-        assert network is not None  # noqa: S101 - it names the helper
-        settings, ports = network["settings"], self._wishes.forwarded
+    def _serve(self, outside: Outside, netns: int) -> None:
+        """Have the network made from outside, before init goes on."""
+        wishes, spaces = self._wishes, (self._userns, netns)
         try:
-            Helper(self._launch.helper, settings, ports, self._launch.directory).start(
-                self._userns, netns
-            )
+            wishes.forwarded = outside.start(spaces, self._launch.directory, wishes.forwarded)
         finally:
             os.close(netns)
 

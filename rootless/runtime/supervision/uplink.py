@@ -96,8 +96,7 @@ class Uplink:
             assert self._settings is not None  # noqa: S101 - there is a link
             self._stack = Stack(self._loop, self._fd, self._settings, Servers())
             # Each connection is a file of ours; a quarter of them is for all else.
-            tcp = self._stack.tcp
-            tcp.most = min(tcp.most, files.allow_many() * 3 // 4)
+            self._stack.limit(files.allow_many() * 3 // 4)
             self.on_wake()
         return self._stack
 
