@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import stat
 
-from rootless.containers.names import is_name
 from rootless.containers.values import boolean, is_number, size
 from rootless.errors import UsageError
+from rootless.store.objects import is_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
