@@ -30,10 +30,11 @@ MAY_IMPORT = {
     "runtime": "runtime netstack store linux",
     "images": "images runtime store linux oci",
     "artifacts": "artifacts images store linux oci",
-    "containers": "containers images runtime netstack store linux oci",
+    "volumes": "volumes runtime store linux",
+    "containers": "containers volumes images runtime netstack store linux oci",
     "registry": "registry images store oci",
-    "engine": "engine artifacts containers images runtime store linux oci",
-    "cli": "cli engine registry artifacts containers images runtime store linux oci",
+    "engine": "engine artifacts containers volumes images runtime store linux oci",
+    "cli": "cli engine registry artifacts containers volumes images runtime store linux oci",
 }
 """Part -> the parts that it may import; `engine` are the modules of the folder rootless/ itself."""
 

@@ -6,7 +6,6 @@ import os
 
 from rootless.containers.places import objects
 from rootless.errors import StoreError
-from rootless.runtime.userns import removal
 from rootless.store import records
 from rootless.store.paths import Paths
 
@@ -43,8 +42,9 @@ def dispose(paths: Paths, record: Record, *, volumes: bool) -> None:
     if volumes:
         for volume in record["volumes"]:
             if volume["anonymous"]:
-                path = f"{paths.volumes}/{volume['name']}"
-                removal.discard(paths, path, f"{paths.volumes}/.gone-{volume['name']}")
+                from rootless.volumes.collection import Volumes
+
+                Volumes(paths).discard(volume["name"])
     try:
         containers.discard(record["id"], durable=not record["rm"])
     except OSError as error:
