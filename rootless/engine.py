@@ -1,4 +1,4 @@
-"""The engine as a library: `Engine().containers`, `Engine().images`."""
+"""The engine as a library: `Engine().containers`, `.images`, `.volumes`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from rootless.containers.collection import Containers
     from rootless.images.collection import Images
     from rootless.images.lists.collection import Manifests
+    from rootless.volumes.collection import Volumes
 
 
 class Engine:
-    """One user's containers and images under one data directory.
+    """One user's containers, images and volumes under one data directory.
 
     `root` is that directory; by default ROOTLESS_ROOT, else $XDG_DATA_HOME/rootless.
     Construction touches nothing on disk.
@@ -42,6 +43,13 @@ class Engine:
         from rootless.images.lists.collection import Manifests
 
         return Manifests(self.paths, self.images)
+
+    @property
+    def volumes(self) -> Volumes:
+        """The volumes of this store."""
+        from rootless.volumes.collection import Volumes
+
+        return Volumes(self.paths)
 
     @property
     def artifacts(self) -> Artifacts:

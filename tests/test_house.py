@@ -40,13 +40,15 @@ MAY_IMPORT = {
     "runtime": "runtime netstack store linux",
     "images": "images runtime settings store linux oci",
     "artifacts": "artifacts images settings store linux oci",
-    "containers": "containers images runtime netstack store linux oci",
+    "volumes": "volumes runtime store linux",
+    "containers": "containers volumes images runtime netstack store linux oci",
     "registry": "registry images settings store oci",
-    "engine": "engine artifacts containers images store",
+    "engine": "engine artifacts containers volumes images store",
     "doctor": "doctor runtime store linux oci",
-    "system": "system doctor engine artifacts containers images runtime store linux oci",
+    "system": "system doctor engine artifacts containers volumes images runtime store linux oci",
     "testing": "testing",
-    "cli": "cli system doctor engine registry artifacts containers images runtime store linux oci",
+    "cli": "cli system doctor engine registry artifacts containers volumes images runtime store"
+    " linux oci",
 }
 """Part -> the parts that it may import, for types as well. A part is a folder of rootless/, or a
 module beside them; each stands here."""

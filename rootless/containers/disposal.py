@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from rootless.containers.places import objects
 from rootless.errors import StoreError
-from rootless.runtime.userns import removal
 from rootless.store import records
 from rootless.store.paths import Paths
 
@@ -29,8 +29,8 @@ def after_exit(root: str, directory: str) -> None:
 
 def dispose(paths: Paths, record: Record, *, volumes: bool) -> None:
     """Delete a container that does not run: its name, its directory, its anonymous volumes."""
-    base = paths.containers
-    directory = f"{base}/{record['id']}"
+    containers = objects(paths)
+    directory = containers.path(record["id"])
     held = waited = None
     try:
         # The lock says that the trash is not left over. Who calls us may have it already.
@@ -42,12 +42,11 @@ def dispose(paths: Paths, record: Record, *, volumes: bool) -> None:
     if volumes:
         for volume in record["volumes"]:
             if volume["anonymous"]:
-                path = f"{paths.volumes}/{volume['name']}"
-                removal.discard(paths, path, f"{paths.volumes}/.gone-{volume['name']}")
+                from rootless.volumes.collection import Volumes
+
+                Volumes(paths).discard(volume["name"])
     try:
-        removal.discard(paths, directory, f"{base}/.gone-{record['id']}")
-        if not record["rm"]:
-            records.sync_directory(base)
+        containers.discard(record["id"], durable=not record["rm"])
     except OSError as error:
         raise StoreError(
             f"cannot remove container {record['name']}: {error.strerror}", records.remedy(error)
@@ -59,9 +58,4 @@ def dispose(paths: Paths, record: Record, *, volumes: bool) -> None:
     from rootless.containers import events
 
     events.tell(paths.root, record, "destroy")
-    name = f"{base}/.names/{record['name']}"
-    try:
-        if os.readlink(name) == record["id"]:
-            os.unlink(name)
-    except OSError:
-        pass  # taken over already
+    containers.free(record["name"], record["id"])

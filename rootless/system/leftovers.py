@@ -22,8 +22,8 @@ GONE = ".gone-"
 
 def find(paths: Paths) -> list[str]:
     """Return the directories that nobody works on."""
-    found = [path for path in _hidden(paths.containers) if _is_free(path)]
-    found += _hidden(paths.volumes)
+    hidden = _hidden(paths.containers) + _hidden(paths.volumes)
+    found = [path for path in hidden if _is_free(path)]
     if os.path.isdir(paths.images):
         with locked(paths.images):  # a workspace is made, and gets its lock, under this one
             found += [path for path in _hidden(paths.layers) if not is_alive(path)]

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import stat
 
-from rootless.containers.names import is_name
 from rootless.containers.values import boolean, is_number, size
 from rootless.errors import UsageError
+from rootless.store.objects import new_id
+from rootless.volumes.names import check_name, data_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ _TMPFS_WORDS = _FLAGS | frozenset(
     ]
 )
 _TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
+_PATHS = "to mount a directory of the host, give a path that begins with / or ."
 
 
 def volume(text: str, directory: str) -> Volume:
@@ -87,8 +89,8 @@ def _volume(
     if kind == "bind":
         source = _source(source)
     elif kind == "volume":
-        name = _volume_name(source) if source else os.urandom(32).hex()
-        source, anonymous = f"{directory}/{name}/_data", not source
+        name = check_name(source, _PATHS) if source else new_id()
+        source, anonymous = data_path(directory, name), not source
     return {
         "type": kind,
         "name": name,
@@ -110,16 +112,6 @@ def _source(path: str) -> str:
     if not path or "\0" in path:
         raise UsageError(f"invalid mount source {path!r}")
     return os.path.abspath(path)
-
-
-def _volume_name(text: str) -> str:
-    if is_name(text):
-        return text
-    raise UsageError(
-        f"{text!r} includes invalid characters for a volume name, "
-        "only [a-zA-Z0-9][a-zA-Z0-9_.-]* are allowed",
-        "to mount a directory of the host, give a path that begins with / or .",
-    )
 
 
 def destination(path: str) -> str:
