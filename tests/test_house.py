@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "images": "images runtime store linux oci",
     "artifacts": "artifacts images store linux oci",
     "containers": "containers images runtime netstack store linux oci",
-    "registry": "registry images store oci",
+    "httpd": "httpd linux",
+    "registry": "registry httpd images store oci",
     "engine": "engine artifacts containers images runtime store linux oci",
     "cli": "cli engine registry artifacts containers images runtime store linux oci",
 }
