@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import socket
 import stat
@@ -41,18 +42,17 @@ def tcp(host: str, port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def unix(path: str, mode: int = 0o600) -> Iterator[socket.socket]:
-    """Listen at a path, of any length, until the end of the context, which removes it again.
+    """Listen at a path until the end of the context, which removes it again.
 
-    A socket that nobody listens on any more is replaced. Raises OSError: EADDRINUSE where
-    somebody does, EEXIST for another file, EPERM where others may write to the directory, since
-    they could put a socket of theirs in the place of this one.
+    The directory's path may be of any length. A socket that nobody listens on any more is
+    replaced. Raises OSError: EADDRINUSE where somebody does, EEXIST for another file, EPERM where
+    others may write to the directory, since they could put a socket of theirs in its place.
     """
     directory, name = os.path.split(os.path.abspath(path))
     place = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _check_place(place, directory)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with listener:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             mine = _appear(listener, place, name, mode)
             try:
                 yield listener
@@ -71,45 +71,22 @@ def _check_place(place: int, directory: str) -> None:
 
 
 def _appear(listener: socket.socket, place: int, name: str, mode: int) -> int:
-    """Listen under a name in a directory; a descriptor of the file (O_PATH).
-
-    It has another name at first: under its own it is there only when it can be connected to, so
-    that whoever starts at the same time does not take it for one that was left behind.
-    """
-    first = f".{os.urandom(6).hex()}"
-    listener.bind(f"/proc/self/fd/{place}/{first}")
-    try:
-        # Nobody can connect before listen(2), so that the mode is right in time.
-        os.chmod(first, mode, dir_fd=place)
-        listener.listen(BACKLOG)
+    """Listen under a name in a directory; a descriptor of the file (O_PATH)."""
+    with _alone(place, name):
         try:
-            os.link(first, name, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
-        except FileExistsError:
-            _clear(place, name)
-            os.link(first, name, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
-        return os.open(first, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
-    finally:
-        os.unlink(first, dir_fd=place)
-
-
-def _clear(place: int, name: str) -> None:
-    """Remove a socket that was left behind. Raises OSError for anything else."""
-    _check_left(place, name)
-    # Somebody else may have come before us here: only what is still found so after it was moved
-    # aside is removed.
-    aside = f".{os.urandom(6).hex()}"
-    os.rename(name, aside, src_dir_fd=place, dst_dir_fd=place)
-    try:
-        _check_left(place, aside)
-    except OSError:
-        os.link(aside, name, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
-        raise
-    finally:
-        os.unlink(aside, dir_fd=place)
+            _check_left(place, name)
+            os.unlink(name, dir_fd=place)
+        except FileNotFoundError:
+            pass
+        listener.bind(f"/proc/self/fd/{place}/{name}")
+        # Nobody can connect before listen(2), so that the mode is right in time.
+        os.chmod(name, mode, dir_fd=place)
+        listener.listen(BACKLOG)
+        return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
 
 
 def _check_left(place: int, name: str) -> None:
-    """See that nobody listens on a socket. Raises OSError where somebody does."""
+    """See that it is a socket that nobody listens on. Raises OSError otherwise."""
     fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
     try:
         if not stat.S_ISSOCK(os.fstat(fd).st_mode):
@@ -124,17 +101,47 @@ def _check_left(place: int, name: str) -> None:
 
 
 def _disappear(place: int, name: str, mine: int) -> None:
-    """Remove the name, unless it is another's by now. Closes the descriptor of the file.
-
-    As long as that is open, no other file has its number.
-    """
+    """Remove the name, unless it is another's by now. Closes the descriptor of the file."""
     try:
-        if os.path.samestat(os.stat(name, dir_fd=place, follow_symlinks=False), os.fstat(mine)):
-            os.unlink(name, dir_fd=place)
+        with _alone(place, name):
+            if _is(place, name, mine):
+                os.unlink(name, dir_fd=place)
     except OSError:
-        pass  # it is gone, or the directory may not be written to any more
+        pass  # the directory is gone, or may not be written to any more
     finally:
         os.close(mine)
+
+
+@contextlib.contextmanager
+def _alone(place: int, name: str) -> Iterator[None]:
+    """Be the only server that looks at a name and changes what is there.
+
+    By a file that no other user can open: whoever may read the directory could lock that for ever.
+    """
+    lock = f".{name}.lock"
+    while True:
+        fd = os.open(
+            lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=place
+        )
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if not _is(place, lock, fd):
+                continue  # who had it before has removed it
+            try:
+                yield
+            finally:
+                os.unlink(lock, dir_fd=place)
+            return
+        finally:
+            os.close(fd)
+
+
+def _is(place: int, name: str, fd: int) -> bool:
+    """Whether a name is that of an open file: while it is open, no other has its number."""
+    try:
+        return os.path.samestat(os.stat(name, dir_fd=place, follow_symlinks=False), os.fstat(fd))
+    except FileNotFoundError:
+        return False
 
 
 def handed_over(environ: MutableMapping[str, str]) -> list[tuple[str, socket.socket]]:

@@ -234,6 +234,9 @@ class Server:
         """A connection is between two requests: see connection.Keeper, as for the next two."""
         with self._lock:
             self._idle[connection] = None
+            wanted = bool(self._waiting)
+        if wanted:  # nobody was idle when they came
+            self._serve_waiting()
 
     def goes_on(self, connection: socket.socket) -> bool:
         """A request has begun. False where the connection was closed before."""
