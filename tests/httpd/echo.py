@@ -116,7 +116,7 @@ class Echo:
                 self._say("events gone")
                 raise
 
-        return Streamed(200, {"Content-Type": "text/plain"}, write)
+        return Streamed(200, {"Content-Type": "text/plain"}, write, patience=None)
 
     def _broken(self, request: Request) -> Streamed:
         def write(out: Writer) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rootless.httpd import stream
+from rootless.httpd import answer, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -229,6 +229,23 @@ def test_a_client_that_stops_reading_is_given_up_if_the_service_wants_it(
     patient.send(b"GET /flood HTTP/1.1\r\n\r\n")
     time.sleep(0.5)
     assert patient.said == []
+
+
+def test_patience_ends_with_the_stream(
+    talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A body that was promised, nobody wanted, and does not come holds nobody up."""
+    monkeypatch.setattr(answer, "IDLE_TIME", 0.2)
+    reading, writing = os.pipe()
+    os.close(writing)
+    try:
+        one = talk()
+        one.service.wakes = reading
+        one.send(b"POST /events HTTP/1.1\r\nContent-Length: 5\r\n\r\n")
+        one.until(b"0\r\n\r\n")
+        assert one.over() == ["unix POST /events 200"]
+    finally:
+        os.close(reading)
 
 
 # -- connections that a service takes over

@@ -108,6 +108,15 @@ def test_a_directory_that_others_may_write_to_is_refused(place: str, mode: int) 
     assert os.listdir(place) == []
 
 
+@pytest.mark.as_root
+@pytest.mark.modes("root")
+def test_a_directory_of_another_user_is_refused(place: str) -> None:
+    os.chown(place, 12345, -1)
+    with pytest.raises(OSError, match="another user's") as refused, listeners.unix(f"{place}/s"):
+        pass
+    assert refused.value.errno == errno.EPERM
+
+
 def test_a_directory_that_is_not_there(place: str) -> None:
     with pytest.raises(FileNotFoundError), listeners.unix(f"{place}/none/s"):
         pass

@@ -9,7 +9,7 @@ import socket
 import ssl
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -157,7 +157,7 @@ def test_what_is_taken_over_counts_and_is_nobodys_to_close(program: Start, path:
 
 
 def test_what_is_taken_over_may_go_elsewhere(program: Start, path: str) -> None:
-    """The service gives the socket to another thread and is done: nobody closes it, or counts it."""
+    """The service gives the socket to another thread, and is done: nobody closes or counts it."""
     one = program("unix", path, "1")
     one.line()
     with dialled(path) as taken:
@@ -236,6 +236,36 @@ def test_tls_is_taken_over(secure: tuple[int, ssl.SSLContext]) -> None:
     with encrypted(secure) as sock:
         assert exchange(sock, ATTACH + b"early ", b"EARLY ").startswith(b"HTTP/1.1 101 ")
         assert exchange(sock, b"late", b"LATE") == b"LATE"
+
+
+@pytest.mark.needs("openssl")
+def test_a_client_of_tls_ends_only_its_sending(secure: tuple[int, ssl.SSLContext]) -> None:
+    """By close_notify, after which it still reads (RFC 8446, 6.1)."""
+    port, trusting = secure
+    coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    inside = trusting.wrap_bio(coming, going, server_hostname="127.0.0.1")
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+
+        def moved(step: Callable[..., Any], *args: object) -> Any:
+            """The result of a step, once what it needs has come and what it made is sent."""
+            while True:
+                try:
+                    return step(*args)
+                except ssl.SSLWantReadError:
+                    sock.sendall(going.read())
+                    coming.write(sock.recv(1 << 16))
+                finally:
+                    sock.sendall(going.read())
+
+        moved(inside.do_handshake)
+        moved(inside.write, b"POST /attach HTTP/1.1\r\n\r\nearly")
+        got = b""
+        while not got.endswith(b"EARLY"):
+            got += moved(inside.read, 1000)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            inside.unwrap()
+        sock.sendall(going.read())
+        assert moved(inside.read, 1000) == b"5 bytes"
 
 
 @pytest.mark.needs("openssl")
