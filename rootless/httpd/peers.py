@@ -1,27 +1,46 @@
 """Who is at the other end of a connection, so that nobody has more than his share.
 
-By his address, or on this machine by his user: the kernel tells whose a socket of loopback is
-(/proc/net/tcp, proc(5)). A user's subordinate ids (subuid(5)) are he himself, and so is a network
-of IPv6, since whoever has one address there has 2^64.
+By his address, or on this machine by his user: the kernel tells whose a unix socket is, and whose
+one of loopback (/proc/net/tcp, proc(5)). A user's subordinate ids (subuid(5)) are he himself, and
+so is a network of IPv6, since whoever has one address there has 2^64.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import socket
 import struct
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from ipaddress import IPv4Address, IPv6Address
 
 MAX_TABLE = 16 << 20
 """Bytes of the kernel's table of sockets that are read."""
 
+_CREDENTIALS = struct.Struct("=iII")
+"""struct ucred of unix(7): process, user, group."""
+
+
+class Client:
+    """The other end of a connection. Raises OSError where it is gone."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.peer = peer_of(connection)
+        """Whom it counts for."""
+        local = connection.family == socket.AF_UNIX
+        self.address: str = "unix" if local else connection.getpeername()[0]
+        """Where it is, for a log."""
+
 
 def peer_of(connection: socket.socket) -> str:
     """Return whom a connection counts for. Raises OSError where it is gone."""
+    if connection.family == socket.AF_UNIX:
+        _, uid, _ = _CREDENTIALS.unpack(
+            connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        )
+        return f"user {_owner(uid)}"
     there, here = _place(connection.getpeername()), _place(connection.getsockname())
     address = there[0]
     if address.is_loopback or address == here[0]:

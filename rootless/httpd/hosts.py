@@ -1,4 +1,4 @@
-"""The names that a registry without passwords answers to.
+"""The names that a server without passwords answers to.
 
 A web page can have its own name lead to 127.0.0.1 (DNS rebinding), and is then, for the browser,
 of the same origin as what listens there: it may read all answers. The one thing that it cannot
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-
-from rootless.registry.refusal import Refusal
 
 ALWAYS = ("localhost", "host.containers.internal", "host.docker.internal")
 """Names of this machine that no name server of the Internet gives to another (RFC 6761, 9476)."""
@@ -27,17 +25,12 @@ class Hosts:
         own = socket.gethostname().lower()
         self._names = {*ALWAYS, own, f"{own.partition('.')[0]}.local", listen.lower()}
 
-    def check(self, host: str) -> None:
-        """See that a Host header means this machine. Raises Refusal.
-
-        Clients that send none are no browsers.
-        """
+    def include(self, host: str) -> bool:
+        """Whether a Host header means this machine. Clients that send none are no browsers."""
         name = name_of(host)
         if not name or _is_address(name) or name.endswith(".localhost"):
-            return
-        if name not in self._names and name not in _told():
-            hint = "its address, a name in this machine's /etc/hosts, --htpasswd or TLS are the way"
-            raise Refusal(403, "DENIED", f"this registry does not go by the name {name}: {hint}")
+            return True
+        return name in self._names or name in _told()
 
 
 def name_of(host: str) -> str:
