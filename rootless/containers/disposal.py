@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import os
 
-from rootless.errors import StoreError
-from rootless.runtime.userns import removal
-from rootless.store import records
-from rootless.store.paths import Paths
-
+# Nothing of ours at the top: see `after_exit`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.options import Record
+    from rootless.store.paths import Paths
 
 KEPT = "kept"
 """Name of the file that says: --rm does not remove it this time, for it starts again at once."""
 
 
 def after_exit(root: str, directory: str) -> None:
+    """Old name of the door `after_exit`, until the release after the next.
+
+    A supervisor of the release 0.1 calls this with modules of that release around it. So it is done
+    in a process of its own.
+    """
+    from rootless.linux import interpreter
+
+    os.waitpid(interpreter.spawn("after_exit", root, directory, site=interpreter.BARE), 0)
+
+
+def remove_ended(root: str, directory: str) -> None:
     """In the supervisor, last of all: remove the container if it was started with --rm."""
+    from rootless.errors import StoreError
+    from rootless.store import records
+    from rootless.store.paths import Paths
+
     try:
         record: Record = records.read_record(f"{directory}/config.json")
     except (FileNotFoundError, StoreError):
@@ -29,6 +41,11 @@ def after_exit(root: str, directory: str) -> None:
 
 def dispose(paths: Paths, record: Record, *, volumes: bool) -> None:
     """Delete a container that does not run: its name, its directory, its anonymous volumes."""
+    from rootless.containers import events
+    from rootless.errors import StoreError
+    from rootless.runtime.userns import removal
+    from rootless.store import records
+
     base = paths.containers
     directory = f"{base}/{record['id']}"
     held = waited = None
@@ -56,8 +73,6 @@ def dispose(paths: Paths, record: Record, *, volumes: bool) -> None:
         for fd in (held, waited):
             if fd is not None:
                 os.close(fd)
-    from rootless.containers import events
-
     events.tell(paths.root, record, "destroy")
     name = f"{base}/.names/{record['name']}"
     try:
