@@ -124,7 +124,6 @@ def checks(record: Record) -> Checks:
     retries = config.get("Retries")
     startup = extras["startup"]
     return {
-        "probe": f"{__name__}:probe",
         "interval": seconds["Interval"],
         "timeout": seconds["Timeout"],
         "start_period": seconds["StartPeriod"],

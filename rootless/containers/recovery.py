@@ -60,7 +60,7 @@ def bury(container: Container, values: dict[str, Any], *, locked: bool) -> dict[
         try:
             records.write_record(container.directory, "state.json", ended)
             if container.record["rm"]:
-                container.dispose()
+                container.delete()
         except (Error, OSError):
             pass  # a full or read-only disk: it is said, though it is not kept
         return ended

@@ -18,7 +18,7 @@ from rootless.runtime.launch.report import Phase, Report
 from rootless.runtime.networks import kinds
 from rootless.runtime.privileges import seccomp
 from rootless.runtime.supervision import handover, notify, restart, supervisor
-from rootless.runtime.supervision.charge import go_again, settle
+from rootless.runtime.supervision.charge import go_again, settle, upgraded
 from rootless.runtime.supervision.startup import Startup, Wishes, interrupt
 from rootless.runtime.tree import rootfs
 from rootless.runtime.tree.tree import holds_files
@@ -171,11 +171,7 @@ def _offer_notifying(spec: Spec, directory: str) -> int:
 
 
 def _wishes(record: Record, directory: str) -> Wishes:
-    wishes = Wishes(
-        hook="rootless.containers.disposal:after_exit",
-        again=f"{__name__}:again",
-        log=_log(record, directory),
-    )
+    wishes = Wishes(log=_log(record, directory))
     wishes.open_stdin = record["stdin"]
     wishes.durable = not record["rm"]
     wishes.event = {"id": record["id"], "name": record["name"], "attributes": about(record)}
@@ -217,8 +213,8 @@ def again(handed: int) -> NoReturn:
 
     A start that fails counts as an end with its exit code. Never returns.
     """
-    charge: Charge = handover.receive(handed)
-    os.set_inheritable(charge["alive"], False)
+    charge = upgraded(handover.receive(handed))
+    handover.settle(handed, [charge["alive"]])
     supervisor.set_name()
     directory, state = charge["directory"], charge["state"]
     try:
@@ -235,7 +231,7 @@ def again(handed: int) -> NoReturn:
         settle(charge)
         if state["status"] == "restarting":
             go_again(charge)
-        supervisor.call_hook(charge["hook"], charge["root"], directory)
+        supervisor.clean_up(charge["root"], directory)
         os._exit(0)
 
 

@@ -59,19 +59,13 @@ def write_out_later(paths: Paths, directory: str = "") -> None:
 
     `directory` is where they are, by default the store's directory of layers.
 
-    It is no fork, because the caller may have threads, and it outlives the caller by the seconds
-    that the disk takes. If it is killed, the next one does its work.
+    It outlives the caller by the seconds that the disk takes. If it is killed, the next one does
+    its work.
     """
-    import sys
+    from rootless.linux import interpreter
 
-    package = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-    code = (
-        f"import sys; sys.path.insert(0, {package!r}); from rootless.images import durability; "
-        f"durability.write_out({directory or paths.layers!r})"
-    )
-    actions = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
-    command = [sys.executable, "-X", "utf8", "-I", "-S", "-c", code]
-    os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsid=True)
+    place = directory or paths.layers
+    interpreter.spawn("write_out", place, site=interpreter.BARE, leads=True)
 
 
 def write_out(layers: str) -> None:

@@ -12,11 +12,10 @@ configuration, when a container first needs them.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 
 from rootless.images.entries import entry_for, identity, named, renamed, unnamed
+from rootless.linux import interpreter
 from rootless.oci import models, platform, reference
 from rootless.oci.blobs import locked, write_index
 from rootless.oci.digest import Digest
@@ -46,13 +45,6 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 MOST_HELD = 1000
-
-_REMOVE = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from rootless import Engine
-Engine(sys.argv[2]).images.remove_nameless(sys.argv[3])
-"""
 
 
 class Own(Shelf):
@@ -243,10 +235,9 @@ class Own(Shelf):
 
     def _remove(self, digest: str) -> None:
         """Remove an image in a process of its own: one with threads must not fork."""
-        package = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-        command = [sys.executable, "-X", "utf8", "-c", _REMOVE, package, self._paths.root, digest]
         # A container may use it; then it stays without a name, as with docker.
-        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        pid = interpreter.spawn("remove_image", self._paths.root, digest, site=interpreter.OURS)
+        os.waitpid(pid, 0)
 
     def _not_deleted(self, name: str, what: str, *, there: bool) -> refusal.Refusal:
         if not there:

@@ -18,8 +18,8 @@ from rootless.runtime.launch.command import code_of_failure
 from rootless.runtime.launch.report import Phase, Report
 from rootless.runtime.logs.files import open_log
 from rootless.runtime.supervision import cgroup, clients, streams
-from rootless.runtime.supervision.charge import tell, write_state
-from rootless.runtime.supervision.supervisor import Supervisor, call_hook, reap_all, set_name
+from rootless.runtime.supervision.charge import VERSION, client_of, tell, write_state
+from rootless.runtime.supervision.supervisor import Supervisor, clean_up, reap_all, set_name
 from rootless.runtime.userns.namespace import Entry, Membership
 from rootless.runtime.userns.worker import close_others
 from rootless.store import events, records
@@ -44,11 +44,7 @@ else:
 class Wishes:
     """What the life of a container is to be like, beyond its start."""
 
-    def __init__(self, *, hook: str, again: str, log: LogCharge) -> None:
-        self.hook = hook
-        """MODULE:FUNCTION, called at the very end (see Charge)."""
-        self.again = again
-        """MODULE:FUNCTION, which starts it once more (see Charge)."""
+    def __init__(self, *, log: LogCharge) -> None:
         self.log = log
         """Its log, not open yet."""
         self.open_stdin = False
@@ -206,22 +202,24 @@ class Startup:
 
             begin(wishes.health, self._launch.directory)
         return {
+            "version": VERSION,
             "root": self._paths.root,
             "directory": self._launch.directory,
-            "hook": wishes.hook,
-            "again": wishes.again,
             "event": wishes.event,
             "durable": wishes.durable,
             "state": state,
+            "unwritten": False,
             "membership": self._membership.path if self._membership else "",
             "init": self._init,
             "outputs": self._outputs,
             "stdin": self._stdin,
+            "input": "",
+            "input_ends": False,
             "terminal": self._terminal,
             "link": self._link,
             "network": self._launch.network.settings,
             "ports": wishes.ports if self._link >= 0 else [],
-            "clients": [[client, 1]] if client >= 0 else [],
+            "clients": [client_of(client, first=True)] if client >= 0 else [],
             "listener": clients.listen(self._launch.directory),
             "log": open_log(wishes.log),
             "alive": self._alive,
@@ -330,7 +328,7 @@ class Startup:
         write_state(self._launch.directory, state, durable=self._wishes.durable)
         for port in self._wishes.ports:
             os.close(port["fd"])
-        call_hook(self._wishes.hook, self._paths.root, self._launch.directory)
+        clean_up(self._paths.root, self._launch.directory)
         starter.fail(getattr(error, "step", "") or "start the container", error)
 
     def _withdraw(self) -> None:

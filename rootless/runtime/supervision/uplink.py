@@ -70,6 +70,8 @@ class Uplink:
         self._stack: Stack | None = None
         self.on_wake: Callable[[], None] = lambda: None
         """Called when the stack is loaded."""
+        self.on_need: Callable[[], None] = lambda: None
+        """Called before it is."""
         if fd >= 0:
             loop.watch(fd, select.POLLIN, self._wake)
         self._listeners: list[Listener] = []
@@ -89,6 +91,7 @@ class Uplink:
     def stack(self) -> Stack:
         """Return the stack, which is made when it is needed first."""
         if self._stack is None:
+            self.on_need()
             from rootless.linux import files
             from rootless.netstack.dns import Servers
             from rootless.netstack.stack import Stack
@@ -139,5 +142,6 @@ class Uplink:
         if self._stack is not None:
             self._stack.close()
             self.rest()
+            self._stack = None
         elif self._fd >= 0:
             self._loop.unwatch(self._fd)
