@@ -19,27 +19,9 @@ if TYPE_CHECKING:
     from rootless.netstack.addresses import Settings
     from rootless.netstack.ports import Port
     from rootless.runtime.logs.charge import LogCharge
+    from rootless.runtime.supervision.clients import ClientCharge
     from rootless.runtime.supervision.health import Checks
     from rootless.runtime.supervision.notify import Listening, Notice
-
-    class ClientCharge(TypedDict):
-        """An attached client, or one that has not said yet what it wants.
-
-        Bytes are texts here, a character each (Latin-1).
-        """
-
-        fd: int
-        first: bool
-        """Whether the container waits for it."""
-        attached: bool
-        unsent: str
-        """What it has not taken yet."""
-        missed: int
-        """How many bytes it had no room for, of which it is still to be told."""
-        unread: str
-        """What it has said and nobody has acted on."""
-        passed: list[int]
-        """Descriptors that came along with that."""
 
     class Charge(TypedDict):
         """What a supervisor holds: plain values, so that they outlive execve(2).

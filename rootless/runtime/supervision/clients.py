@@ -20,9 +20,29 @@ from rootless.runtime.supervision.relay import BACKLOG
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypedDict
 
     from rootless.linux.loop import Loop
-    from rootless.runtime.supervision.charge import ClientCharge
+
+    class ClientCharge(TypedDict):
+        """An attached client, or one that has not said yet what it wants.
+
+        Bytes are texts here, a character each (Latin-1).
+        """
+
+        fd: int
+        first: bool
+        """Whether the container waits for it."""
+        attached: bool
+        unsent: str
+        """What it has not taken yet."""
+        missed: int
+        """How many bytes it had no room for, of which it is still to be told."""
+        unread: str
+        """What it has said and nobody has acted on."""
+        passed: list[int]
+        """Descriptors that came along with that."""
+
 
 _PATIENCE = 5
 """Seconds that a later client has at the end to take what is queued for it."""

@@ -20,7 +20,7 @@ from rootless.runtime.supervision.charge import (
 from rootless.runtime.supervision.clients import Clients
 
 if TYPE_CHECKING:
-    from rootless.runtime.supervision.charge import ClientCharge
+    from rootless.runtime.supervision.clients import ClientCharge
 
 FIRST: dict[str, Any] = {
     "root": "/root",
