@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "doors": "doors engine containers images runtime linux",
     "doctor": "doctor runtime store linux oci",
     "system": "system doctor engine artifacts containers volumes images runtime store linux oci",
-    "testing": "testing",
+    "testing": "testing registry httpd",
     "cli": "cli system doctor engine registry artifacts containers volumes images runtime store"
     " linux oci",
 }

@@ -83,21 +83,31 @@ class Server:
         before = {n: signal.signal(n, self._stop) for n in (signal.SIGINT, signal.SIGTERM)}
         self._before = before
         try:
+            self.serve(ready)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def serve(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop` is called, in any thread."""
+        try:
             ready()
             self._accept_all()
         finally:
             for listener in self._listeners:
                 listener.close()
             self._end()
-            for number, handler in before.items():
-                signal.signal(number, handler)
             self._wake.close()
             self._woken.close()
 
-    def _stop(self, number: int, _: object) -> None:
-        signal.signal(number, self._before[signal.Signals(number)])
+    def stop(self) -> None:
+        """Let `serve` end, from another thread or a signal's handler."""
         self.ending = True
         self._wake.send(b"x")
+
+    def _stop(self, number: int, _: object) -> None:
+        signal.signal(number, self._before[signal.Signals(number)])
+        self.stop()
 
     def _accept_all(self) -> None:
         poll = select.poll()
