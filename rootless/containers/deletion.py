@@ -39,13 +39,9 @@ def delete(paths: Paths, record: Record, *, volumes: bool) -> None:
         waited = records.lock(f"{directory}/alive")
     except OSError:
         pass  # it was never started
-    if volumes:
-        for volume in record["volumes"]:
-            if volume["anonymous"]:
-                from rootless.volumes.collection import Volumes
-
-                Volumes(paths).discard(volume["name"])
     try:
+        if volumes:
+            _discard_volumes(paths, record)
         containers.discard(record["id"], durable=not record["rm"])
     except OSError as error:
         raise StoreError(
@@ -59,3 +55,13 @@ def delete(paths: Paths, record: Record, *, volumes: bool) -> None:
 
     events.tell(paths.root, record, "destroy")
     containers.free(record["name"], record["id"])
+
+
+def _discard_volumes(paths: Paths, record: Record) -> None:
+    names = [volume["name"] for volume in record["volumes"] if volume["anonymous"]]
+    if not names:
+        return
+    from rootless.volumes.collection import Volumes
+
+    for name in names:
+        Volumes(paths).discard(name)
