@@ -22,13 +22,15 @@ def status(store: Store, name: str) -> str:
 
 @pytest.mark.each
 def test_states(busybox: Store) -> None:
-    busybox.ok("create", "--name", "one", "busybox", "sh", "-c", "sleep 0.5; exit 3")
+    script = "until [ -e /go ]; do sleep 0.02; done; exit 3"
+    busybox.ok("create", "--name", "one", "busybox", "sh", "-c", script)
     assert status(busybox, "one") == "created 0"
     assert busybox.ok("ps", "-q") == ""
     assert busybox.ok("ps", "-a", "--format", "{{.Status}}") == "Created"
     assert busybox.ok("start", "one") == "one"
     assert status(busybox, "one") == "running 0"
     assert busybox.ok("ps", "--format", "{{.Status}}").startswith("Up ")
+    busybox.ok("exec", "one", "touch", "/go")
     assert busybox.ok("wait", "one") == "3"
     assert status(busybox, "one") == "exited 3"
     assert busybox.ok("ps", "-a", "--format", "{{.Status}}").startswith("Exited (3) ")
