@@ -50,6 +50,7 @@ class Tcp:
         self._addresses = addresses
         self.budget = Budget(addresses.buffers)
         self.connections: dict[bytes, Connection] = {}
+        self._find = self.connections.get  # looked up once and not for each segment
         self.most = self.budget.connections
         """Connections that there may be: descriptors are few on some machines."""
         self.connecting: dict[bytes, Connection] = {}
@@ -124,7 +125,7 @@ class Tcp:
         end: int,
     ) -> None:
         """Take a segment of the guest; see `Connection.take`. `flags` begin with the offset."""
-        connection = self.connections.get(key)
+        connection = self._find(key)
         if connection is None:
             if key[: len(key) // 2 - 2] != self._addresses.guest(version):
                 self.on_stranger()
