@@ -20,7 +20,7 @@ from rootless.images.intake import store_errors
 from rootless.images.transfer.known import Known
 from rootless.images.trees import skeletons
 from rootless.oci import jsonio, reference
-from rootless.oci.blobs import WORK, locked, reserve, unlink_orphans, write_index
+from rootless.oci.blobs import WORK, is_there, locked, reserve, unlink_orphans, write_index
 from rootless.oci.errors import ImageError
 from rootless.oci.layout import Layout, name_of, parts_of
 
@@ -196,7 +196,7 @@ def drop_layers(paths: Paths) -> None:
     Those of images in shared stores: where they are needed again, they are unpacked again. So it is
     with skeletons. With them go the blobs that commands have left which were killed long ago.
     """
-    if not os.path.isdir(paths.images):
+    if not is_there(paths.images):
         return  # a store that is not used yet
     with store_errors(paths), locked(paths.images):
         entries = Layout(paths.images).index()["manifests"]
