@@ -3,11 +3,12 @@
 Typer only parses. Whatever it understands comes back as a `Call`, as from `lean.parse`, and
 main makes the call: so both ways end in the same place, and a test can compare them.
 Loading this costs some 200 ms (typer, rich, pydantic); only help, mistakes and the generator
-of `table.py` do it.
+of the tables do it.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import inspect
@@ -19,14 +20,15 @@ import typer
 
 from rootless.cli import helping, lean
 from rootless.cli.options import common as opt
-from rootless.cli.options import run as ropt
 from rootless.cli.pflag import Command, Group
 from rootless.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import types
+    from collections.abc import Callable, Mapping, Sequence
 
 PROGRAM = "rootless"
+OPTIONS = "rootless.cli.options"
 CONTAINERS = "Containers"
 IMAGES = "Images"
 HOST = "This machine"
@@ -39,6 +41,19 @@ class Entry(NamedTuple):
     module: str
     function: str
     panel: str
+
+
+class GroupEntry(NamedTuple):
+    """A group of commands, and the options that stand between its word and that of a command.
+
+    `members` are the names in it, each with that of a command without a group, or a command of the
+    group's own. `options` is a function whose parameters declare the options. What was given of
+    them, by name, is the keyword argument `group` of all functions of the group.
+    """
+
+    about: str
+    members: dict[str, str | Entry]
+    options: Callable[..., None] | None = None
 
 
 COMMANDS = (
@@ -91,8 +106,8 @@ COMMANDS = (
 )
 """The commands, in the order of the overview."""
 
-GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
-    "container": (
+GROUPS = {
+    "container": GroupEntry(
         "Work with containers.",
         {
             "ls": "ps",
@@ -105,7 +120,7 @@ GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
             "exists": Entry("exists", "inspect", "container_exists", CONTAINERS),
         },
     ),
-    "artifact": (
+    "artifact": GroupEntry(
         "Work with artifacts: files in registries.",
         {
             "add": Entry("add", "images.artifact", "artifact_add", IMAGES),
@@ -118,11 +133,11 @@ GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
             "rm": Entry("rm", "images.artifact", "artifact_rm", IMAGES),
         },
     ),
-    "healthcheck": (
+    "healthcheck": GroupEntry(
         "Work with the health checks of containers.",
         {"run": Entry("run", "containers.lifecycle", "healthcheck_run", CONTAINERS)},
     ),
-    "manifest": (
+    "manifest": GroupEntry(
         "Work with manifest lists: one name for an image on many platforms.",
         {
             "create": Entry("create", "images.manifest", "manifest_create", IMAGES),
@@ -135,15 +150,15 @@ GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
             "rm": Entry("rm", "images.manifest", "manifest_rm", IMAGES),
         },
     ),
-    "network": (
+    "network": GroupEntry(
         "Work with the networks of containers.",
         {"capture": Entry("capture", "containers.network", "capture", CONTAINERS)},
     ),
-    "registry": (
+    "registry": GroupEntry(
         "Be a registry.",
         {"serve": Entry("serve", "machine.registry", "serve", IMAGES)},
     ),
-    "system": (
+    "system": GroupEntry(
         "Work with the store and the machine.",
         {
             "check": Entry("check", "machine.system", "check", HOST),
@@ -154,7 +169,7 @@ GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
             "reset": Entry("reset", "machine.system", "reset", HOST),
         },
     ),
-    "image": (
+    "image": GroupEntry(
         "Work with images.",
         {
             "ls": "images",
@@ -173,7 +188,7 @@ GROUPS: dict[str, tuple[str, dict[str, str | Entry]]] = {
         },
     ),
 }
-"""docker's groups: a name in the group -> the name of a command at the top, or one of its own."""
+"""docker's groups."""
 
 WITHOUT_INTERSPERSED = {"run", "create", "execute", "top", "unshare"}
 """Functions whose options end at the first argument: the rest is somebody else's command line."""
@@ -182,13 +197,13 @@ LAST_OPTION_H = {"run", "create"}
 """Functions where -h means something else than help."""
 
 
-def parse(argv: list[str]) -> lean.Call | int:
+def parse(argv: list[str], root: Any = None) -> lean.Call | int:
     """Parse a command line; an exit code where Typer has said all (help).
 
-    Raises UsageError with Typer's message.
+    `root` is a tree instead of the program's. Raises UsageError with Typer's message.
     """
     try:
-        result = tree()(list(argv), prog_name=PROGRAM, standalone_mode=False)
+        result = (root or tree())(list(argv), prog_name=PROGRAM, standalone_mode=False)
     except opt.VersionAsked:
         return lean.version_call()
     except typer.TyperException as error:
@@ -196,22 +211,30 @@ def parse(argv: list[str]) -> lean.Call | int:
     if isinstance(result, tuple):
         return typing.cast("lean.Call", result)
     if result is None:  # only global options
-        return parse(["--help"])
+        return parse(["--help"], root)
     return typing.cast("int", result)
 
 
 @functools.cache
 def tree() -> Any:
-    """Build the whole tree."""
+    """Return the tree of the program."""
+    return build(COMMANDS, GROUPS)
+
+
+def build(commands: Sequence[Entry], groups: Mapping[str, GroupEntry]) -> Any:
+    """Return a whole tree."""
     app = _group(PROGRAM)
-    for entry in COMMANDS:
+    for entry in commands:
         _add(app, entry, entry.panel)
-    for name, (text, members) in GROUPS.items():
+    for name, (text, members, options) in groups.items():
         group = _group(name)
         group.info.help = text
+        if options is not None:
+            group.callback()(options)
         for alias, member in members.items():
-            target = member if isinstance(member, Entry) else _entry(member)
-            _add(group, target._replace(name=alias), None, hidden=alias == "list")
+            target = member if isinstance(member, Entry) else _entry(commands, member)
+            target = target._replace(name=alias)
+            _add(group, target, None, hidden=alias == "list", grouped=options is not None)
         app.add_typer(group, name=name, help=text, rich_help_panel="Groups, as docker has them")
     overview = helping.unwrapped(helping.OVERVIEW)
     app.callback(invoke_without_command=True, help=overview)(rootless)
@@ -225,8 +248,8 @@ def resolve(entry: Entry) -> Callable[..., int]:
     return function
 
 
-def _entry(name: str) -> Entry:
-    return next(entry for entry in COMMANDS if entry.name == name)
+def _entry(commands: Sequence[Entry], name: str) -> Entry:
+    return next(entry for entry in commands if entry.name == name)
 
 
 def _group(name: str) -> typer.Typer:
@@ -239,7 +262,14 @@ def _group(name: str) -> typer.Typer:
     )
 
 
-def _add(app: typer.Typer, entry: Entry, panel: str | None, *, hidden: bool = False) -> None:
+def _add(
+    app: typer.Typer,
+    entry: Entry,
+    panel: str | None,
+    *,
+    hidden: bool = False,
+    grouped: bool = False,
+) -> None:
     function = resolve(entry)
     names = ["--help"] if entry.function in LAST_OPTION_H else ["--help", "-h"]
     app.command(
@@ -253,11 +283,16 @@ def _add(app: typer.Typer, entry: Entry, panel: str | None, *, hidden: bool = Fa
             "help_option_names": names,
             "allow_interspersed_args": entry.function not in WITHOUT_INTERSPERSED,
         },
-    )(_recorder(entry, function))
+    )(_recorder(entry, function, grouped=grouped))
 
 
-def _recorder(entry: Entry, function: Callable[..., int]) -> Callable[..., lean.Call]:
-    """Return a function with the signature of the command that only tells what was asked."""
+def _recorder(
+    entry: Entry, function: Callable[..., int], *, grouped: bool
+) -> Callable[..., lean.Call]:
+    """Return a function with the signature of the command that only tells what was asked.
+
+    With `grouped` also of its group.
+    """
 
     module = f"rootless.cli.commands.{entry.module}"
 
@@ -265,7 +300,10 @@ def _recorder(entry: Entry, function: Callable[..., int]) -> Callable[..., lean.
         root = ctx.find_root()
         settings = _given(root, root.params)
         settings.pop("version", None)
-        return (module, entry.function, _given(ctx, values), settings)
+        given = _given(ctx, values)
+        if grouped and ctx.parent is not None:
+            given[lean.GROUP] = _given(ctx.parent, ctx.parent.params)
+        return (module, entry.function, given, settings)
 
     parameters = [
         inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
@@ -289,17 +327,13 @@ def _given(ctx: Any, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(function: Callable[..., int]) -> list[inspect.Parameter]:
-    """Return a command's parameters without the engine, `**asked` expanded to its keys."""
-    names = {
-        **vars(sys.modules[function.__module__]),
-        "opt": opt,
-        "ropt": ropt,
-        "Unpack": typing.Unpack,
-    }
-    names.setdefault("Engine", Any)
+    """Return a command's parameters: `**asked` expanded to its keys, no engine, nor its group."""
+    names = _names(sys.modules[function.__module__])
     hints = typing.get_type_hints(function, globalns=names, include_extras=True)
     found = []
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        if parameter.name == lean.GROUP:
+            continue
         hint = hints[parameter.name]
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
             kind = inspect.Parameter.KEYWORD_ONLY
@@ -314,6 +348,18 @@ def _parameters(function: Callable[..., int]) -> list[inspect.Parameter]:
                     name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
                 )
             )
+    return found
+
+
+@functools.cache
+def _names(module: types.ModuleType) -> dict[str, Any]:
+    """Return what the annotations of commands mean: their options are imported for types alone."""
+    found = {"Engine": Any, "Unpack": typing.Unpack, **vars(module)}
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.ImportFrom) and node.module == OPTIONS:
+            for name in node.names:
+                options = importlib.import_module(f"{OPTIONS}.{name.name}")
+                found[name.asname or name.name] = options
     return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from rootless.cli import lean, table, words
+from rootless.cli import lean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def complete(typed: list[str]) -> int:
     from rootless.engine import Engine
 
     try:
-        found = list(_candidates(Engine(_root(typed)), typed[:-1], typed[-1] if typed else ""))
+        found = candidates(Engine(_root(typed)), typed[:-1], typed[-1] if typed else "")
     except Exception:  # noqa: BLE001 - a message would be pasted into the command line
         found = []
     last = typed[-1] if typed else ""
@@ -91,45 +91,65 @@ def _root(typed: list[str]) -> str:
     return ""
 
 
-def _candidates(engine: Engine, before: list[str], last: str) -> list[tuple[str, str]]:
-    rest = _after_options(before, table.GLOBAL, interspersed=False)
+def candidates(
+    engine: Engine, before: list[str], last: str, load: lean.Load = lean.load
+) -> list[tuple[str, str]]:
+    """Return what may come for the word `last` after others, each with what it is."""
+    top, told = load("grammar", "top"), load("words", "top")
+    rest = _after_options(before, top.OPTIONS, interspersed=False)
     if rest.pending:
         return _values(engine, rest.pending, last)
     if not rest.arguments:
         if last.startswith("-"):
-            return list(words.COMMANDS[""][1].items())
+            return list(told.OPTIONS.items())
+        commands = [(name, entry[0]) for name, entry in told.COMMANDS.items()]
+        return [*commands, *told.GROUPS.items()]
+    name, *following = rest.arguments
+    if name not in top.GROUPS:
+        return _for_command(
+            engine, top.COMMANDS.get(name), told.COMMANDS.get(name), following, last
+        )
+    group, ours = load("grammar", name), load("words", name)
+    rest = _after_options(following, group.OPTIONS, interspersed=False)
+    if rest.pending:
+        return _values(engine, rest.pending, last)
+    if not rest.arguments:
+        if last.startswith("-") and group.OPTIONS:
+            return _option(engine, group.OPTIONS, ours.OPTIONS, last)
         return [
-            (name, entry[0]) for name, entry in words.COMMANDS.items() if name and " " not in name
+            (each, (told.COMMANDS[entry] if isinstance(entry, str) else entry)[0])
+            for each, entry in ours.COMMANDS.items()
         ]
     name, *following = rest.arguments
-    commands: dict[str, Any] = table.COMMANDS
-    if name in table.GROUPS:
-        commands = table.GROUPS[name]
-        if not following:
-            return [(each, words.COMMANDS[f"{name} {each}"][0]) for each in commands]
-        group, (name, *following) = name, following
-        told = words.COMMANDS.get(f"{group} {name}")
-    else:
-        told = words.COMMANDS.get(name)
-    if name not in commands or told is None:
-        return []
-    return _for_command(engine, commands[name], told, following, last)
+    command, words = group.COMMANDS.get(name), ours.COMMANDS.get(name)
+    if isinstance(command, str):  # the same as one without a group
+        command, words = top.COMMANDS[command], told.COMMANDS[command]
+    return _for_command(engine, command, words, following, last)
+
+
+def _option(
+    engine: Engine, options: dict[str, Any], told: dict[str, str], last: str
+) -> list[tuple[str, str]]:
+    """Complete an option, or its value after =."""
+    name, equals, _ = last.partition("=")
+    if equals and name in options:
+        return [(f"{name}={value}", text) for value, text in _values(engine, options[name], "")]
+    return [*told.items()]
 
 
 def _for_command(
     engine: Engine, command: Any, told: Any, following: list[str], last: str
 ) -> list[tuple[str, str]]:
-    """Complete an option, its value or an argument of one command."""
+    """Complete an option, its value or an argument of one command; None is no command."""
+    if command is None:
+        return []
     _, _, options, arguments, interspersed = command
     rest = _after_options(following, options, interspersed=interspersed)
     if rest.pending:
         return _values(engine, rest.pending, last)
     at = len(rest.arguments)
     if last.startswith("-") and not rest.ended and (interspersed or not at):
-        name, equals, _ = last.partition("=")
-        if equals and name in options:
-            return [(f"{name}={value}", text) for value, text in _values(engine, options[name], "")]
-        return [*told[1].items()]
+        return _option(engine, options, told[1], last)
     if not arguments or (at >= len(arguments) and arguments[-1][1] not in (lean.SEVERAL, lean.ANY)):
         return []
     at = min(at, len(arguments) - 1)

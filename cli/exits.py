@@ -1,6 +1,9 @@
-"""Exit codes: the convention of docker and podman, in one place."""
+"""Exit codes: the convention of docker and podman, in one place, and which error has which."""
 
 from __future__ import annotations
+
+from rootless import errors
+from rootless.oci import errors as oci
 
 OK = 0
 """Done."""
@@ -14,7 +17,7 @@ ENGINE = 125
 NOT_EXECUTABLE = 126
 """The container's command exists but cannot be executed."""
 
-NOT_FOUND = 127
+NO_COMMAND = 127
 """The container's command does not exist."""
 
 SIGNALLED = 128
@@ -25,3 +28,31 @@ INTERRUPTED = SIGNALLED + 2
 
 BROKEN_PIPE = SIGNALLED + 13
 """Nobody reads our output any more: what a program says that SIGPIPE killed."""
+
+CODES: dict[type[Exception], int] = {
+    errors.CommandNotFound: NO_COMMAND,
+    errors.CommandNotExecutable: NOT_EXECUTABLE,
+    errors.LaunchError: ENGINE,
+    errors.Interrupted: SIGNALLED,
+    errors.HostError: ENGINE,
+    errors.StoreError: ENGINE,
+    errors.Conflict: ENGINE,
+    errors.Ambiguous: ENGINE,
+    errors.NotFound: ENGINE,
+    errors.UsageError: ENGINE,
+    oci.SettingsError: ENGINE,
+    oci.RegistryError: ENGINE,
+    oci.ImageError: ENGINE,
+    oci.DigestError: ENGINE,
+    oci.InvalidReference: ENGINE,
+}
+"""What a command ends with that an error has ended; a subclass has its nearest ancestor's.
+
+Each branch of the tree of errors is named, so that a new one is not forgotten; a test sees to it.
+"""
+
+
+def code_of(error: BaseException) -> int:
+    """Return the exit code of a command that an error has ended: ENGINE for what is in no table."""
+    code = next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), ENGINE)
+    return code + error.signal if isinstance(error, errors.Interrupted) else code

@@ -1,17 +1,24 @@
-"""The quick way to read a command line: with the generated table, and without typer.
+"""The quick way to read a command line: with generated tables, and without typer.
 
 It reads what is plainly right and answers None to all else (help, an unknown option, a bad
-value, a missing argument): then Typer, the source of the table, reads the line again and has
+value, a missing argument): then Typer, the source of the tables, reads the line again and has
 the good message. A property test holds both to the same answer.
 
 Options are spelled as docker and podman (Go's pflag) read them: `--name x`, `--name=x`,
-`-it`, `-eKEY`, `-e=KEY`, `--rm=false`, and `--` ends them.
+`-it`, `-eKEY`, `-e=KEY`, `--rm=false`, and `--` ends them. Those of all commands stand before the
+first word, those of a group between its word and that of the command.
+
+Of the tables (`grammar`) the first word says which is needed: that of the commands without a group
+is always loaded, those of the groups only for commands in them.
 """
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, TypeAlias
 
     Call: TypeAlias = tuple[str, str, dict[str, Any], dict[str, Any]]
@@ -19,6 +26,9 @@ if TYPE_CHECKING:
 
     Option: TypeAlias = tuple[str, int | tuple[str, ...]]
     """A parameter's name, and the kind of its value: one of the numbers below, or the choices."""
+
+    Load: TypeAlias = Callable[[str, str], Any]
+    """`load(folder, name)` returns a generated table: `grammar` or `words`, `top` or a group's."""
 
 SWITCH = 0
 TEXT = 1
@@ -32,6 +42,9 @@ ANY = 3
 """How many words an argument takes: one, one or none, one or more, any number; or the choices
 for the one that it takes."""
 
+GROUP = "group"
+"""The keyword argument by which a command gets the options of its group, if that has any."""
+
 BOOLEANS = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
@@ -43,26 +56,40 @@ class _NotUnderstood(Exception):
     """This line is for Typer."""
 
 
-def parse(argv: list[str]) -> Call | None:
-    """Return what the command line asks for; None where Typer shall read it."""
-    from rootless.cli import table  # here, so that the generator runs where it is damaged
+def load(folder: str, name: str) -> Any:
+    """Return a generated table, a module; not before it is needed."""
+    full = f"rootless.cli.{folder}.{name}"
+    __import__(full)
+    return sys.modules[full]
 
+
+def parse(argv: list[str], load: Load = load) -> Call | None:
+    """Return what the command line asks for; None where Typer shall read it."""
     settings: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     try:
-        words = _options(argv, table.GLOBAL, settings, interspersed=False)
+        top = load("grammar", "top")
+        words = _options(argv, top.OPTIONS, settings, interspersed=False)
         if settings.pop("version", False):
             return version_call()
         if not words:
             return None
         name, *words = words
-        commands: dict[str, Any] = table.COMMANDS
-        if name in table.GROUPS:
-            commands = table.GROUPS[name]
+        commands = top.COMMANDS
+        if name in top.GROUPS:
+            group = load("grammar", name)
+            asked: dict[str, Any] = {}
+            words = _options(words, group.OPTIONS, asked, interspersed=False)
+            if group.OPTIONS:
+                given[GROUP] = asked
+            commands = group.COMMANDS
             name, *words = words or [""]
-        if name not in commands:
+        command = commands.get(name)
+        if command is None:
             return None
-        module, function, options, arguments, interspersed = commands[name]
-        given: dict[str, Any] = {}
+        if isinstance(command, str):  # the same as one without a group
+            command = top.COMMANDS[command]
+        module, function, options, arguments, interspersed = command
         words = _options(words, options, given, interspersed=interspersed)
         _arguments(words, arguments, given)
     except _NotUnderstood:

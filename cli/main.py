@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import NoReturn
 
+    from rootless.oci.errors import Error
+
 
 def main() -> NoReturn:
     """Run the command that sys.argv names and end the process.
@@ -125,17 +127,14 @@ def _flushed(code: int) -> int:
 
 def _explain(error: Exception) -> int:
     """Say what went wrong in one line and return the exit code."""
-    from rootless.cli.fields import told
-    from rootless.oci.errors import one_line
+    from rootless.oci.errors import Error, one_line
 
     if trace.enabled():
         import traceback
 
         _say_all("".join(traceback.format_exception(error)).splitlines())
-    code = exits.ENGINE
-    if hasattr(error, "exit_code"):
-        code = error.exit_code
-        text = told(error)
+    if isinstance(error, Error):
+        text = _told(error)
     elif isinstance(error, OSError):
         name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         text = f"{name}{error.strerror or error}"
@@ -146,7 +145,14 @@ def _explain(error: Exception) -> int:
     except (OSError, ValueError, AttributeError):
         pass  # this error is the first
     _say("Error: " + one_line(text))
-    return code
+    return exits.code_of(error)
+
+
+def _told(error: Error) -> str:
+    """Return an error in words, with the options that its fields came from."""
+    from rootless.cli.fields import told
+
+    return told(error)
 
 
 def _say_all(lines: Iterable[str]) -> None:

@@ -10,9 +10,9 @@ from them what is there, byte for byte, as from docker's. What containers write 
 from __future__ import annotations
 
 import sys
-import time
 
 from rootless.cli import exits
+from rootless.cli.tables import table
 from rootless.oci.errors import Error, one_line, shown, shown_json
 from rootless.oci.jsonio import dumps
 
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 
     from rootless.cli.template import Template
 
-
-COLUMN = 10
-"""Least width of a column, and below the gap between two: docker's tabwriter settings."""
-
-GAP = 3
 
 DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
@@ -71,21 +66,6 @@ def say_rendered(template: Template, value: dict[str, Any]) -> None:
 def say_table(rows: Iterable[Sequence[str]]) -> None:
     """Print a table."""
     sys.stdout.write(table(rows))
-
-
-def table(rows: Iterable[Sequence[str]]) -> str:
-    """Lay out rows, the heading among them, as docker does; every line ends with a newline."""
-    cells = [[shown(cell) for cell in row] for row in rows]
-    count = max((len(row) for row in cells), default=0)
-    widths = [
-        max([COLUMN, *(len(row[at]) + GAP for row in cells if at < len(row) - 1)])
-        for at in range(count)
-    ]
-    lines = []
-    for row in cells:
-        *first, last = row or [""]
-        lines.append("".join(c.ljust(w) for c, w in zip(first, widths, strict=False)) + last + "\n")
-    return "".join(lines)
 
 
 def show(
@@ -176,39 +156,6 @@ def size(count: float, digits: int = 3) -> str:
     return f"{count:.{digits}g}{DECIMAL[step]}"
 
 
-def duration(seconds: float) -> str:
-    """Return a span of time roughly, in docker's words: About a minute, 3 hours."""
-    whole = int(seconds)
-    if whole < 1:
-        return "Less than a second"
-    if whole < 60:
-        return _count(whole, "second")
-    minutes = whole // 60
-    if minutes < 60:
-        return "About a minute" if minutes == 1 else f"{minutes} minutes"
-    hours = int(seconds / 3600 + 0.5)
-    if hours < 48:
-        return "About an hour" if hours == 1 else f"{hours} hours"
-    days = hours // 24
-    if days < 14:
-        return f"{days} days"
-    if days < 60:
-        return f"{days // 7} weeks"
-    if days < 730:
-        return f"{days // 30} months"
-    return f"{whole // 3600 // 24 // 365} years"
-
-
-def ago(moment: float) -> str:
-    """Return how long ago `moment` was; N/A for 0, an unknown time."""
-    return duration(max(0.0, time.time() - moment)) + " ago" if moment else "N/A"
-
-
-def when(moment: float) -> str:
-    """Return a local time as docker prints it: 2026-02-01 12:00:00 +0100 CET."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(moment))
-
-
 def quote(text: str) -> str:
     """Return `text` in double quotes, escaped as Go's strconv.Quote does."""
     return dumps(text)
@@ -217,7 +164,3 @@ def quote(text: str) -> str:
 def shorten(text: str, width: int) -> str:
     """Return `text`, at most `width` characters of it."""
     return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def _count(number: int, unit: str) -> str:
-    return f"{number} {unit}" + ("" if number == 1 else "s")

@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
-from contextlib import contextmanager
 
 from rootless.cli.output import say
 from rootless.oci.errors import shown as printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import rich.progress
-
-    from rootless.images.transfer.progress import Progress
 
 PAUSE = 0.1
 """Seconds between two drawings."""
-
-
-@contextmanager
-def shown(*, quiet: bool = False, lines: bool = False) -> Iterator[Progress | None]:
-    """Show the progress of the body; without a terminal only where `lines` are wanted."""
-    if quiet or not sys.stderr.isatty():
-        yield Lines() if lines and not quiet else None
-        return
-    bars = Bars()
-    try:
-        yield bars
-    finally:
-        bars.close()
 
 
 class Lines:

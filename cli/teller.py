@@ -5,6 +5,7 @@ Light, because `run` makes one: what draws and what asks is loaded when it is ne
 
 from __future__ import annotations
 
+import _thread
 import sys
 
 from rootless.cli.output import complain, warn
@@ -30,6 +31,8 @@ class Teller:
     def __init__(self, *, quiet: bool = False, lines: bool = False) -> None:
         self._quiet = quiet
         self._lines = lines
+        self._lock = _thread.allocate_lock()
+        """Work begins in several threads."""
         self._shown: Bars | Lines | None = None
         self._notes: list[str] = []
         self._warnings: list[str] = []
@@ -45,8 +48,9 @@ class Teller:
 
     def begin(self, key: str, what: str, total: int) -> None:
         """Show a further piece of work."""
-        if self._shown is None and not self._quiet:
-            self._shown = self._display()
+        with self._lock:
+            if self._shown is None and not self._quiet:
+                self._shown = self._display()
         if self._shown is not None:
             self._shown.begin(key, what, total)
 

@@ -103,7 +103,7 @@ def render_rows(
     if first != "table":
         template = Template(source)
         return "".join(template.render(row, guarded=guarded) + "\n" for row in rows)
-    from rootless.cli.output import table
+    from rootless.cli.tables import table
 
     template = Template(rest.strip(" "))
     lines = [template.render(_Headings(headings), heading=True)]

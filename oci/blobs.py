@@ -44,7 +44,7 @@ MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 def initialise(path: str) -> None:
     """Make the directory `path` an image layout; harmless where it is one already."""
     os.makedirs(f"{path}/blobs/sha256", exist_ok=True)
-    if not os.path.exists(f"{path}/{LAYOUT}"):
+    if not is_there(path):
         _mark(path)
     if not os.path.exists(f"{path}/index.json"):
         with locked(path):
@@ -67,6 +67,11 @@ def _mark(path: str) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def is_there(path: str) -> bool:
+    """Whether there is a layout, and so something to lock."""
+    return os.path.exists(f"{path}/{LAYOUT}")
 
 
 @contextlib.contextmanager

@@ -7,6 +7,13 @@
     |   |-- LayerError          an entry of a layer that is refused or cannot be written
     |   `-- SignatureError      an image that the user's policy refuses, or a signature that is none
     |-- RegistryError           what a registry answered, or that it did not
+    |   |-- Unauthorized        it wants to know who asks, or does not let them (401, 403)
+    |   |-- RegistryNotFound    it has no such image, blob or repository (404)
+    |   |-- RegistryBlocked     registries.conf forbids to ask it
+    |   `-- HttpError           no answer, or none that helps: the same may succeed later
+    |       |-- TooManyRequests      it limits requests (429)
+    |       |-- RegistryFailed       a fault of its own (5xx)
+    |       `-- RegistryUnreachable  there is nobody, or nobody answers in time
     |-- SettingsError           a file of registries' settings that is not understood
     `-- rootless.errors         the engine's part of the tree continues there
 
@@ -83,13 +90,7 @@ def one_line(text: str) -> str:
 
 
 class Error(Exception):
-    """Base of all errors that are shown as one line: `message`, then `hint` if there is one.
-
-    `exit_code` is what the command line ends with: 125 unless a subclass says otherwise
-    (the convention of docker and podman for errors of the engine itself).
-    """
-
-    exit_code = 125
+    """Base of all errors that are shown as one line: `message`, then `hint` if there is one."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -133,6 +134,52 @@ class Exceeded(ValueError):
 
 class RegistryError(Error):
     """A registry refused, answered nonsense or did not answer."""
+
+
+class Unauthorized(RegistryError):
+    """The registry does not let us, with or without credentials: status 401 or 403."""
+
+
+class RegistryNotFound(RegistryError):
+    """The registry has no such image, blob or repository: status 404."""
+
+
+class RegistryBlocked(RegistryError):
+    """containers-registries.conf(5) forbids to ask for this name."""
+
+
+class HttpError(RegistryError):
+    """No answer, or none that helps. `temporary`: the same again may work at once.
+
+    `no_tls`: there is nobody, or nobody who speaks TLS, at the other end. `after`: the seconds
+    that the server wants us to wait, -1 where it does not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        temporary: bool = False,
+        no_tls: bool = False,
+        after: float = -1,
+    ) -> None:
+        super().__init__(message, hint)
+        self.temporary = temporary
+        self.after = after
+        self.no_tls = no_tls
+
+
+class TooManyRequests(HttpError):
+    """The registry limits requests: status 429."""
+
+
+class RegistryFailed(HttpError):
+    """The registry has a fault of its own: status 500 and above."""
+
+
+class RegistryUnreachable(HttpError):
+    """There is nobody at the registry's address, or nobody who answers in time."""
 
 
 class SettingsError(Error):

@@ -1,4 +1,4 @@
-"""The engine as a library: `Engine().containers`, `Engine().images`."""
+"""The engine as a library: `Engine().containers`, `.images`, `.volumes`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from rootless.containers.container import Container
     from rootless.containers.request import Request
     from rootless.images.collection import Images
-    from rootless.images.image import Image
     from rootless.images.lists.collection import Manifests
     from rootless.teller import Teller
+    from rootless.volumes.collection import Volumes
 
 
 class Engine:
-    """One user's containers and images under one data directory.
+    """One user's containers, images and volumes under one data directory.
 
     `root` is that directory; by default ROOTLESS_ROOT, else $XDG_DATA_HOME/rootless.
     Construction touches nothing on disk.
@@ -40,21 +40,28 @@ class Engine:
         """The images of this store."""
         from rootless.images.collection import Images
 
-        return Images(self)
+        return Images(self.paths)
 
     @property
     def manifests(self) -> Manifests:
         """The manifest lists of this store."""
         from rootless.images.lists.collection import Manifests
 
-        return Manifests(self)
+        return Manifests(self.paths, self.images)
+
+    @property
+    def volumes(self) -> Volumes:
+        """The volumes of this store."""
+        from rootless.volumes.collection import Volumes
+
+        return Volumes(self.paths)
 
     @property
     def artifacts(self) -> Artifacts:
         """The artifacts of this store: files of registries."""
         from rootless.artifacts.collection import Artifacts
 
-        return Artifacts(self)
+        return Artifacts(self.paths, self.images)
 
     def create(
         self,
@@ -71,38 +78,18 @@ class Engine:
         """
         from rootless.containers.collection import ImageGone
 
-        containers = self.containers
+        containers, images = self.containers, self.images
         containers.check(request)
         while True:
             image = None
             if request["rootfs"] is None:
-                image = self._resolve(request["image"], pull, platform, teller)
+                image = images.resolve(
+                    request["image"], pull=pull, platform=platform, teller=teller
+                )
+                if not platform and image.foreign:
+                    teller.note(image.foreign)
                 trace.mark("image found")
             try:
                 return containers.create(request, image, replace=replace, teller=teller)
             except ImageGone:
                 continue  # it may be another image that is meant now, or one to be pulled
-
-    def _resolve(self, ref: str, pull: str, platform: str, teller: Teller) -> Image:
-        images = self.images
-        image = images.resolve(
-            ref, pull=pull, platform=platform, progress=lambda: _Shown(teller), choose=teller.choose
-        )
-        for text in images.warnings:
-            teller.warning(text)
-        if not platform and image.foreign:
-            teller.note(image.foreign)
-        return image
-
-
-class _Shown:
-    """A teller as what a pull asks for: a context manager, without loading contextlib."""
-
-    def __init__(self, teller: Teller) -> None:
-        self._teller = teller
-
-    def __enter__(self) -> Teller:
-        return self._teller
-
-    def __exit__(self, *_: object) -> None:
-        pass

@@ -5,11 +5,16 @@ Error                        oci.errors: anything that a user is told in one lin
 |-- NotFound                 no container, image, ... of this name
 |-- Ambiguous                a shortened id that fits several
 |-- Conflict                 a name in use, an object in the wrong state
+|   `-- AlreadySo            an object that is already in the state that is asked for
 |-- StoreError               a damaged record, a store that is not ours, a full disk
 |-- HostError                the machine lacks something; the hint names the mend
+|   `-- NotPermitted         the machine has it, but does not let us
+|-- Interrupted              a signal has ended what was asked for
 `-- LaunchError              a step between the command and the running container failed
-    |-- CommandNotFound      exit code 127
-    `-- CommandNotExecutable exit code 126
+    |-- CommandNotFound      there is no such command in the container
+    `-- CommandNotExecutable there is, but it cannot be executed
+
+What a front end makes of them is its own matter: `cli.exits` has the exit codes.
 """
 
 from __future__ import annotations
@@ -21,14 +26,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "AlreadySo",
     "Ambiguous",
     "CommandNotExecutable",
     "CommandNotFound",
     "Conflict",
     "Error",
     "HostError",
+    "Interrupted",
     "LaunchError",
     "NotFound",
+    "NotPermitted",
     "StoreError",
     "UsageError",
     "named",
@@ -77,12 +85,28 @@ class Conflict(Error):
     """A name in use, or an object in a state that forbids the request."""
 
 
+class AlreadySo(Conflict):
+    """What is asked for is the case already, such as a pause of what is paused."""
+
+
 class StoreError(Error):
     """The store on disk is damaged, full, read-only or not ours."""
 
 
 class HostError(Error):
     """The machine lacks something that containers need; the hint names the mend."""
+
+
+class NotPermitted(HostError):
+    """The kernel, or a rule of this machine, does not let this user do it."""
+
+
+class Interrupted(Error):
+    """A signal to this process, of the number `signal`, has ended what it did for a container."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(f"ended by signal {signal}")
+        self.signal = signal
 
 
 class LaunchError(Error):
@@ -100,10 +124,6 @@ class LaunchError(Error):
 class CommandNotFound(LaunchError):
     """The command does not exist in the container."""
 
-    exit_code = 127
-
 
 class CommandNotExecutable(LaunchError):
     """The command exists in the container but cannot be executed."""
-
-    exit_code = 126

@@ -3,6 +3,10 @@
 Nothing is mocked. A test that needs a program or device says so with `@pytest.mark.needs("podman",
 "/dev/fuse")`, one that makes sense only in some identity modes with `@pytest.mark.modes("mapped")`;
 where the need is not met it is skipped by name.
+
+`make test` runs the suite as users of different identity modes. What is the same for all of them is
+marked `once`, most often as a file (`pytestmark = pytest.mark.once`): only the first user runs it.
+A test of such a file that differs all the same is marked `each`, or asks for the mode.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +61,15 @@ def user_mode() -> str:
         lines = []
     granted = any(line.split(":")[0] in (name, str(os.getuid())) for line in lines)
     return "mapped" if granted and shutil.which("newuidmap") else "single"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark `each` what asks for the identity mode, in whatever file it stands."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if "in_user_mode" in fixtures or item.get_closest_marker("modes"):
+            item.add_marker("each")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -143,10 +157,11 @@ class Store:
 
 def remove_tree(directory: str) -> None:
     """Remove a directory that may hold files of subordinate users or without permissions."""
+    # By rm(1): it goes as deep as a hostile tree does. Few tests leave what only others may remove.
+    subprocess.run(["rm", "-rf", directory], capture_output=True)
     if user_mode() != "root" and os.path.isdir(directory):
         maps = ["--map-root-user"] + (["--map-auto"] if user_mode() == "mapped" else [])
         subprocess.run(["unshare", *maps, "rm", "-rf", directory], capture_output=True)
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
@@ -167,18 +182,40 @@ def rootless_root(cli: Store, monkeypatch: pytest.MonkeyPatch) -> str:
     return cli.root
 
 
+@pytest.fixture(scope="session")
+def loaded(busybox_image: str) -> Iterator[str]:
+    """The data directory of a store with `busybox`, for copies: a load takes ten times as long."""
+    store = Store()
+    store.ok("load", "--input", busybox_image)
+    wait_until_written(store)
+    yield store.root
+    store.remove()
+
+
+def wait_until_written(store: Store) -> None:
+    """Wait until the layers of a store are written out, and so bear no mark of their unpacking."""
+    layers = list(Path(store.root, "layers").iterdir())
+    while any(os.path.lexists(layer / "boot") for layer in layers):
+        time.sleep(0.02)
+
+
+def copy_store(source: str, target: str) -> None:
+    """Make the data directory `target` as a copy of `source`, which nobody uses."""
+    subprocess.run(["cp", "--archive", source, target], check=True)
+
+
 @pytest.fixture
-def busybox(cli: Store, busybox_image: str) -> Store:
-    """`cli` with the image `busybox` loaded."""
-    cli.ok("load", "--input", busybox_image)
+def busybox(cli: Store, loaded: str) -> Store:
+    """`cli` with the image `busybox`."""
+    copy_store(loaded, cli.root)
     return cli
 
 
 @pytest.fixture(scope="module")
-def shared(busybox_image: str) -> Iterator[Store]:
+def shared(loaded: str) -> Iterator[Store]:
     """One store with `busybox` for a whole module, for tests that clean up what they make."""
     store = Store()
-    store.ok("load", "--input", busybox_image)
+    copy_store(loaded, store.root)
     yield store
     store.remove()
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rootless.cli.table import COMMANDS
 
 from rootless.cli import fields
-from rootless.cli.table import COMMANDS
 from rootless.errors import UsageError, named
 
 if TYPE_CHECKING:

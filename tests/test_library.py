@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rootless import Engine
-from rootless.containers.request import bind, request
+from rootless.containers.request import attachment, bind, request
 from rootless.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def test_a_mistake_names_its_field(busybox: Store) -> None:
     with pytest.raises(UsageError) as caught:
         engine.create(request("busybox", mounts=[bind("/nonexistent", "/x")]))
     assert caught.value.field == "mounts.0"
-    other = {"kind": "container", "name": "nobody", "settings": None}
+    other = attachment("container", "nobody")
     with pytest.raises(NotFound, match="no such container: nobody"):
-        engine.create(request("busybox", networks=[other]), pull="never")  # type: ignore[list-item]
+        engine.create(request("busybox", networks=[other]), pull="never")
     with pytest.raises(NotFound, match="no such image"):
         engine.create(request("nonexistent:1"), pull="never")
     assert engine.containers.list() == []

@@ -17,6 +17,8 @@ from rootless.oci.layers.tar import Limits
 if TYPE_CHECKING:
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Unpack
 
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common, containers, images, transfer
+    from rootless.cli.options import inspect as opt
     from rootless.engine import Engine
 
     Look = Callable[[Engine, str, bool], dict[str, Any]]
@@ -22,10 +23,10 @@ def inspect(
     names: opt.MaybeObjects = None,
     *,
     format: opt.InspectFormat = "",  # noqa: A002 - the option's name
-    latest: opt.TheLatest = False,
+    latest: containers.TheLatest = False,
     type: opt.Type = "all",  # noqa: A002 - the option's name
     size: opt.InspectSize = False,
-    **elsewhere: Unpack[opt.Elsewhere],
+    **elsewhere: Unpack[transfer.Elsewhere],
 ) -> int:
     """Show all that is known of containers or images.
 
@@ -60,10 +61,10 @@ def _latest(engine: Engine, names: list[str] | None) -> list[str]:
 
 def inspect_container(
     engine: Engine,
-    containers: opt.SomeContainers = None,
+    containers: containers.SomeContainers = None,
     *,
     format: opt.InspectFormat = "",  # noqa: A002 - the option's name
-    latest: opt.TheLatest = False,
+    latest: containers.TheLatest = False,
     size: opt.InspectSize = False,
 ) -> int:
     """Show all that is known of containers."""
@@ -76,10 +77,10 @@ def inspect_container(
 
 def inspect_image(
     engine: Engine,
-    images: opt.ImageNames,
+    images: images.ImageNames,
     *,
-    format: opt.ShortFormat = "",  # noqa: A002 - the option's name
-    **elsewhere: Unpack[opt.Elsewhere],
+    format: common.ShortFormat = "",  # noqa: A002 - the option's name
+    **elsewhere: Unpack[transfer.Elsewhere],
 ) -> int:
     """Show all that is known of images.
 
@@ -90,7 +91,7 @@ def inspect_image(
     return _inspect(engine, images, format, _image, size=False)
 
 
-def _elsewhere(engine: Engine, names: list[str], template: str, asked: opt.Elsewhere) -> int:
+def _elsewhere(engine: Engine, names: list[str], template: str, asked: transfer.Elsewhere) -> int:
     if not asked.get("remote"):
         raise UsageError(f"--{next(iter(asked)).replace('_', '-')} goes with --remote only")
     from rootless.cli.commands.images.remote import show
@@ -98,7 +99,7 @@ def _elsewhere(engine: Engine, names: list[str], template: str, asked: opt.Elsew
     return show(engine, names, template, asked)
 
 
-def container_exists(engine: Engine, container: opt.Container) -> int:
+def container_exists(engine: Engine, container: common.Container) -> int:
     """End with 0 if there is such a container, else with 1."""
     try:
         engine.containers.get(container)
@@ -107,7 +108,7 @@ def container_exists(engine: Engine, container: opt.Container) -> int:
     return exits.OK
 
 
-def image_exists(engine: Engine, image: opt.ImageName) -> int:
+def image_exists(engine: Engine, image: common.ImageName) -> int:
     """End with 0 if there is such an image, else with 1."""
     return exits.OK if engine.images.exists(image) else exits.FAILED
 
@@ -138,7 +139,7 @@ def _container(engine: Engine, name: str, size: bool) -> dict[str, Any]:
     container = engine.containers.get(name)
     shown: dict[str, Any] = container.inspect()
     if size:
-        from rootless.system.sizes import container_size
+        from rootless.containers.sizes import container_size
 
         shown["SizeRw"], shown["SizeRootFs"] = container_size(container)
     return shown

@@ -14,7 +14,7 @@ import threading
 from rootless.oci import jsonio
 from rootless.oci.distribution.http import shown
 from rootless.oci.distribution.refusals import refusal
-from rootless.oci.errors import RegistryError
+from rootless.oci.errors import RegistryError, Unauthorized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,11 +27,7 @@ _CLIENT = "rootless"
 """Our name where OAuth 2 wants one (client_id)."""
 
 
-class Denied(RegistryError):
-    """The registry does not let us, with or without credentials."""
-
-
-class Rejected(Denied):
+class Rejected(Unauthorized):
     """The registry does not know who we say that we are."""
 
 
@@ -52,7 +48,7 @@ class Authority:
         return {"Authorization": value} if value else {}
 
     def answer(self, challenge: str, scopes: str, sent: dict[str, str], *, tls: bool) -> None:
-        """Get what the challenge wants, for the next request. Raises Denied, RegistryError.
+        """Get what the challenge wants, for the next request. Raises Unauthorized, RegistryError.
 
         `sent` is the `header` that was not enough; `tls` is whether the registry itself speaks
         TLS: then its secrets never go without.
@@ -64,14 +60,14 @@ class Authority:
                 return  # another thread was challenged, too, and has got it meanwhile
             if kind.lower() == "basic":
                 if self.credentials is None:
-                    raise Denied("it wants a user name and a password")
+                    raise Unauthorized("it wants a user name and a password")
                 if sent:
                     raise Rejected("it does not take the password")
                 self._headers[""] = self.credentials.basic
             elif kind.lower() == "bearer" and fields.get("realm"):
                 self._headers[scopes] = f"Bearer {self._token(fields, scopes, tls=tls)}"
             else:
-                raise Denied("it asks for an unknown kind of authentication")
+                raise Unauthorized("it asks for an unknown kind of authentication")
 
     def _token(self, fields: dict[str, str], scopes: str, *, tls: bool) -> str:
         from urllib.parse import urlsplit
@@ -91,7 +87,7 @@ class Authority:
             if response.status == 401 and self.credentials is not None:
                 raise Rejected("it does not take the password")
             if response.status in (400, 401, 403):
-                raise Denied("it gives no token for that")
+                raise Unauthorized("it gives no token for that")
             if response.status != 200:
                 known = self.credentials is not None
                 raise refusal(response, shown(realm), self._host, known=known)

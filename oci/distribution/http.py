@@ -1,7 +1,7 @@
 """HTTP as registries need it: redirects that keep secrets at home, retries, bounded answers.
 
 Over urllib3, which is imported with the first request that needs it: short ones go by `brief`. The
-errors of both become `HttpError` here and nowhere else. Redirects are followed by hand: an
+errors of both become an `HttpError` here and nowhere else. Redirects are followed by hand: an
 Authorization header goes to the origin it was meant for and to no other, and https never becomes
 http.
 """
@@ -14,7 +14,7 @@ import threading
 import time
 
 from rootless.oci.distribution import brief
-from rootless.oci.errors import RegistryError
+from rootless.oci.errors import HttpError, RegistryUnreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,28 +41,6 @@ NO_TLS = frozenset(("wrong version number", "packet length too long", "record la
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 LONGEST_PAUSE = 30.0
 """Seconds of a server's Retry-After; if it wants more, there is no further attempt."""
-
-
-class HttpError(RegistryError):
-    """No answer, or none that helps. `temporary`: the same again may work.
-
-    `no_tls`: there is nobody, or nobody who speaks TLS, at the other end. `after`: the seconds
-    that the server wants us to wait, -1 where it does not say.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        hint: str = "",
-        *,
-        temporary: bool = False,
-        no_tls: bool = False,
-        after: float = -1,
-    ) -> None:
-        super().__init__(message, hint)
-        self.temporary = temporary
-        self.after = after
-        self.no_tls = no_tls
 
 
 class Response:
@@ -232,7 +210,7 @@ class Client:
         except (errors.NewConnectionError, errors.LocationValueError) as error:
             raise _unreachable(url, _cause(error)) from error
         except (errors.HTTPError, OSError) as error:
-            raise HttpError(
+            raise RegistryUnreachable(
                 f"{shown(url)}: {_cause(error)}", temporary=True, no_tls=True
             ) from error
         if method != "HEAD" and raw.status not in (204, 304):
@@ -260,7 +238,7 @@ class Client:
         except OSError as error:
             if type(error).__module__ == "ssl":  # SSLError and those that are made of it
                 raise _untrusted(url, error) from error
-            raise HttpError(
+            raise RegistryUnreachable(
                 f"{shown(url)}: {_cause(error)}", temporary=True, no_tls=True
             ) from error
         return Response(answer, url)
@@ -411,9 +389,9 @@ def _is_plain(value: str) -> bool:
     return value.isascii() and value.isprintable()
 
 
-def _unreachable(url: str, cause: str) -> HttpError:
+def _unreachable(url: str, cause: str) -> RegistryUnreachable:
     hint = "check its name and its port, and the network"
-    return HttpError(f"cannot reach {shown(url)}: {cause}", hint, no_tls=True)
+    return RegistryUnreachable(f"cannot reach {shown(url)}: {cause}", hint, no_tls=True)
 
 
 def _untrusted(url: str, error: BaseException) -> HttpError:

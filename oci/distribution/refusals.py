@@ -8,8 +8,15 @@ with Retry-After (RFC 9110, 10.2.3) or, at docker.io, `ratelimit-remaining: 0;w=
 from __future__ import annotations
 
 from rootless.oci import jsonio
-from rootless.oci.distribution.http import MAX_ERROR, TEMPORARY, HttpError, retry_after
-from rootless.oci.errors import RegistryError, one_line
+from rootless.oci.distribution.http import MAX_ERROR, TEMPORARY, retry_after
+from rootless.oci.errors import (
+    HttpError,
+    RegistryError,
+    RegistryFailed,
+    TooManyRequests,
+    Unauthorized,
+    one_line,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +31,9 @@ def refusal(
 ) -> RegistryError:
     """Return the error for an answer of `host` to a request for `subject`; its body is read.
 
-    An HttpError where the same may succeed later; `temporary` says that it was not tried again yet.
-    `known` is whether we said who we are.
+    By its status an Unauthorized, TooManyRequests or RegistryFailed, else an HttpError where the
+    same may succeed later: `temporary` says that it was not tried again yet. What 404 means depends
+    on what was asked for, and the caller says it. `known` is whether we said who we are.
     """
     words = said(response)
     after = retry_after(response)
@@ -35,9 +43,16 @@ def refusal(
         hint = f"try again in {_span(after)}" if after > 0 else "wait a while"
         if not known:
             hint += f", or rootless login {host}: it may allow more then"
-    if temporary or response.status in TEMPORARY:
-        return HttpError(message, hint, temporary=temporary, after=after)
-    return RegistryError(message, hint)
+    if response.status in (401, 403):
+        return Unauthorized(message, hint)
+    kind = HttpError
+    if response.status == 429:
+        kind = TooManyRequests
+    elif response.status >= 500:
+        kind = RegistryFailed
+    elif not temporary and response.status not in TEMPORARY:
+        return RegistryError(message, hint)
+    return kind(message, hint, temporary=temporary, after=after)
 
 
 def said(response: Response) -> str:

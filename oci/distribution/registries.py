@@ -18,7 +18,7 @@ import msgspec
 
 from rootless.oci.blobs import replace
 from rootless.oci.distribution.registries_files import MAX_FILE, base, files
-from rootless.oci.errors import InvalidReference, RegistryError, SettingsError
+from rootless.oci.errors import InvalidReference, RegistryBlocked, SettingsError
 from rootless.oci.reference import DEFAULT_DOMAIN, Reference, is_domain, is_short, parse
 
 TYPE_CHECKING = False
@@ -125,7 +125,7 @@ class Registries:
     def endpoints(self, name: Reference) -> list[Endpoint]:
         """Return where an image is to be had: the mirrors in their order, then the registry.
 
-        Raises RegistryError for a name that is blocked, SettingsError for a location that makes
+        Raises RegistryBlocked for a name that is blocked, SettingsError for a location that makes
         no reference of it.
         """
         found = self._registry_of(str(name))
@@ -167,7 +167,7 @@ class Registries:
     def whole(self, place: Reference) -> Endpoint:
         """Return where a registry as such is, which is `place`, perhaps with a name space, here.
 
-        Its mirrors need not know more than images. Raises RegistryError where it is blocked.
+        Its mirrors need not know more than images. Raises RegistryBlocked where it is blocked.
         """
         found = self._registry_of(str(place))
         if found is None:
@@ -381,8 +381,8 @@ def _moved(name: Reference, matched: int, location: str, path: str) -> Reference
     return Reference(moved.domain, moved.path, name.tag, name.digest)
 
 
-def _blocked(name: Reference, registry: Registry, path: str, done: str) -> RegistryError:
-    return RegistryError(f"{name.familiar} is not {done}: {registry.prefix} is blocked in {path}")
+def _blocked(name: Reference, registry: Registry, path: str, done: str) -> RegistryBlocked:
+    return RegistryBlocked(f"{name.familiar} is not {done}: {registry.prefix} is blocked in {path}")
 
 
 def _length(prefix: str) -> tuple[bool, int]:

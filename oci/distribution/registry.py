@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from rootless.oci import jsonio, layout
 from rootless.oci.digest import Digest
-from rootless.oci.distribution.auth import Authority, Denied, Rejected
+from rootless.oci.distribution.auth import Authority, Rejected
 from rootless.oci.distribution.http import (
     Client,
-    HttpError,
     Response,
     is_loopback,
     joined,
@@ -19,7 +18,13 @@ from rootless.oci.distribution.http import (
     shown,
 )
 from rootless.oci.distribution.refusals import refusal, said
-from rootless.oci.errors import DigestError, RegistryError
+from rootless.oci.errors import (
+    DigestError,
+    HttpError,
+    RegistryError,
+    RegistryNotFound,
+    Unauthorized,
+)
 from rootless.oci.reference import DEFAULT_DOMAIN
 from rootless.oci.transports import Fetched
 
@@ -232,7 +237,10 @@ class Repository:
             return bool(response.headers.get("OCI-Subject"))
 
     def check(self) -> None:
-        """See whether it is a registry, and accepts us (`login`). Raises Denied, RegistryError."""
+        """See whether it is a registry, and accepts us (`login`).
+
+        Raises Unauthorized, RegistryError.
+        """
         with self._request("GET", "", {}, b"", "", "") as response:
             if response.status in (401, 403):
                 raise self._denied("", said(response))
@@ -300,7 +308,7 @@ class Repository:
             self._authority.answer(challenge, scopes, known, tls=url.startswith("https:"))
         except Rejected as error:
             raise self._rejected(actions) from error
-        except Denied as error:
+        except Unauthorized as error:
             raise self._denied(actions) from error
         known = self._authority.header(scopes)
         response = self._client.request(url, {**headers, **known}, method=method, body=body)
@@ -311,7 +319,7 @@ class Repository:
                 raise self._denied(actions, said(response))
         return response
 
-    def _rejected(self, actions: str) -> Denied:
+    def _rejected(self, actions: str) -> Unauthorized:
         """Return the error for a wrong password; without `actions` that of a login."""
         credentials = self._authority.credentials
         if not actions or credentials is None:
@@ -320,36 +328,39 @@ class Repository:
         hint = f"rootless login {self.place.domain} renews them"
         return Rejected(f"{self._host} does not accept {who}", hint)
 
-    def _denied(self, actions: str, words: str = "") -> Denied:
+    def _denied(self, actions: str, words: str = "") -> Unauthorized:
         """Return the error for what we may not do; `words` are the registry's own."""
         credentials = self._authority.credentials
         if not actions:
-            return Denied(f"{self._host} does not accept these credentials{words}")
+            return Unauthorized(f"{self._host} does not accept these credentials{words}")
         login = f"rootless login {self.place.domain}"
         if actions == _CATALOGUE:
             hint = f"{login} first" if credentials is None else ""
-            return Denied(f"{self._host} does not list its repositories to you{words}", hint)
+            return Unauthorized(f"{self._host} does not list its repositories to you{words}", hint)
         if credentials is None:
             hint = f"{login} first, if it exists"
         else:
             hint = f"you are logged in as {credentials.user or 'somebody'}: does it exist?"
         kind = "push" if actions == _PUSH else "pull"
-        return Denied(f"{kind} access denied for {self.name.familiar_name}{words}", hint)
+        return Unauthorized(f"{kind} access denied for {self.name.familiar_name}{words}", hint)
 
     def _refused(self, response: Response, path: str, actions: str = _PULL) -> RegistryError:
         status = response.status
         if status in (401, 403):
             return self._denied(actions, said(response))
         if status == 404 and path == f"{self.place.path}/tags/list":
-            return RegistryError(f"no repository {self.name.familiar_name} in {self.place.domain}")
+            return RegistryNotFound(
+                f"no repository {self.name.familiar_name} in {self.place.domain}"
+            )
         if status == 404 and path.startswith("manifests/"):
             reference = path.partition("/")[2]
             name = self.name.familiar_name
             if ":" in reference:
-                return RegistryError(f"no image {name}@{reference} in {self.place.domain}")
+                return RegistryNotFound(f"no image {name}@{reference} in {self.place.domain}")
             hint = f"rootless search --list-tags {name} shows what there is"
-            return RegistryError(f"no image {name}:{reference} in {self.place.domain}", hint)
-        return self.refusal(response, shown(response.url))
+            return RegistryNotFound(f"no image {name}:{reference} in {self.place.domain}", hint)
+        error = self.refusal(response, shown(response.url))
+        return RegistryNotFound(error.message, error.hint) if status == 404 else error
 
     def refusal(
         self, response: Response, subject: str, *, temporary: bool = False

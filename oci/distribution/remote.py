@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 
-from rootless.oci.distribution.http import Client, HttpError
+from rootless.oci.distribution.http import Client
 from rootless.oci.distribution.upload import Whole, bring
-from rootless.oci.errors import RegistryError
+from rootless.oci.errors import HttpError, RegistryError
 from rootless.oci.signatures import policy
 
 TYPE_CHECKING = False

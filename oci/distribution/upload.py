@@ -8,9 +8,9 @@ PUT LOCATION?digest=     201: the registry has checked it; a small blob comes wi
 
 from __future__ import annotations
 
-from rootless.oci.distribution.auth import Denied
 from rootless.oci.distribution.brief import number
-from rootless.oci.distribution.http import TEMPORARY, Client, HttpError, joined, shown
+from rootless.oci.distribution.http import TEMPORARY, Client, joined, shown
+from rootless.oci.errors import HttpError, Unauthorized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def bring(repository: Repository, content: Content, origin: str) -> str:
         return "exists"
     try:
         location = repository.begin_upload(content.digest, origin)
-    except Denied:
+    except Unauthorized:
         if not origin:
             raise
         location = repository.begin_upload()  # we may write here, but not read there

@@ -86,11 +86,11 @@ class Writer:
                 extended.append((key, b"%d" % value))
         if extended:
             data = b"".join(_record(key, value) for key, value in extended)
-            self._write(_header(b"PaxHeaders/0", b"x", (0o644, 0, 0), len(data), 0))
+            self._write(_header(b"PaxHeaders/0", b"x", (0o644, 0, 0, len(data), 0)))
             self._write(data + bytes(-len(data) % BLOCK))
-        ids = (entry.mode, entry.uid, entry.gid)
+        numbers = (entry.mode, entry.uid, entry.gid, size, mtime)
         device = (entry.major, entry.minor)
-        self._write(_header(name, entry.type, ids, size, mtime, entry.link, device))
+        self._write(_header(name, entry.type, numbers, entry.link, device))
 
     def _copy(self, source: int, start: int, length: int) -> None:
         end = start + length
@@ -145,13 +145,12 @@ def _record(key: bytes, value: bytes) -> bytes:
 def _header(
     name: bytes,
     kind: bytes,
-    ids: tuple[int, int, int],
-    size: int,
-    mtime: int,
+    numbers: tuple[int, int, int, int, int],
     link: bytes = b"",
     device: tuple[int, int] = (0, 0),
 ) -> bytes:
-    mode, uid, gid = ids
+    """Return a block; `numbers` are mode, uid, gid, size and mtime (pax(1), ustar)."""
+    mode, uid, gid, size, mtime = numbers
     fields = (
         name[:100].ljust(100, b"\0"),
         b"%07o\0%07o\0%07o\0" % (mode, _fit(uid, _LARGEST_ID), _fit(gid, _LARGEST_ID)),

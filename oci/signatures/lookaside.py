@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 from urllib.parse import unquote, urlsplit
 
-from rootless.oci.distribution.http import Client, HttpError
-from rootless.oci.errors import SignatureError
+from rootless.oci.distribution.http import Client
+from rootless.oci.errors import HttpError, SignatureError
 from rootless.oci.signatures.packets import MAX_BYTES
 from rootless.oci.signatures.scopes import configuration, scopes_of
 

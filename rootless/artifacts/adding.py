@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 
+from rootless import times
 from rootless.artifacts.intake import Intake
 from rootless.errors import Conflict, NotFound, UsageError
 from rootless.images.lists.members import annotations_of
-from rootless.images.transfer.progress import Silent
 from rootless.oci import artifacts, reference
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError
@@ -17,12 +16,14 @@ from rootless.oci.transports import media_type_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from rootless.artifacts.artifact import Artifact
-    from rootless.engine import Engine
+    from rootless.artifacts.finding import Finder
+    from rootless.images.finding import Finder as ImageFinder
     from rootless.images.transfer.access import Access
-    from rootless.images.transfer.progress import Progress
+    from rootless.teller import Teller
 
     Document = dict[str, Any]
 
@@ -40,44 +41,75 @@ _BINARY = frozenset(range(0x20)) - frozenset(b"\t\n\f\r\x1b")
 _SNIFFED = 512
 
 
+class Addition:
+    """How files are to be added to an artifact."""
+
+    def __init__(
+        self,
+        *,
+        kind: str = "",
+        file_type: str = "",
+        annotations: Iterable[str] = (),
+        subject: str = "",
+        append: bool = False,
+        replace: bool = False,
+    ) -> None:
+        """Raises UsageError for annotations that are none, and for what cannot be together."""
+        self.kind = kind
+        """The artifact's type."""
+        self.file_type = file_type
+        self.annotations = annotations_of([*annotations])
+        """The files' own, given as KEY=VALUE."""
+        self.subject = subject
+        """An image that the artifact is about."""
+        self.append = append
+        """To an artifact that is there."""
+        self.replace = replace
+        """One that is there."""
+        if append and (kind or replace or subject):
+            wrong = "--type" if kind else "--replace" if replace else "--subject"
+            raise UsageError(f"--append and {wrong} contradict each other")
+
+
 class Adding:
     """Files on their way into an artifact."""
 
     def __init__(
-        self, engine: Engine, file_type: str, annotations: list[str], progress: Progress | None
+        self, artifacts: Finder, images: ImageFinder, addition: Addition, teller: Teller
     ) -> None:
-        """Raises UsageError for annotations that are none."""
-        self._engine = engine
-        self._file_type = file_type
-        self._annotations = annotations_of(annotations)
-        self._progress = progress or Silent()
+        self._artifacts = artifacts
+        self._images = images
+        self._how = addition
+        self._teller = teller
 
-    def make(
-        self, name: str, files: list[str], *, kind: str, replace: bool, subject: Document | None
-    ) -> str:
-        """Make a new artifact; return its digest. Raises Conflict for a name that is taken."""
+    def run(self, name: str, files: list[str], access: Access | None) -> str:
+        """Make the artifact, or append to it; return its digest."""
+        if self._how.append:
+            return self._append(name, files)
+        return self._make(name, files, self._subject(access) if self._how.subject else None)
+
+    def _make(self, name: str, files: list[str], subject: Document | None) -> str:
+        """Make a new artifact. Raises Conflict for a name that is taken."""
+        kind, replace = self._how.kind, self._how.replace
         full = _full(name)
         self._check_titles(files)
-        if not replace and any(one.name == full for one in self._engine.artifacts.list()):
+        if not replace and any(one.name == full for one in self._artifacts.list()):
             raise _taken(full)  # before files are read that may be large
-        created = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+        created = times.now()
 
         def compose(before: Artifact | None) -> bytes:
             if before is not None and not replace:
                 raise _taken(full)
             return artifacts.make(kind or artifacts.UNKNOWN_TYPE, layers, created, subject)
 
-        with Intake(self._engine.paths) as intake:
+        with Intake(self._artifacts.paths) as intake:
             layers = [self._layer(intake, path) for path in files]
             intake.take_bytes(artifacts.EMPTY)
             return intake.commit(full, compose)
 
-    def append(self, name: str, files: list[str], *, kind: str, replace: bool, subject: str) -> str:
+    def _append(self, name: str, files: list[str]) -> str:
         """Add files to an artifact; return its new digest. Raises NotFound, UsageError."""
-        if kind or replace or subject:
-            wrong = "--type" if kind else "--replace" if replace else "--subject"
-            raise UsageError(f"--append and {wrong} contradict each other")
-        known = self._engine.artifacts.get(name)
+        known = self._artifacts.get(name)
         self._check_titles(files, known)  # before files are read that may be large
 
         def compose(before: Artifact | None) -> bytes:
@@ -86,14 +118,14 @@ class Adding:
             self._check_titles(files, before)
             return before.with_layers(layers)
 
-        with Intake(self._engine.paths) as intake:
+        with Intake(self._artifacts.paths) as intake:
             layers = [self._layer(intake, path) for path in files]
             return intake.commit(known.name, compose, known.sources)
 
     def _check_titles(self, files: list[str], known: Artifact | None = None) -> None:
         """Raise UsageError for two files of one name, one of which may be there already."""
         titles = set(map(artifacts.title_of, known.manifest.layers)) if known else set()
-        wanted = self._annotations.get(artifacts.TITLE)
+        wanted = self._how.annotations.get(artifacts.TITLE)
         for path in files:
             title = os.path.basename(path) if wanted is None else wanted
             if title in titles:
@@ -106,35 +138,36 @@ class Adding:
         except ImageError as error:
             raise UsageError(error.message) from error
         blob = intake.blob()
-        self._progress.begin(path, f"add {os.path.basename(path)}", part.size)
-        kind = self._file_type
+        self._teller.begin(path, f"add {os.path.basename(path)}", part.size)
+        kind = self._how.file_type
         try:
             while data := part.read(CHUNK):
                 kind = kind or sniff(data[:_SNIFFED])
                 blob.write(data)
-                self._progress.advance(path, len(data))
+                self._teller.advance(path, len(data))
             blob.finish()
         except BaseException:
             blob.abandon()
             raise
         finally:
             part.close()
-        self._progress.end(path, "added")
+        self._teller.end(path, "added")
         return {
             "mediaType": kind or sniff(b""),
             "digest": intake.take(blob),
             "size": blob.size,
-            "annotations": {artifacts.TITLE: os.path.basename(path), **self._annotations},
+            "annotations": {artifacts.TITLE: os.path.basename(path), **self._how.annotations},
         }
 
-    def subject(self, ref: str, access: Access | None) -> Document:
+    def _subject(self, access: Access | None) -> Document:
         """Return the descriptor of an image: of the store, else of a registry."""
         from rootless.images.transfer.access import Access
-        from rootless.images.transfer.places import registry_source
+        from rootless.images.transfer.sources import registry_source
         from rootless.oci.transports import Location
 
-        if not ref.startswith("docker://") and self._engine.images.exists(ref):
-            digest, data = self._engine.images.get(ref).original()
+        ref = self._how.subject
+        if not ref.startswith("docker://") and self._images.exists(ref):
+            digest, data = self._images.get(ref).original()
         else:
             place = Location("docker", ref.removeprefix("docker://"))
             found = registry_source(place, access or Access()).manifest()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.images.image import sources_of, timestamp
+from rootless.images.entries import sources_of
 from rootless.oci import artifacts, jsonio, manifests
 from rootless.oci.layout import name_of
 from rootless.oci.reading import document, open_file
+from rootless.times import timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

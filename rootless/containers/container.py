@@ -224,7 +224,7 @@ class Container:
 
             refuse_terminal(self.record["log_driver"])  # before it is stopped
         if self.state().active:
-            from rootless.containers.disposal import KEPT
+            from rootless.containers.deletion import KEPT
 
             flag = f"{self.directory}/{KEPT}"
             if self.record["rm"]:
@@ -344,7 +344,7 @@ class Container:
 
     def _remove(self, *, volumes: bool) -> bool:
         """Remove it, unless it runs: then return False."""
-        from rootless.containers.disposal import dispose
+        from rootless.containers.deletion import delete
 
         if self.record["rm"] and not os.path.isdir(self.directory):
             return True  # its supervisor has done it
@@ -352,16 +352,16 @@ class Container:
         try:
             if self.state(locked=True).active:
                 return False
-            dispose(self._paths, self.record, volumes=volumes or self.record["rm"])
+            delete(self._paths, self.record, volumes=volumes or self.record["rm"])
             return True
         finally:
             os.close(held)
 
-    def dispose(self) -> None:
+    def delete(self) -> None:
         """Delete what is left of it; the caller holds its lock and knows that nothing runs."""
-        from rootless.containers.disposal import dispose
+        from rootless.containers.deletion import delete
 
-        dispose(self._paths, self.record, volumes=True)
+        delete(self._paths, self.record, volumes=True)
 
     # -- talk
 

@@ -13,22 +13,16 @@ from rootless.containers.spec import Plan
 from rootless.errors import UsageError, named
 from rootless.oci.errors import ImageError
 from rootless.runtime.privileges import caps
+from rootless.store.objects import new_id
 from rootless.teller import QUIET
 from rootless.values import is_usable
+from rootless.volumes.names import data_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.record import Image, Record, Rootfs
-    from rootless.containers.request import (
-        Attachment,
-        Healthcheck,
-        Publish,
-        Request,
-        Restart,
-        Userns,
-        Volume,
-    )
-    from rootless.runtime.spec import Account
+    from rootless.containers.request import Healthcheck, Publish, Request, Restart, Userns, Volume
+    from rootless.runtime.spec import Account, Attachment
     from rootless.store.paths import Paths
     from rootless.teller import Teller
 
@@ -207,8 +201,8 @@ def _volumes(paths: Paths, request: Request, settings: Settings, teller: Teller)
     result += _image_volumes(request["image"], settings, taken, teller)
     for number, item in enumerate(result):
         if item["type"] == "volume":
-            name = item["name"] or os.urandom(32).hex()
-            result[number] = {**item, "name": name, "source": f"{paths.volumes}/{name}/_data"}
+            name = item["name"] or new_id()
+            result[number] = {**item, "name": name, "source": data_path(paths.volumes, name)}
     return result
 
 

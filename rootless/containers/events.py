@@ -6,27 +6,27 @@ from rootless.store import events
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from rootless.containers.record import Record
 
 
 def tell(root: str, record: Record, action: str, **attributes: str) -> None:
     """Record what happened to a container: its labels, its image and its name go with it."""
-    events.record(
-        root, "container", action, record["id"], record["name"], {**about(record), **attributes},
-        durable=not record["rm"] and not action.startswith("exec"),
-    )  # fmt: skip
+    durable = not record["rm"] and not action.startswith("exec")
+    events.record(root, _happened(record, action, attributes), durable=durable)
 
 
 def later(root: str, record: Record, action: str, **attributes: str) -> events.Later:
     """Prepare the record of what will happen inside the container, where nobody finds the file."""
-    about_it = {
-        "id": record["id"],
-        "name": record["name"],
-        "attributes": {**about(record), **attributes},
-    }
-    return events.Later(root, {"kind": "container", "action": action, **about_it})
+    return events.Later(root, _happened(record, action, attributes))
 
 
 def about(record: Record) -> dict[str, str]:
     """Return the attributes that all events of a container have."""
     return {**record["labels"], "image": record["image"], "name": record["name"]}
+
+
+def _happened(record: Record, action: str, attributes: dict[str, str]) -> dict[str, Any]:
+    every = {**about(record), **attributes}
+    return events.happened("container", action, record["id"], record["name"], every)

@@ -54,7 +54,6 @@ def checks(record: Record) -> Checks:
     retries = config.get("Retries")
     startup = extras["startup"]
     return {
-        "probe": f"{__name__}:probe",
         "interval": seconds["Interval"],
         "timeout": seconds["Timeout"],
         "start_period": seconds["StartPeriod"],
@@ -82,6 +81,7 @@ def checks(record: Record) -> Checks:
 def probe(root: str, directory: str, kind: str) -> NoReturn:
     """In a process of its own: run the check inside and end with its exit code."""
     from rootless.containers.container import Container
+    from rootless.runtime.launch.command import code_of_failure
 
     code = 1
     try:
@@ -95,7 +95,7 @@ def probe(root: str, directory: str, kind: str) -> NoReturn:
         code = Container(Paths(root), record).execute(command, dies=True)
     except Error as error:
         print(error, file=sys.stderr)
-        code = error.exit_code
+        code = code_of_failure(error)
     finally:
         sys.stderr.flush()
         os._exit(code)

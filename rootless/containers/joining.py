@@ -1,35 +1,16 @@
-"""--network container:ID and ns:/PATH: into a network that is there already."""
+"""--network container:ID: into a network that is there already."""
 
 from __future__ import annotations
 
-import errno
-import os
-
 from rootless.containers.container import Container
 from rootless.containers.record import read
-from rootless.errors import Conflict, LaunchError, NotFound
-from rootless.linux import namespaces
+from rootless.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.record import Record
     from rootless.runtime.spec import Namespace
     from rootless.store.paths import Paths
-
-
-def check_namespace(path: str) -> None:
-    """Raise LaunchError for what is no network namespace, or not for us to open."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if namespaces.kind(fd) == namespaces.CLONE_NEWNET:
-                return
-            reason = "it is another kind of namespace"
-        finally:
-            os.close(fd)
-    except OSError as error:
-        reason = "it is none" if error.errno == errno.ENOTTY else os.strerror(error.errno or 0)
-    raise LaunchError(f"cannot join the network namespace {path}: {reason}")
 
 
 def joined(paths: Paths, record: Record) -> Record:

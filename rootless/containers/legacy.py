@@ -6,7 +6,7 @@ It kept the option texts of `run` under `asked`, and the network as one text und
 from __future__ import annotations
 
 from rootless.containers import networks
-from rootless.containers.request import request, security
+from rootless.containers.request import attachment, request, security
 from rootless.runtime.spec import complete
 
 TYPE_CHECKING = False
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.containers.record import Record
-    from rootless.containers.request import Attachment, Directory, Fields, Request, Userns, Volume
+    from rootless.containers.request import Directory, Fields, Request, Userns, Volume
+    from rootless.runtime.spec import Attachment
 
 
 def kept(record: Record) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def upgraded(record: Any) -> Record:
 def _attached(record: Any) -> list[Attachment]:
     kind, _, name = record["network"].partition(":")
     private = record["spec"]["rootless"]["network"]
-    return [{"kind": kind, "name": name, "settings": private["settings"] if private else None}]
+    return [attachment(kind, name, private["settings"] if private else None)]
 
 
 def _request(record: Any, attached: list[Attachment]) -> Request:

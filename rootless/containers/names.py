@@ -1,13 +1,11 @@
-"""Names of containers and volumes: which are allowed, and one for who gives none."""
+"""Names of containers: which are allowed, and one for who gives none."""
 
 from __future__ import annotations
 
 import os
 
 from rootless.errors import UsageError
-
-_FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-_REST = _FIRST | frozenset("_.-")
+from rootless.store.objects import is_name
 
 _ADJECTIVES = (
     "airy amber apt autumn blithe bold bright brisk calm candid cheerful clear clever coral crisp "
@@ -28,11 +26,6 @@ _SURNAMES = (
     "pascal pasteur pauling planck ptolemy ramanujan ride ritchie rubin sagan shannon somerville "
     "tesla thales turing volta wallace watt wiles wu yalow yonath"
 )
-
-
-def is_name(text: str) -> bool:
-    """Whether `text` is [a-zA-Z0-9][a-zA-Z0-9_.-]* and fits a file name (as docker and podman)."""
-    return text[:1] in _FIRST and len(text) <= 255 and _REST.issuperset(text) and text != ""
 
 
 def check_name(text: str) -> str:

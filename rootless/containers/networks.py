@@ -10,16 +10,17 @@ pasta, slirp4netns    one of its own, behind another program
 
 from __future__ import annotations
 
+from rootless.containers.request import attachment
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from rootless.containers.request import Attachment
     from rootless.netstack.addresses import Settings
-    from rootless.runtime.spec import PrivateNetwork
+    from rootless.runtime.spec import Attachment, PrivateNetwork
 
 HELPERS = ("pasta", "slirp4netns")
-"""Programs that make a network in the place of our own stack (supervision.backends)."""
+"""Programs that make a network in the place of our own stack (runtime.networks.helper)."""
 
 OWN = ("private", *HELPERS)
 """Kinds that are the container's own, with ports to be published."""
@@ -31,7 +32,7 @@ def resolved(wanted: list[Attachment], id_of: Callable[[str], str]) -> list[Atta
     `id_of` returns the id of the container of a name; what it raises goes through.
     """
     if not wanted:
-        return [{"kind": "private", "name": "", "settings": _settings()}]
+        return [attachment("private", settings=_settings())]
     found: list[Attachment] = []
     for one in wanted:
         if one["kind"] == "container":

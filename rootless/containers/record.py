@@ -10,17 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal, Protocol, TypedDict
 
-    from rootless.containers.request import (
-        Attachment,
-        Dns,
-        Healthcheck,
-        HealthExtras,
-        Publish,
-        Request,
-        Volume,
-    )
+    from rootless.containers.request import Dns, Healthcheck, HealthExtras, Publish, Request, Volume
     from rootless.netstack.ports import Port
-    from rootless.runtime.spec import Spec
+    from rootless.runtime.spec import Attachment, Spec
 
     class Image(Protocol):
         """What composing needs of an image (rootless.images.collection.Image)."""
@@ -169,28 +161,38 @@ if TYPE_CHECKING:
             """What was refused and what was done instead, in words."""
 
 
-def read(directory: str) -> Record:
-    """Return the record of the container in `directory`, in the form of this release.
+def upgraded(found: Any) -> Record:
+    """Return a record as it was read, in the form of this release.
 
-    Raises FileNotFoundError where there is none, StoreError for one that is damaged.
+    Raises StoreError for one that is damaged.
     """
-    path = f"{directory}/config.json"
-    found: Any = records.read_record(path)
-    if isinstance(found, dict) and "asked" in found and "request" not in found:
-        from rootless.containers import legacy
+    try:
+        if "asked" in found and "request" not in found:
+            from rootless.containers import legacy
 
-        try:
             found = legacy.upgraded(found)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"damaged record: {path}") from error
-    elif isinstance(found, dict) and isinstance(found.get("request"), dict):
-        # A later release may have fields that we do not know: they stay.
-        found["request"] = {**request(""), **found["request"]}
+        else:
+            # A later release may have fields that we do not know: they stay.
+            found["request"] = {**request(""), **found["request"]}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StoreError("a container's record is damaged") from error
     record: Record = found
     return record
 
 
-def write(directory: str, record: Record, *, durable: bool = True) -> None:
+def stored(record: Record) -> dict[str, Any]:
+    """Return what is written down of a record; `upgraded` makes the same record of it again."""
+    return {**record, "request": unusual(record["request"])}
+
+
+def read(directory: str) -> Record:
+    """Return the record of the container in `directory`.
+
+    Raises FileNotFoundError where there is none, StoreError for one that is damaged.
+    """
+    return upgraded(records.read_record(f"{directory}/config.json"))
+
+
+def write(directory: str, record: Record) -> None:
     """Write the record of the container in `directory`; see `records.write_record`."""
-    document = {**record, "request": unusual(record["request"])}
-    records.write_record(directory, "config.json", document, durable=durable)
+    records.write_record(directory, "config.json", stored(record))

@@ -6,9 +6,9 @@ import os
 import select
 import time
 
+from rootless.containers.places import objects
 from rootless.errors import Error, NotFound
 from rootless.linux.boot import boot_id, booted
-from rootless.runtime.userns import removal
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import Any
 
-    from rootless.containers.collection import Containers
     from rootless.containers.container import Container
     from rootless.store.paths import Paths
 else:
@@ -61,7 +60,7 @@ def bury(container: Container, values: dict[str, Any], *, locked: bool) -> dict[
         try:
             records.write_record(container.directory, "state.json", ended)
             if container.record["rm"]:
-                container.dispose()
+                container.delete()
         except (Error, OSError):
             pass  # a full or read-only disk: it is said, though it is not kept
         return ended
@@ -95,54 +94,23 @@ def _end_leftover(pid: int, start_ticks: int) -> None:
         os.close(opened)
 
 
-def sweep_up(paths: Paths, names: list[str]) -> None:
-    """Delete those of `names` beside the containers that no living process works on."""
-    for name in names:
-        path = f"{paths.containers}/{name}"
-        try:
-            held = records.lock(path, wait=False)
-            if held is None:
-                continue
-            try:
-                removal.empty(paths, path)
-            finally:
-                os.close(held)
-        except (OSError, Error):
-            continue  # somebody else was faster, or the store cannot be written: the next one will
-
-
-def free_names(containers: Containers, ids: set[str]) -> None:
-    """Give up the names that lead to none of the containers `ids`, where nobody is at it."""
-    for name in containers.names():
-        try:
-            leads = os.readlink(f"{containers.names_directory}/{name}")
-        except OSError:
-            continue  # given up meanwhile
-        if leads not in ids:
-            containers.holder(name)
-
-
 def remove_damaged(paths: Paths, id: str) -> None:  # noqa: A002 - the field's own word
     """Remove the container `id`, whose record cannot be read, and end it if it runs.
 
     Raises NotFound where somebody else was faster.
     """
-    directory = f"{paths.containers}/{id}"
-    end_holder(f"{directory}/alive")
+    containers = objects(paths)
+    end_holder(f"{containers.path(id)}/alive")
     try:
-        held = records.lock(directory)
-        removal.discard(paths, directory, f"{paths.containers}/.gone-{id}")
+        held = records.lock(containers.path(id))
     except FileNotFoundError:
         raise NotFound(f"no such container: {id}") from None
+    containers.discard(id)
     if held is not None:
         os.close(held)
-    names = f"{paths.containers}/.names"
-    for name in os.listdir(names) if os.path.isdir(names) else ():
-        try:
-            if os.readlink(f"{names}/{name}") == id:
-                os.unlink(f"{names}/{name}")
-        except OSError:
-            continue  # taken over meanwhile
+    for name in containers.names():
+        if containers.named(name) == id:
+            containers.free(name, id)
 
 
 def end_holder(alive: str) -> None:

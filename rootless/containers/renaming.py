@@ -11,8 +11,7 @@ import os
 from rootless.containers import events
 from rootless.containers.names import check_name
 from rootless.containers.record import write
-from rootless.errors import Conflict, StoreError
-from rootless.store import records
+from rootless.errors import Conflict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,36 +25,20 @@ def rename(containers: Containers, ref: str, name: str) -> None:
     old = container.name
     if old == name:
         raise Conflict(f"container {ref} has the name {name} already")
+    objects = containers.objects
     held = container.lock()
     try:
         record = containers.get(container.id).record  # nobody else renames it now
-        if not containers.claim_name(name, container.id):
+        if not objects.claim(name, container.id):
             raise containers.taken(name)
         record["name"] = name
         try:
             write(container.directory, record)
         except BaseException:
-            os.unlink(f"{containers.names_directory}/{name}")
+            objects.free(name, container.id)
             raise
-        os.unlink(f"{containers.names_directory}/{old}")
-        records.sync_directory(containers.names_directory)
+        objects.free(old, container.id)
+        objects.sync_names()
     finally:
         os.close(held)
     events.tell(containers.root, record, "rename", oldName=f"/{old}")
-
-
-def is_stale(directory: str, name: str) -> bool:
-    """Whether the link `name` leads to a container, in `directory`, that is not called so.
-
-    One whose lock somebody holds may be about to be called so.
-    """
-    try:
-        held = records.lock(directory, wait=False)
-        if held is None:
-            return False
-        try:
-            return bool(records.read_record(f"{directory}/config.json").get("name") != name)
-        finally:
-            os.close(held)
-    except (OSError, StoreError):
-        return False  # removed meanwhile, or damaged: not for us to say

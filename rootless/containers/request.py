@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypedDict, Unpack
 
     from rootless.netstack.addresses import Settings
-    from rootless.runtime.spec import Mount, Rlimit
+    from rootless.runtime.spec import Attachment, Kind, Mount, Rlimit
 
     class Volume(TypedDict):
         """Something to be mounted: see `bind`, `volume` and `tmpfs`."""
@@ -53,15 +53,6 @@ if TYPE_CHECKING:
         path: str
         overlay: bool
         """Whether changes are thrown away."""
-
-    class Attachment(TypedDict):
-        """A network that the container has; see `containers.networks`."""
-
-        kind: Literal["none", "host", "container", "ns", "private", "pasta", "slirp4netns"]
-        name: str
-        """The container whose network it is (in a record its id), or the path of the namespace."""
-        settings: Settings | None
-        """Of private, pasta and slirp4netns; None for the usual ones."""
 
     class Publish(TypedDict):
         """One published port."""
@@ -414,6 +405,22 @@ def inside(path: str) -> str:
 def read_only(kind: str) -> list[str]:
     """The options that make a mount read-only, with all that is mounted below it (docker 25)."""
     return ["ro", "rro"] if kind == "rbind" else ["ro"]
+
+
+def attachment(kind: Kind, name: str = "", settings: Settings | None = None) -> Attachment:
+    """Attach a container to a network: the host's, that of the container `name`, one of its own...
+
+    See `containers.networks` for the kinds.
+    """
+    return {
+        "kind": kind,
+        "name": name,
+        "settings": settings,
+        "aliases": [],
+        "ipv4": "",
+        "ipv6": "",
+        "mac": "",
+    }
 
 
 def publish(container: int, host: int = 0, *, ip: str = "", protocol: str = "tcp") -> Publish:

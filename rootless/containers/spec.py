@@ -15,9 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rootless.containers.request import Attachment, Namespaces, Request, Volume
+    from rootless.containers.request import Namespaces, Request, Volume
     from rootless.runtime.spec import (
         Account,
+        Attachment,
         Linux,
         Mount,
         Namespace,

@@ -13,13 +13,16 @@ from rootless.containers.image_settings import has_check
 from rootless.containers.record import read
 from rootless.errors import HostError, LaunchError, StoreError
 from rootless.runtime.launch import single, terminal
+from rootless.runtime.launch.command import code_of_failure
 from rootless.runtime.launch.launch import Launch
 from rootless.runtime.launch.report import Phase, Report
+from rootless.runtime.networks import kinds
 from rootless.runtime.privileges import seccomp
 from rootless.runtime.supervision import handover, notify, restart, supervisor
-from rootless.runtime.supervision.charge import go_again, settle
+from rootless.runtime.supervision.charge import go_again, settle, upgraded
 from rootless.runtime.supervision.startup import Startup, Wishes, interrupt
 from rootless.runtime.tree import rootfs
+from rootless.runtime.tree.tree import holds_files
 from rootless.runtime.userns import identity, removal, shift
 from rootless.store import records
 from rootless.store.paths import Paths
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
 
     from rootless.containers.record import Record
     from rootless.netstack.ports import Port
-    from rootless.runtime.logs.files import LogCharge
+    from rootless.runtime.logs.charge import LogCharge
+    from rootless.runtime.networks.kinds import Driver
     from rootless.runtime.spec import Mount, Process, Spec
     from rootless.runtime.supervision.charge import Charge
     from rootless.runtime.tree.plan import Root
@@ -80,7 +84,11 @@ def _prepare(
         refuse_terminal(record["log_driver"])
     who = identity.detect()
     trace.mark("identity known")
-    record, spec = _with_network(paths, record)
+    if networks.kind(record["networks"]) == "container":
+        from rootless.containers.joining import joined
+
+        record = joined(paths, record)
+    spec = record["spec"]
     program = seccomp.filter_for(
         spec["linux"]["seccomp"],
         spec["process"].get("capabilities", {}).get("bounding", []),
@@ -88,6 +96,8 @@ def _prepare(
         f"{paths.root}/seccomp",
     )
     trace.mark("filter ready")
+    network = kinds.of_spec(spec)
+    network.check()
     notes: list[str] = []
     root = _root(paths, record, directory, who, notes)
     _write_files(record, directory)
@@ -111,7 +121,7 @@ def _prepare(
     if before and before["ports"]:
         wishes.ports = before["ports"]
     elif record["ports"]:
-        wishes.ports = _publish(record, wishes)
+        wishes.ports = _publish(record, wishes, network)
     wishes.notes = notes + wishes.notes
     launch = Launch(spec, directory, root, program, who)
     launch.listening = wishes.listening
@@ -122,7 +132,7 @@ def _prepare(
     return Startup(paths, launch, wishes)
 
 
-def _publish(record: Record, wishes: Wishes) -> list[Port]:
+def _publish(record: Record, wishes: Wishes, network: Driver) -> list[Port]:
     """Bind what is published; with the sockets of the service manager where it has bound them.
 
     Raises HostError.
@@ -134,28 +144,10 @@ def _publish(record: Record, wishes: Wishes) -> list[Port]:
     if wishes.listening is not None:  # those that are ours to listen on are not the container's
         wishes.listening = notify.without(wishes.listening, binding.used)
     wishes.notes = binding.notes
-    private = record["spec"]["rootless"]["network"]
-    if private and private["helper"]:
+    if network.outside is not None:
         wishes.forwarded = [{**port, "fd": -1} for port in binding.ports]
-        binding.close()  # they are free: the helper is to bind them itself
+        binding.close()  # they are free: who serves the network is to bind them
     return binding.ports
-
-
-def _with_network(paths: Paths, record: Record) -> tuple[Record, Spec]:
-    """Return the record and its configuration, with the network that is joined this time.
-
-    Raises Conflict, NotFound and LaunchError where that is not there.
-    """
-    kind = networks.kind(record["networks"])
-    if kind == "container":
-        from rootless.containers.joining import joined
-
-        record = joined(paths, record)
-    elif kind == "ns":
-        from rootless.containers.joining import check_namespace
-
-        check_namespace(record["networks"][0]["name"])
-    return record, record["spec"]
 
 
 def _notifying(directory: str) -> int:
@@ -188,11 +180,7 @@ def _with_notifying(spec: Spec, directory: str) -> Spec:
 
 
 def _wishes(record: Record, directory: str) -> Wishes:
-    wishes = Wishes(
-        hook="rootless.containers.disposal:after_exit",
-        again=f"{__name__}:again",
-        log=_log(record, directory),
-    )
+    wishes = Wishes(log=_log(record, directory))
     wishes.open_stdin = record["stdin"]
     wishes.durable = not record["rm"]
     wishes.event = {"id": record["id"], "name": record["name"], "attributes": about(record)}
@@ -234,8 +222,8 @@ def again(handed: int) -> NoReturn:
 
     A start that fails counts as an end with its exit code. Never returns.
     """
-    charge: Charge = handover.receive(handed)
-    os.set_inheritable(charge["alive"], False)
+    charge = upgraded(handover.receive(handed))
+    handover.settle(handed, [charge["alive"]])
     supervisor.set_name()
     directory, state = charge["directory"], charge["state"]
     try:
@@ -247,12 +235,12 @@ def again(handed: int) -> NoReturn:
         startup.run_again(charge)
     except BaseException as error:  # noqa: BLE001 - nobody is there to be told
         if not os.path.exists(f"{directory}/{restart.STOPPED}"):
-            state["exit_code"] = getattr(error, "exit_code", 125)
+            state["exit_code"] = code_of_failure(error)
             state.update(error=str(error), started=time.time(), finished=time.time())
         settle(charge)
         if state["status"] == "restarting":
             go_again(charge)
-        supervisor.call_hook(charge["hook"], charge["root"], directory)
+        supervisor.clean_up(charge["root"], directory)
         os._exit(0)
 
 
@@ -309,7 +297,7 @@ def _root(
             lowers = [source["path"]]
         else:
             layers = record["layers"]
-            if not rootfs.holds_files(f"{directory}/rootfs"):
+            if not holds_files(f"{directory}/rootfs"):
                 layers = _with_owners(paths, record, layers, who, notes)
             lowers = rootfs.stacked(layers[::-1])
         return rootfs.layered(paths, directory, lowers, volatile=record["rm"])

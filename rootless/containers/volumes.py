@@ -22,7 +22,11 @@ def prepare(paths: Paths, record: Record, directory: str) -> None:
     `:O` mount is thrown away. Raises StoreError.
     """
     for volume in record["volumes"]:
-        if volume["make"] and not os.path.exists(volume["source"]):
+        if volume["type"] == "volume":
+            from rootless.volumes.collection import Volumes
+
+            Volumes(paths).ensure(volume["name"], anonymous=volume["anonymous"])
+        elif volume["make"] and not os.path.exists(volume["source"]):
             _make(volume["source"])
     layers = record["spec"]["rootless"]["overlay_binds"]
     if not layers:

@@ -59,19 +59,13 @@ def write_out_later(paths: Paths, directory: str = "") -> None:
 
     `directory` is where they are, by default the store's directory of layers.
 
-    It is no fork, because the caller may have threads, and it outlives the caller by the seconds
-    that the disk takes. If it is killed, the next one does its work.
+    It outlives the caller by the seconds that the disk takes. If it is killed, the next one does
+    its work.
     """
-    import sys
+    from rootless.linux import interpreter
 
-    package = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-    code = (
-        f"import sys; sys.path.insert(0, {package!r}); "
-        f"from rootless.images import trust; trust.write_out({directory or paths.layers!r})"
-    )
-    actions = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
-    command = [sys.executable, "-X", "utf8", "-I", "-S", "-c", code]
-    os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsid=True)
+    place = directory or paths.layers
+    interpreter.spawn("write_out", place, site=interpreter.BARE, leads=True)
 
 
 def write_out(layers: str) -> None:
@@ -86,20 +80,24 @@ def write_out(layers: str) -> None:
     if ctypes.CDLL(None).syncfs(fd) != 0:
         return  # a failing disk: the layers stay marked
     now = _marks(layers)
-    for path, inode in marks.items():
-        if now.get(path) == inode:
+    for path, identity in marks.items():
+        if now.get(path) == identity:
             os.unlink(path)
 
 
-def _marks(layers: str) -> dict[str, int]:
-    """Return the path and the inode of each mark of this boot."""
+def _marks(layers: str) -> dict[str, tuple[int, int]]:
+    """Return the path of each mark of this boot, and by what it is told from a later one there.
+
+    Its inode number would not do: the next link that is made may get it.
+    """
     text = f"{os.uname().nodename} {_boot_id()}"
     found = {}
     for name in os.listdir(layers):
         path = f"{layers}/{name}/{_MARK}"
         try:
             if os.readlink(path) == text:
-                found[path] = os.lstat(path).st_ino
+                status = os.lstat(path)
+                found[path] = status.st_ino, status.st_ctime_ns
         except OSError:
             continue  # written out long ago, or a workspace
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rootless.images.image import PUSHED, SOURCES, identity, pushed_of
 from rootless.oci import reference
 from rootless.oci.layout import OCI_MANIFEST, REF_NAME, name_of
 
@@ -14,6 +13,58 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 
+SOURCES = "rootless.source-digests"
+"""Annotation of an index entry: the digests, space between, by which a registry knows the image.
+
+They differ from the entry's own where the registry served an index of several platforms, or a
+docker manifest that became an OCI one here."""
+
+LIST = "rootless.list"
+"""Annotation of an index entry that is a manifest list of the user's own: its id, and when it was
+made, in seconds since the epoch. The id stays when members come and go.
+
+Other indexes, such as those pushed to `registry serve`, are images: that for this machine."""
+
+PUSHED = "rootless.pushed-digests"
+"""Annotation of an index entry: REPOSITORY@DIGEST under which the image was pushed, latest first.
+
+Manifests of these may be nowhere here: what they are made of was compressed on the way."""
+
+MOST_PUSHED = 8
+"""How many pushes are kept of an image."""
+
+
+def sources_of(descriptor: Document) -> list[str]:
+    """The digests by which the image of an index entry was pulled."""
+    return _words(descriptor, SOURCES)
+
+
+def pushed_of(descriptor: Document) -> list[str]:
+    """REPOSITORY@DIGEST under which the image of an index entry was pushed."""
+    return _words(descriptor, PUSHED)
+
+
+def _words(descriptor: Document, annotation: str) -> list[str]:
+    annotations = descriptor.get("annotations")
+    text = annotations.get(annotation) if isinstance(annotations, dict) else None
+    return text.split() if isinstance(text, str) else []
+
+
+def list_of(descriptor: Document) -> str:
+    """The id of the manifest list that an index entry is, "" for an image."""
+    annotations = descriptor.get("annotations")
+    text = annotations.get(LIST) if isinstance(annotations, dict) else None
+    return text.partition(" ")[0] if isinstance(text, str) else ""
+
+
+def identity(descriptor: Document) -> str:
+    """What the entries of one image have in common: the manifest's digest, or the id of a list.
+
+    Several lists may have the same digest, such as those that are empty.
+    """
+    return list_of(descriptor) or str(descriptor["digest"])
+
+
 def entry_for(digest: str, size: int, sources: Iterable[str] = ()) -> Document:
     """Return an entry for an OCI manifest, and the digests that a registry knows it by."""
     entry: Document = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
@@ -21,10 +72,6 @@ def entry_for(digest: str, size: int, sources: Iterable[str] = ()) -> Document:
     if known:
         entry["annotations"] = {SOURCES: known}
     return entry
-
-
-MOST_PUSHED = 8
-"""How many pushes are kept of an image."""
 
 
 def pushed_as(entry: Document, name: str) -> Document:

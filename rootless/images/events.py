@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rootless.errors import Ambiguous, NotFound
-from rootless.images.image import Image, identity, list_of
+from rootless.images.entries import identity, list_of
+from rootless.images.image import Image
 from rootless.oci import reference
 from rootless.oci.layout import Layout, name_of
 from rootless.store import events
@@ -13,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from rootless.images.collection import Images
+    from rootless.images.finding import Finder
 
     Document = dict[str, Any]
 
 
-def tell(images: Images, action: str, refs: Sequence[str]) -> None:
+def tell(images: Finder, action: str, refs: Sequence[str]) -> None:
     """Record what happened to the images that `refs` mean now, however many an archive brought."""
     named: dict[str, Document] = {}
     if len(refs) > 1:
@@ -36,11 +37,11 @@ def tell(images: Images, action: str, refs: Sequence[str]) -> None:
     events.record_all(images.paths.root, "image", action, told)
 
 
-def _id_of(images: Images, entry: Document) -> str:
+def _id_of(images: Finder, entry: Document) -> str:
     return f"sha256:{list_of(entry) or Image(images.paths, entry, []).id}"
 
 
-def _found(images: Images, ref: str) -> str:
+def _found(images: Finder, ref: str) -> str:
     try:
         image = images.look(ref)
     except (Ambiguous, NotFound):  # by now, with the name that it got or lost

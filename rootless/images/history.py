@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.images.image import timestamp
+from rootless.times import timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+from rootless import times
 from rootless.images import durability
+from rootless.images.entries import pushed_of, sources_of
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
 from rootless.oci.layout import MAX_JSON, Layout, chain_ids, check_config
@@ -16,23 +18,6 @@ if TYPE_CHECKING:
     from rootless.store.paths import Paths
 
     Document = dict[str, Any]
-
-SOURCES = "rootless.source-digests"
-"""Annotation of an index entry: the digests, space between, by which a registry knows the image.
-
-They differ from the entry's own where the registry served an index of several platforms, or a
-docker manifest that became an OCI one here."""
-
-LIST = "rootless.list"
-"""Annotation of an index entry that is a manifest list of the user's own: its id, and when it was
-made, in seconds since the epoch. The id stays when members come and go.
-
-Other indexes, such as those pushed to `registry serve`, are images: that for this machine."""
-
-PUSHED = "rootless.pushed-digests"
-"""Annotation of an index entry: REPOSITORY@DIGEST under which the image was pushed, latest first.
-
-Manifests of these may be nowhere here: what they are made of was compressed on the way."""
 
 
 class Image:
@@ -193,7 +178,7 @@ class Image:
     @property
     def created(self) -> float:
         """When the image was made, in seconds since the epoch; 0 where it does not say."""
-        return timestamp(self.config.get("created"))
+        return times.timestamp(self.config.get("created"))
 
     @property
     def platform(self) -> str:
@@ -256,11 +241,21 @@ class Image:
         """
         directories = list(map(self._unpacked, self.chains))
         if not all(map(durability.is_trusted, directories)):
-            from rootless.images.unpacking import unpack
-
-            unpack(self._paths, self)
+            self._unpack()
             directories = [f"{self._paths.layers}/{chain}" for chain in self.chains]
         return [f"{directory}/fs" for directory in directories]
+
+    def _unpack(self) -> None:
+        """Unpack the layers that are not yet. Two processes may do it at once."""
+        from rootless.images.intake import Intake
+
+        beside = {}
+        if self.shared is not None:
+            from rootless.images.shared import trees
+
+            beside = trees(self._paths, self.shared, self.chains)
+        with Intake(self._paths, source=self.layout, beside=beside) as intake:
+            intake.keep_layers(self.manifest["layers"], self.config["rootfs"]["diff_ids"])
 
     @property
     def directories(self) -> list[str]:
@@ -334,71 +329,3 @@ def _parts(data: bytes) -> list[str]:
         return [str(part["digest"]) for part in (document["config"], *document["layers"])]
     except (ValueError, KeyError, TypeError):
         return []
-
-
-def sources_of(descriptor: Document) -> list[str]:
-    """The digests by which the image of an index entry was pulled."""
-    return _words(descriptor, SOURCES)
-
-
-def pushed_of(descriptor: Document) -> list[str]:
-    """REPOSITORY@DIGEST under which the image of an index entry was pushed."""
-    return _words(descriptor, PUSHED)
-
-
-def _words(descriptor: Document, annotation: str) -> list[str]:
-    annotations = descriptor.get("annotations")
-    text = annotations.get(annotation) if isinstance(annotations, dict) else None
-    return text.split() if isinstance(text, str) else []
-
-
-def list_of(descriptor: Document) -> str:
-    """The id of the manifest list that an index entry is, "" for an image."""
-    annotations = descriptor.get("annotations")
-    text = annotations.get(LIST) if isinstance(annotations, dict) else None
-    return text.partition(" ")[0] if isinstance(text, str) else ""
-
-
-def identity(descriptor: Document) -> str:
-    """What the entries of one image have in common: the manifest's digest, or the id of a list.
-
-    Several lists may have the same digest, such as those that are empty.
-    """
-    return list_of(descriptor) or str(descriptor["digest"])
-
-
-def timestamp(text: object) -> float:
-    """Return the seconds since the epoch of an RFC 3339 time; 0 for anything else.
-
-    Own code because datetime and time.strptime are too slow to import for a listing.
-    """
-    if not isinstance(text, str) or len(text) < 20:
-        return 0.0
-    try:
-        year, month, day = int(text[0:4]), int(text[5:7]), int(text[8:10])
-        seconds = int(text[11:13]) * 3600 + int(text[14:16]) * 60 + float(text[17:19])
-        rest = text[19:]
-        digits = len(rest) - len(rest.lstrip(".0123456789"))
-        if digits:
-            seconds += float("0" + rest[:digits])
-        return _days(year, month, day) * 86400 + seconds - _offset(rest[digits:])
-    except ValueError:
-        return 0.0
-
-
-def _offset(zone: str) -> int:
-    """Seconds east of UTC of `Z` or `+02:00`."""
-    if zone in ("Z", "z"):
-        return 0
-    sign = {"+": 1, "-": -1}.get(zone[:1], 0)
-    if not sign:
-        raise ValueError("no time zone")
-    return sign * (int(zone[1:3]) * 3600 + int(zone[4:6]) * 60)
-
-
-def _days(year: int, month: int, day: int) -> int:
-    """Days from 1970-01-01 in the proleptic Gregorian calendar; March starts the counted year."""
-    if month <= 2:
-        year, month = year - 1, month + 12
-    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day
-    return days - 719469

@@ -38,16 +38,17 @@ from rootless.oci.layers.compression import compression_of
 from rootless.oci.layers.unpack import feed, write_all
 from rootless.oci.layout import MAX_JSON, chain_ids
 from rootless.runtime.userns import identity
+from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, Self
 
-    from rootless.images.collection import Images
     from rootless.images.foreman import Job
     from rootless.oci.layout import Layout
     from rootless.store.paths import Paths
+    from rootless.teller import Teller
 
     Document = dict[str, Any]
 
@@ -110,6 +111,13 @@ class Layer:
             raise self._error
         return self.diff_id
 
+    def tell(self, teller: Teller) -> None:
+        """Warn of what could not be unpacked as it should."""
+        for text in self.warnings[:-1]:
+            teller.warning(text)
+        for text in self.warnings[-1:]:
+            teller.warning(text, more=self.warned - len(self.warnings))
+
 
 class _Joined:
     """A stream put together again after its head was looked at."""
@@ -126,15 +134,16 @@ class _Joined:
 class Intake(Incoming):
     """One load, pull or import under way. A context manager; leaving it drops what is not kept.
 
-    `images` is told of warnings, if given; `source` is a further layout to find blobs in; `beside`
-    has trees of layers in other stores, by their chain ids: files may leave their content there.
+    `teller` is warned of what cannot be unpacked as it should, of each layer at most a hundred
+    times; `source` is a further layout to find blobs in; `beside` has trees of layers in other
+    stores, by their chain ids: files may leave their content there.
     Raises UsageError for settings that make no sense.
     """
 
     def __init__(
         self,
         paths: Paths,
-        images: Images | None = None,
+        teller: Teller = QUIET,
         *,
         source: Layout | None = None,
         beside: dict[str, str] | None = None,
@@ -155,9 +164,7 @@ class Intake(Incoming):
         """Diff id and blob of the layers that were unpacked for this, and were what they should."""
         self._placed = False
         """Whether a layer was put into the store."""
-        self._images = images
-        if images is not None:
-            images.warnings, images.warned = [], 0
+        self._teller = teller
         self._owners = "record" if identity.detect().mode == "single" else "chown"
 
     def __enter__(self) -> Self:
@@ -287,9 +294,7 @@ class Intake(Incoming):
             if chain not in there:
                 self._place(layer.directory, chain)
             self.proven.append((diff_id, str(descriptor["digest"])))
-            if self._images is not None:
-                self._images.warnings += layer.warnings
-                self._images.warned += layer.warned
+            layer.tell(self._teller)
 
     def _unpack_stored(self, descriptor: Document, chain: str) -> None:
         """Begin to unpack a layer whose blob is here already."""

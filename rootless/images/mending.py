@@ -12,12 +12,12 @@ from __future__ import annotations
 import os
 
 from rootless.images.intake import Intake
-from rootless.images.transfer.progress import Silent
 from rootless.oci import models
 from rootless.oci.blobs import Stored
 from rootless.oci.distribution.remote import RegistrySource
 from rootless.oci.errors import DigestError, Error, ImageError
 from rootless.oci.layers.datalayer import tree_behind
+from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from rootless.images.incoming import Incoming
     from rootless.images.transfer.downloading import Transfers
-    from rootless.images.transfer.progress import Progress
     from rootless.oci.distribution.registry import Repository
     from rootless.oci.reference import Reference
     from rootless.oci.transports import Source
+    from rootless.teller import Teller
 
     Into = TypeVar("Into", bound=Incoming)
 
@@ -62,7 +62,7 @@ class Mending(Intake):
 
 def fetch_again(
     intake: Into,
-    transfers: Callable[[Into, Source, Progress], Transfers],
+    transfers: Callable[[Into, Source, Teller], Transfers],
     digest: str,
     size: int,
     places: list[tuple[Reference, list[str]]],
@@ -87,7 +87,7 @@ def fetch_again(
             if manifest:
                 intake.take_bytes(_manifest(repository, digest, sources), digest)
             else:
-                transfers(intake, RegistrySource(repository), Silent()).fetch(digest, size)
+                transfers(intake, RegistrySource(repository), QUIET).fetch(digest, size)
 
         try:
             Sources(str(name), Access()).first(take)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.errors import NotFound
-from rootless.images.entries import entry_for, named, pushed_as, unnamed
-from rootless.images.image import identity
+from rootless.images.entries import entry_for, identity, named, pushed_as, unnamed
 from rootless.images.intake import store_errors
 from rootless.oci import reference
 from rootless.oci.blobs import locked, write_index
@@ -17,12 +16,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rootless.images.collection import Images
+    from rootless.images.finding import Finder
     from rootless.images.image import Image
     from rootless.images.intake import Intake
 
 
-def tag(images: Images, source: str, target: str) -> None:
+def tag(images: Finder, source: str, target: str) -> None:
     """Give `source` the name `target`. Raises NotFound, InvalidReference."""
     name = reference.name_to_give(target)
     paths = images.paths
@@ -40,7 +39,7 @@ def tag(images: Images, source: str, target: str) -> None:
         write_index(paths.images, index)
 
 
-def untag(images: Images, ref: str, names: list[str]) -> list[str]:
+def untag(images: Finder, ref: str, names: list[str]) -> list[str]:
     """Take names from an image; return the full names that went. Raises NotFound, Conflict."""
     images.get_entry(ref)
     paths = images.paths
@@ -61,7 +60,7 @@ def untag(images: Images, ref: str, names: list[str]) -> list[str]:
     return gone
 
 
-def note_push(images: Images, manifest: str, name: str) -> None:
+def note_push(images: Finder, manifest: str, name: str) -> None:
     """Keep that the image with a manifest was pushed under `name`, REPOSITORY@DIGEST."""
     paths = images.paths
     with store_errors(paths), locked(paths.images):
@@ -73,7 +72,7 @@ def note_push(images: Images, manifest: str, name: str) -> None:
         write_index(paths.images, index)
 
 
-def _bring(images: Images, image: Image, name: str) -> None:
+def _bring(images: Finder, image: Image, name: str) -> None:
     """Name an image of a shared store by copying its blobs.
 
     An entry that only referred to the other store would leave a layout that no other program can

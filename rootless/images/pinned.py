@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.images.image import pushed_of, sources_of
+from rootless.images.entries import pushed_of, sources_of
 from rootless.oci import reference
 from rootless.oci.errors import ImageError, InvalidReference
 from rootless.oci.layout import name_of, parts_of

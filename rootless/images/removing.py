@@ -13,14 +13,14 @@ import errno
 import os
 
 from rootless.errors import Conflict, NotFound
-from rootless.images.collection import grouped
-from rootless.images.entries import unnamed
-from rootless.images.image import Image, identity, list_of, sources_of
+from rootless.images.entries import identity, list_of, sources_of, unnamed
+from rootless.images.finding import grouped
+from rootless.images.image import Image
 from rootless.images.intake import store_errors
 from rootless.images.transfer.known import Known
 from rootless.images.trees import skeletons
 from rootless.oci import jsonio, reference
-from rootless.oci.blobs import WORK, locked, reserve, unlink_orphans, write_index
+from rootless.oci.blobs import WORK, is_there, locked, reserve, unlink_orphans, write_index
 from rootless.oci.errors import ImageError
 from rootless.oci.layout import Layout, name_of, parts_of
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from rootless.images.collection import Images
+    from rootless.images.finding import Finder
     from rootless.store.paths import Paths
 
     Document = dict[str, Any]
 
 
-def remove(images: Images, refs: list[str], force: bool, *, prune: bool = True) -> list[str]:
+def remove(images: Finder, refs: list[str], force: bool, *, prune: bool = True) -> list[str]:
     """Remove each of `refs`; see Images.remove."""
     lines: list[str] = []
     for ref in refs:
@@ -45,7 +45,7 @@ def remove(images: Images, refs: list[str], force: bool, *, prune: bool = True) 
     return lines
 
 
-def remove_nameless(images: Images, digest: str) -> list[str]:
+def remove_nameless(images: Finder, digest: str) -> list[str]:
     """Remove what has this manifest and no name; see Images.remove_nameless."""
     with store_errors(images.paths):
         return Nameless(images, digest, force=False).run()
@@ -54,7 +54,7 @@ def remove_nameless(images: Images, digest: str) -> list[str]:
 class Removal:
     """The removal of one reference."""
 
-    def __init__(self, images: Images, ref: str, force: bool, *, prune: bool = True) -> None:
+    def __init__(self, images: Finder, ref: str, force: bool, *, prune: bool = True) -> None:
         self._images = images
         self._paths = images.paths
         self._layout = Layout(images.paths.images)
@@ -196,7 +196,7 @@ def drop_layers(paths: Paths) -> None:
     Those of images in shared stores: where they are needed again, they are unpacked again. So it is
     with skeletons. With them go the blobs that commands have left which were killed long ago.
     """
-    if not os.path.isdir(paths.images):
+    if not is_there(paths.images):
         return  # a store that is not used yet
     with store_errors(paths), locked(paths.images):
         entries = Layout(paths.images).index()["manifests"]

@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from typing import NotRequired, TypedDict
 
     class Settings(TypedDict):
-        """A private network: plain values."""
+        """A private network, and its first guest: plain values."""
 
         guest: str
+        """Empty where all guests are added later."""
         gateway: str
         prefix: int
         guest6: str
@@ -22,7 +23,19 @@ if TYPE_CHECKING:
         host_loopback: bool
         """Whether the gateway's address stands for the host's loopback."""
         buffers: NotRequired[int]
-        """Bytes that may wait in the stack."""
+        """Bytes that may wait in the stack, for each guest."""
+        mac: NotRequired[str]
+        """The guest's link address, GUEST_MAC where it is missing."""
+
+    class Member(TypedDict):
+        """A further guest of a network: plain values."""
+
+        guest: str
+        """Its IPv4 address, in the network's own range."""
+        guest6: str
+        """Empty without IPv6."""
+        mac: str
+        """Its link address, six bytes in hexadecimal with colons between."""
 
 
 CIDR = "10.0.2.0/24"
@@ -40,13 +53,13 @@ _UNITS = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30}
 
 GUEST_MAC = bytes.fromhex("020000000001")
 GATEWAY_MAC = bytes.fromhex("020000000002")
-"""Locally administered (IEEE 802, U/L bit): each link has these two alone."""
+"""Locally administered (IEEE 802, U/L bit). A link of one guest has these two alone."""
 
 INTERFACE = "eth0"
 
 
 class Addresses:
-    """The same in the form that packets have them."""
+    """The same for one guest, in the form that packets have them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -56,8 +69,13 @@ class Addresses:
         self.gateway4 = pack(settings["gateway"])
         self.guest6 = pack(settings["guest6"]) if settings["guest6"] else b""
         self.gateway6 = pack(settings["gateway6"]) if settings["gateway6"] else b""
-        self._subnet = _network(self.guest4, settings["prefix"])
-        self._subnet6 = _network(self.guest6, settings["prefix6"]) if self.guest6 else b""
+        self.mac = _pack_mac(settings["mac"]) if settings.get("mac") else GUEST_MAC
+        self._subnet = _network(self.gateway4, settings["prefix"])
+        self._subnet6 = _network(self.gateway6, settings["prefix6"]) if self.gateway6 else b""
+
+    def all(self) -> list[bytes]:
+        """Return the guest's addresses, one or two."""
+        return [address for address in (self.guest4, self.guest6) if address]
 
     def guest(self, version: int) -> bytes:
         """Return the guest's address, empty where it has none of that version."""
@@ -99,6 +117,17 @@ class Addresses:
         if _is_special(address) or self.is_on_link(address):
             return self.gateway(4 if len(address) == 4 else 6)
         return address
+
+
+def _pack_mac(text: str) -> bytes:
+    """Return the bytes of a link address. Raises ValueError for what no single guest can have."""
+    try:
+        mac = bytes.fromhex(text.replace(":", ""))
+    except ValueError:
+        mac = b""
+    if len(mac) != 6 or mac[0] & 1 or not any(mac):  # IEEE 802: the lowest bit is for groups
+        raise ValueError(f"no link address of a guest: {text}")
+    return mac
 
 
 _MAPPED = bytes(10) + b"\xff\xff"

@@ -24,8 +24,36 @@ from rootless.netstack.segment import ACK, FIN, PSH, RST, SYN
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
-    from rootless.netstack.tcp import Tcp
+    from rootless.linux.loop import Loop
+    from rootless.netstack.budget import Budget
+    from rootless.netstack.tap import Link
+
+    class Connections(Protocol):
+        """What a connection has to do with the others of its guest: `tcp.Tcp`."""
+
+        loop: Loop
+        link: Link
+        mtu: int
+        budget: Budget
+        connecting: dict[bytes, Connection]
+
+        def owe(self, connection: Connection) -> None:
+            """Acknowledge soon what the guest has sent."""
+
+        def answered(self, connection: Connection) -> None:
+            """What is sent now acknowledges all."""
+
+        def expect(self, connection: Connection) -> None:
+            """Notice if the guest does not answer in time."""
+
+        def forget(self, connection: Connection) -> None:
+            """Drop it from all lists."""
+
+        def refuse(self, connection: Connection, code: int) -> None:
+            """Its host's side could not be opened, for the reason `code` (errno)."""
+
 
 SHIFT = 5
 """Our window scale: a window of LIMIT fits into 16 bits."""
@@ -74,7 +102,7 @@ class Connection:
         "told", "tries", "version", "wait",
     )  # fmt: skip
 
-    def __init__(self, tcp: Tcp, version: int, key: bytes) -> None:
+    def __init__(self, tcp: Connections, version: int, key: bytes) -> None:
         """`key` is the guest's: source, destination, ports."""
         self._tcp = tcp
         self._budget = tcp.budget
@@ -152,7 +180,7 @@ class Connection:
         # Never more than what fits our link: the guest may not know its own MTU.
         self.mss = max(64, min(mss or 536, tcp.mtu - segment.HEADERS[version]))
         make = segment.writer4 if version == 4 else segment.writer6
-        self.segment = make(tcp.tap, reverse(self.key), self.mss)
+        self.segment = make(tcp.link, reverse(self.key), self.mss)
 
     def window(self) -> int:
         """Return the window that the guest may fill, as it stands in a segment."""
@@ -408,7 +436,7 @@ class Connection:
             end, fin = start + max(room, 0), 0
         length = end - start
         if length > 0 and not self.finished:
-            data = self._tcp.tap.view[start:end]
+            data = self._tcp.link.view[start:end]
             sent = 0
             if not self.queue:
                 try:

@@ -14,6 +14,9 @@ from rootless.netstack.addresses import GATEWAY_MAC, Addresses
 _REQUEST = struct.pack(">HHBBH", 1, 0x0800, 6, 4, 1)
 _REPLY = struct.pack(">HHBBH", 1, 0x0800, 6, 4, 2)
 
+ARP_SIZE = 28
+"""Bytes of a packet for IPv4 over Ethernet."""
+
 NEIGHBOR_SOLICITATION = 135
 _NEIGHBOR_ADVERTISEMENT = 136
 _SOLICITED_OVERRIDE = 0x60000000
@@ -22,9 +25,20 @@ _TARGET_LINK_ADDRESS = 2
 
 def answer_arp(packet: bytes, addresses: Addresses) -> bytes:
     """Return the reply to an ARP packet of the guest, empty for none."""
-    if len(packet) < 28 or packet[:8] != _REQUEST or packet[24:28] != addresses.gateway4:
+    if len(packet) < ARP_SIZE or packet[:8] != _REQUEST or packet[24:28] != addresses.gateway4:
         return b""
     return _REPLY + GATEWAY_MAC + addresses.gateway4 + packet[8:18]
+
+
+def is_of(packet: bytes, addresses: Addresses) -> bool:
+    """Whether the sender that an ARP packet names is the guest; a probe names none (RFC 5227)."""
+    sender, own = packet[14:18], addresses.guest4
+    return packet[8:14] == addresses.mac and (sender == own or not any(sender))
+
+
+def is_of_link(source: bytes) -> bool:
+    """Whether an IPv6 address is of no network: unspecified or link-local (RFC 4291, 2.5)."""
+    return not any(source) or (source[0] == 0xFE and source[1] & 0xC0 == 0x80)
 
 
 def answer_solicitation(source: bytes, message: bytes, addresses: Addresses) -> bytes:

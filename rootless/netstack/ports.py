@@ -1,4 +1,4 @@
-"""Published ports: connections and datagrams from the host's network to the guest.
+"""Published ports: connections and datagrams from the host's network to a guest.
 
 The guest sees the peer's own address, for its answers come back through us anyway. A peer on the
 host's loopback has none that means anything inside, and appears as the gateway.
@@ -15,9 +15,10 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypedDict
+    from typing import NotRequired, TypedDict
 
     from rootless.linux.loop import Loop
+    from rootless.netstack.guest import Guest
     from rootless.netstack.stack import Stack
 
     class Port(TypedDict):
@@ -30,19 +31,21 @@ if TYPE_CHECKING:
         container: int
         protocol: str
         """tcp or udp."""
+        guest: NotRequired[str]
+        """IPv4 address of the guest, the only one's where it is missing."""
 
 
 _BATCH = 32
 """Connections accepted before others get their turn."""
 
 _PAUSE = 0.1
-"""Seconds without accepting where no descriptor is left."""
+"""Seconds without accepting where no descriptor is left, or the guest is not there."""
 
 _TRIES = 16
 
 
 class Listener:
-    """One published port."""
+    """One published port. Who comes while its guest is not there waits for it."""
 
     def __init__(self, loop: Loop, port: Port, stack: Callable[[], Stack]) -> None:
         """`stack` returns the stack, which may have to be loaded. Owns the descriptor."""
@@ -75,13 +78,26 @@ class Listener:
 
     def _load(self, _events: int) -> None:
         """The first datagram: from now on they are the stack's."""
+        guest = self._guest()
+        if guest is None:
+            self._pause()
+            return
         self._loop.unwatch(self._sock.fileno())
-        self._end = self._stack().udp.publish(self._sock, self.port["container"])
+        self._end = guest.udp.publish(self._sock, self.port["container"], self._await_next)
+
+    def _guest(self) -> Guest | None:
+        return self._stack().guest(self.port.get("guest", ""))
+
+    def _await_next(self) -> None:
+        """The guest has gone: datagrams are for the next one of its address."""
+        self._end = None
+        if not self._held:
+            self.watch()
 
     def _accept(self, _events: int) -> None:
-        stack = self._stack()
+        guest = self._guest()
         for _ in range(_BATCH):
-            if stack.tcp.is_full:
+            if guest is None or guest.tcp.is_full:
                 self._pause()
                 return
             try:
@@ -94,8 +110,8 @@ class Listener:
             sock = _socket.socket(fileno=fd)
             sock.setblocking(False)
             sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-            connect(stack, sock, peer, self.port["container"])
-            stack.tcp.listen()
+            connect(guest, sock, peer, self.port["container"])
+            guest.tcp.listen()
 
     def _pause(self) -> None:
         """Let those who come wait."""
@@ -107,23 +123,23 @@ class Listener:
             self.watch()
 
 
-def connect(stack: Stack, sock: _socket.socket, peer: tuple[str, int], port: int) -> None:
-    """Connect what was accepted from `peer` to a port of the guest. Owns the socket.
+def connect(guest: Guest, sock: _socket.socket, peer: tuple[str, int], port: int) -> None:
+    """Connect what was accepted from `peer` to a port of a guest. Owns the socket.
 
     Who comes over IPv6 to a guest that does not listen there is passed on as the gateway, by
     IPv4: "localhost" is the one or the other, and servers often know only one.
     """
-    addresses = stack.addresses
+    addresses = guest.addresses
     inside = addresses.inside(peer[0])
     if len(inside) == 16 and addresses.guest6:
-        refused = lambda: _open(stack, sock, addresses.gateway4, peer[1], port, None)  # noqa: E731
-        _open(stack, sock, inside, peer[1], port, refused)
+        refused = lambda: _open(guest, sock, addresses.gateway4, peer[1], port, None)  # noqa: E731
+        _open(guest, sock, inside, peer[1], port, refused)
     else:
-        _open(stack, sock, inside if len(inside) == 4 else addresses.gateway4, peer[1], port, None)
+        _open(guest, sock, inside if len(inside) == 4 else addresses.gateway4, peer[1], port, None)
 
 
 def _open(
-    stack: Stack,
+    guest: Guest,
     sock: _socket.socket,
     inside: bytes,
     peer_port: int,
@@ -132,8 +148,8 @@ def _open(
 ) -> None:
     version = 4 if len(inside) == 4 else 6
     for _ in range(_TRIES):
-        key = stack.addresses.guest(version) + inside + struct.pack(">HH", port, peer_port)
-        connection = stack.tcp.accept(version, key, sock)
+        key = guest.addresses.guest(version) + inside + struct.pack(">HH", port, peer_port)
+        connection = guest.tcp.accept(version, key, sock)
         if connection is not None:
             connection.on_refused = refused
             return

@@ -59,14 +59,14 @@ def read_options(data: bytes | memoryview) -> tuple[int, int]:
     return mss, shift
 
 
-def writer4(device: tap.Tap, key: bytes, mss: int) -> Callable[..., bool]:
+def writer4(link: tap.Link, key: bytes, mss: int) -> Callable[..., bool]:
     """Return what sends segments whose addresses and ports are `key` (12 bytes, ours first)."""
     kind = b"\x08\0\x45\0"
-    plain = tap.vnet(34, 16) + device.link + kind
-    cut = tap.vnet(34, 16, gso=tap.GSO_TCPV4, size=mss, header=54) + device.link + kind
+    plain = tap.vnet(34, 16) + link.ends + kind
+    cut = tap.vnet(34, 16, gso=tap.GSO_TCPV4, size=mss, header=54) + link.ends + kind
     ip_sum = add_up(b"\x45\0" + _MIDDLE4 + key[:8])
     pseudo = add_up(key[:8]) + _PROTOCOL
-    pack, write = _V4.pack, device.write
+    pack, write = _V4.pack, link.write
 
     def send(seq: int, ack: int, flags: int, window: int, data: bytes | memoryview = b"") -> bool:
         length = len(data) + 40
@@ -88,13 +88,13 @@ def writer4(device: tap.Tap, key: bytes, mss: int) -> Callable[..., bool]:
     return send
 
 
-def writer6(device: tap.Tap, key: bytes, mss: int) -> Callable[..., bool]:
+def writer6(link: tap.Link, key: bytes, mss: int) -> Callable[..., bool]:
     """Return what sends segments whose addresses and ports are `key` (36 bytes, ours first)."""
     kind = b"\x86\xdd\x60\0\0\0"
-    plain = tap.vnet(54, 16) + device.link + kind
-    cut = tap.vnet(54, 16, gso=tap.GSO_TCPV6, size=mss, header=74) + device.link + kind
+    plain = tap.vnet(54, 16) + link.ends + kind
+    cut = tap.vnet(54, 16, gso=tap.GSO_TCPV6, size=mss, header=74) + link.ends + kind
     pseudo = add_up(key[:32]) + _PROTOCOL
-    pack, write = _V6.pack, device.write
+    pack, write = _V6.pack, link.write
 
     def send(seq: int, ack: int, flags: int, window: int, data: bytes | memoryview = b"") -> bool:
         length = len(data) + 20

@@ -1,4 +1,4 @@
-"""The guest's link: Ethernet frames to and from a TAP device, each behind a virtio header.
+"""The guests' link: Ethernet frames to and from a TAP device, each behind a virtio header.
 
 The virtio header (Virtual I/O Device 1.2, 5.1.6) says what the kernel left undone: a checksum
 that is still to be computed, or TCP data of many segments in one frame. To us it gives up to
@@ -42,16 +42,13 @@ def vnet(
 class Tap:
     """One TAP device, or anything that keeps frames apart."""
 
-    def __init__(self, fd: int, guest: bytes, gateway: bytes) -> None:
-        """`fd` does not block and stays the caller's; the others are the link addresses."""
+    def __init__(self, fd: int) -> None:
+        """`fd` does not block and stays the caller's."""
         self.fd = fd
         self.buffer = bytearray(START + MAX_PACKET + 1)
         """What was read last."""
         self.view = memoryview(self.buffer)
         self._into = [self.buffer]
-        self._plain = bytes(VNET_HEADER) + guest + gateway
-        self.link = guest + gateway
-        """The first 12 bytes of every frame to the guest."""
 
     def read(self) -> int:
         """Fill `buffer` with the next frame and return its length, header included.
@@ -67,6 +64,19 @@ class Tap:
         except OSError:
             return False  # its queue is full, or the interface is down: as on any link
         return True
+
+
+class Link:
+    """The way to one guest of a device."""
+
+    def __init__(self, tap: Tap, guest: bytes, gateway: bytes) -> None:
+        """`guest` and `gateway` are the link addresses (MAC) of the two ends."""
+        self.view = tap.view
+        """What was read last from the device."""
+        self.write = tap.write
+        self.ends = guest + gateway
+        """The first 12 bytes of every frame to the guest."""
+        self._plain = bytes(VNET_HEADER) + self.ends
 
     def send(self, kind: int, packet: bytes) -> bool:
         """Send a packet of the EtherType `kind`, complete with checksums."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rootless.linux.loop import Loop
     from rootless.netstack.addresses import Addresses
-    from rootless.netstack.tap import Tap
+    from rootless.netstack.tap import Link
 
 TICK = 0.25
 """Seconds between looks at what waits for an answer: the first retransmission time-out."""
@@ -30,27 +30,34 @@ TICK = 0.25
 MAX_CONNECTING = 1024
 """Connections that are being opened; one more, and the oldest of them is given up."""
 
+_CONTROL = SYN | RST | ACK
 _AGAIN = (errno.EINPROGRESS, errno.EALREADY)
 
 
 class Tcp:
     """All connections of one guest."""
 
-    def __init__(self, loop: Loop, tap: Tap, addresses: Addresses) -> None:
+    def __init__(
+        self, loop: Loop, link: Link, addresses: Addresses, owed: dict[Connection, None]
+    ) -> None:
+        """`owed` is for those that owe their guest an acknowledgement, of all on the link.
+
+        Whoever owns it sends what is owed when the frames that wait are handled.
+        """
         self.loop = loop
-        self.tap = tap
+        self.link = link
         self.mtu = addresses.mtu
         self._addresses = addresses
         self.budget = Budget(addresses.buffers)
         self.connections: dict[bytes, Connection] = {}
+        self._find = self.connections.get  # looked up once and not for each segment
         self.most = self.budget.connections
         """Connections that there may be: descriptors are few on some machines."""
         self.connecting: dict[bytes, Connection] = {}
         """Those whose host's side is not open yet, the oldest first."""
         self.timed: set[Connection] = set()
         """Those that wait for an answer of the guest."""
-        self._owed: dict[Connection, None] = {}
-        """Those that owe the guest an acknowledgement."""
+        self._owed = owed
         self._timer = -1
         self.redirect: Callable[[bytes, int], list[str]] = lambda _address, _port: []
         """Returns the hosts that serve (address, port) in its place, one after the other."""
@@ -62,6 +69,8 @@ class Tcp:
         """
         self.unreachable: Callable[..., None] = lambda *_: None
         """Sends an ICMP error about a packet of the guest: (IP version, its bytes, errno)."""
+        self.on_stranger: Callable[[], None] = lambda: None
+        """Called for a segment whose source is not the guest's address: it goes nowhere."""
 
     @property
     def is_full(self) -> bool:
@@ -75,12 +84,6 @@ class Tcp:
     def answered(self, connection: Connection) -> None:
         """What is sent now acknowledges all."""
         self._owed.pop(connection, None)
-
-    def settle(self) -> None:
-        """Send the acknowledgements that are owed."""
-        owed = self._owed
-        while owed:
-            owed.popitem()[0].acknowledge()
 
     def expect(self, connection: Connection) -> None:
         """Notice if the guest does not answer in time."""
@@ -122,13 +125,15 @@ class Tcp:
         end: int,
     ) -> None:
         """Take a segment of the guest; see `Connection.take`. `flags` begin with the offset."""
-        connection = self.connections.get(key)
+        connection = self._find(key)
         if connection is None:
-            if flags & (SYN | ACK | RST) == SYN:
+            if key[: len(key) // 2 - 2] != self._addresses.guest(version):
+                self.on_stranger()
+            elif flags & (SYN | ACK | RST) == SYN:
                 self._open(version, key, seq, window, start, end)
             elif not flags & RST:
                 self._refuse_segment(version, key, seq, ack, flags, end - start)
-        elif flags & (SYN | RST | ACK) == ACK and connection.established:
+        elif flags & _CONTROL == ACK and connection.established:
             connection.take(seq, ack, window, start, end, flags & FIN)
         else:
             self._receive_control(connection, seq, ack, flags, window, start, end)
@@ -202,7 +207,7 @@ class Tcp:
 
     def _options(self, version: int, start: int) -> tuple[int, int]:
         """Return what `segment.read_options` finds before the data that begins at `start`."""
-        return segment.read_options(self.tap.view[START + segment.HEADERS[version] : start])
+        return segment.read_options(self.link.view[START + segment.HEADERS[version] : start])
 
     # -- new connections
 
@@ -211,7 +216,7 @@ class Tcp:
         half = 4 if version == 4 else 16
         address, port = key[half : 2 * half], int.from_bytes(key[-2:], "big")
         hosts = [*self.redirect(address, port)] or [self._addresses.outside(address)]
-        if key[:half] != self._addresses.guest(version) or self.is_full:
+        if self.is_full:
             return  # where we are full, the guest will ask again
         if not hosts[0] or not port:
             self._refuse_segment(version, key, seq, 0, SYN, 0)
@@ -219,7 +224,7 @@ class Tcp:
         self.budget.divide(len(self.connections) + 1)
         connection = Connection(self, version, key)
         connection.hosts = hosts
-        connection.syn = bytes(self.tap.view[START : min(end, START + icmp.MAX_QUOTE)])
+        connection.syn = bytes(self.link.view[START : min(end, START + icmp.MAX_QUOTE)])
         connection.rcv_nxt = (seq + 1) & MASK
         connection.prepare(*self._options(version, start))
         connection.snd_wnd = window
@@ -277,7 +282,7 @@ class Tcp:
     ) -> None:
         """Answer a segment of no connection (RFC 9293, 3.10.7.1)."""
         make = segment.writer4 if version == 4 else segment.writer6
-        send = make(self.tap, reverse(key), 536)
+        send = make(self.link, reverse(key), 536)
         if flags & ACK:
             send(ack, 0, RST, 0)
         else:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rootless.linux.loop import Loop
     from rootless.netstack.addresses import Addresses
-    from rootless.netstack.tap import Tap
+    from rootless.netstack.tap import Link
 
 MAX_PATHS = 4096
 """Pairs of guest port and host that are remembered; one more, and the oldest is forgotten."""
@@ -83,11 +83,11 @@ class Socket:
 
 
 class Udp:
-    """All of the guest's UDP."""
+    """All UDP of one guest."""
 
-    def __init__(self, loop: Loop, tap: Tap, addresses: Addresses) -> None:
+    def __init__(self, loop: Loop, link: Link, addresses: Addresses) -> None:
         self._loop = loop
-        self._tap = tap
+        self._link = link
         self._addresses = addresses
         self._paths: dict[bytes, Path] = {}
         self._sockets: dict[bytes, Socket] = {}
@@ -96,6 +96,10 @@ class Udp:
         self._identity = 0
         self.unreachable: Callable[..., None] = lambda *_: None
         """Sends an ICMP error: (IP version, packet, errno, MTU)."""
+        self.on_stranger: Callable[[], None] = lambda: None
+        """Called for a datagram whose source is not the guest's address: it goes nowhere."""
+        self._published: dict[int, Callable[[], None]] = {}
+        """Descriptor of a published port -> who is told when the guest has gone."""
 
     @property
     def is_idle(self) -> bool:
@@ -141,10 +145,13 @@ class Udp:
     def _open(self, version: int, key: bytes) -> Path | None:
         """A datagram to somebody new."""
         half = 4 if version == 4 else 16
+        if key[:half] != self._addresses.guest(version):
+            self.on_stranger()
+            return None
         source, port = key[:half] + key[-4:-2], int.from_bytes(key[-2:], "big")
         host = self._addresses.outside(key[half : 2 * half])
-        if not host or not port or key[:half] != self._addresses.guest(version):
-            if key[:half] == self._addresses.guest(version) and key[half] not in (0xFF, 224, 239):
+        if not host or not port:
+            if key[half] not in (0xFF, 224, 239):
                 self._tell(key, 0, errno.ECONNREFUSED, 0)
             return None
         socket = self._sockets.get(source)
@@ -198,8 +205,13 @@ class Udp:
 
     # -- from the host
 
-    def publish(self, sock: _socket.socket, port: int) -> Callable[[], None]:
-        """Pass what comes to `sock` to `port` of the guest; return what ends that."""
+    def publish(
+        self, sock: _socket.socket, port: int, on_close: Callable[[], None] = lambda: None
+    ) -> Callable[[], None]:
+        """Pass what comes to `sock` to `port` of the guest; return what ends that.
+
+        `on_close` is called where the guest goes first: from then on nobody reads the socket.
+        """
         socket = Socket(sock, published=True)
         fileno = sock.fileno()
         try:
@@ -207,9 +219,11 @@ class Udp:
         except OSError:
             pass  # before Linux 5.0
         self._loop.watch(fileno, select.POLLIN, lambda _events: self._take(socket, port))
+        self._published[fileno] = on_close
 
         def end() -> None:
-            self._loop.unwatch(fileno)
+            if self._published.pop(fileno, None) is not None:
+                self._loop.unwatch(fileno)
             for key in [key for key, path in self._paths.items() if path.socket is socket]:
                 self._drop(key)
 
@@ -299,10 +313,10 @@ class Udp:
 
     def _writer4(self, key: bytes) -> Callable[..., bool]:
         kind = b"\x08\0\x45\0"
-        plain = tap.vnet(34, 6) + self._tap.link + kind
+        plain = tap.vnet(34, 6) + self._link.ends + kind
         ip_sum = add_up(b"\x45\0" + _MIDDLE4 + key[:8])
         pseudo = add_up(key[:8]) + ipv4.UDP
-        write, packing, mtu = self._tap.write, _V4.pack, self._addresses.mtu
+        write, packing, mtu = self._link.write, _V4.pack, self._addresses.mtu
 
         def send(data: bytes, size: int = 0) -> bool:
             length = len(data) + 28
@@ -317,9 +331,9 @@ class Udp:
 
     def _writer6(self, key: bytes) -> Callable[..., bool]:
         kind = b"\x86\xdd\x60\0\0\0"
-        plain = tap.vnet(54, 6) + self._tap.link + kind
+        plain = tap.vnet(54, 6) + self._link.ends + kind
         pseudo = add_up(key[:32]) + ipv4.UDP
-        write, packing, mtu = self._tap.write, _V6.pack, self._addresses.mtu
+        write, packing, mtu = self._link.write, _V6.pack, self._addresses.mtu
 
         def send(data: bytes, size: int = 0) -> bool:
             length = len(data) + 8
@@ -335,7 +349,7 @@ class Udp:
     def _cut(self, start: int, size: int, kind: bytes) -> bytes:
         """Return the head of a frame that the kernel is to cut into datagrams of `size`."""
         head = tap.vnet(start, 6, gso=tap.GSO_UDP_L4, size=size, header=start + 8)
-        return head + self._tap.link + kind
+        return head + self._link.ends + kind
 
     def _send_fragments(self, version: int, key: bytes, data: bytes) -> bool:
         half = (len(key) - 4) // 2
@@ -348,7 +362,7 @@ class Udp:
         module, kind = (ipv4, 0x0800) if version == 4 else (ipv6, 0x86DD)
         mtu = self._addresses.mtu
         sent = [
-            self._tap.send(kind, packet)
+            self._link.send(kind, packet)
             for packet in module.packets(source, target, ipv4.UDP, datagram, mtu, self._identity)
         ]
         return all(sent)
@@ -356,9 +370,13 @@ class Udp:
     # -- the end
 
     def close(self) -> None:
-        """Forget all."""
+        """Forget all, and take nothing more from published ports."""
         for key in list(self._paths):
             self._drop(key)
+        while self._published:
+            fileno, on_close = self._published.popitem()
+            self._loop.unwatch(fileno)
+            on_close()
 
     def _expire(self) -> None:
         for key, path in list(self._paths.items()):

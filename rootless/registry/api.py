@@ -16,6 +16,8 @@ from __future__ import annotations
 import os
 from urllib.parse import quote
 
+from rootless.httpd.answer import Answer
+from rootless.httpd.hosts import name_of
 from rootless.oci import jsonio, models
 from rootless.oci.digest import Digest
 from rootless.oci.errors import DigestError, ImageError
@@ -26,16 +28,15 @@ from rootless.registry.auth import GUEST
 from rootless.registry.names import is_repository, is_tag
 from rootless.registry.pushing import Pushing
 from rootless.registry.refusal import Refusal, Reserved
-from rootless.registry.wire import Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from rootless.httpd.hosts import Hosts
+    from rootless.httpd.request import Request
     from rootless.registry.auth import Caller, Guard
-    from rootless.registry.hosts import Hosts
     from rootless.registry.shelf import Shelf
-    from rootless.registry.wire import Request
 
 MOST_LISTED = 10_000
 """Names in one answer: the rest is behind its link."""
@@ -63,8 +64,9 @@ class Api:
 
     def caller(self, request: Request) -> Caller:
         """Who sends it. Raises Refusal 401, and 403 for what is not meant for us."""
-        if self._hosts is not None:
-            self._hosts.check(request.headers.get("host", ""))
+        host = request.headers.get("host", "")
+        if self._hosts is not None and not self._hosts.include(host):
+            raise _foreign(name_of(host))
         try:
             return self._guard.caller(request.headers.get("authorization", ""))
         except Refusal as refused:
@@ -260,14 +262,6 @@ class Api:
         return answer
 
 
-def error_answer(refused: Refusal) -> Answer:
-    """The answer that a refusal is (distribution-spec, "Error Codes")."""
-    answer = _json({"errors": [{"code": refused.code, "message": refused.message}]})
-    answer.status = refused.status
-    answer.headers |= refused.headers
-    return answer
-
-
 def _json(document: object) -> Answer:
     return Answer(200, {"Content-Type": "application/json"}, jsonio.dump_bytes(document))
 
@@ -284,6 +278,12 @@ def _split(parts: list[str]) -> tuple[str, str, str]:
     if parts[-2:-1] and parts[-2] in ("manifests", "blobs", "referrers"):
         return parts[-2], "/".join(parts[:-2]), parts[-1]
     raise Refusal(404, "UNSUPPORTED", "there is nothing of this path")
+
+
+def _foreign(name: str) -> Refusal:
+    """A Host header that does not mean this machine: a page may have had its name lead here."""
+    ways = "its address, a name in this machine's /etc/hosts, --htpasswd or TLS are the way"
+    return refusal.denied(f"this registry does not go by the name {name}: {ways}")
 
 
 def _not_allowed() -> Refusal:

@@ -201,7 +201,7 @@ class Catalogue:
 
 def sources(entry: Document) -> list[str]:
     """The digests by which an entry is known: those it was pulled by, then its own."""
-    from rootless.images.image import sources_of
+    from rootless.images.entries import sources_of
 
     return [*sources_of(entry), str(entry["digest"])]
 

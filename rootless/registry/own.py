@@ -12,12 +12,10 @@ configuration, when a container first needs them.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 
-from rootless.images.entries import entry_for, named, renamed, unnamed
-from rootless.images.image import identity
+from rootless.images.entries import entry_for, identity, named, renamed, unnamed
+from rootless.linux import interpreter
 from rootless.oci import models, platform, reference
 from rootless.oci.blobs import locked, write_index
 from rootless.oci.digest import Digest
@@ -47,13 +45,6 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 MOST_HELD = 1000
-
-_REMOVE = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from rootless import Engine
-Engine(sys.argv[2]).images.remove_nameless(sys.argv[3])
-"""
 
 
 class Own(Shelf):
@@ -183,7 +174,7 @@ class Own(Shelf):
         if tag:
             full = _full(name, tag, guest=guest)
             known = digest if manifest.is_index else manifest.config
-            events.record(self._paths.root, "image", "tag", known, full)
+            events.record(self._paths.root, events.happened("image", "tag", known, full))
         return digest, manifest
 
     def _check_below(self, entry: Document) -> None:
@@ -217,7 +208,7 @@ class Own(Shelf):
                 raise self._not_deleted(name, tag, there=bool(self.catalogue().by_tag(name, tag)))
             index["manifests"] = unnamed(index["manifests"], [full])
             write_index(self.path, index)
-        events.record(self._paths.root, "image", "untag", full, full)
+        events.record(self._paths.root, events.happened("image", "untag", full, full))
 
     def delete_manifest(self, name: str, digest: str, *, guest: bool) -> None:
         """As Shelf.delete_manifest; an image that has no other name is removed, as by rmi."""
@@ -244,10 +235,9 @@ class Own(Shelf):
 
     def _remove(self, digest: str) -> None:
         """Remove an image in a process of its own: one with threads must not fork."""
-        package = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-        command = [sys.executable, "-X", "utf8", "-c", _REMOVE, package, self._paths.root, digest]
         # A container may use it; then it stays without a name, as with docker.
-        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        pid = interpreter.spawn("remove_image", self._paths.root, digest, site=interpreter.OURS)
+        os.waitpid(pid, 0)
 
     def _not_deleted(self, name: str, what: str, *, there: bool) -> refusal.Refusal:
         if not there:

@@ -8,17 +8,18 @@ POST uploads/?mount=D             nothing to be sent: it is here already
 
 from __future__ import annotations
 
+from rootless.httpd.answer import Answer
+from rootless.httpd.errors import Gone
 from rootless.oci.reference import is_digest
 from rootless.registry import refusal
 from rootless.registry.refusal import Refusal
 from rootless.registry.uploads import Upload, Uploads
-from rootless.registry.wire import Answer, Gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.httpd.request import Request
     from rootless.registry.auth import Caller
     from rootless.registry.shelf import Shelf
-    from rootless.registry.wire import Request
 
 
 class Pushing:

@@ -5,18 +5,17 @@ The codes and the form of the body are those of the OCI distribution-spec 1.1, "
 
 from __future__ import annotations
 
+from rootless.httpd import errors
 
-class Refusal(Exception):
-    """An error for the client alone; the server goes on."""
+
+class Refusal(errors.Refusal):
+    """A refusal with a code of the protocol."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: dict[str, str] | None = None
     ) -> None:
-        super().__init__(message)
-        self.status = status
+        super().__init__(status, message, headers)
         self.code = code
-        self.message = message
-        self.headers = headers or {}
 
 
 class Reserved(Refusal):

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import os
 
 from rootless.errors import UsageError
+from rootless.httpd import listeners, tls
+from rootless.httpd.hosts import Hosts
+from rootless.httpd.server import Server
 from rootless.images.intake import store_errors
 from rootless.registry.api import Api
 from rootless.registry.auth import Htpasswd, Open
 from rootless.registry.directory import Directory
-from rootless.registry.hosts import Hosts
 from rootless.registry.names import GUESTS
 from rootless.registry.own import Own
-from rootless.registry.server import Server, context
+from rootless.registry.service import RegistryService
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
+    import ssl
     from collections.abc import Callable, Iterator
 
     from rootless.registry.shelf import Shelf
@@ -38,7 +43,7 @@ class Options:
         if tls_key and not tls_cert:
             raise UsageError("--tls-key without --tls-cert", "name the certificate as well")
         self.address = _address(listen)
-        self.tls = context(tls_cert, tls_key) if tls_cert else None
+        self.tls = _tls(tls_cert, tls_key) if tls_cert else None
         self.guard = Htpasswd(htpasswd) if htpasswd else Open()
         self.storage = os.path.abspath(storage) if storage else ""
 
@@ -58,10 +63,12 @@ def serve(
             known = options.tls or not options.guard.token
             hosts = None if known else Hosts(options.address[0])
             api = Api(shelf, options.guard, hosts, tls=options.tls is not None)
-            server = Server(api, options.address, options.tls, log)
-            for warning in _warnings(options, server.address[0]):
+            listener = _listen(*options.address)
+            host, port = listener.getsockname()[:2]
+            service = RegistryService(api, log)
+            server = Server(service, [listener], options.tls, chore=api.expire)
+            for warning in _warnings(options, host):
                 log(f"Warning: {warning}")
-            host, port = server.address
             scheme = "https" if options.tls else "http"
             shown = f"[{host}]" if ":" in host else host
             what = options.storage or f"the images of {paths.root}"
@@ -119,6 +126,26 @@ def _warnings(options: Options, host: str) -> list[str]:
     if options.tls is None:
         found.append("passwords cross the network as they are: --tls-cert encrypts them")
     return found
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        return listeners.tcp(host, port)
+    except OSError as error:
+        hint = "--listen names another address" if error.errno == errno.EADDRINUSE else ""
+        message = error.strerror or str(error)
+        raise UsageError(f"cannot listen on {where}: {message}", hint) from error
+
+
+def _tls(certificate: str, key: str) -> ssl.SSLContext:
+    try:
+        return tls.context(certificate, key)
+    except FileNotFoundError as error:
+        raise UsageError(f"cannot read {error.filename}: no such file") from error
+    except ValueError as error:
+        hint = "certificate and key must belong together" if key else "--tls-key names its key"
+        raise UsageError(f"cannot use the certificate {certificate}: {error}", hint) from error
 
 
 def _address(text: str) -> tuple[str, int]:

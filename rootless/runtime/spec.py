@@ -8,9 +8,28 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, Literal, TypedDict
+    from typing import Any, Literal, TypeAlias, TypedDict
 
     from rootless.netstack.addresses import Settings
+
+    Kind: TypeAlias = Literal["none", "host", "container", "ns", "private", "pasta", "slirp4netns"]
+    """What makes a container's network; `networks.kinds` has a driver for each."""
+
+    class Attachment(TypedDict):
+        """One network that a container is attached to."""
+
+        kind: Kind
+        name: str
+        """Of kind container its name or id, of kind ns the path of a namespace, else empty."""
+        settings: Settings | None
+        """Of private, pasta and slirp4netns; None for the usual ones."""
+        aliases: list[str]
+        """Further names of the container in that network."""
+        ipv4: str
+        """Its address there, empty for any."""
+        ipv6: str
+        mac: str
+        """Its link address, empty for any: six bytes in hexadecimal with colons between."""
 
     class User(TypedDict, total=False):
         """process.user: the raw text of `-u`, which the launcher looks up inside the container."""

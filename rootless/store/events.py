@@ -40,33 +40,25 @@ LIMIT = 4 << 20
 """Bytes of one file, of which there are two: some 30,000 events."""
 
 
-def record(
-    root: str,
+def happened(
     kind: str,
     action: str,
     id: str,  # noqa: A002 - the field's own word
     name: str,
     attributes: dict[str, str] | None = None,
-    *,
-    durable: bool = True,
-) -> None:
-    """Append an event. Never raises: what happened has happened, though nobody may hear of it."""
-    _record(root, [_event(kind, action, id, name, attributes or {})], durable=durable)
+) -> dict[str, Any]:
+    """Return an event that has no time yet."""
+    return {"kind": kind, "action": action, "id": id, "name": name, "attributes": attributes or {}}
+
+
+def record(root: str, event: dict[str, Any], *, durable: bool = True) -> None:
+    """Append what has `happened`. Never raises: it has happened, though nobody may hear of it."""
+    _record(root, [event], durable=durable)
 
 
 def record_all(root: str, kind: str, action: str, things: Iterable[tuple[str, str]]) -> None:
     """Append an event for each id and name. Never raises."""
-    _record(root, [_event(kind, action, id, name, {}) for id, name in things], durable=True)  # noqa: A001
-
-
-def _event(
-    kind: str,
-    action: str,
-    id: str,  # noqa: A002 - the field's own word
-    name: str,
-    attributes: dict[str, str],
-) -> dict[str, Any]:
-    return {"kind": kind, "action": action, "id": id, "name": name, "attributes": attributes}
+    _record(root, [happened(kind, action, id, name) for id, name in things], durable=True)  # noqa: A001
 
 
 def _record(root: str, happened: list[dict[str, Any]], *, durable: bool) -> None:

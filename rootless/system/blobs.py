@@ -8,7 +8,8 @@ import os
 from rootless.artifacts.artifact import Artifact
 from rootless.artifacts.intake import Intake
 from rootless.errors import Error, NotFound
-from rootless.images.image import Image, list_of, sources_of
+from rootless.images.entries import list_of, sources_of
+from rootless.images.image import Image
 from rootless.images.lists.list import ListImage
 from rootless.images.mending import Mending, fetch_again
 from rootless.images.transfer.downloading import LayerTransfers, Transfers

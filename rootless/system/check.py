@@ -13,7 +13,8 @@ import os
 
 from rootless.errors import Conflict, Error, NotFound, StoreError
 from rootless.images import durability
-from rootless.images.image import Image, list_of
+from rootless.images.entries import list_of
+from rootless.images.image import Image
 from rootless.images.lists.list import ListImage
 from rootless.images.mending import Mending
 from rootless.images.trees import skeletons
@@ -172,7 +173,7 @@ class Check:
                     f"container {found.name}: {len(missing)} of its layers are gone",
                     lambda one=found: self._unpack(one.record["image_id"]),  # type: ignore[misc]
                 )
-            link = f"{containers.names_directory}/{found.name}"
+            link = f"{containers.objects.names_directory}/{found.name}"
             if not os.path.islink(link):
                 yield Finding(
                     f"container {found.name}: its name is not taken",
@@ -183,7 +184,7 @@ class Check:
         self._engine.images.get(image_id).lowers()
 
     def _names(self) -> Iterator[Finding]:
-        directory = self._engine.containers.names_directory
+        directory = self._engine.containers.objects.names_directory
         try:
             names = sorted(os.listdir(directory))
         except FileNotFoundError:

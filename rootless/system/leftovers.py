@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from rootless.errors import Error, StoreError
-from rootless.oci.blobs import is_alive, locked
+from rootless.oci.blobs import is_alive, is_there, locked
 from rootless.runtime.userns import removal
 from rootless.store import records
 
@@ -22,9 +22,9 @@ GONE = ".gone-"
 
 def find(paths: Paths) -> list[str]:
     """Return the directories that nobody works on."""
-    found = [path for path in _hidden(paths.containers) if _is_free(path)]
-    found += _hidden(paths.volumes)
-    if os.path.isdir(paths.images):
+    hidden = _hidden(paths.containers) + _hidden(paths.volumes)
+    found = [path for path in hidden if _is_free(path)]
+    if is_there(paths.images):
         with locked(paths.images):  # a workspace is made, and gets its lock, under this one
             found += [path for path in _hidden(paths.layers) if not is_alive(path)]
     return sorted([*found, *of_resets(paths)])

@@ -10,11 +10,11 @@ import os
 
 from rootless.errors import Conflict, NotFound, StoreError
 from rootless.oci.remove import remove_tree
+from rootless.runtime.tree.sizes import tree_sizes
 from rootless.runtime.userns import removal
 from rootless.store import events
 from rootless.store.paths import MARKER, home
 from rootless.system import leftovers
-from rootless.system.sizes import tree_sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ class Reset:
         """What is deleted, without the marker, which goes last."""
         self.sizes = dict(zip(self.paths, tree_sizes(self._paths, self.paths), strict=True))
         containers = engine.containers.list()
-        self.damaged = len(engine.containers.problems)
         self.running = [one.name for one in containers if one.state().active]
         """Containers that are killed."""
         known = {MARKER, _RUNTIME, *_OURS, *map(os.path.basename, self._left)}

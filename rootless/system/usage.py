@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
+from rootless.containers.sizes import written_sizes
 from rootless.errors import Error
 from rootless.images.trees import skeletons
-from rootless.oci.reference import is_hex
-from rootless.runtime.userns import removal
+from rootless.runtime.tree.sizes import layer_size, tree_sizes
 from rootless.system import leftovers
-from rootless.system.sizes import layer_size, tree_sizes, written_sizes
+from rootless.teller import Quiet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +41,9 @@ class Usage:
         written = written_sizes(self._paths, self.containers)
         ids = [one.id for one in self.containers]
         self.container_sizes = dict(zip(ids, written, strict=True))
-        self.volumes = volume_names(self._paths)
-        sizes = tree_sizes(self._paths, [f"{self._paths.volumes}/{one}" for one in self.volumes])
+        volumes = engine.volumes
+        self.volumes = volumes.names()
+        sizes = tree_sizes(self._paths, [volumes.data(name) for name in self.volumes])
         self.volume_sizes = dict(zip(self.volumes, sizes, strict=True))
         left = leftovers.find(self._paths)
         self.leftovers = dict(zip(left, tree_sizes(self._paths, left), strict=True))
@@ -104,35 +103,30 @@ class Usage:
         return self._known[image.stored_digest]
 
 
-def volume_names(paths: Paths) -> list[str]:
-    """Return the names of all volumes."""
-    try:
-        names = os.listdir(paths.volumes)
-    except FileNotFoundError:
-        return []
-    return sorted(name for name in names if not name.startswith("."))
-
-
 def discard_volumes(engine: Engine) -> dict[str, int]:
     """Remove the volumes without a name of their own that no container has; return their bytes.
 
     Raises StoreError where a container's record is damaged: what it has is not known.
     """
-    paths = engine.paths
-    names = volume_names(paths)  # first: a container is there before its volumes are
-    containers = engine.containers
-    used = {each["name"] for one in containers.list() for each in one.record["volumes"]}
-    if containers.problems:
-        raise containers.problems[0]
-    names = [name for name in names if name not in used and _is_anonymous(name)]
-    sizes = tree_sizes(paths, [f"{paths.volumes}/{name}" for name in names])
-    for name in names:
-        removal.discard(paths, f"{paths.volumes}/{name}", f"{paths.volumes}/.gone-{name}")
-    return dict(zip(names, sizes, strict=True))
+
+    def used() -> set[str]:
+        found = engine.containers.list(_Strict())
+        return {each["name"] for one in found for each in one.record["volumes"]}
+
+    volumes = engine.volumes
+    unused = [one for one in volumes.unused(used) if one.anonymous]
+    sizes = tree_sizes(engine.paths, [one.data for one in unused])
+    for one in unused:
+        volumes.discard(one.name)
+    return {one.name: size for one, size in zip(unused, sizes, strict=True)}
 
 
-def _is_anonymous(name: str) -> bool:
-    return len(name) == 64 and is_hex(name)
+class _Strict(Quiet):
+    """A teller for whom the first problem is the end."""
+
+    def problem(self, error: Error) -> None:
+        """Raise it."""
+        raise error
 
 
 def images_size(paths: Paths, images: list[Image]) -> int:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def three(shared: Store) -> Iterator[Store]:
@@ -272,6 +274,7 @@ def test_logs(cli: Store) -> None:
     assert cli("logs", "--tail", "some", "box").returncode == 125
 
 
+@pytest.mark.each
 def test_unshare(cli: Store) -> None:
     assert cli.ok("unshare", "id", "-u") == "0"
     assert cli("unshare", "sh", "-c", "exit 3").returncode == 3
@@ -287,6 +290,7 @@ def test_info(cli: Store, in_user_mode: str) -> None:
     assert f"DockerRootDir: {cli.root}" in cli.ok("info")
 
 
+@pytest.mark.each
 def test_doctor(cli: Store) -> None:
     done = cli("doctor", "--json")
     assert done.returncode == 0

@@ -10,6 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 def offered(cli: Store, *typed: str) -> list[str]:
     """Return the candidates for the last of the words typed."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Store
 
-pytestmark = pytest.mark.needs("skopeo", "docker-registry")
+pytestmark = [pytest.mark.needs("skopeo", "docker-registry"), pytest.mark.once]
 
 
 def test_copy_tells_the_digest(cli: Store, busybox_image: str, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from rootless.cli import app, helping, lean
 if TYPE_CHECKING:
     from tests.conftest import Store
 
+pytestmark = pytest.mark.once
+
 ENTRIES = pytest.mark.parametrize("entry", app.COMMANDS, ids=lambda entry: entry.name)
 
 

@@ -12,6 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 def test_history(shared: Store) -> None:
     heading, *rows = shared.ok("history", "busybox").splitlines()

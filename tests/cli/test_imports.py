@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import Store
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.conftest import Store
 
 # fmt: off
 ALLOWED = {
@@ -53,11 +53,13 @@ def bare() -> set[str]:
     return loaded([sys.executable, "-c", "pass"], {})
 
 
-@pytest.fixture
-def running(cli: Store) -> Iterator[Store]:
-    cli.ok("run", "-d", "--name", "box", "host", "sleep", "100")
-    yield cli
-    cli.ok("rm", "-f", "box")
+@pytest.fixture(scope="module")
+def running() -> Iterator[Store]:
+    """A store where a container `box` runs."""
+    store = Store()
+    store.ok("run", "-d", "--name", "box", "host", "sleep", "1000")
+    yield store
+    store.remove()
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from command_lines import every_command, lines
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from rootless.cli import app, generate, lean, table
+from rootless.cli import app, generate, lean
 from rootless.errors import UsageError
 
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
+pytestmark = pytest.mark.once
+
+TOP = lean.load("grammar", "top")
 
 RUN = ("rootless.cli.commands.containers.run", "run")
 
@@ -146,7 +147,7 @@ def test_typer_says_what_is_wrong(line: str, message: str) -> None:
 def helped(line: str) -> str:
     """The command whose help a mistake points to."""
     name = line.split()[0]
-    return f"rootless {name}" if name in table.COMMANDS else "rootless"
+    return f"rootless {name}" if name in TOP.COMMANDS else "rootless"
 
 
 @pytest.mark.parametrize("option", ["-m", "--cpus", "--network-alias"])
@@ -157,81 +158,8 @@ def test_options_that_docker_users_miss(option: str) -> None:
 
 
 # ---- the property: random lines -------------------------------------------------------------
-def every_command() -> list[tuple[list[str], Any]]:
-    """All commands as the words that name them, with their entries of the table."""
-    found = [([name], entry) for name, entry in table.COMMANDS.items()]
-    for group, members in table.GROUPS.items():
-        found += [([group, name], entry) for name, entry in members.items()]
-    return found
-
-
-VALUES = st.one_of(
-    st.sampled_from(
-        [
-            "x",
-            "-x",
-            "--",
-            "-",
-            "",
-            "=",
-            "a=b",
-            "1",
-            "-1",
-            "007",
-            "true",
-            "false",
-            "0",
-            "always",
-            "bash",
-            "image",
-            "oci-dir",
-            "--rm",
-            "-it",
-            "/a:/b",
-            "host",
-            "é",
-            "a b",
-        ]
-    ),
-    st.text(max_size=4),
-)
-
-
-@st.composite
-def spelled_option(draw: st.DrawFn, options: dict[str, Any]) -> list[str]:
-    """One option in one of its spellings, right or wrong."""
-    name = draw(st.sampled_from(sorted(options) or ["-q"]))
-    value = draw(VALUES)
-    following = draw(st.sampled_from(sorted(n[1] for n in options if len(n) == 2) or ["q"]))
-    return draw(
-        st.sampled_from(
-            [
-                [name],
-                [name, value],
-                [f"{name}={value}"],
-                [f"{name}{value}"],
-                [f"{name}{following}"] if len(name) == 2 else [name],
-                [f"{name}{following}", value] if len(name) == 2 else [name, value],
-                [f"{name}{following}={value}"] if len(name) == 2 else [name],
-            ]
-        )
-    )
-
-
-@st.composite
-def lines(draw: st.DrawFn) -> list[str]:
-    """A command line: global options, a command, its options and arguments, all mixed."""
-    words, (_, _, options, _, _) = draw(st.sampled_from(every_command()))
-    part: SearchStrategy[list[str]] = st.one_of(
-        spelled_option(options), st.tuples(VALUES).map(list), spelled_option(table.GLOBAL)
-    )
-    first = draw(st.one_of(st.just([]), spelled_option(table.GLOBAL)))
-    rest = draw(st.lists(part, max_size=6))
-    return [*first, *words, *(word for each in rest for word in each)]
-
-
 @settings(max_examples=400)
-@given(lines())
+@given(lines(every_command(lean.load)))
 def test_both_parsers_agree(line: list[str]) -> None:
     quick = lean.parse(line)
     if quick is not None:
@@ -239,10 +167,12 @@ def test_both_parsers_agree(line: list[str]) -> None:
 
 
 # ---- the table ------------------------------------------------------------------------------
-def test_the_table_is_current() -> None:
+def test_the_tables_are_current() -> None:
     assert generate.main(["--check"]) == 0, "run: python -m rootless.cli.generate"
 
 
-def test_the_table_has_every_command_of_the_tree() -> None:
+def test_the_tables_have_every_command_of_the_tree() -> None:
     tree = app.tree()
-    assert set(tree.commands) == set(table.COMMANDS) | set(table.GROUPS)
+    assert {*tree.commands} == {*TOP.COMMANDS, *TOP.GROUPS}
+    for name in TOP.GROUPS:
+        assert {*tree.commands[name].commands} == {*lean.load("grammar", name).COMMANDS}

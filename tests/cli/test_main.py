@@ -14,6 +14,8 @@ import rootless
 if TYPE_CHECKING:
     from tests.conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("line", "code"),

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def several(shared: Store) -> Iterator[Store]:

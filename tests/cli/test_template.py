@@ -12,6 +12,8 @@ from rootless.cli.output import Row
 from rootless.cli.template import Template, render_rows
 from rootless.errors import UsageError
 
+pytestmark = pytest.mark.once
+
 DATA: dict[str, Any] = {
     "Id": "abc",
     "Names": "web",

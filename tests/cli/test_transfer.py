@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 def devices(path: Path, count: int) -> str:
     """Write a root file system of devices, which no user namespace lets anybody make."""

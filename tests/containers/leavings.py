@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +48,16 @@ def supervisor(store: Store, name: str = "one") -> int:
     identity = os.readlink(f"{store.root}/containers/.names/{name}")
     state = Path(f"{store.root}/containers/{identity}/state.json").read_text()
     return int(json.loads(state)["supervisor"])
+
+
+def kill(pid: int) -> None:
+    """Kill a process, and wait until it has ended: until then it has its locks."""
+    process = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        select.select([process], [], [])
+    finally:
+        os.close(process)
 
 
 def family(pid: int) -> list[int]:

@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import Store
-from tests.containers.leavings import assert_nothing_left, family, processes, supervisor
+from tests.containers.leavings import assert_nothing_left, family, kill, processes, supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+pytestmark = pytest.mark.once
 
 MAPPED = ["--map-root-user", "--map-auto"]
 
@@ -143,6 +145,7 @@ def test_running_says_the_record_but_nobody_lives(one: Store) -> None:
 
 
 @pytest.mark.parametrize("options", [[], ["--init"], ["--pid", "host"], ["-t"], ["-u", "1000"]])
+@pytest.mark.each
 def test_killed_supervisor(busybox: Store, options: list[str]) -> None:
     script = "sleep 1001 & echo said; sleep 1000"
     busybox.ok("run", "-d", "--name", "one", *options, "busybox", "sh", "-c", script)
@@ -151,7 +154,7 @@ def test_killed_supervisor(busybox: Store, options: list[str]) -> None:
         assert time.monotonic() < deadline
     if "host" not in options:
         time.sleep(random.random() * 1.5)  # before or after it has made itself small
-    os.kill(supervisor(busybox), signal.SIGKILL)
+    kill(supervisor(busybox))
     assert busybox.ok("ps", "-a", "--format", "{{.Status}}").startswith("Exited (255)")
     assert busybox.ok("logs", "one").strip() == "said"
     if "host" not in options:
@@ -175,7 +178,7 @@ def test_first_to_find_a_killed_supervisor(
 ) -> None:
     """Each command does its work, without a `ps` before."""
     busybox.ok("run", "-d", *options, "--name", "one", "busybox", "sleep", "1000")
-    os.kill(supervisor(busybox), signal.SIGKILL)
+    kill(supervisor(busybox))
     done = busybox(*command, timeout=20)
     assert done.returncode == 0 or "no such container" in done.stderr
     busybox.ok("rm", "-f", "one")
@@ -189,7 +192,7 @@ def test_killed_supervisor_of_what_removes_itself(busybox: Store) -> None:
         assert time.monotonic() < deadline
     waiter = busybox.start("wait", "one")
     time.sleep(0.3)
-    os.kill(supervisor(busybox), signal.SIGKILL)
+    kill(supervisor(busybox))
     _, err = client.communicate(timeout=20)
     assert (client.returncode, "Traceback" in err) == (255, False)
     assert waiter.communicate(timeout=20)[0] == "255\n"
@@ -242,6 +245,7 @@ def test_strangers_outlive_a_container_without_a_pid_namespace(busybox: Store) -
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.005, 0.02])
+@pytest.mark.each
 def test_killed_while_it_starts(busybox: Store, seconds: float) -> None:
     """The command that starts is killed, its supervisor goes on; a second start waits for that."""
     busybox.ok("create", "--name", "one", "busybox", "sleep", "1000")
@@ -275,6 +279,7 @@ def comm(pid: int) -> str:
 
 
 @pytest.mark.parametrize("turn", range(12))
+@pytest.mark.each
 def test_kill_at_a_random_moment(busybox: Store, turn: int) -> None:
     """The command, its supervisor or its launcher, anywhere between start and end."""
     seed = int(os.environ.get("TEST_SEED", random.randrange(1 << 32))) + turn
@@ -308,6 +313,7 @@ def test_kill_at_a_random_moment(busybox: Store, turn: int) -> None:
 
 
 @pytest.mark.parametrize("turn", range(4))
+@pytest.mark.each
 def test_killed_removal_is_finished_by_the_next(busybox: Store, turn: int) -> None:
     script = "for n in $(seq 1 400); do echo x > /tmp/$n; done"
     busybox.ok("run", "--name", "one", "busybox", "sh", "-c", script)
@@ -421,7 +427,7 @@ def test_read_only_store(one: Store, in_user_mode: str) -> None:
 def test_dead_container_in_a_read_only_store(busybox: Store, in_user_mode: str) -> None:
     """Its end cannot be written down, but is said."""
     busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
-    os.kill(supervisor(busybox), signal.SIGKILL)
+    kill(supervisor(busybox))
     script = """
         mount --bind $D/root $D/root
         mount -o remount,bind,ro $D/root
@@ -434,6 +440,7 @@ def test_dead_container_in_a_read_only_store(busybox: Store, in_user_mode: str) 
 
 
 @pytest.mark.parametrize("driver", ["copy", "fuse-overlayfs"])
+@pytest.mark.each
 def test_store_without_overlay(busybox: Store, driver: str) -> None:
     if driver == "fuse-overlayfs" and not (
         shutil.which(driver) and os.access("/dev/fuse", os.R_OK | os.W_OK)
@@ -449,7 +456,7 @@ def test_store_without_overlay(busybox: Store, driver: str) -> None:
         assert (done.stdout, done.returncode) == (expected, 3), done.stderr
     busybox.ok("run", "--rm", "busybox", "ls", "/etc/group", env=env)  # the image is as it was
     busybox.ok("run", "-d", "--name", "two", "busybox", "sleep", "1000", env=env)
-    os.kill(supervisor(busybox, "two"), signal.SIGKILL)
+    kill(supervisor(busybox, "two"))
     busybox.ok("ps", "-a", env=env)
     busybox.ok("rm", "one", "two", env=env)
     assert_nothing_left(busybox)
@@ -479,6 +486,7 @@ def test_store_that_overlay_refuses(busybox: Store, in_user_mode: str) -> None:
 # -- directories and images
 
 
+@pytest.mark.each
 def test_runtime_directory_that_is_missing_or_open_to_all(busybox: Store) -> None:
     done = busybox("run", "--rm", "busybox", "true", env={"XDG_RUNTIME_DIR": "/nonexistent"})
     assert done.returncode == 0, done.stderr  # a private one below /tmp serves

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rootless.containers import etc, image_settings, networks
-from rootless.containers.request import request
+from rootless.containers.request import attachment, request
 from rootless.errors import UsageError
 from rootless.netstack import addresses
 from rootless.oci import jsonio
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from rootless.store.paths import Paths
 
     Composed = Callable[..., Record]
+
+pytestmark = pytest.mark.once
 
 CMD, ENTRY = ["c1", "c2"], ["e1", "e2"]
 
@@ -106,7 +108,7 @@ def test_the_record_of_nothing_asked(composed: Composed, paths: Paths) -> None:
         "stop_signal": 15,
         "stop_timeout": 10,
         "network": "private",
-        "networks": [{"kind": "private", "name": "", "settings": addresses.parse("")}],
+        "networks": [attachment("private", "", addresses.parse(""))],
         "hostname": ID[:12],
         "hosts": [],
         "exposed": [],

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Store
 
+pytestmark = pytest.mark.once
+
 CROWD = 50
 
 
@@ -33,6 +35,7 @@ def at_once(store: Store, lines: list[list[str]]) -> list[tuple[int, str]]:
     return done
 
 
+@pytest.mark.each
 def test_many_start_at_once(busybox: Store) -> None:
     names = [f"c{number}" for number in range(CROWD)]
     lines = [["run", "-d", "--name", name, "busybox", "sleep", "1000"] for name in names]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,8 @@ from tests.containers.test_restarts import record, until
 
 if TYPE_CHECKING:
     from conftest import Store
+
+pytestmark = pytest.mark.once
 
 QUICK = ["--health-interval", "100ms", "--health-retries", "2"]
 CHECK = "test -e /well && echo well"
@@ -81,16 +84,19 @@ def test_start_period_forgives(busybox: Store) -> None:
 
 
 def test_a_check_that_takes_too_long(busybox: Store) -> None:
-    start(busybox, "--health-cmd", "sleep 1001; true", "--health-timeout", "200ms")
+    seconds = unique()
+    start(busybox, "--health-cmd", f"sleep {seconds}; true", "--health-timeout", "200ms")
     busybox.ok("wait", "--condition", "unhealthy", "one")
     assert last(busybox)["exit"] == -1
     assert last(busybox)["output"] == "Health check exceeded timeout (0.2s)"
-    until(lambda: len(sleepers("1001")) < 2)  # each was ended, with what its shell had started
+    until(lambda: len(sleepers(seconds)) < 2)  # each was ended, with what its shell had started
     busybox.ok("rm", "-f", "one")
-    left = [
-        path for path in Path("/proc").glob("[0-9]*/cmdline") if read(path) == "sleep\x001001\0"
-    ]
-    assert left == []
+    assert sleepers(seconds) == []
+
+
+def unique() -> str:
+    """Return seconds for which no other run of these tests sleeps, whoever's it is."""
+    return str(random.randrange(10**6, 10**9))
 
 
 def sleepers(seconds: str) -> list[Path]:
@@ -186,7 +192,8 @@ def test_check_of_the_image(busybox: Store) -> None:
 
 
 def test_a_container_that_ends_leaves_no_check(busybox: Store) -> None:
-    start(busybox, "--health-cmd", "sleep 1002")
+    seconds = unique()
+    start(busybox, "--health-cmd", f"sleep {seconds}")
     time.sleep(0.2)
     waiter = busybox.start("healthcheck", "run", "one")
     time.sleep(0.2)
@@ -195,6 +202,4 @@ def test_a_container_that_ends_leaves_no_check(busybox: Store) -> None:
     waiter.communicate()
     assert busybox.ok("wait", "one") == "137"
     busybox.ok("rm", "one")
-    until(
-        lambda: not any(read(p) == "sleep\x001002\0" for p in Path("/proc").glob("[0-9]*/cmdline"))
-    )
+    until(lambda: not sleepers(seconds))

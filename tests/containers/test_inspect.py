@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Composed = Callable[..., Record]
 
+pytestmark = pytest.mark.once
+
 
 class Seen:
     """A state."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 MEGABYTE = 1 << 20
 SIZE = 100 * MEGABYTE
 

@@ -14,7 +14,7 @@ import pytest
 
 from rootless.containers import conflicts, etc, legacy, networks, record
 from rootless.containers.inspect import inspect
-from rootless.containers.request import bind, request
+from rootless.containers.request import attachment, bind, request
 from rootless.errors import StoreError
 from rootless.netstack import addresses
 
@@ -53,9 +53,7 @@ def test_what_was_asked(tmp_path: Path) -> None:
     assert [item["destination"] for item in wanted["tmpfs"]] == ["/d"]
     assert [item["destination"] for item in wanted["devices"]] == ["/dev/nothing"]
     assert wanted["networks"] == found["networks"]
-    assert wanted["networks"] == [
-        {"kind": "private", "name": "", "settings": addresses.parse("mtu=1500")}
-    ]
+    assert wanted["networks"] == [attachment("private", "", addresses.parse("mtu=1500"))]
     expected = {
         "cidfile": old["asked"]["cidfile"],
         "environment": [["A", "1"], ["B", ""]],

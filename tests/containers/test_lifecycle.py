@@ -11,6 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 LOOP = "while :; do sleep 0.05; done"
 
 
@@ -18,14 +20,17 @@ def status(store: Store, name: str) -> str:
     return store.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name)
 
 
+@pytest.mark.each
 def test_states(busybox: Store) -> None:
-    busybox.ok("create", "--name", "one", "busybox", "sh", "-c", "sleep 0.5; exit 3")
+    script = "until [ -e /go ]; do sleep 0.02; done; exit 3"
+    busybox.ok("create", "--name", "one", "busybox", "sh", "-c", script)
     assert status(busybox, "one") == "created 0"
     assert busybox.ok("ps", "-q") == ""
     assert busybox.ok("ps", "-a", "--format", "{{.Status}}") == "Created"
     assert busybox.ok("start", "one") == "one"
     assert status(busybox, "one") == "running 0"
     assert busybox.ok("ps", "--format", "{{.Status}}").startswith("Up ")
+    busybox.ok("exec", "one", "touch", "/go")
     assert busybox.ok("wait", "one") == "3"
     assert status(busybox, "one") == "exited 3"
     assert busybox.ok("ps", "-a", "--format", "{{.Status}}").startswith("Exited (3) ")
@@ -99,6 +104,7 @@ def test_kill(busybox: Store) -> None:
     assert "is not running" in done.stderr
 
 
+@pytest.mark.each
 def test_rm(busybox: Store) -> None:
     busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
     done = busybox("rm", "one")
@@ -182,6 +188,7 @@ def test_many_replace_each_other(busybox: Store) -> None:
     assert len(busybox.ok("ps", "-aq").split()) == 1
 
 
+@pytest.mark.each
 def test_parallel_runs_of_a_new_store(cli: Store) -> None:
     """Nobody has made the user namespace, the store or the cached filter yet."""
     runs = [cli.start("run", "--rm", "host", "sh", "-c", f"exit {n}") for n in range(12)]
@@ -199,6 +206,7 @@ def test_parallel_starts_of_one_container(busybox: Store) -> None:
     assert busybox.ok("logs", "one") == "started"
 
 
+@pytest.mark.each
 def test_parallel_life(busybox: Store) -> None:
     """Starting, stopping, removing and listing at once: each says something sensible."""
     busybox.ok("create", "--name", "one", "busybox", "sleep", "1000")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Store
 
-pytestmark = pytest.mark.needs("/dev/net/tun")
+pytestmark = [pytest.mark.needs("/dev/net/tun"), pytest.mark.once]
 
 GUEST, GATEWAY = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
 LOOPBACK = ["--network", "private:host-loopback=on"]
@@ -67,6 +67,7 @@ def get(address: str) -> str:
             time.sleep(0.1)
 
 
+@pytest.mark.each
 def test_what_is_there(busybox: Store) -> None:
     said = busybox.ok("run", "--rm", "busybox", "sh", "-c", "ip addr show eth0; ip route")
     assert "inet 10.0.2.100/24" in said
@@ -87,6 +88,7 @@ print(sock.recv(100)[8:].decode())
 
 
 @pytest.mark.parametrize("gateway", ["10.0.2.2", "fd00::2"])
+@pytest.mark.each
 def test_root_may_ping(busybox: Store, gateway: str) -> None:
     """Without CAP_NET_RAW, by a ping socket: icmp(7)."""
     assert busybox.ok("run", "--rm", "host", "python3", "-c", PING, gateway) == "echo"
@@ -134,6 +136,7 @@ def test_the_host_by_its_name(busybox: Store) -> None:
             peer.close()
 
 
+@pytest.mark.each
 def test_published(busybox: Store) -> None:
     """Over both versions, seen by ps, port and inspect; and gone with the container."""
     script = WEB.format(port=80)
@@ -401,6 +404,7 @@ def test_ports_change_while_it_runs(busybox: Store) -> None:
     assert busybox.ok("port", "web") == ""
 
 
+@pytest.mark.each
 def test_the_network_of_another_container(busybox: Store) -> None:
     script = WEB.format(port=80)
     busybox.ok("run", "-d", "--name", "web", "-h", "box", "busybox", "sh", "-c", script)
@@ -417,6 +421,7 @@ def test_the_network_of_another_container(busybox: Store) -> None:
     assert "no such container: nosuch" in done.stderr
 
 
+@pytest.mark.each
 def test_a_network_namespace_by_path(busybox: Store) -> None:
     busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
     pid = busybox.ok("ps", "--format", "{{.Pid}}")
@@ -432,6 +437,7 @@ def test_a_network_namespace_by_path(busybox: Store) -> None:
         ("/proc/self/ns/mnt", "it is another kind of namespace"),
     ],
 )
+@pytest.mark.each
 def test_no_network_namespace(busybox: Store, path: str, reason: str) -> None:
     done = busybox("run", "--rm", "--network", f"ns:{path}", "busybox", "true")
     assert done.returncode == 125

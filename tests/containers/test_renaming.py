@@ -12,6 +12,8 @@ from tests.containers.test_restarts import record
 if TYPE_CHECKING:
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 def names(store: Store) -> list[str]:
     return sorted(os.listdir(f"{store.root}/containers/.names"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rootless.containers import conflicts
-from rootless.containers.request import bind, publish, request, security, tmpfs, volume
+from rootless.containers.request import attachment, bind, publish, request, security, tmpfs, volume
 from rootless.errors import UsageError
 from rootless.oci import jsonio
 
@@ -56,7 +56,7 @@ def test_privileged() -> None:
 
 
 ALWAYS = {"policy": "always", "most": 0}
-HOST: Any = {"kind": "host", "name": "", "settings": None}
+HOST: Any = attachment("host")
 CANNOT: list[tuple[dict[str, Any], str, str]] = [
     ({"remove": True, "restart": ALWAYS}, "restart", "restart and remove"),
     ({"ports": [publish(80)], "networks": [{**HOST, "kind": "ns", "name": "/x"}]}, "ports", "ns:"),

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.containers.leavings import kill
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Store
+
+pytestmark = pytest.mark.once
 
 FAILS = "echo run >> /runs; exit 3"
 
@@ -82,9 +86,8 @@ def test_what_is_ended_on_purpose_stays_so(busybox: Store, command: list[str]) -
 
 def test_ended_by_a_signal_from_outside_it_comes_back(busybox: Store) -> None:
     busybox.ok("run", "-d", "--name", "one", "--restart", "always", "busybox", "sleep", "1000")
-    first = record(busybox, "one")["pid"]
-    os.kill(first, signal.SIGKILL)
-    until(lambda: record(busybox, "one")["pid"] != first)
+    os.kill(record(busybox, "one")["pid"], signal.SIGKILL)
+    until(lambda: record(busybox, "one")["restart_count"] == 1)
     until(lambda: busybox.ok("ps", "--format", "{{.State}}") == "running")
     assert busybox.ok("exec", "one", "echo", "inside") == "inside"
     busybox.ok("rm", "-f", "one")
@@ -126,7 +129,7 @@ def test_a_start_that_fails_is_tried_again(busybox: Store) -> None:
 def test_killed_supervisor_that_waits_for_the_next_start(busybox: Store) -> None:
     busybox.ok("run", "-d", "--name", "one", "--restart", "always", "busybox", "false")
     until(lambda: record(busybox, "one").get("restart_count", 0) >= 2)
-    os.kill(record(busybox, "one")["supervisor"], signal.SIGKILL)
+    kill(record(busybox, "one")["supervisor"])
     assert busybox.ok("ps", "-q") == ""
     assert record(busybox, "one")["status"] == "exited"
     busybox.ok("rm", "one")
@@ -209,7 +212,7 @@ def test_what_a_boot_starts(busybox: Store) -> None:
         busybox.ok("run", "-d", "--name", name, "--restart", policy, "busybox", "sleep", "1000")
     busybox.ok("stop", "-t", "0", "a", "d")
     for name in ("b", "c"):  # as a machine that goes down takes them
-        os.kill(record(busybox, name)["supervisor"], signal.SIGKILL)
+        kill(record(busybox, name)["supervisor"])
     assert busybox.ok("ps", "-q") == ""
     filters = ["--filter", "restart-policy=always", "--filter", "restart-policy=unless-stopped"]
     busybox.ok("start", "--all", *filters)

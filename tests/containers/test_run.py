@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import socket
 import stat
 import subprocess
@@ -319,9 +320,10 @@ def test_namespaces_of_the_host(shared: Store) -> None:
 
 def test_pid_host_ends_with_its_command(shared: Store) -> None:
     """No pid namespace ends what the command has left behind: the supervisor does."""
-    script = "sleep 1234 >/dev/null 2>&1 & echo $!"
-    pid = inside(shared, "--pid", "host", "--", script)
-    assert not os.path.exists(f"/proc/{pid}")
+    seconds = random.randrange(10**6, 10**9)  # the pid may be somebody else's soon
+    script = f"sleep {seconds} >/dev/null 2>&1 & echo $!"
+    command = Path("/proc", inside(shared, "--pid", "host", "--", script), "cmdline")
+    assert not command.exists() or command.read_text() != f"sleep\0{seconds}\0"
 
 
 def test_orphans_without_a_pid_namespace_are_reaped(busybox: Store) -> None:

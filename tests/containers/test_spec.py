@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Composed = Callable[..., Record]
 
+pytestmark = pytest.mark.once
+
 SAFE = ["nosuid", "noexec", "nodev"]
 SYSTEM = {
     "/proc": ("proc", "proc", SAFE),

@@ -31,15 +31,25 @@ class Podman:
         places = ["--root", f"{store.directory}/podman", "--runroot", f"{store.runtime}/podman"]
         self._command = ["podman", *places, "--storage-driver=vfs", "--events-backend=none"]
         self._env = store.env
-        done = subprocess.run([*self._command, "info"], env=self._env, capture_output=True)
-        if done.returncode:
-            pytest.skip(f"podman does not run here: {done.stderr.decode()[-200:]}")
+        if reason := _what_keeps_podman((*self._command, "info"), self._env):
+            pytest.skip(f"podman does not run here: {reason}")
 
     def __call__(self, *arguments: str) -> bytes:
         command = [*self._command, *arguments]
         done = subprocess.run(command, env=self._env, capture_output=True, timeout=60)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
+
+
+_ANSWERS: list[str] = []
+
+
+def _what_keeps_podman(command: tuple[str, ...], env: dict[str, str]) -> str:
+    """Return the end of what podman says if it does not run on this machine; it is asked once."""
+    if not _ANSWERS:
+        done = subprocess.run(command, env=env, capture_output=True)
+        _ANSWERS.append(done.stderr.decode()[-200:] if done.returncode else "")
+    return _ANSWERS[0]
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from archives import digest, docker, layer
 
 from rootless.images.history import MISSING, history
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from images_help import Podman
 
     from rootless.images.collection import Images
+
+pytestmark = pytest.mark.once
 
 LAYERS = [layer({"a": b"1" * 5000}), layer({"b": b"2"})]
 STEPS = [

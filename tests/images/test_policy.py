@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.images import test_policy
+from tests.images.transfer import test_signatures
 
 if TYPE_CHECKING:
     from conftest import Store
 
     from tests.images.transfer.test_signatures import Gpg
 
-gpg = test_policy.gpg  # the fixture
+pytestmark = pytest.mark.once
+
+gpg = test_signatures.gpg  # the fixture
 
 
 def policy(store: Store) -> Path:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
-pytestmark = pytest.mark.needs("skopeo", "docker-registry")
+pytestmark = [pytest.mark.needs("skopeo", "docker-registry"), pytest.mark.once]
 
 LAYERS, SIZE = 3, 1_500_000
 

@@ -17,6 +17,7 @@ from archives import docker, layer
 from rootless import Engine, settings
 from rootless.errors import Conflict, NotFound, UsageError
 from rootless.images import shared
+from rootless.testing import Recorder
 from tests.conftest import Store
 
 if TYPE_CHECKING:
@@ -213,8 +214,9 @@ def test_forged_documents_are_told(both: Images, theirs: Images, kind: str) -> N
     else:
         config["config"] = {"Env": ["LD_PRELOAD=/evil"]}
         Path(path).write_text(json.dumps(config))
-    assert both.list() == []
-    (problem,) = both.problems
+    told = Recorder()
+    assert both.list(told) == []
+    (problem,) = told.problems
     assert "another digest" in problem.message or "is no file" in problem.message
 
 
@@ -223,8 +225,9 @@ def test_a_damaged_shared_store_is_told_and_does_not_hide_others(
 ) -> None:
     both.load(as_file(docker([BASE], names=["mine"])))
     Path(theirs.paths.images, "index.json").write_text("{")
-    assert [one.names for one in both.list()] == [["docker.io/library/mine:latest"]]
-    assert "index.json" in both.problems[0].message
+    told = Recorder()
+    assert [one.names for one in both.list(told)] == [["docker.io/library/mine:latest"]]
+    assert "index.json" in told.problems[0].message
     with pytest.raises(NotFound):
         both.get("tools:1")
 

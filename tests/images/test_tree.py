@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def stacked(shared: Store) -> Iterator[Store]:

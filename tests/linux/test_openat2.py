@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 BOTH = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 
-pytestmark = pytest.mark.skipif(not openat2.has_openat2(), reason="the kernel has no openat2(2)")
+pytestmark = [
+    pytest.mark.skipif(not openat2.has_openat2(), reason="the kernel has no openat2(2)"),
+    pytest.mark.once,
+]
 
 
 def opened(path: Path | str) -> int:

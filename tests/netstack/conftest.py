@@ -35,12 +35,16 @@ class Guest:
         self.loop = Loop()
         settings = addresses.parse(options)
         self.stack = Stack(self.loop, theirs.fileno(), settings, dns.Servers(resolv_conf))
+        self.inside = self.stack.guests[0]
+        """What the stack has of the guest that is there from the beginning."""
+        self.tcp, self.udp = self.inside.tcp, self.inside.udp
 
     def close(self) -> None:
-        for connection in self.stack.tcp.connections.values():
-            connection.finished = True  # nothing more will come
-            connection.queue.clear()
-            connection.queued = 0
+        for one in self.stack.guests:
+            for connection in one.tcp.connections.values():
+                connection.finished = True  # nothing more will come
+                connection.queue.clear()
+                connection.queued = 0
         self.stack.close()
         self.ours.close()
         self._theirs.close()
@@ -49,10 +53,12 @@ class Guest:
         """Send a frame, virtio header and all."""
         self.ours.send(frame)
 
-    def send(self, packet: bytes, kind: int = 0) -> list[packets.Received]:
-        """Send a packet; return what comes back."""
+    def send(
+        self, packet: bytes, kind: int = 0, mac: bytes = packets.GUEST_MAC
+    ) -> list[packets.Received]:
+        """Send a packet from a link address; return what comes back, to whomever."""
         kind = kind or (packets.IPV6 if packet[0] >> 4 == 6 else packets.IPV4)
-        head = bytes(10) + packets.GATEWAY_MAC + packets.GUEST_MAC + kind.to_bytes(2, "big")
+        head = bytes(10) + packets.GATEWAY_MAC + mac + kind.to_bytes(2, "big")
         self.raw(head + packet)
         return self.receive()
 

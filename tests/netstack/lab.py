@@ -22,7 +22,7 @@ from rootless.linux import files, namespaces, rtnetlink
 from rootless.linux.loop import Loop
 from rootless.netstack import addresses, dns
 from rootless.netstack.stack import Stack
-from rootless.runtime.launch import link
+from rootless.runtime.networks import private
 
 HOST4 = "192.0.2.1"
 HOST6 = "2001:db8::1"
@@ -43,7 +43,7 @@ def main(options: str, resolv_conf: str, command: list[str]) -> int:
     if pid == 0:
         namespaces.unshare(namespaces.CLONE_NEWNET)
         rtnetlink.apply([rtnetlink.link_up(1)])
-        socket.send_fds(theirs, [b"tap"], [link.make(settings)])
+        socket.send_fds(theirs, [b"tap"], [private.make(settings)])
         theirs.recv(1)  # until somebody takes the frames
         os.execvp(command[0], command)
     fd = socket.recv_fds(ours, 3, 1)[1][0]
@@ -59,7 +59,7 @@ def main(options: str, resolv_conf: str, command: list[str]) -> int:
     before = time.monotonic()
     stack.close()
     left = {
-        "connections": len(stack.tcp.connections),
+        "connections": sum(len(guest.tcp.connections) for guest in stack.guests),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "lingered": time.monotonic() - before,
         "grown": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory,

@@ -73,6 +73,8 @@ class Received:
     protocol: int = 0
     payload: bytes = b""
     fragment: int = 0
+    mac: bytes = GUEST_MAC
+    """Link address of the guest that it is for."""
 
     @property
     def ports(self) -> tuple[int, int]:
@@ -103,9 +105,15 @@ class Received:
 
 def read(frame: bytes) -> Received:
     """Take a frame of the stack apart, and check what a receiver would."""
+    received = _read(frame)
+    received.mac = frame[10:16]
+    assert frame[16:22] == GATEWAY_MAC
+    return received
+
+
+def _read(frame: bytes) -> Received:
     flags, gso, _header, size, start, offset = struct.unpack_from("=BBHHHH", frame)
     ethernet = frame[10:]
-    assert ethernet[:12] == GUEST_MAC + GATEWAY_MAC
     kind = int.from_bytes(ethernet[12:14], "big")
     packet = ethernet[14:]
     if kind == ARP:

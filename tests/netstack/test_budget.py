@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
     from tests.netstack.conftest import Guest
 
+pytestmark = pytest.mark.once
+
 MEGABYTE = 1 << 20
 
 
 def held(guest: Guest) -> int:
     """Bytes that wait in both directions."""
-    connections = guest.stack.tcp.connections.values()
+    connections = guest.tcp.connections.values()
     return sum(one.queued + sum(map(len, one.flight)) - one.offset for one in connections)
 
 
@@ -48,7 +50,7 @@ def test_many_connections_that_the_guest_does_not_acknowledge(
         for _ in range(100):
             guest.loop.turn(0)
             guest.discard()
-        connections = list(guest.stack.tcp.connections.values())
+        connections = list(guest.tcp.connections.values())
         assert held(guest) <= 4 * MEGABYTE
         assert all(sum(map(len, one.flight)) for one in connections)  # each has its share
         for _ in range(50):  # who acknowledges gets more
@@ -60,13 +62,13 @@ def test_many_connections_that_the_guest_does_not_acknowledge(
 @pytest.mark.parametrize("last", [RST, FIN])
 def test_nothing_is_kept_of_a_connection_that_is_gone(guest: Guest, last: int) -> None:
     """The account is even in the end, however a connection ends, or it would run dry."""
-    room = guest.stack.tcp.budget.room
+    room = guest.tcp.budget.room
     with ExitStack() as opened:
         server = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
         flow = Flow(guest, server.getsockname()[1])
         flow.open()
         peer = opened.enter_context(server.accept()[0])
-        (connection,) = guest.stack.tcp.connections.values()
+        (connection,) = guest.tcp.connections.values()
         while connection.queued < 200000:
             flow.send(PSH | ACK, bytes(50000))
         peer.send(bytes(100000))
@@ -74,15 +76,15 @@ def test_nothing_is_kept_of_a_connection_that_is_gone(guest: Guest, last: int) -
         guest.receive(5)
         flow.send(ACK, ack=flow.ack + 1000)
         assert held(guest) > 200000
-        assert guest.stack.tcp.budget.room == room - held(guest)
+        assert guest.tcp.budget.room == room - held(guest)
         flow.ack += 1000
         flow.send(ACK | last)
         if last == FIN:
-            while guest.stack.tcp.connections:
+            while guest.tcp.connections:
                 flow.send(ACK, ack=connection.snd_nxt)
                 peer.recv(MEGABYTE)
-        assert guest.stack.tcp.connections == {}
-        assert guest.stack.tcp.budget.room == room
+        assert guest.tcp.connections == {}
+        assert guest.tcp.budget.room == room
 
 
 def test_crumbs(guest: Guest) -> None:
@@ -91,7 +93,7 @@ def test_crumbs(guest: Guest) -> None:
         flow = Flow(guest, server.getsockname()[1])
         flow.open()
         with server.accept()[0] as peer:
-            connection = next(iter(guest.stack.tcp.connections.values()))
+            connection = next(iter(guest.tcp.connections.values()))
             while not connection.queued:
                 flow.send(PSH | ACK, bytes(60000))
             before = connection.queued
@@ -118,10 +120,10 @@ def test_a_syn_with_much_in_it(guest: Guest) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         flow = Flow(guest, server.getsockname()[1])
         taken: list[int] = []
-        connect = guest.stack.tcp._connect
-        guest.stack.tcp._connect = lambda one: (taken.append(len(one.syn)), connect(one))  # type: ignore[method-assign,assignment,func-returns-value]
+        connect = guest.tcp._connect
+        guest.tcp._connect = lambda one: (taken.append(len(one.syn)), connect(one))  # type: ignore[method-assign,assignment,func-returns-value]
         flow.send(SYN, bytes(60000), options=MSS + SCALE)
-        connection = next(iter(guest.stack.tcp.connections.values()))
+        connection = next(iter(guest.tcp.connections.values()))
         assert taken == [icmp.MAX_QUOTE]
         assert connection.syn == b""
 
@@ -134,10 +136,10 @@ def test_hosts_that_come_to_a_published_port(guest: Guest) -> None:
         socket_of_ours = udp.Socket(sock, published=True)
         for number in range(udp.MAX_PATHS * 2):
             host = socket.inet_ntoa(struct.pack(">I", 0xC6120000 + number))
-            guest.stack.udp._welcome(socket_of_ours, 53, (host, 4000))
+            guest.udp._welcome(socket_of_ours, 53, (host, 4000))
         assert len(socket_of_ours.hosts) == udp.MAX_PATHS
         assert len(socket_of_ours.paths) == udp.MAX_PATHS
-        guest.stack.udp.close()
+        guest.udp.close()
         assert not socket_of_ours.hosts
 
 

@@ -14,6 +14,8 @@ from tests.netstack.packets import ACK, FIN, PSH, RST, SYN, echo, ip, tcp, udp
 if TYPE_CHECKING:
     from tests.netstack.conftest import Guest
 
+pytestmark = pytest.mark.once
+
 LINK = bytes.fromhex("020000000002020000000001")
 
 
@@ -75,7 +77,7 @@ def feed(guest: Guest, count: int, seed: int) -> None:
                 guest.discard()
             if number % 1024 == 1023:
                 drain(server)
-                assert len(guest.stack.tcp.connections) < 5000
+                assert len(guest.tcp.connections) < 5000
         guest.loop.turn(0)
         guest.discard()
 
@@ -97,9 +99,9 @@ def memory() -> int:
 
 def stay_at_home(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let mutated addresses lead nowhere: the machine's own network is not ours to fuzz."""
-    outside = guest.stack.addresses.outside
+    outside = guest.inside.addresses.outside
     monkeypatch.setattr(
-        guest.stack.addresses,
+        guest.inside.addresses,
         "outside",
         lambda address: host if (host := outside(address)) in ("127.0.0.1", "::1") else "",
     )

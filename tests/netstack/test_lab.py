@@ -11,6 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.netstack.conftest import Lab
 
+pytestmark = pytest.mark.once
+
 HOSTS = {4: "192.0.2.1", 6: "2001:db8::1"}
 URLS = {4: "http://192.0.2.1:8000", 6: "http://[2001:db8::1]:8000"}
 

@@ -14,7 +14,7 @@ import pytest
 from rootless.netstack import connection as limits
 from rootless.netstack import ports, stack
 from rootless.netstack import tcp as tcp_module
-from tests.netstack.packets import ACK, FIN, PSH, RST, SYN, ip, tcp
+from tests.netstack.packets import ACK, FIN, GUEST_MAC, PSH, RST, SYN, ip, tcp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.netstack.packets import Received
 
     Accept = Callable[[], socket.socket]
+
+pytestmark = pytest.mark.once
 
 ADDRESSES = {4: ("10.0.2.100", "10.0.2.2"), 6: ("fd00::100", "fd00::2")}
 MSS = bytes([2, 4, 0xFF, 0xC8])
@@ -35,6 +37,7 @@ class Flow:
     def __init__(self, guest: Guest, port: int, version: int = 4, own: int = 40000) -> None:
         self.guest = guest
         self.source, self.target = ADDRESSES[version]
+        self.mac = GUEST_MAC
         self.ports = (own, port)
         self.seq = 1000
         self.ack = 0
@@ -44,7 +47,8 @@ class Flow:
         seq, ack = int(more.pop("seq", self.seq)), int(more.pop("ack", self.ack))
         window = int(more.pop("window", self.window))
         segment = tcp(self.ports, seq, ack, flags, data=data, window=window, **more)
-        got = self.guest.send(ip(self.source, self.target, 6, segment))
+        got = self.guest.send(ip(self.source, self.target, 6, segment), mac=self.mac)
+        got = [one for one in got if one.mac == self.mac]
         if seq == self.seq:
             self.seq += len(data) + bool(flags & SYN) + bool(flags & FIN)
         return got
@@ -134,7 +138,7 @@ def test_a_whole_life(guest: Guest, server: socket.socket, flow: Flow, accept: A
     assert last.seq == flow.ack
     flow.ack += 1
     assert flow.send(ACK) == []
-    assert guest.stack.tcp.connections == {}
+    assert guest.tcp.connections == {}
     assert guest.stack.is_idle
 
 
@@ -161,13 +165,13 @@ def test_both_close_at_once(
     assert fin.flags & FIN
     (acked,) = flow.send(FIN | ACK)  # it has not seen ours
     assert acked.ack == flow.seq
-    assert guest.stack.tcp.connections
+    assert guest.tcp.connections
     (again,) = flow.send(FIN | ACK, seq=flow.seq - 1)
     assert (again.flags, again.ack) == (ACK, flow.seq)
     flow.ack += 1
     assert flow.send(ACK) == []
     assert peer.recv(10) == b""
-    assert guest.stack.tcp.connections == {}
+    assert guest.tcp.connections == {}
 
 
 def test_the_host_closes_first(
@@ -185,7 +189,7 @@ def test_the_host_closes_first(
     (acked,) = flow.send(FIN | ACK)
     assert acked.ack == flow.seq
     assert peer.recv(100) == b""
-    assert guest.stack.tcp.connections == {}
+    assert guest.tcp.connections == {}
 
 
 def test_refused(guest: Guest, version: int) -> None:
@@ -195,7 +199,7 @@ def test_refused(guest: Guest, version: int) -> None:
     (answer,) = flow.send(SYN, options=MSS)
     assert answer.flags == RST | ACK
     assert answer.ack == flow.seq
-    assert guest.stack.tcp.connections == {}
+    assert guest.tcp.connections == {}
 
 
 @pytest.mark.parametrize("target", ["127.0.0.1", "127.9.9.9", "0.0.0.0", "10.0.2.77", "10.0.2.2"])
@@ -254,7 +258,7 @@ def test_resets_go_both_ways(
     flow.send(RST | ACK)
     with pytest.raises(ConnectionResetError):
         peer.recv(1)
-    assert guest.stack.tcp.connections == {}
+    assert guest.tcp.connections == {}
 
 
 def test_what_is_lost_is_sent_again(
@@ -327,7 +331,7 @@ def test_a_window_that_closes_before_what_is_on_its_way(
     peer = accept()
     peer.sendall(b"data")
     guest.receive(5)
-    connection = next(iter(guest.stack.tcp.connections.values()))
+    connection = next(iter(guest.tcp.connections.values()))
     connection.on_tick()
     for _ in range(2 * limits.MAX_TRIES):
         connection.wait = 0  # the time-out is over
@@ -354,7 +358,7 @@ def test_a_peer_that_does_not_read(
         answers = flow.send(PSH | ACK, block)
         sent += block
         acknowledged = answers[-1].ack - first
-        connection = next(iter(guest.stack.tcp.connections.values()))
+        connection = next(iter(guest.tcp.connections.values()))
         assert connection.queued <= limits.LIMIT
         if answers[-1].window << limits.SHIFT < len(block):
             break
@@ -378,7 +382,7 @@ def test_a_probe_is_answered_and_keeps_the_host_side_alive(
     accept()
     (answer,) = flow.send(ACK, seq=flow.seq - 1)
     assert answer.ack == flow.seq
-    connection = next(iter(guest.stack.tcp.connections.values()))
+    connection = next(iter(guest.tcp.connections.values()))
     assert connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
 
 
@@ -388,7 +392,7 @@ def test_the_host_side_is_asked_as_soon(
     """Keep-alive after the silence that the guest has chosen, not after the host's two hours."""
     flow.open()
     accept()
-    sock = next(iter(guest.stack.tcp.connections.values())).sock
+    sock = next(iter(guest.tcp.connections.values())).sock
     two_hours = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
     flow.send(ACK, seq=flow.seq - 1)
     found = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
@@ -448,7 +452,7 @@ def test_a_guest_that_never_answers_is_given_up(
     flow.send(SYN, options=MSS)
     peer = accept()
     deadline = time.monotonic() + 10
-    while guest.stack.tcp.connections:
+    while guest.tcp.connections:
         guest.receive()
         assert time.monotonic() < deadline
     with pytest.raises(ConnectionResetError):
@@ -478,7 +482,7 @@ def test_ports_that_the_guest_remembers(
     with socket.create_connection(server.getsockname()[:2]) as client:
         published, name = server.accept()
         published.setblocking(False)
-        ports.connect(guest.stack, published, name, 80)
+        ports.connect(guest.inside, published, name, 80)
         (syn,) = guest.receive(5)
         assert (syn.flags, syn.ports) == (SYN, (name[1], 80))
         flow = Flow(guest, name[1], version, own=80)
@@ -502,7 +506,7 @@ def test_what_nobody_takes_ends_in_a_reset(
     monkeypatch.setattr(stack, "SILENCE", 10)
     flow.open()
     peer = accept()
-    connection = next(iter(guest.stack.tcp.connections.values()))
+    connection = next(iter(guest.tcp.connections.values()))
     while connection.queued < 100000:
         flow.send(PSH | ACK, bytes(50000))
     flow.send(FIN | ACK)
@@ -518,7 +522,7 @@ def test_what_is_taken_slowly_is_all_delivered(
 ) -> None:
     flow.open()
     peer = accept()
-    connection = next(iter(guest.stack.tcp.connections.values()))
+    connection = next(iter(guest.tcp.connections.values()))
     sent = 0
     while connection.queued < 500000:
         flow.send(PSH | ACK, bytes(50000))
@@ -547,13 +551,13 @@ def test_nobody_is_waited_for_who_has_not_answered(
         full.listen(0)
         for number in range(4):
             Flow(guest, full.getsockname()[1], own=10000 + number).send(SYN, options=MSS)
-        assert guest.stack.tcp.connecting
+        assert guest.tcp.connecting
         monkeypatch.setattr(guest.loop, "turn", pytest.fail)
-        for connection in list(guest.stack.tcp.connections.values()):
+        for connection in list(guest.tcp.connections.values()):
             if connection.established or connection.connected:
                 connection.drop()  # there was room for one or two
         guest.stack.close()
-        assert not guest.stack.tcp.connections
+        assert not guest.tcp.connections
 
 
 def test_a_flood_of_syns(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -565,8 +569,8 @@ def test_a_flood_of_syns(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
         before = len(os.listdir("/proc/self/fd"))
         for number in range(200):
             Flow(guest, full.getsockname()[1], own=10000 + number).send(SYN, options=MSS)
-        assert len(guest.stack.tcp.connecting) <= 8
-        for connection in list(guest.stack.tcp.connections.values()):
+        assert len(guest.tcp.connecting) <= 8
+        for connection in list(guest.tcp.connections.values()):
             connection.drop(abort=True)
         assert len(os.listdir("/proc/self/fd")) <= before
 
@@ -576,14 +580,14 @@ def test_more_connections_than_there_may_be(
 ) -> None:
     """They wait: the guest's SYN is not answered, the host's stays in the queue."""
     host, port = server.getsockname()[:2]
-    guest.stack.tcp.most = 1
+    guest.tcp.most = 1
     Flow(guest, port, version).open()
     assert Flow(guest, port, version, own=40001).send(SYN, options=MSS) == []
     with socket.create_server((host, 0), family=server.family) as published:
         listener = publish(guest, published)
         with socket.create_connection(published.getsockname()[:2]):
             assert guest.receive() == []
-            guest.stack.tcp.most = 2
+            guest.tcp.most = 2
             (syn,) = guest.receive(5)
             assert syn.flags == SYN
         listener.close()

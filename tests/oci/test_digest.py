@@ -10,6 +10,8 @@ import pytest
 from rootless.oci.digest import CHUNK, Digest, Hasher, ThreadedHasher, Verifier
 from rootless.oci.errors import DigestError
 
+pytestmark = pytest.mark.once
+
 EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 

@@ -21,6 +21,8 @@ from rootless.oci.platform import Platform
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.once
+
 
 def put(path: Path, data: bytes) -> str:
     digest = hashlib.sha256(data).hexdigest()

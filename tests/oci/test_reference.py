@@ -11,6 +11,8 @@ from hypothesis import given
 from rootless.oci import reference
 from rootless.oci.errors import InvalidReference
 
+pytestmark = pytest.mark.once
+
 HEX = "a" * 64
 
 

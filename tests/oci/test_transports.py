@@ -10,6 +10,8 @@ from rootless.oci import layout
 from rootless.oci.errors import InvalidReference
 from rootless.oci.transports import has_transport, media_type_of, parse
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("text", "transport", "path", "ref"),

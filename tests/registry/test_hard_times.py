@@ -18,7 +18,7 @@ from images_help import leavings
 from serving_help import Registry, blobs
 
 from rootless.oci.blobs import Blob
-from rootless.registry import uploads, wire
+from rootless.registry import uploads
 from rootless.registry.refusal import Refusal
 from rootless.registry.uploads import Uploads
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Store
+
+pytestmark = pytest.mark.once
 
 
 # -- requests that are none
@@ -132,39 +134,6 @@ def test_leave_to_send_is_given_before_the_body(served: Registry) -> None:
         assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(data)
         assert sock.recv(1000).startswith(b"HTTP/1.1 201 ")
-
-
-def test_a_slow_head_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its time is for the whole head, not for each byte."""
-    monkeypatch.setattr(wire, "HEAD_TIME", 0.5)
-    ours, theirs = socket.socketpair()
-    over = threading.Event()
-
-    def drip() -> None:
-        while not over.wait(0.05):
-            ours.send(b"x")
-
-    thread = threading.Thread(target=drip)
-    thread.start()
-    begun = time.monotonic()
-    with ours, theirs:
-        with pytest.raises(wire.Gone):
-            wire.Stream(theirs).head()
-        assert 0.4 < time.monotonic() - begun < 5
-        over.set()
-        thread.join()
-
-
-def test_a_slow_body_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "IDLE_TIME", 0.3)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        body = wire.Body(wire.Stream(theirs), 1000, chunked=False, expected=False)
-        with pytest.raises(wire.Gone):
-            for _ in range(100):
-                ours.send(b"x")
-                body.read()
-                time.sleep(0.02)
 
 
 def test_uploads_are_bounded_in_number_and_age(

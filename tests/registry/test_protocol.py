@@ -11,6 +11,8 @@ import pytest
 from archives import config, digest, layer
 from serving_help import INDEX, MANIFEST, Registry, artifact
 
+pytestmark = pytest.mark.once
+
 ABSENT = digest(b"what nobody has")
 names = (f"spec/r{number}" for number in range(10_000))
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from conftest import Store
     from serving_help import Registry
 
+pytestmark = pytest.mark.once
+
 SIZE = 3_000_000
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Store
 
+pytestmark = pytest.mark.once
+
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda data: gzip.compress(data, 1),
     "zstd": zstandard.ZstdCompressor().compress,

@@ -7,6 +7,10 @@ import functools
 import re
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.once
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).parent / "cves.txt"
 PAGE = REPOSITORY / "docs/security.md"

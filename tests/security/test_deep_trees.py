@@ -65,6 +65,7 @@ def deep() -> Iterator[str]:
         subprocess.run(["rm", "-rf", f"{base}/deep", f"{base}/deep.copy"], check=True)
 
 
+@pytest.mark.once
 def test_walks_of_the_engine(deep: str) -> None:
     """Sizes, copies, the comparison of layers, :U and removal, each of 20,000 levels."""
     before = len(os.listdir("/proc/self/fd"))
@@ -85,6 +86,7 @@ def test_walks_of_the_engine(deep: str) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.once
 def test_hard_links_far_from_each_other(tmp_path: Path) -> None:
     """A file's first copy may lie where no path leads, or in a directory that was left since."""
     tree = tmp_path / "tree"
@@ -122,6 +124,7 @@ def bottom(directory: str) -> int:
         at = deeper
 
 
+@pytest.mark.once
 def test_what_differs_far_below_is_found(tmp_path: Path) -> None:
     for name in ("one", "other"):
         nest(f"{tmp_path}/{name}", DEEPER)
@@ -132,6 +135,7 @@ def test_what_differs_far_below_is_found(tmp_path: Path) -> None:
     subprocess.run(["rm", "-rf", tmp_path / "one", tmp_path / "other"], check=True)
 
 
+@pytest.mark.once
 def test_several_remove_the_same_deep_tree(tmp_path: Path) -> None:
     """On the way back one of them finds that the directory it is in was removed by another."""
     errors: list[BaseException] = []
@@ -156,6 +160,7 @@ def test_several_remove_the_same_deep_tree(tmp_path: Path) -> None:
         assert not os.path.exists(path)
 
 
+@pytest.mark.once
 def test_a_walk_is_not_led_out_of_its_tree(tmp_path: Path) -> None:
     """Moved away meanwhile, a directory's ".." is another's: nothing there is touched.
 
@@ -236,6 +241,7 @@ def upper_of(store: Store, name: str) -> str:
     return f"{store.root}/containers/{store.ok('inspect', '-f', '{{.Id}}', name)}/upper"
 
 
+@pytest.mark.once
 def test_one_container_does_not_spoil_the_listings(attacked: Store) -> None:
     rows = attacked.ok("ps", "-as", "--format", "{{.Names}} {{.Size}}").splitlines()
     assert [row.split()[0] for row in rows] == ["deeper", "deep", "neighbour"]
@@ -259,6 +265,7 @@ def test_they_go_with_all_others(attacked: Store, command: str) -> None:
     assert not containers.exists() or os.listdir(containers) == [".names"]
 
 
+@pytest.mark.once
 def test_changes_far_below(attacked: Store) -> None:
     """`diff` tells all that has a path; archives are not as deep, so they are not made."""
     told = attacked.ok("diff", "deep").splitlines()
@@ -333,6 +340,7 @@ def test_a_reset_that_failed_is_taken_up_again(busybox: Store) -> None:
     assert not os.path.exists(busybox.root)
 
 
+@pytest.mark.once
 def test_moving_directories_while_they_are_counted(busybox: Store) -> None:
     """A container that runs cannot make `ps -s` fail for the others by moving what is walked."""
     script = f"mkdir /x /y; cd /x; {NEST.format(600)}; cd /; echo ready;"
@@ -345,13 +353,14 @@ def test_moving_directories_while_they_are_counted(busybox: Store) -> None:
     busybox.ok("rm", "-f", "mover")
 
 
+@pytest.mark.once
 def test_the_walk_takes_few_descriptors(tmp_path: Path) -> None:
     """As a process with few of them, such as one below `ulimit -n 128`."""
     nest(f"{tmp_path}/deep", DEEPER)
     script = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))\n"
         "from rootless.oci.remove import remove_tree\n"
-        "from rootless.system.sizes import tree_size\n"
+        "from rootless.runtime.tree.sizes import tree_size\n"
         "print(tree_size(sys.argv[1])); remove_tree(sys.argv[1])"
     )
     done = subprocess.run(

@@ -19,7 +19,7 @@ from rootless import Engine
 from rootless.cli import main
 from rootless.containers.image_settings import Settings
 from rootless.images import shared
-from rootless.images.collection import runs
+from rootless.images.finding import runs
 from rootless.images.history import history
 from rootless.images.inspect import inspect
 from rootless.images.tree import layers
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rootless.images.collection import Images
+
+pytestmark = pytest.mark.once
 
 TREE = layer()
 

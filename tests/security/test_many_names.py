@@ -15,6 +15,8 @@ from archives import Oci, Tar, config, digest, layer
 if TYPE_CHECKING:
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 MANY = 6000
 TREE = layer()
 

@@ -16,7 +16,7 @@ from archives import Oci, docker, layer
 from rootless import Engine
 from rootless.errors import Ambiguous, Error, NotFound
 from rootless.images import shared
-from rootless.images.image import PUSHED, SOURCES
+from rootless.images.entries import PUSHED, SOURCES
 from rootless.oci.errors import ImageError, InvalidReference
 from rootless.oci.layout import REF_NAME
 from tests.conftest import Store
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
     from rootless.images.image import Image
+
+pytestmark = pytest.mark.once
 
 GOOD, EVIL = layer({"good": b"1"}), layer({"evil": b"1"})
 

@@ -6,10 +6,14 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from tests.network.conftest import Lab
+import pytest
+
+from tests.netstack.conftest import Lab
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.once
 
 MEGABYTE = 1 << 20
 MANY = 200

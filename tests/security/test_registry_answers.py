@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rootless.oci.distribution import brief, registry
-from rootless.oci.distribution.auth import Denied
 from rootless.oci.distribution.credentials import Credentials
-from rootless.oci.distribution.http import Client, HttpError, joined
+from rootless.oci.distribution.http import Client, joined
 from rootless.oci.distribution.registry import Repository
 from rootless.oci.distribution.upload import Whole, bring
-from rootless.oci.errors import RegistryError
+from rootless.oci.errors import HttpError, RegistryError, Unauthorized
 from rootless.oci.reference import parse
 from tests.oci.servers import Answer, Server, self_signed
 
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import Store
+
+pytestmark = pytest.mark.once
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -397,7 +398,7 @@ def test_who_is_redirected_to_may_not_ask_for_the_password(serve: Callable[..., 
 
     thief = serve(steal)
     server = serve(lambda path, headers: (307, {"Location": f"http://{thief.address}{path}"}, b""))
-    with pytest.raises(Denied):
+    with pytest.raises(Unauthorized):
         repository(server).blob(DIGEST)
     assert [path for path, headers in thief.seen if "authorization" in headers] == []
     assert not any(path.startswith("/token") for path, _ in thief.seen)

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rootless.httpd import stream
+from rootless.httpd.errors import Gone
+from rootless.httpd.peers import peer_of
+from rootless.httpd.request import Body
 from rootless.oci import platform
-from rootless.registry import wire
-from rootless.registry.peers import peer_of
 from tests.oci.archives import digest, layer
 from tests.registry.conftest import start as start
 from tests.registry.serving_help import INDEX, MANIFEST, blobs
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Store
     from tests.registry.serving_help import Registry
+
+pytestmark = pytest.mark.once
 
 OFFLINE = ("run", "--rm", "--network", "none", "--pull", "never")
 
@@ -507,8 +511,8 @@ def test_a_client_that_takes_a_blob_slowly_is_given_up(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """One that reads a little now and then, and one that reads nothing."""
-    monkeypatch.setattr(wire, "IDLE_TIME", 0.5)
-    monkeypatch.setattr(wire, "SLOWEST", 64 << 20)
+    monkeypatch.setattr(stream, "IDLE_TIME", 0.5)
+    monkeypatch.setattr(stream, "SLOWEST", 64 << 20)
     big = tmp_path / "big"
     big.touch()
     os.truncate(big, 1 << 30)
@@ -520,8 +524,8 @@ def test_a_client_that_takes_a_blob_slowly_is_given_up(
         try:
             with ours, theirs, open(big, "rb") as file:
                 theirs.settimeout(30)
-                with pytest.raises(wire.Gone):
-                    wire.Stream(theirs).send_file(file.fileno(), 0, 1 << 30)
+                with pytest.raises(Gone):
+                    stream.Stream(theirs).send_file(file.fileno(), 0, 1 << 30)
                 over.set()
         finally:
             over.set()
@@ -540,7 +544,7 @@ def test_a_client_that_drips_the_length_of_a_chunk_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Bytes that are none of the body count as little as none at all."""
-    monkeypatch.setattr(wire, "IDLE_TIME", 0.3)
+    monkeypatch.setattr(stream, "IDLE_TIME", 0.3)
     ours, theirs = socket.socketpair()
     over = threading.Event()
 
@@ -554,8 +558,8 @@ def test_a_client_that_drips_the_length_of_a_chunk_is_given_up(
     try:
         with ours, theirs:
             theirs.settimeout(30)
-            body = wire.Body(wire.Stream(theirs), 0, chunked=True, expected=False)
-            with pytest.raises(wire.Gone):
+            body = Body(stream.Stream(theirs), 0, chunked=True, expected=False)
+            with pytest.raises(Gone):
                 body.read()
             over.set()
     finally:

@@ -23,7 +23,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rootless.cli import output, progress
+from rootless.cli import progress
+from rootless.cli.tables import table
 from rootless.oci.errors import one_line, shown, shown_json
 from rootless.oci.jsonio import dumps
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import Store
+
+pytestmark = pytest.mark.once
 
 EVIL = "x\x1b[31m\x07\nforged  row\r\t\x9b2J\u202egnp.exe\u2028\x7f"
 """Colours and a title's end, a line of its own, a C1 command, text from right to left."""
@@ -329,7 +332,7 @@ def test_what_is_harmless_stays() -> None:
 
 
 def test_columns_stay_in_line() -> None:
-    rows = output.table([("A", "B", "C"), (EVIL, EVIL, "x"), (FINE, "y", "z")]).splitlines()
+    rows = table([("A", "B", "C"), (EVIL, EVIL, "x"), (FINE, "y", "z")]).splitlines()
     assert len(rows) == 3
     assert len({row.rindex(last) for row, last in zip(rows, "Cxz", strict=True)}) == 1
 
@@ -350,11 +353,11 @@ def test_progress(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 RAW = {
-    "commands/completion.py": 1,  # our own scripts
-    "commands/logs.py": 3,  # what containers wrote
-    "commands/remote.py": 1,  # a manifest byte for byte, but not to a terminal
-    "commands/image_trust.py": 1,  # the user's own file
-    "commands/stats.py": 1,  # clears the screen
+    "commands/machine/completion.py": 1,  # our own scripts
+    "commands/containers/logs.py": 3,  # what containers wrote
+    "commands/images/remote.py": 1,  # a manifest byte for byte, but not to a terminal
+    "commands/images/image_trust.py": 1,  # the user's own file
+    "commands/containers/stats.py": 1,  # clears the screen
     "complete.py": 1,  # for shells; checked there
     "generate.py": 1,  # a tool of ours
     "helping.py": 3,  # our own help

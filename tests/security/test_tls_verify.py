@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Store
 
+pytestmark = pytest.mark.once
+
 BASIC = {"WWW-Authenticate": 'Basic realm="x"', "Content-Type": "application/json"}
 
 COMMANDS = [

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 def tell(root: Path, number: int, **attributes: str) -> None:
-    events.record(str(root), "container", "start", str(number), f"n{number}", attributes)
+    event = events.happened("container", "start", str(number), f"n{number}", attributes)
+    events.record(str(root), event)
 
 
 def told(root: Path) -> list[str]:
@@ -103,7 +106,7 @@ def test_what_is_no_event_is_skipped(tmp_path: Path, damage: bytes) -> None:
 
 
 def test_a_store_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
-    events.record(str(tmp_path / "missing"), "container", "start", "1", "n")
+    events.record(str(tmp_path / "missing"), events.happened("container", "start", "1", "n"))
 
 
 # -- the command

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import shutil
 import subprocess
+import tarfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from rootless import Engine
 from rootless.store.events import Reader
-from tests.store.powercut import STRACE, Disk, calls
+from rootless.testing import Recorder
+from tests.conftest import Store
+from tests.oci.archives import Oci, Tar
+from tests.store.powercut import STRACE, Call, Disk, calls
 
-if TYPE_CHECKING:
-    from tests.conftest import Store
-
-pytestmark = [pytest.mark.needs("strace"), pytest.mark.modes("mapped", "single")]
+pytestmark = [
+    pytest.mark.needs("strace"),
+    pytest.mark.modes("mapped", "single"),
+    pytest.mark.timeout(300),
+]
+Recording = tuple[str, list[Call]]
 
 SLEEPER = "busybox sh -c 'echo a; sleep 0.3'"
 STORY: tuple[tuple[str, set[str], set[str], list[str]], ...] = (
@@ -38,18 +44,30 @@ STORY: tuple[tuple[str, set[str], set[str], list[str]], ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory, busybox_image: str) -> tuple[str, Path]:
-    """The base directory of the story, and what strace has seen of it."""
-    from tests.conftest import Store
+def _image() -> bytes:
+    """An archive with an image `busybox` of few files: after each call all of them are written."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        tar.add("/bin/busybox", "bin/busybox")
+    made, layer = Tar(), buffer.getvalue()
+    for name in ("sh", "sleep", "echo", "true"):
+        made.link(f"bin/{name}", "busybox")
+    oci = Oci()
+    oci.name(oci.manifest([layer, made.bytes()]), "busybox:latest")
+    return oci.archive()
 
-    store = Store()
-    trace = tmp_path_factory.mktemp("powercut") / "trace"
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """The base directory of the story, and what strace has seen of it."""
+    store, directory = Store(), tmp_path_factory.mktemp("powercut")
+    image, trace = directory / "image", directory / "trace"
+    image.write_bytes(_image())
     base = f"{store.directory}/disk"
     os.mkdir(base)
     words = " ".join(store.command)
     script = "".join(
-        f"{words} {line.format(image=busybox_image)} || exit 1; : > {base}/ack{number};"
+        f"{words} {line.format(image=image)} || exit 1; : > {base}/ack{number};"
         for number, (line, *_) in enumerate(STORY)
     )
     # newuidmap gains no privilege under strace: the user namespace is there already.
@@ -58,13 +76,13 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, busybox_image: str) -> tu
     subprocess.run(
         [*STRACE, "-o", str(trace), "sh", "-c", script], env=env, check=True, timeout=120
     )
-    disk = Disk(base)
-    for call in calls(trace):
+    disk, seen = Disk(base), list(calls(trace))
+    for call in seen:
         disk.apply(call)
     for path in (f"{base}/root/images", f"{base}/root/containers", f"{base}/root/events"):
         assert disk.read_back(path) == _read(path)  # the model has missed nothing
     store.remove()
-    return base, trace
+    return base, seen
 
 
 def _read(path: str) -> dict[str, object]:
@@ -79,13 +97,12 @@ def _read(path: str) -> dict[str, object]:
 
 
 def _names(engine: Engine) -> tuple[set[str], set[str]]:
-    containers = engine.containers
-    found = {one.name for one in containers.list()}
-    assert containers.problems == []
-    assert all(one.state().status in ("created", "exited") for one in containers.list())
-    images = engine.images
-    tags = [tag for one in images.list() for tag in one.names]
-    assert images.problems == []
+    told = Recorder()
+    containers = engine.containers.list(told)
+    found = {one.name for one in containers}
+    assert all(one.state().status in ("created", "exited") for one in containers)
+    tags = [tag for one in engine.images.list(told) for tag in one.names]
+    assert told.problems == []
     return found, {tag.rpartition("/")[2].partition(":")[0] for tag in tags}
 
 
@@ -101,14 +118,18 @@ def _check(engine: Engine, done: int, where: str) -> None:
 
 @pytest.mark.parametrize("turn", range(2))
 def test_power_cut(
-    recorded: tuple[str, Path], cli: Store, monkeypatch: pytest.MonkeyPatch, seed: int, turn: int
+    recorded: tuple[str, list[Call]],
+    cli: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+    turn: int,
 ) -> None:
-    base, trace = recorded
+    base, seen = recorded
     dice = random.Random(seed + turn)
     print(f"TEST_SEED={seed}")
     monkeypatch.setenv("XDG_RUNTIME_DIR", cli.runtime)
     disk, done = Disk(base), 0
-    for number, call in enumerate(calls(trace)):
+    for number, call in enumerate(seen):
         durable = disk.apply(call)
         acknowledged = call.opened.startswith(f"{base}/ack")
         done += acknowledged

@@ -17,6 +17,8 @@ from rootless.store import records
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.once
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3)
 )
@@ -123,9 +125,10 @@ def test_life_lock_is_kept_by_a_fork_and_awaited(tmp_path: Path) -> None:
 
 def test_a_record_written_over_takes_no_room(tmp_path: Path) -> None:
     records.write_record(str(tmp_path), "a.json", {"status": "starting", "more": "x" * 100})
-    before = (tmp_path / "a.json").stat()
-    records.overwrite_record(str(tmp_path), "a.json", {"status": "healthy"})
-    after = (tmp_path / "a.json").stat()
+    with open(tmp_path / "a.json") as held:  # so its inode number is nobody else's
+        before = os.fstat(held.fileno())
+        records.overwrite_record(str(tmp_path), "a.json", {"status": "healthy"})
+        after = (tmp_path / "a.json").stat()
     assert records.read_record(str(tmp_path / "a.json")) == {"status": "healthy"}
     assert (before.st_ino, before.st_size) == (after.st_ino, after.st_size)
     with pytest.raises(FileNotFoundError):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from conftest import Store
     from faulty import Line
 
-pytestmark = pytest.mark.needs("docker-registry")
+pytestmark = [pytest.mark.needs("docker-registry"), pytest.mark.once]
 
 LEAVINGS = {"oci-layout", "index.json", "blobs"}
 HARMS: list[Callable[[Path], None]] = [flip, lambda path: os.truncate(path, 1), os.unlink]

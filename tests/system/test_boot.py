@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def crontab() -> Iterator[list[str]]:

@@ -113,6 +113,13 @@ def test_an_unused_store(cli: Store, command: str) -> None:
     assert cli.ok(*command.split()) == "Total reclaimed space: 0B"
 
 
+def test_a_store_without_an_image(cli: Store) -> None:
+    """Its directories are there, but no layout that could be locked."""
+    cli.ok("create", "--name", "a", "host", "true")
+    assert cli.ok("system", "df").splitlines()[1].split()[:2] == ["Images", "0"]
+    assert "Deleted Containers:" in cli.ok("system", "prune", "-af", "--volumes")
+
+
 @pytest.mark.parametrize("command", ["system prune", "image prune"])
 def test_what_is_left_of_pulls(busybox: Store, command: str) -> None:
     directory = Path(busybox.root, "images", "partial")

@@ -1,6 +1,7 @@
 """What `make test`, `make soak` and `make bench` do: everything, as the right users.
 
-    runs.py test [PYTEST ARGUMENTS]   the suite as each user, a part as root, a part on each Python
+    runs.py test [PYTEST ARGUMENTS]   a part as root, the suite as the first user, what is not
+                                      marked `once` as the second, a part on each further Python
     runs.py soak [PYTEST ARGUMENTS]   the tests marked soak
     runs.py bench [ROWS]              bench/run.py
 
@@ -24,15 +25,12 @@ import machine
 OTHER_PYTHONS = ["tests/oci", "tests/test_smoke.py"]
 """What runs on the further Pythons: the parsers, and containers from end to end."""
 
-SAME_FOR_ALL = ["test_house.py", "cli/test_help.py", "cli/test_lean.py", "cli/test_output.py"]
-SAME_FOR_ALL += [
-    "runtime/launch/test_stub.py",
-    "cli/test_template.py",
-    "oci/layers/test_compression.py",
-    "oci/test_digest.py",
-]
-SAME_FOR_ALL += ["oci/test_reference.py", "oci/layers/test_tar.py", "oci/signatures"]
-"""What does not depend on who runs it, and so runs as the first user only."""
+WORKERS = ["-n", "3", "--dist", "worksteal"]
+"""More processes than the two cores of a CI machine: tests wait for clocks and for each other."""
+
+AS_ROOT = "as_root and not soak"
+WHAT_DIFFERS = "not soak and (each or not once)"
+"""What the users after the first run: all but the tests that say they are the same for each."""
 
 
 class Run:
@@ -90,12 +88,13 @@ def line(counts: dict[str, int]) -> str:
 def plan(arguments: list[str]) -> list[Run]:
     """Return the runs of `make test`; with arguments, only the users on one Python."""
     users, (first, *others) = machine.accounts(), machine.interpreters()
-    common = ["-q", "-n", "2", *arguments]
-    known = [] if arguments else [f"--ignore=tests/{name}" for name in SAME_FOR_ALL]
+    common = ["-q", *WORKERS, *arguments]
     runs = [Run(users[0], first, common)]
-    runs += [Run(user, first, [*common, *known]) for user in users[1:]]
+    further = [] if arguments else ["-m", WHAT_DIFFERS]
+    runs += [Run(user, first, [*common, *further]) for user in users[1:]]
     if os.geteuid() == 0:
-        runs.append(Run(machine.root_account(), first, [*common, "-m", "as_root and not soak"]))
+        # First, for only root may keep the compiled tests in the copy of the checkout.
+        runs.insert(0, Run(machine.root_account(), first, [*common, "-m", AS_ROOT]))
     if not arguments:
         runs += [Run(users[0], python, [*common, *OTHER_PYTHONS]) for python in others]
     return runs

@@ -28,8 +28,8 @@ PR_SET_CHILD_SUBREAPER = 36
 FOREIGN = ("podman", "catatonit")
 """podman leaves a process that holds its user namespace, by design: ended, but no leak of ours."""
 
-GRACE = 5.0
-"""Seconds that processes have to end by themselves after the last test."""
+GRACE = 30.0
+"""Seconds that processes have to end by themselves after the last test, such as a syncfs(2)."""
 
 
 def main(report: str, places: list[str], arguments: list[str]) -> int:

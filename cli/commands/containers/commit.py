@@ -9,7 +9,8 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import containers as opt
     from rootless.engine import Engine
 
 _WORDS = {"C": "changed", "A": "added", "D": "deleted"}
@@ -18,15 +19,15 @@ _WORDS = {"C": "changed", "A": "added", "D": "deleted"}
 
 def commit(
     engine: Engine,
-    container: opt.Container,
+    container: common.Container,
     image: opt.CommitName = "",
     *,
     author: opt.Author = "",
-    change: opt.Change = None,
+    change: common.Change = None,
     format: opt.CommitFormat = "oci",  # noqa: A002 - the option's name
-    message: opt.Message = "",
+    message: common.Message = "",
     pause: opt.CommitPause = True,
-    quiet: opt.Silent = False,
+    quiet: common.Silent = False,
     squash: opt.Squash = False,
 ) -> int:
     """Make an image of a container.
@@ -37,18 +38,15 @@ def commit(
         rootless commit web localhost/web:2
         rootless commit -c 'CMD ["serve"]' -c 'ENV MODE=fast' -m 'with tools' web localhost/web:3
     """
-    from rootless.cli.commands.images.transfer import warn
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
     from rootless.containers.files.committing import Wishes
     from rootless.containers.files.committing import commit as make
 
     wishes = Wishes(
         author=author, message=message, changes=change or [], pause=pause, squash=squash
     )
-    images = engine.images
-    with shown(quiet=quiet) as progress:
-        made = make(images, engine.containers.get(container), image, wishes, progress)
-    warn(images)
+    with Teller(quiet=quiet) as teller:
+        made = make(engine.images, engine.containers.get(container), image, wishes, teller)
     say(f"sha256:{made.id}")
     return 0
 
@@ -57,7 +55,7 @@ def diff(
     engine: Engine,
     names: opt.Compared = None,
     *,
-    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
+    format: common.JsonFormat = "",  # noqa: A002 - the option's name
     latest: opt.TheLatest = False,
 ) -> int:
     """Show which files a container has changed.
@@ -79,7 +77,7 @@ def diff_container(
     engine: Engine,
     names: opt.Compared = None,
     *,
-    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
+    format: common.JsonFormat = "",  # noqa: A002 - the option's name
 ) -> int:
     """Show which files a container has changed."""
     return _diff(engine, names, format, "container")
@@ -89,7 +87,7 @@ def diff_image(
     engine: Engine,
     names: opt.Compared = None,
     *,
-    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
+    format: common.JsonFormat = "",  # noqa: A002 - the option's name
 ) -> int:
     """Show which files the last layer of an image changes."""
     return _diff(engine, names, format, "image")
@@ -109,7 +107,7 @@ def _diff(engine: Engine, names: list[str] | None, form: str, kind: str) -> int:
     return 0
 
 
-def export(engine: Engine, container: opt.Container, *, output: opt.Output = "-") -> int:
+def export(engine: Engine, container: common.Container, *, output: common.Output = "-") -> int:
     """Write all files of a container as a tar archive.
 
     Those of its volumes are not in it, nor are its settings.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import containers as opt
     from rootless.engine import Engine
 
 
 def execute(
     engine: Engine,
-    container: opt.Container,
+    container: common.Container,
     command: opt.ExecCommand,
     *,
     detach: opt.ExecDetach = False,

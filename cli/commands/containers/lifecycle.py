@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from rootless.cli import exits
 from rootless.cli.output import complain, each, say
+from rootless.cli.teller import Teller
 from rootless.errors import Error, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import containers as opt
     from rootless.engine import Engine
 
 
@@ -19,7 +21,7 @@ def start(
     all: opt.All = False,  # noqa: A002 - the option's name
     attach: opt.Attach = False,
     detach_keys: opt.AttachKeys = "ctrl-p,ctrl-q",
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
+    filter: common.Filter = None,  # noqa: A002 - the option's name
     interactive: opt.AttachInput = False,
     latest: opt.TheLatest = False,
     sig_proxy: opt.AttachSignals = True,
@@ -76,7 +78,7 @@ def restart(
     containers: opt.SomeContainers = None,
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
+    filter: common.Filter = None,  # noqa: A002 - the option's name
     latest: opt.TheLatest = False,
     running: opt.Running = False,
     time: opt.Time = None,
@@ -100,7 +102,7 @@ def stop(
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
     time: opt.Time = None,
-    ignore: opt.Ignore = False,
+    ignore: common.Ignore = False,
 ) -> int:
     """Stop containers.
 
@@ -139,7 +141,7 @@ def rm(
     all: opt.All = False,  # noqa: A002 - the option's name
     force: opt.Force = False,
     volumes: opt.Volumes = False,
-    ignore: opt.Ignore = False,
+    ignore: common.Ignore = False,
 ) -> int:
     """Remove containers.
 
@@ -170,7 +172,7 @@ def wait(
     containers: opt.SomeContainers = None,
     *,
     condition: opt.Condition = None,
-    ignore: opt.Ignore = False,
+    ignore: common.Ignore = False,
     latest: opt.TheLatest = False,
 ) -> int:
     """Wait until containers end, and print their exit codes.
@@ -197,7 +199,7 @@ def wait(
     return code
 
 
-def healthcheck_run(engine: Engine, container: opt.Container) -> int:
+def healthcheck_run(engine: Engine, container: common.Container) -> int:
     """Run the health check of a container now.
 
     Ends with 0 where it succeeds, with 1 where it fails. The result counts like any other.
@@ -231,9 +233,11 @@ def chosen(
             raise NotFound("there is no container yet")
         return [found[0].id]
     if filters:
-        from rootless.cli.commands.containers.filters import fitting
+        from rootless.containers.filters import Filters
+        from rootless.containers.summary import listed
 
-        found = fitting(engine, found, filters)
+        fitting = Filters(filters, engine.containers, engine.images).keep(listed(found, Teller()))
+        found = [one.container for one in fitting]
     return [one.id for one in found if not running or one.state().active]
 
 

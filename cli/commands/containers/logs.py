@@ -8,7 +8,8 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import containers as opt
     from rootless.containers.container import Container
     from rootless.engine import Engine
     from rootless.runtime.logs.formats import Entry
@@ -26,8 +27,8 @@ def logs(
     latest: opt.TheLatest = False,
     names: opt.Names = False,
     tail: opt.Tail = "all",
-    since: opt.Since = "",
-    until: opt.Until = "",
+    since: common.Since = "",
+    until: common.Until = "",
     timestamps: opt.Timestamps = False,
 ) -> int:
     """Show what containers have printed.

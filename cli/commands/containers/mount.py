@@ -9,7 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common, images
+    from rootless.cli.options import containers as opt
     from rootless.engine import Engine
 
 
@@ -18,7 +19,7 @@ def mount(
     containers: opt.SomeContainers = None,
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
-    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
+    format: common.JsonFormat = "",  # noqa: A002 - the option's name
 ) -> int:
     """Mount containers, read-only, and print where.
 
@@ -51,10 +52,10 @@ def mount(
 
 def image_mount(
     engine: Engine,
-    images: opt.SomeImages = None,
+    images: images.SomeImages = None,
     *,
-    all: opt.EveryImage = False,  # noqa: A002 - the option's name
-    format: opt.JsonFormat = "",  # noqa: A002 - the option's name
+    all: images.EveryImage = False,  # noqa: A002 - the option's name
+    format: common.JsonFormat = "",  # noqa: A002 - the option's name
 ) -> int:
     """Mount images, read-only, and print where.
 
@@ -107,7 +108,7 @@ def unmount(
 
 def image_unmount(
     engine: Engine,
-    images: opt.SomeImages = None,
+    images: images.SomeImages = None,
     *,
     all: opt.UnmountAll = False,  # noqa: A002 - the option's name
     force: opt.ForceUnmount = False,

@@ -9,11 +9,12 @@ from rootless.errors import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import containers as opt
     from rootless.engine import Engine
 
 
-def capture(engine: Engine, container: opt.Container, file: opt.CaptureFile) -> int:
+def capture(engine: Engine, container: common.Container, file: opt.CaptureFile) -> int:
     """Write what crosses a container's link to a pcap file.
 
     Until Ctrl-C or the container's end. The kernel leaves checksums and the cutting into segments

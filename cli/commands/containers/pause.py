@@ -7,7 +7,8 @@ from rootless.cli.commands.containers.lifecycle import chosen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import containers as opt
     from rootless.engine import Engine
 
 
@@ -16,7 +17,7 @@ def pause(
     containers: opt.SomeContainers = None,
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
+    filter: common.Filter = None,  # noqa: A002 - the option's name
     latest: opt.TheLatest = False,
 ) -> int:
     """Let all processes of containers stand still.
@@ -41,7 +42,7 @@ def unpause(
     containers: opt.SomeContainers = None,
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
+    filter: common.Filter = None,  # noqa: A002 - the option's name
     latest: opt.TheLatest = False,
 ) -> int:
     """Let paused containers go on.
@@ -55,7 +56,7 @@ def unpause(
     return output.each(names, lambda name: engine.containers.get(name).unpause())
 
 
-def rename(engine: Engine, container: opt.Container, name: opt.ContainerName) -> int:
+def rename(engine: Engine, container: common.Container, name: opt.ContainerName) -> int:
     """Give a container another name.
 
     Examples:
@@ -65,7 +66,7 @@ def rename(engine: Engine, container: opt.Container, name: opt.ContainerName) ->
     return 0
 
 
-def top(engine: Engine, container: opt.Container, columns: opt.Descriptors = None) -> int:
+def top(engine: Engine, container: common.Container, columns: opt.Descriptors = None) -> int:
     """Show the processes of a container.
 
     COLUMN is a descriptor of podman's (pid, ppid, hpid, user, huser, args, comm, etime, time, pcpu,

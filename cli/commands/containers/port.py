@@ -7,11 +7,12 @@ from rootless.errors import NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import containers as opt
     from rootless.engine import Engine
 
 
-def port(engine: Engine, container: opt.Container, port: opt.MaybePort = "") -> int:
+def port(engine: Engine, container: common.Container, port: opt.MaybePort = "") -> int:
     """List the published ports of a container.
 
     With PORT only the addresses of the host where that one is.
@@ -41,7 +42,7 @@ def port(engine: Engine, container: opt.Container, port: opt.MaybePort = "") -> 
 
 def update(
     engine: Engine,
-    container: opt.Container,
+    container: common.Container,
     *,
     publish_add: opt.PublishAdd = None,
     publish_rm: opt.PublishRm = None,

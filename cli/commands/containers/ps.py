@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from rootless import times
 from rootless.cli import output
+from rootless.cli.teller import Teller
 from rootless.containers import networks
-from rootless.errors import Error, UsageError
+from rootless.containers.summary import listed, podman, status
+from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import containers as opt
     from rootless.containers.container import Container, State
+    from rootless.containers.summary import Listed
     from rootless.engine import Engine
 
 HEADINGS = {
@@ -64,23 +69,6 @@ SORTS = {
 """podman's keys of --sort."""
 
 
-class Listed:
-    """A container in a listing, whose state is read once."""
-
-    def __init__(self, container: Container) -> None:
-        self.container = container
-        self.record = container.record
-
-    def readable(self) -> bool:
-        """Whether its state can be read; what forbids it is told, and the rest still listed."""
-        try:
-            self.state: State = self.container.state()
-        except Error as error:
-            output.complain(error)
-            return False
-        return True
-
-
 COLUMNS = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 
 
@@ -88,13 +76,13 @@ def ps(
     engine: Engine,
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
-    format: opt.Format = "",  # noqa: A002 - the option's name
+    filter: common.Filter = None,  # noqa: A002 - the option's name
+    format: common.Format = "",  # noqa: A002 - the option's name
     last: opt.Last = -1,
     latest: opt.Latest = False,
-    no_trunc: opt.NoTrunc = False,
+    no_trunc: common.NoTrunc = False,
     noheading: opt.NoHeading = False,
-    quiet: opt.Quiet = False,
+    quiet: common.Quiet = False,
     size: opt.Size = False,
     sort: opt.Sort = "",
 ) -> int:
@@ -114,15 +102,14 @@ def ps(
         rootless ps --format 'table {{.Names}}\\t{{.Status}}'
         rootless ps -a --format '{{json .}}'
     """
-    containers = engine.containers
-    found = [one for one in map(Listed, containers.list()) if one.readable()]
-    for problem in containers.problems:
-        output.complain(problem)
+    teller = Teller()
+    found = listed(engine.containers.list(teller), teller)
     stated = False
     if filter:
-        from rootless.cli.commands.containers.filters import filtered
+        from rootless.containers.filters import Filters
 
-        found, stated = filtered(engine, found, filter)
+        filters = Filters(filter, engine.containers, engine.images)
+        found, stated = filters.keep(found), filters.name_a_state
     if latest:
         last = 1
     if last >= 0:
@@ -137,7 +124,7 @@ def ps(
     size = size or ".Size" in format
     rows = [_row(one, full=no_trunc, size=size) for one in found]
     if format == "podman":
-        output.say_json(output.pretty([_podman(one) for one in found]))
+        output.say_json(output.pretty([podman(one) for one in found]))
         return 0
     columns = (*COLUMNS, "Size") if size else COLUMNS
     headings = {**HEADINGS, **FURTHER}
@@ -151,15 +138,15 @@ def _sort_key(name: str) -> Any:
     return SORTS[name]
 
 
-def _row(listed: Listed, *, full: bool, size: bool) -> output.Row:
-    record, state = listed.record, listed.state
+def _row(one: Listed, *, full: bool, size: bool) -> output.Row:
+    record, state = one.record, one.state
     labels = record["labels"]
     command = " ".join([record["path"], *record["args"]])
     mounts = [volume["name"] or volume["source"] for volume in record["volumes"]]
     row = output.Row(
         {
             "Command": output.quote(command if full else output.shorten(command, 20)),
-            "CreatedAt": output.when(record["created"]),
+            "CreatedAt": times.when(record["created"]),
             "ID": record["id"] if full else record["id"][:12],
             "Image": record["image"],
             "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
@@ -169,17 +156,17 @@ def _row(listed: Listed, *, full: bool, size: bool) -> output.Row:
             "Networks": networks.mode(record["networks"]),
             "Platform": "",
             "Ports": _ports(state) if state.ports else "",
-            "RunningFor": output.ago(record["created"]),
-            "Size": _size(listed.container) if size else "0B",
+            "RunningFor": times.ago(record["created"]),
+            "Size": _size(one.container) if size else "0B",
             "State": state.status,
-            "Status": _status(state),
+            "Status": status(state),
         }
     )
     row.methods = {"Label": lambda key: labels.get(key, "")}
     row.further = {
         "CIDFile": record["request"]["cidfile"],
-        "Created": output.ago(record["created"]),
-        "CreatedHuman": output.ago(record["created"]),
+        "Created": times.ago(record["created"]),
+        "CreatedHuman": times.ago(record["created"]),
         "ExitCode": state.exit_code,
         "Exited": state.status == "exited",
         "ExitedAt": int(state.finished),
@@ -195,82 +182,14 @@ def _row(listed: Listed, *, full: bool, size: bool) -> output.Row:
     return row
 
 
-def _podman(listed: Listed) -> dict[str, Any]:
-    """Return a container as an element of podman's JSON list."""
-    record, state = listed.record, listed.state
-    return {
-        "AutoRemove": record["rm"],
-        "CIDFile": record["request"]["cidfile"],
-        "Command": [record["path"], *record["args"]],
-        "Created": int(record["created"]),
-        "CreatedAt": output.ago(record["created"]),
-        "Exited": state.status == "exited",
-        "ExitedAt": int(state.finished),
-        "ExitCode": state.exit_code,
-        "Id": record["id"],
-        "Image": record["image"],
-        "ImageID": record["image_id"],
-        "IsInfra": False,
-        "Labels": record["labels"],
-        "Mounts": [volume["destination"] for volume in record["volumes"]],
-        "Names": [record["name"]],
-        "Namespaces": {},
-        "Networks": networks.names(record["networks"]),
-        "Pid": state.pid,
-        "Pod": "",
-        "PodName": "",
-        "Ports": _podman_ports(state),
-        "Restarts": state.restart_count,
-        "Size": None,
-        "StartedAt": int(state.started),
-        "State": state.status,
-        "Status": _status(state),
-    }
-
-
 def _ports(state: State) -> str:
     from rootless.containers.ports import summary
 
     return summary(state.ports)
 
 
-def _podman_ports(state: State) -> list[dict[str, Any]] | None:
-    return [
-        {
-            "host_ip": port["ip"],
-            "container_port": port["container"],
-            "host_port": port["host"],
-            "range": 1,
-            "protocol": port["protocol"],
-        }
-        for port in state.ports
-    ] or None
-
-
-def _status(state: State) -> str:
-    """Say what became of a container in docker's words."""
-    if state.running:
-        text = "Up " + output.duration(_since(state.started))
-        if state.status == "paused":
-            return f"{text} (Paused)"
-        if state.health:
-            # docker: only the first is called so
-            return f"{text} ({'health: ' if state.health == 'starting' else ''}{state.health})"
-        return text
-    if state.status in ("exited", "restarting"):
-        word = state.status.capitalize()
-        return f"{word} ({state.values.get('exit_code', 0)}) {output.ago(state.finished)}"
-    return str(state.status).capitalize()
-
-
-def _since(moment: float) -> float:
-    import time
-
-    return max(0.0, time.time() - moment)
-
-
 def _sizes(container: Container) -> tuple[int, int]:
-    from rootless.system.sizes import container_size
+    from rootless.containers.sizes import container_size
 
     return container_size(container)
 

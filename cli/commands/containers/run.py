@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def run(
     engine: Engine,
     image: opt.ImageName,
-    command: opt.Command = None,
+    command: ropt.Command = None,
     *,
     detach: ropt.Detach = False,
     detach_keys: ropt.DetachKeys = "ctrl-p,ctrl-q",
@@ -82,7 +82,7 @@ def _warn_of_logout(engine: Engine) -> None:
 def create(
     engine: Engine,
     image: opt.ImageName,
-    command: opt.Command = None,
+    command: ropt.Command = None,
     **asked: Unpack[ropt.Asked],
 ) -> int:
     """Make a container without starting it.

@@ -9,7 +9,8 @@ from rootless.cli import output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import containers as opt
     from rootless.containers.container import Container
     from rootless.containers.running.usage import Usage
     from rootless.engine import Engine
@@ -38,8 +39,8 @@ def stats(
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
     no_stream: opt.NoStream = False,
-    no_trunc: opt.NoTrunc = False,
-    format: opt.Format = "",  # noqa: A002 - the option's name
+    no_trunc: common.NoTrunc = False,
+    format: common.Format = "",  # noqa: A002 - the option's name
 ) -> int:
     """Show what containers use, again each second.
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from rootless import times
 from rootless.cli import exits, output
+from rootless.cli.reach import access_of, write_digest
 from rootless.oci.errors import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from rootless.artifacts.artifact import Artifact
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import artifacts as opt
+    from rootless.cli.options import common, images, registries, transfer
     from rootless.engine import Engine
     from rootless.oci.artifacts import Referrer
 
@@ -38,11 +43,8 @@ def artifact_add(
     replace: opt.ReplaceArtifact = False,
     subject: opt.Subject = "",
     type: opt.ArtifactKind = "",  # noqa: A002 - the option's name
-    quiet: opt.Silent = False,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
+    quiet: common.Silent = False,
+    **asked: Unpack[registries.Reach],
 ) -> int:
     """Make an artifact of files.
 
@@ -53,23 +55,20 @@ def artifact_add(
         rootless artifact add --append ghcr.io/me/model:1 README.md
         rootless artifact add --subject ghcr.io/me/tools:1 ghcr.io/me/tools:sbom sbom.json
     """
-    from rootless.cli.progress import shown
-    from rootless.images.transfer.access import Access
+    from rootless.artifacts.adding import Addition
+    from rootless.cli.teller import Teller
 
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    with shown(quiet=quiet) as progress:
-        digest = engine.artifacts.add(
-            artifact,
-            files,
-            kind=type,
-            file_type=file_type,
-            annotations=annotation or [],
-            append=append,
-            replace=replace,
-            subject=subject,
-            access=access,
-            progress=progress,
-        )
+    addition = Addition(
+        kind=type,
+        file_type=file_type,
+        annotations=annotation or [],
+        subject=subject,
+        append=append,
+        replace=replace,
+    )
+    access = access_of(asked)
+    with Teller(quiet=quiet) as teller:
+        digest = engine.artifacts.add(artifact, files, addition, access=access, teller=teller)
     output.say(digest.partition(":")[2])
     return exits.OK
 
@@ -77,16 +76,13 @@ def artifact_add(
 def artifact_ls(
     engine: Engine,
     *,
-    format: opt.Format = "",  # noqa: A002 - the option's name
-    no_trunc: opt.NoTrunc = False,
-    noheading: opt.NoImageHeading = False,
-    quiet: opt.Quiet = False,
+    format: common.Format = "",  # noqa: A002 - the option's name
+    no_trunc: common.NoTrunc = False,
+    noheading: images.NoImageHeading = False,
+    quiet: common.Quiet = False,
     remote: opt.OfRemote = "",
     type: opt.OfType = "",  # noqa: A002 - the option's name
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
+    **asked: Unpack[registries.Reach],
 ) -> int:
     """List the artifacts here, or with --remote those that refer to an image in a registry.
 
@@ -96,17 +92,15 @@ def artifact_ls(
     """
     artifacts = engine.artifacts
     if remote:
-        from rootless.images.transfer.access import Access
-
-        access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+        access = access_of(asked)
         found = artifacts.referrers(remote, access=access, kind=type)
         rows = [_referrer(one, full=no_trunc) for one in found]
         columns: tuple[str, ...] = REMOTE
     else:
-        rows = [_row(one, full=no_trunc) for one in artifacts.list()]
+        from rootless.cli.teller import Teller
+
+        rows = [_row(one, full=no_trunc) for one in artifacts.list(Teller())]
         columns = COLUMNS
-        for problem in artifacts.problems:
-            output.complain(problem)
     if quiet and not format:
         output.say_lines(row["Digest"] for row in rows)
         return exits.OK
@@ -115,7 +109,7 @@ def artifact_ls(
 
 
 def _row(artifact: Artifact, *, full: bool) -> output.Row:
-    from rootless.cli.commands.images.images import split
+    from rootless.images.summary import split
 
     repository, tag = split(artifact.name)
     row = _common(artifact.digest, artifact.manifest.kind, artifact.created, full=full)
@@ -124,8 +118,8 @@ def _row(artifact: Artifact, *, full: bool) -> output.Row:
 
 
 def _referrer(one: Referrer, *, full: bool) -> output.Row:
-    from rootless.images.image import timestamp
     from rootless.oci.artifacts import CREATED
+    from rootless.times import timestamp
 
     created = timestamp((one.annotations or {}).get(CREATED))
     row = _common(one.digest, one.artifact_type or "", created, full=full)
@@ -138,8 +132,8 @@ def _common(digest: str, kind: str, created: float, *, full: bool) -> dict[str, 
     return {
         "Digest": digest if full else digits[:12],
         "Type": one_line(kind),  # a stranger's words
-        "Created": output.ago(created),
-        "CreatedAt": output.when(created) if created else "N/A",
+        "Created": times.ago(created),
+        "CreatedAt": times.when(created) if created else "N/A",
     }
 
 
@@ -147,7 +141,7 @@ def artifact_inspect(
     engine: Engine,
     artifact: opt.ArtifactName,
     *,
-    format: opt.ShortFormat = "",  # noqa: A002 - the option's name
+    format: common.ShortFormat = "",  # noqa: A002 - the option's name
 ) -> int:
     """Show the manifest of an artifact.
 
@@ -192,30 +186,18 @@ def artifact_pull(
     engine: Engine,
     artifact: opt.ArtifactName,
     *,
-    quiet: opt.Silent = False,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
-    retry: opt.Retry = 0,
-    retry_delay: opt.RetryDelay = "",
+    quiet: common.Silent = False,
+    **asked: Unpack[registries.PatientReach],
 ) -> int:
     """Fetch an artifact from its registry. The last line is its digest.
 
     Examples:
         rootless artifact pull ghcr.io/me/model:1
     """
-    from rootless.cli.asking import choose
-    from rootless.cli.commands.images.transfer import patience_of
-    from rootless.cli.progress import shown
-    from rootless.images.transfer.access import Access
+    from rootless.cli.teller import Teller
 
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    patience = patience_of(retry, retry_delay)
-    with shown(quiet=quiet, lines=True) as progress:
-        found = engine.artifacts.pull(
-            artifact, access=access, retry=patience, progress=progress, choose=choose
-        )
+    with Teller(quiet=quiet, lines=True) as teller:
+        found = engine.artifacts.pull(artifact, access=access_of(asked, asked), teller=teller)
     output.say(found.digest.partition(":")[2])
     return exits.OK
 
@@ -225,25 +207,20 @@ def artifact_push(
     artifact: opt.ArtifactName,
     destination: opt.ArtifactTarget = "",
     *,
-    digestfile: opt.DigestFile = "",
-    quiet: opt.Silent = False,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
+    digestfile: transfer.DigestFile = "",
+    quiet: common.Silent = False,
+    **asked: Unpack[registries.Reach],
 ) -> int:
     """Send an artifact to a registry. The last line is its digest.
 
     Examples:
         rootless artifact push ghcr.io/me/model:1
     """
-    from rootless.cli.commands.images.transfer import write_digest
-    from rootless.cli.progress import shown
-    from rootless.images.transfer.access import Access
+    from rootless.cli.teller import Teller
 
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    with shown(quiet=quiet, lines=True) as progress:
-        digest = engine.artifacts.push(artifact, destination, access=access, progress=progress)
+    access = access_of(asked)
+    with Teller(quiet=quiet, lines=True) as teller:
+        digest = engine.artifacts.push(artifact, destination, access=access, teller=teller)
     if digestfile:
         write_digest(digestfile, digest)
     output.say(digest.partition(":")[2])
@@ -255,7 +232,7 @@ def artifact_rm(
     artifacts: opt.SomeArtifacts = None,
     *,
     all: opt.EveryArtifact = False,  # noqa: A002 - the option's name
-    ignore: opt.Ignore = False,
+    ignore: common.Ignore = False,
 ) -> int:
     """Remove artifacts.
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from rootless.cli.commands.images.transfer import patience_of, platform_of, tell_digest, warn
+from rootless.cli.reach import access_of, platform_of, tell_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from typing import Unpack
+
+    from rootless.cli.options import common
+    from rootless.cli.options import transfer as opt
+    from rootless.cli.options.registries import Reach
     from rootless.engine import Engine
+    from rootless.images.transfer.access import Access
 
 
 def copy(
@@ -15,31 +20,9 @@ def copy(
     source: opt.CopySource,
     destination: opt.CopyTarget,
     *,
-    all: opt.CopyAll = False,  # noqa: A002 - the option's name
-    platform: opt.PullPlatform = "",
-    arch: opt.PullArch = "",
-    os: opt.PullOs = "",
-    variant: opt.PullVariant = "",
-    format: opt.CopyFormat = "",  # noqa: A002 - the option's name
-    compression_format: opt.CopyCompression = "",
-    compression_level: opt.CompressionLevel = 0,
     digestfile: opt.DigestFile = "",
-    quiet: opt.Silent = False,
-    remove_signatures: opt.CopySignatures = False,
-    retry: opt.CopyRetry = 0,
-    retry_delay: opt.RetryDelay = "",
-    tls_verify: opt.TlsVerify = None,
-    src_tls_verify: opt.SrcTlsVerify = None,
-    dest_tls_verify: opt.DestTlsVerify = None,
-    creds: opt.Creds = "",
-    src_creds: opt.SrcCreds = "",
-    dest_creds: opt.DestCreds = "",
-    authfile: opt.AuthFile = "",
-    src_authfile: opt.SrcAuthFile = "",
-    dest_authfile: opt.DestAuthFile = "",
-    cert_dir: opt.CertDir = "",
-    src_cert_dir: opt.SrcCertDir = "",
-    dest_cert_dir: opt.DestCertDir = "",
+    quiet: common.Silent = False,
+    **asked: Unpack[opt.CopyAsked],
 ) -> int:
     """Copy an image from any place to any other.
 
@@ -59,42 +42,37 @@ def copy(
         rootless copy --all docker://debian:12 containers-storage:debian:12
         rootless copy --compression-format zstd tools docker://ghcr.io/me/tools:2
     """
-    from rootless.cli.asking import choose
-    from rootless.cli.progress import shown
-    from rootless.images.transfer.access import Access
+    from rootless.cli.teller import Teller
     from rootless.images.transfer.wish import CopyWish
 
     wish = CopyWish(
-        everything=all,
-        platform=platform_of(platform, arch, os, variant),
-        format_=format,
-        compression=compression_format,
-        level=compression_level,
-        remove_signatures=remove_signatures,
+        everything=asked.get("all", False),
+        platform=platform_of(asked),
+        format_=asked.get("format", ""),
+        compression=asked.get("compression_format", ""),
+        level=asked.get("compression_level", 0),
+        remove_signatures=asked.get("remove_signatures", False),
     )
-    here = Access(
-        tls_verify=tls_verify if src_tls_verify is None else src_tls_verify,
-        creds=src_creds or creds,
-        authfile=src_authfile or authfile,
-        cert_dir=src_cert_dir or cert_dir,
-    )
-    there = Access(
-        tls_verify=tls_verify if dest_tls_verify is None else dest_tls_verify,
-        creds=dest_creds or creds,
-        authfile=dest_authfile or authfile,
-        cert_dir=dest_cert_dir or cert_dir,
-    )
-    images = engine.images
-    with shown(quiet=quiet, lines=True) as progress:
-        digest = images.copy(
-            source,
-            destination,
-            wish,
-            access=(here, there),
-            retry=patience_of(retry, retry_delay),
-            progress=progress,
-            choose=choose,
-        )
-    warn(images)
+    ends = access_of_both(asked)
+    with Teller(quiet=quiet, lines=True) as teller:
+        digest = engine.images.copy(source, destination, wish, access=ends, teller=teller)
     tell_digest(digest, digestfile, quiet=quiet)
     return 0
+
+
+def access_of_both(asked: opt.CopyAsked) -> tuple[Access, Access]:
+    """Return how the registry of the source is spoken with, and that of the destination."""
+    both = asked.get("tls_verify")
+    here: Reach = {
+        "tls_verify": asked.get("src_tls_verify", both),
+        "creds": asked.get("src_creds") or asked.get("creds", ""),
+        "authfile": asked.get("src_authfile") or asked.get("authfile", ""),
+        "cert_dir": asked.get("src_cert_dir") or asked.get("cert_dir", ""),
+    }
+    there: Reach = {
+        "tls_verify": asked.get("dest_tls_verify", both),
+        "creds": asked.get("dest_creds") or asked.get("creds", ""),
+        "authfile": asked.get("dest_authfile") or asked.get("authfile", ""),
+        "cert_dir": asked.get("dest_cert_dir") or asked.get("cert_dir", ""),
+    }
+    return access_of(here), access_of(there, asked)

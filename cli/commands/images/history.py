@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from rootless import times
 from rootless.cli import output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import images as opt
     from rootless.engine import Engine
     from rootless.images.history import Step
 
@@ -27,12 +29,12 @@ WIDTH = 45
 
 def history(
     engine: Engine,
-    image: opt.ImageName,
+    image: common.ImageName,
     *,
-    format: opt.Format = "",  # noqa: A002 - the option's name
+    format: common.Format = "",  # noqa: A002 - the option's name
     human: opt.Human = True,
-    no_trunc: opt.NoTrunc = False,
-    quiet: opt.Quiet = False,
+    no_trunc: common.NoTrunc = False,
+    quiet: common.Quiet = False,
 ) -> int:
     """Show how an image was made.
 
@@ -61,7 +63,7 @@ def _row(step: Step, *, human: bool, full: bool) -> output.Row:
         {
             "ID": step.id if not known else f"sha256:{step.id}" if full else step.id[:12],
             "CreatedAt": at,
-            "CreatedSince": output.ago(step.created) if human else at,
+            "CreatedSince": times.ago(step.created) if human else at,
             "CreatedBy": command if full else output.shorten(command, WIDTH),
             "Size": output.size(step.size) if human else str(step.size),
             "Comment": step.comment if full else output.shorten(step.comment, WIDTH),

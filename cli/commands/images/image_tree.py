@@ -7,13 +7,14 @@ from rootless.oci import reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import images as opt
     from rootless.engine import Engine
     from rootless.images.tree import Node
 
 
 def image_tree(
-    engine: Engine, image: opt.ImageName, *, whatrequires: opt.WhatRequires = False
+    engine: Engine, image: common.ImageName, *, whatrequires: opt.WhatRequires = False
 ) -> int:
     """Show the layers of an image, or the images that are made upon it.
 

@@ -9,7 +9,7 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import images as opt
     from rootless.engine import Engine
     from rootless.images.policy import Row
 

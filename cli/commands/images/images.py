@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from rootless import times
 from rootless.cli import exits, output
 from rootless.cli.output import complain
+from rootless.cli.teller import Teller
 from rootless.errors import Error, NotFound, UsageError
-from rootless.oci import reference
+from rootless.images.summary import NONE, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import images as opt
     from rootless.engine import Engine
     from rootless.images.image import Image
 
@@ -31,8 +34,6 @@ HEADINGS = {
 }
 """What a row has, and how docker heads it."""
 
-NONE = "<none>"
-
 
 def images(
     engine: Engine,
@@ -40,11 +41,11 @@ def images(
     *,
     all: opt.AllImages = False,  # noqa: A002 - the option's name
     digests: opt.Digests = False,
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
-    format: opt.Format = "",  # noqa: A002 - the option's name
-    no_trunc: opt.NoTrunc = False,
+    filter: common.Filter = None,  # noqa: A002 - the option's name
+    format: common.Format = "",  # noqa: A002 - the option's name
+    no_trunc: common.NoTrunc = False,
     noheading: opt.NoImageHeading = False,
-    quiet: opt.Quiet = False,
+    quiet: common.Quiet = False,
     sort: opt.ImageSort = "created",
 ) -> int:
     """List images.
@@ -57,15 +58,12 @@ def images(
         rootless images
         rootless images --format '{{.Repository}}:{{.Tag}} {{.Size}}'
     """
-    store = engine.images
-    found = [(image, image.names) for image in store.list()]
+    found = [(image, image.names) for image in engine.images.list(Teller())]
     wanted = [*(filter or []), *([f"reference={name}"] if name else [])]
     if wanted:
-        from rootless.cli.commands.images.image_filters import filtered
+        from rootless.images.filters import filtered
 
-        found = filtered(engine, [image for image, _ in found], wanted)
-    for problem in store.problems:
-        complain(problem)
+        found = filtered(engine.images, [image for image, _ in found], wanted)
     if quiet and not format:
         ids = (f"sha256:{one.id}" if no_trunc else one.id[:12] for one, _ in found)
         output.say_lines(dict.fromkeys(ids))
@@ -100,8 +98,8 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
     size = output.size(image.size)
     common = {
         "Containers": "N/A",
-        "CreatedAt": output.when(image.created) if image.created else "N/A",
-        "CreatedSince": output.ago(image.created),
+        "CreatedAt": times.when(image.created) if image.created else "N/A",
+        "CreatedSince": times.ago(image.created),
         "ID": f"sha256:{image.id}" if full else image.id[:12],
         "SharedSize": "N/A",
         "Size": size,
@@ -126,18 +124,7 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
     return rows
 
 
-def split(name: str) -> tuple[str, str]:
-    """Return repository and tag as docker shows them."""
-    if not name:
-        return NONE, NONE
-    try:
-        parsed = reference.parse(name)
-    except Error:  # written by another program into the layout
-        return name, NONE
-    return parsed.familiar_name, parsed.tag or NONE
-
-
-def tag(engine: Engine, image: opt.ImageName, targets: opt.NewNames) -> int:
+def tag(engine: Engine, image: common.ImageName, targets: opt.NewNames) -> int:
     """Give an image further names.
 
     Examples:
@@ -148,7 +135,7 @@ def tag(engine: Engine, image: opt.ImageName, targets: opt.NewNames) -> int:
     return 0
 
 
-def untag(engine: Engine, image: opt.ImageName, names: opt.OldNames = None) -> int:
+def untag(engine: Engine, image: common.ImageName, names: opt.OldNames = None) -> int:
     """Take names from an image.
 
     It stays, as one without a name where it has no other.
@@ -167,7 +154,7 @@ def rmi(
     *,
     all: opt.EveryImage = False,  # noqa: A002 - the option's name
     force: opt.ForceImage = False,
-    ignore: opt.Ignore = False,
+    ignore: common.Ignore = False,
     no_prune: opt.NoPrune = False,
 ) -> int:
     """Remove images.

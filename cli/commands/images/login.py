@@ -9,11 +9,11 @@ from rootless.cli import output
 from rootless.errors import NotFound, UsageError
 from rootless.oci import reference
 from rootless.oci.distribution import credentials
-from rootless.oci.distribution.auth import Denied
+from rootless.oci.errors import Unauthorized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import registries as opt
     from rootless.engine import Engine
     from rootless.images.transfer.access import Access
     from rootless.oci.reference import Reference
@@ -134,7 +134,7 @@ def _is_known(name: Reference, access: Access) -> bool:
     output.say(f"Authenticating with existing credentials for {key}")
     try:
         access.registry(name).check()
-    except Denied:
+    except Unauthorized:
         output.say("Existing credentials are invalid, please enter valid username and password")
         return False
     output.say(f"Existing credentials are valid. Already logged in to {key}")

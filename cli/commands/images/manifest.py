@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from rootless.cli import exits, output
+from rootless.cli.reach import access_of, write_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from typing import Unpack
+
+    from rootless.cli.options import common, registries, transfer
+    from rootless.cli.options import manifests as opt
     from rootless.engine import Engine
 
 
@@ -17,10 +21,7 @@ def manifest_create(
     *,
     all: opt.AllMembers = False,  # noqa: A002 - the option's name
     amend: opt.Amend = False,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
+    **asked: Unpack[registries.Reach],
 ) -> int:
     """Make a manifest list.
 
@@ -31,9 +32,7 @@ def manifest_create(
         rootless manifest create tools localhost/tools:amd64 docker://ghcr.io/me/tools:arm64
         rootless manifest create --all tools docker://debian:12
     """
-    from rootless.images.transfer.access import Access
-
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    access = access_of(asked)
     manifests = engine.manifests
     output.say(manifests.create(list, images or [], access=access, everything=all, amend=amend))
     return exits.OK
@@ -52,10 +51,7 @@ def manifest_add(
     os_features: opt.MemberOsFeatures = None,
     os_version: opt.MemberOsVersion = "",
     variant: opt.MemberVariant = "",
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
+    **asked: Unpack[registries.Reach],
 ) -> int:
     """Add images to a manifest list.
 
@@ -66,7 +62,6 @@ def manifest_add(
         rootless manifest add --arch arm64 --variant v8 tools docker://debian:12
     """
     from rootless.images.lists.members import Changes
-    from rootless.images.transfer.access import Access
 
     changes = Changes(
         os=os,
@@ -77,7 +72,7 @@ def manifest_add(
         os_features=_words(os_features),
         annotations=annotation,
     )
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    access = access_of(asked)
     output.say(engine.manifests.add(list, images, changes, access=access, everything=all))
     return exits.OK
 
@@ -128,11 +123,7 @@ def manifest_exists(engine: Engine, list: opt.ListName) -> int:  # noqa: A002 - 
 def manifest_inspect(
     engine: Engine,
     name: opt.AnyManifest,
-    *,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
+    **asked: Unpack[registries.Reach],
 ) -> int:
     """Show a manifest list, or what a registry has under a name.
 
@@ -140,9 +131,7 @@ def manifest_inspect(
         rootless manifest inspect tools
         rootless manifest inspect docker://debian:12
     """
-    from rootless.images.transfer.access import Access
-
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    access = access_of(asked)
     output.say_json(output.pretty(engine.manifests.inspect(name, access=access)))
     return exits.OK
 
@@ -153,15 +142,12 @@ def manifest_push(
     destination: opt.ListTarget = "",
     *,
     all: opt.PushMembers = True,  # noqa: A002 - the option's name
-    digestfile: opt.DigestFile = "",
-    format: opt.PushFormat = "",  # noqa: A002 - the option's name
-    quiet: opt.Silent = False,
-    remove_signatures: opt.RemoveSignatures = False,
+    digestfile: transfer.DigestFile = "",
+    format: transfer.PushFormat = "",  # noqa: A002 - the option's name
+    quiet: common.Silent = False,
+    remove_signatures: transfer.RemoveSignatures = False,
     rm: opt.RemoveList = False,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
+    **asked: Unpack[registries.Reach],
 ) -> int:
     """Send a manifest list and its images to a registry.
 
@@ -171,19 +157,17 @@ def manifest_push(
         rootless manifest push tools ghcr.io/me/tools:1
         rootless manifest push --format v2s2 --rm tools docker://localhost:5000/tools
     """
-    from rootless.cli.commands.images.transfer import write_digest
-    from rootless.cli.progress import shown
-    from rootless.images.transfer.access import Access
+    from rootless.cli.teller import Teller
     from rootless.images.transfer.wish import CopyWish
 
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    with shown(quiet=quiet, lines=True) as progress:
+    access = access_of(asked)
+    with Teller(quiet=quiet, lines=True) as teller:
         digest = engine.manifests.push(
             list,
             destination,
             CopyWish(everything=all, format_=format),
             access=access,
-            progress=progress,
+            teller=teller,
         )
     if digestfile:
         write_digest(digestfile, digest)

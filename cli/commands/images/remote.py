@@ -5,38 +5,29 @@ from __future__ import annotations
 import sys
 
 from rootless.cli.output import pretty, say_json, say_lines, show_one
+from rootless.cli.reach import access_of
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import transfer as opt
     from rootless.engine import Engine
     from rootless.images.transfer.remote import Remote
 
 
 def show(engine: Engine, names: list[str], template: str, asked: opt.Elsewhere) -> int:
     """Print what skopeo prints of each image, one object after the other."""
-    from rootless.cli.asking import choose
-    from rootless.cli.commands.images.transfer import patience_of
-    from rootless.images.transfer.access import Access
+    from rootless.cli.teller import Teller
     from rootless.images.transfer.remote import Remote
 
     if asked.get("raw") and template:
         raise UsageError("--raw and --format contradict each other")
     if not names:
         raise UsageError("which image?", "such as docker://debian:12")
-    access = Access(
-        tls_verify=asked.get("tls_verify"),
-        creds=asked.get("creds", ""),
-        authfile=asked.get("authfile", ""),
-        cert_dir=asked.get("cert_dir", ""),
-    )
-    retry = patience_of(asked.get("retry", 0), "")
+    access = access_of(asked, {"retry": asked.get("retry", 0)})
     wanted = asked.get("platform", "")
     for name in names:
-        with Remote(
-            engine.images, name, access, wanted=wanted, retry=retry, choose=choose
-        ) as remote:
+        with Remote(engine.images, name, access, wanted=wanted, teller=Teller()) as remote:
             _show(remote, template, asked)
     return 0
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from rootless.cli import output
+from rootless.cli.reach import access_of
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from typing import Unpack
+
+    from rootless.cli.options import common
+    from rootless.cli.options import registries as opt
     from rootless.engine import Engine
     from rootless.images.transfer.access import Access
     from rootless.images.transfer.searching import Found
@@ -34,15 +38,12 @@ def search(
     term: opt.Term,
     *,
     limit: opt.Limit = 25,
-    filter: opt.Filter = None,  # noqa: A002 - the option's name
-    format: opt.Format = "",  # noqa: A002 - the option's name
-    no_trunc: opt.NoTrunc = False,
+    filter: common.Filter = None,  # noqa: A002 - the option's name
+    format: common.Format = "",  # noqa: A002 - the option's name
+    no_trunc: common.NoTrunc = False,
     list_tags: opt.ListTags = False,
     compatible: opt.Compatible = False,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
+    **asked: Unpack[opt.Reach],
 ) -> int:
     """Look for images in registries.
 
@@ -57,11 +58,10 @@ def search(
         rootless search localhost:5000/
         rootless search --list-tags --limit 10 debian
     """
-    from rootless.images.transfer.access import Access
 
     if limit < 1:
         raise UsageError(f"--limit {limit} makes no sense", "it is 25 by default")
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    access = access_of(asked)
     if list_tags:
         if filter:
             raise UsageError("tags are not filtered", "leave --filter out")

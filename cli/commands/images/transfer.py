@@ -6,21 +6,17 @@ import sys
 
 from rootless.cli import exits
 from rootless.cli.output import complain, say
-from rootless.cli.output import warn as tell_warning
+from rootless.cli.reach import access_of, platform_of, write_digest
 from rootless.errors import Error, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
-    from rootless.engine import Engine
-    from rootless.images.collection import Images
-    from rootless.images.transfer.access import Access
-    from rootless.images.transfer.pushing import Pushed
-    from rootless.images.transfer.sources import Retry
-    from rootless.images.transfer.wish import CopyWish, Wish
+    from typing import Unpack
 
-MOST_WARNINGS = 5
-"""How many warnings are told; of the others only the number."""
+    from rootless.cli.options import common, images, registries
+    from rootless.cli.options import transfer as opt
+    from rootless.engine import Engine
+    from rootless.images.transfer.pushing import Pushed
 
 
 def pull(
@@ -28,20 +24,11 @@ def pull(
     images: opt.PulledNames,
     *,
     all_tags: opt.AllTags = False,
-    platform: opt.PullPlatform = "",
-    arch: opt.PullArch = "",
-    os: opt.PullOs = "",
-    variant: opt.PullVariant = "",
     policy: opt.PullWhen = "always",
-    quiet: opt.Silent = False,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
-    retry: opt.Retry = 0,
-    retry_delay: opt.RetryDelay = "",
+    quiet: common.Silent = False,
     decryption_key: opt.DecryptionKey = None,
     disable_content_trust: opt.DisableContentTrust = False,
+    **asked: Unpack[opt.PullAsked],
 ) -> int:
     """Fetch images from registries, archives and directories.
 
@@ -56,35 +43,25 @@ def pull(
         rootless pull -q --all-tags ghcr.io/me/tools
         rootless pull oci-archive:tools.tar
     """
-    from rootless.cli.asking import choose
-    from rootless.cli.progress import shown
-    from rootless.images.transfer.access import Access
+    from rootless.cli.teller import Teller
 
     if decryption_key:
         raise UsageError("--decryption-key: encrypted images are not supported")
-    wanted_platform = platform_of(platform, arch, os, variant)
-    patience = patience_of(retry, retry_delay)
+    wanted_platform = platform_of(asked)
     store = engine.images
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    access = access_of(asked, asked)
 
     def fetch(name: str) -> None:
-        with shown(quiet=quiet, lines=True) as progress:
+        with Teller(quiet=quiet, lines=True) as teller:
             image = store.pull(
-                name,
-                platform=wanted_platform,
-                policy=policy,
-                access=access,
-                retry=patience,
-                progress=progress,
-                choose=choose,
+                name, platform=wanted_platform, policy=policy, access=access, teller=teller
             )
-        warn(store)
         say(image.id)
 
     code = exits.OK
     for name in images:
         try:
-            for one in store.tags(name, access=access, choose=choose) if all_tags else [name]:
+            for one in store.tags(name, access=access, teller=Teller()) if all_tags else [name]:
                 fetch(one)
         except Error as error:
             if len(images) == 1:
@@ -94,40 +71,12 @@ def pull(
     return code
 
 
-def platform_of(platform: str, arch: str, os: str, variant: str) -> str:
-    """Return what --platform, or its three parts, ask for. Raises UsageError for both."""
-    if not (arch or os or variant):
-        return platform
-    if platform:
-        raise UsageError("--platform goes with neither --arch nor --os nor --variant")
-    from rootless.oci.platform import host
-
-    parts = (os or "linux", arch or host().architecture, variant)
-    return "/".join(part for part in parts if part)
-
-
-def patience_of(retry: int, delay: str) -> Retry:
-    """Return what --retry and --retry-delay ask for. Raises UsageError."""
-    from rootless import times
-    from rootless.images.transfer.sources import Retry
-
-    seconds = times.span(delay) if delay else 0.0
-    if retry < 0 or seconds is None:
-        what = f"--retry {retry}" if retry < 0 else f"--retry-delay {delay}"
-        raise UsageError(f"{what} makes no sense", "such as --retry 3 --retry-delay 5s")
-    return Retry(retry, seconds)
-
-
 def push(
     engine: Engine,
-    image: opt.ImageName,
+    image: common.ImageName,
     destination: opt.PushTarget = "",
     *,
-    quiet: opt.Silent = False,
-    tls_verify: opt.TlsVerify = None,
-    creds: opt.Creds = "",
-    authfile: opt.AuthFile = "",
-    cert_dir: opt.CertDir = "",
+    quiet: common.Silent = False,
     format: opt.PushFormat = "",  # noqa: A002 - the option's name
     compression_format: opt.CompressionFormat = "",
     compression_level: opt.PushLevel = 0,
@@ -135,8 +84,7 @@ def push(
     remove_signatures: opt.RemoveSignatures = False,
     disable_content_trust: opt.DisableContentTrust = False,
     all_tags: opt.AllTagsHere = False,
-    retry: opt.Retry = 0,
-    retry_delay: opt.RetryDelay = "",
+    **asked: Unpack[registries.PatientReach],
 ) -> int:
     """Send an image to a registry, an archive or a directory.
 
@@ -151,97 +99,35 @@ def push(
         rootless push --tls-verify=false busybox localhost:5000/busybox
         rootless push --all-tags ghcr.io/me/tools
     """
-    from rootless.images.transfer.access import Access
-    from rootless.images.transfer.wish import CopyWish, Wish
-    from rootless.oci.transports import has_transport
+    from rootless.cli.teller import Teller
+    from rootless.images.transfer.wish import Wish
 
     if all_tags and (destination or digestfile):
         other = "a destination" if destination else "--digestfile"
         raise UsageError(f"--all-tags does not go with {other}")
-    store = engine.images
-    access = Access(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
-    patience = patience_of(retry, retry_delay) if retry or retry_delay else None
+    access = access_of(asked, asked)
     wish = Wish(format, compression_format, compression_level)
+    store = engine.images
     for name in store.tags_here(image) if all_tags else [image]:
-        whole = store.look(name).goes_whole
-        if whole or has_transport(destination):
-            how = CopyWish(
-                everything=whole,
-                format_=format,
-                compression=compression_format,
-                level=compression_level,
-            )
-            digest = _push_by_copy(engine, name, destination, access, how, patience, quiet=quiet)
-            tell_digest(digest, digestfile, quiet=quiet)
-            continue
-        pushed = _push(store, name, destination, access, wish, patience, quiet=quiet)
+        with Teller(quiet=quiet, lines=True) as teller:
+            pushed = store.push(name, destination, access=access, wish=wish, teller=teller)
         if digestfile:
             write_digest(digestfile, pushed.digest)
-        tag = pushed.name.rpartition("/")[2].partition(":")[2]
-        told = pushed.name if quiet else f"{tag}: digest: {pushed.digest} size: {pushed.size}"
-        say(told)
+        _tell(pushed, quiet=quiet)
     return 0
 
 
-def _push(
-    images: Images,
-    name: str,
-    destination: str,
-    access: Access,
-    wish: Wish,
-    retry: Retry | None,
-    *,
-    quiet: bool,
-) -> Pushed:
-    target = destination.removeprefix("docker://")
-    if quiet:
-        return images.push(name, target, access=access, wish=wish, retry=retry)
-    from rootless.cli.progress import shown
-
-    with shown(lines=True) as progress:
-        return images.push(name, target, access=access, wish=wish, retry=retry, progress=progress)
+def _tell(pushed: Pushed, *, quiet: bool) -> None:
+    """Say what was pushed: docker's line of an image in a registry, else the digest."""
+    if not pushed.size:
+        if not quiet:
+            say(pushed.digest)
+        return
+    tag = pushed.name.rpartition("/")[2].partition(":")[2]
+    say(pushed.name if quiet else f"{tag}: digest: {pushed.digest} size: {pushed.size}")
 
 
-def _push_by_copy(
-    engine: Engine,
-    name: str,
-    destination: str,
-    access: Access,
-    how: CopyWish,
-    retry: Retry | None,
-    *,
-    quiet: bool,
-) -> str:
-    """Push to files, or a manifest list as a whole; return the digest."""
-    from rootless.cli.progress import shown
-
-    with shown(quiet=quiet, lines=True) as progress:
-        if how.everything:
-            return engine.manifests.push(
-                name, destination, how, access=access, retry=retry, progress=progress
-            )
-        here = f"containers-storage:{name}"
-        return engine.images.copy(here, destination, how, progress=progress)
-
-
-def tell_digest(digest: str, file: str, *, quiet: bool) -> None:
-    """Say the digest of what was copied, also to a file if one is named. Raises UsageError."""
-    if file:
-        write_digest(file, digest)
-    if not quiet:
-        say(digest)
-
-
-def write_digest(path: str, digest: str) -> None:
-    """Write the digest of a manifest to a file. Raises UsageError where that cannot be done."""
-    try:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(digest)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
-
-
-def load(engine: Engine, *, input: opt.Input = "-", quiet: opt.Silent = False) -> int:  # noqa: A002
+def load(engine: Engine, *, input: opt.Input = "-", quiet: common.Silent = False) -> int:  # noqa: A002
     """Take images from an archive or a directory.
 
     Docker and OCI archives and OCI directories, plain or compressed with gzip or zstd.
@@ -250,14 +136,13 @@ def load(engine: Engine, *, input: opt.Input = "-", quiet: opt.Silent = False) -
         rootless load -i busybox.tar
         podman save alpine | rootless load
     """
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
 
     if input == "-" and sys.stdin.isatty():
         raise UsageError("refusing to read an archive from a terminal", "use -i FILE")
     images = engine.images
-    with shown(quiet=quiet) as progress:
-        names = images.load(input, progress=progress)
-    warn(images)
+    with Teller(quiet=quiet) as teller:
+        names = images.load(input, teller=teller)
     for name in names:
         say(f"Loaded image: {name}")
     return 0
@@ -265,14 +150,14 @@ def load(engine: Engine, *, input: opt.Input = "-", quiet: opt.Silent = False) -
 
 def save(
     engine: Engine,
-    images: opt.ImageNames,
+    images: images.ImageNames,
     *,
-    output: opt.Output = "-",
+    output: common.Output = "-",
     format: opt.SaveFormat = "docker-archive",  # noqa: A002 - the option's name
     compress: opt.SaveCompress = False,
     multi_image_archive: opt.ManyImages = False,
     uncompressed: opt.Uncompressed = False,
-    quiet: opt.Silent = False,
+    quiet: common.Silent = False,
 ) -> int:
     """Write images into an archive or a directory.
 
@@ -281,13 +166,13 @@ def save(
         rootless save busybox | ssh other rootless load
         rootless save --format oci-archive -o tools.oci.tar localhost/tools:1
     """
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
 
     if output == "-" and sys.stdout.isatty():
         raise UsageError("refusing to write an archive to a terminal", "use -o FILE, or redirect")
     sys.stdout.flush()
-    with shown(quiet=quiet) as progress:
-        engine.images.save(images, output, format=format, compress=compress, progress=progress)
+    with Teller(quiet=quiet) as teller:
+        engine.images.save(images, output, format=format, compress=compress, teller=teller)
     return 0
 
 
@@ -296,34 +181,24 @@ def import_(
     file: opt.Archive,
     name: opt.NewName = "",
     *,
-    change: opt.Change = None,
-    message: opt.Message = "",
+    change: common.Change = None,
+    message: common.Message = "",
     platform: opt.PullPlatform = "",
-    quiet: opt.Silent = False,
+    quiet: common.Silent = False,
 ) -> int:
     """Make an image from a root file system.
 
     Examples:
         rootless import -c 'CMD ["/bin/sh"]' rootfs.tar.gz localhost/base:1
     """
-    from rootless.cli.progress import shown
+    from rootless.cli.teller import Teller
 
     if file == "-" and sys.stdin.isatty():
         raise UsageError("refusing to read an archive from a terminal", "name a file")
     images = engine.images
-    with shown(quiet=quiet) as progress:
+    with Teller(quiet=quiet) as teller:
         image = images.import_(
-            file, name, changes=change or [], message=message, platform=platform, progress=progress
+            file, name, changes=change or [], message=message, platform=platform, teller=teller
         )
-    warn(images)
     say(f"sha256:{image.id}")
     return 0
-
-
-def warn(images: Images) -> None:
-    """Tell what could not be unpacked as it should, and how much more of it there was."""
-    for text in images.warnings[:MOST_WARNINGS]:
-        tell_warning(text)
-    more = images.warned - MOST_WARNINGS
-    if more > 0:
-        tell_warning(f"and {more} more of this kind")

@@ -6,7 +6,7 @@ from rootless.cli import exits, output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import machine as opt
     from rootless.engine import Engine
 
 

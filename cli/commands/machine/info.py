@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
     from rootless.engine import Engine
 
     Facts = dict[str, Any]
@@ -26,7 +26,7 @@ def version_line(engine: Engine) -> int:
     return 0
 
 
-def version(engine: Engine, *, format: opt.ShortFormat = "") -> int:  # noqa: A002
+def version(engine: Engine, *, format: common.ShortFormat = "") -> int:  # noqa: A002
     """Show the version.
 
     Examples:
@@ -52,7 +52,7 @@ def version(engine: Engine, *, format: opt.ShortFormat = "") -> int:  # noqa: A0
     return 0
 
 
-def info(engine: Engine, *, format: opt.ShortFormat = "") -> int:  # noqa: A002
+def info(engine: Engine, *, format: common.ShortFormat = "") -> int:  # noqa: A002
     """Show facts of the store and of this machine.
 
     Examples:

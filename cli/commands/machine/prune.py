@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from rootless.cli import exits, output
-from rootless.errors import Error, UsageError
+from rootless.cli.teller import Teller
+from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import machine as opt
     from rootless.engine import Engine
-    from rootless.images.image import Image
-
-FILTERS = ("until", "label", "label!")
+    from rootless.system.prune import Gone, Prune
 
 
 def container_prune(
@@ -28,10 +27,11 @@ def container_prune(
         rootless container prune
         rootless container prune --force --filter until=24h
     """
-    wanted = _checked(filter)
+    pruning = Pruning(engine, filter)
     if not force and not _agreed("This will remove all stopped containers."):
         return exits.OK
-    return _told(Pruning(engine, wanted).containers())
+    pruning.show("Deleted Containers:", pruning.prune.containers())
+    return pruning.total()
 
 
 def image_prune(
@@ -50,11 +50,12 @@ def image_prune(
         rootless image prune
         rootless image prune --all --force --filter until=240h
     """
-    wanted = _checked(filter)
+    pruning = Pruning(engine, filter)
     what = "all images without at least one container" if all else "all dangling images"
     if not force and not _agreed(f"This will remove {what}."):
         return exits.OK
-    return _told(Pruning(engine, wanted).images(every=all))
+    pruning.show_images(every=all)
+    return pruning.total()
 
 
 def system_prune(
@@ -74,8 +75,8 @@ def system_prune(
         rootless system prune
         rootless system prune --all --volumes --force
     """
-    wanted = _checked(filter)
-    if volumes and wanted:
+    pruning = Pruning(engine, filter)
+    if volumes and filter:
         raise UsageError("--volumes and --filter contradict each other: volumes have no labels")
     goes = [
         "all stopped containers",
@@ -87,23 +88,14 @@ def system_prune(
         return exits.OK
     from rootless.system import temporaries
 
-    pruning = Pruning(engine, wanted)
-    pruning.containers()
+    pruning.show("Deleted Containers:", pruning.prune.containers())
     if volumes:
-        pruning.volumes()
+        pruning.show("Deleted Volumes:", pruning.prune.volumes())
     temporaries.sweep(engine.paths)
-    pruning.images(every=all)
-    if not wanted:
-        pruning.leftovers()
-    return _told(pruning)
-
-
-def _checked(filters: list[str] | None) -> list[str]:
-    for text in filters or []:
-        key = text.partition("=")[0]
-        if key not in FILTERS:
-            raise UsageError(f"invalid filter {key!r}", "one of " + ", ".join(FILTERS))
-    return filters or []
+    pruning.show_images(every=all)
+    if not filter:
+        pruning.show("Deleted Leftovers:", pruning.prune.leftovers())
+    return pruning.total()
 
 
 def _agreed(warning: str) -> bool:
@@ -114,110 +106,31 @@ def _agreed(warning: str) -> bool:
     return agreed()
 
 
-def _told(pruning: Pruning) -> int:
-    output.say(f"Total reclaimed space: {output.size(pruning.freed)}")
-    return exits.FAILED if pruning.failed else exits.OK
-
-
 class Pruning:
-    """One prune: removes, prints what goes, and adds up the room that it makes."""
+    """One prune on the terminal: prints what goes, and adds up the room that it makes."""
 
-    def __init__(self, engine: Engine, filters: list[str]) -> None:
-        self._engine = engine
-        self._filters = filters
-        self.freed = 0
-        """Bytes."""
-        self.failed = False
-        """Whether something could not be removed, which was told."""
+    def __init__(self, engine: Engine, filters: list[str] | None) -> None:
+        """Raises UsageError."""
+        from rootless.system.prune import Prune
 
-    def containers(self) -> Pruning:
-        """Remove containers that do not run; their volumes stay."""
-        from rootless.cli.commands.containers.filters import fitting
-        from rootless.system.sizes import written_sizes
+        self._teller = Teller()
+        self.prune: Prune = Prune(engine, filters or (), self._teller)
+        self._freed = 0
 
-        containers = self._engine.containers
-        stopped = [one for one in containers.list() if not one.state().active]
-        chosen = fitting(self._engine, stopped, self._filters)
-        sizes = written_sizes(self._engine.paths, chosen)
-        gone = []
-        for container, size in zip(chosen, sizes, strict=True):
-            try:
-                container.remove()
-            except Error as error:
-                output.complain(error)
-                self.failed = True
-            else:
-                gone.append(container.id)
-                self.freed += size
-        _print("Deleted Containers:", gone)
-        return self
+    def show(self, heading: str, gone: Gone) -> None:
+        """Print what a step has removed."""
+        if gone.names:
+            output.say_lines([heading, *gone.names])
+            output.say("")
+        self._freed += gone.freed
 
-    def volumes(self) -> Pruning:
-        """Remove the anonymous volumes that no container names."""
-        from rootless.system.usage import discard_volumes
+    def show_images(self, *, every: bool) -> None:
+        """Remove images and print it, in docker's words."""
+        gone = self.prune.images(every=every)
+        gone.names = [f"{line.lower()[:1]}{line[1:]}" for line in gone.names]
+        self.show("Deleted Images:", gone)
 
-        try:
-            gone = discard_volumes(self._engine)
-        except Error as error:
-            output.complain(error)
-            self.failed = True
-        else:
-            self.freed += sum(gone.values())
-            _print("Deleted Volumes:", list(gone))
-        return self
-
-    def images(self, *, every: bool) -> Pruning:
-        """Remove images without a name, or `every` one that no container uses."""
-        from rootless.cli.commands.images.image_filters import filtered
-        from rootless.images import partial
-        from rootless.system.usage import images_size
-
-        engine = self._engine
-        here = [image for image in engine.images.list() if not image.readonly]
-        fit = filtered(engine, here, [*self._filters, "containers=false"])
-        before = images_size(engine.paths, here)
-        lines: list[str] = []
-        for image in [image for image, _ in fit if every or not image.names]:
-            lines += self._remove(image)
-        _print("Deleted Images:", [f"{line.lower()[:1]}{line[1:]}" for line in lines])
-        left = [image for image in here if f"Deleted: sha256:{image.id}" not in lines]
-        self.freed += before - images_size(engine.paths, left)
-        age = 0 if every and not self._filters else partial.MAX_AGE
-        self.freed += partial.sweep(engine.paths.images, age=age)
-        if every and not self._filters:
-            engine.images.drop_layers()
-        return self
-
-    def leftovers(self) -> None:
-        """Delete what removals have left."""
-        from rootless.system import leftovers
-        from rootless.system.sizes import tree_sizes
-
-        paths = self._engine.paths
-        left = leftovers.find(paths)
-        gone = []
-        for path, size in zip(left, tree_sizes(paths, left), strict=True):
-            try:
-                leftovers.remove(paths, path)
-            except Error as error:
-                output.complain(error)
-                self.failed = True
-            else:
-                gone.append(path)
-                self.freed += size
-        _print("Deleted Leftovers:", gone)
-
-    def _remove(self, image: Image) -> list[str]:
-        try:
-            # Several names need force; without it a container made meanwhile keeps its image.
-            return self._engine.images.remove([image.id], force=len(image.names) > 1)
-        except Error as error:
-            output.complain(error)
-            self.failed = True
-            return []
-
-
-def _print(heading: str, lines: list[str]) -> None:
-    if lines:
-        output.say_lines([heading, *lines])
-        output.say("")
+    def total(self) -> int:
+        """Say how much room there is now; return the exit code."""
+        output.say(f"Total reclaimed space: {output.size(self._freed)}")
+        return exits.FAILED if self._teller.problems else exits.OK

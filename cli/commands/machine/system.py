@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from rootless import times
 from rootless.cli import exits, output
-from rootless.cli.commands.images.images import split
+from rootless.images.summary import split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rootless.cli.options import common as opt
+    from rootless.cli.options import common
+    from rootless.cli.options import machine as opt
     from rootless.engine import Engine
     from rootless.images.image import Image
     from rootless.system.usage import Row, Usage
@@ -31,7 +33,7 @@ IMAGE_HEADINGS = [
 def df(
     engine: Engine,
     *,
-    format: opt.Format = "",  # noqa: A002 - the option's name
+    format: common.Format = "",  # noqa: A002 - the option's name
     verbose: opt.Verbose = False,
 ) -> int:
     """Show how much images, containers and volumes take.
@@ -72,7 +74,7 @@ def _show_all(usage: Usage) -> None:
         volumes = str(sum(each["type"] == "volume" for each in record["volumes"]))
         size = output.size(usage.container_sizes[one.id])
         status = "running" if usage.runs(one) else "stopped"
-        created = output.ago(record["created"])
+        created = times.ago(record["created"])
         rows.append([one.id[:12], record["image"], volumes, size, created, status, one.name])
     output.say("")
     _section("Containers", rows)
@@ -97,7 +99,7 @@ def _image_row(usage: Usage, image: Image) -> list[str]:
     return [
         *split(image.names[0] if image.names else ""),
         image.id[:12],
-        output.ago(image.created),
+        times.ago(image.created),
         *map(output.size, (size, shared, size - shared)),
         str(usage.containers_of(image)),
     ]

@@ -16,17 +16,10 @@ from rootless.containers.running.pausing import standing
 from rootless.containers.signals import signal_name
 from rootless.errors import NotFound, UsageError
 from rootless.images import changes as dockerfile
-from rootless.images.entries import entry_for
-from rootless.images.intake import Intake
-from rootless.images.naming import bring_in
-from rootless.images.transfer.importing import Told, moment
-from rootless.images.transfer.progress import Silent
-from rootless.images.trees.packing import pack
-from rootless.oci import manifests, reference
-from rootless.oci.digest import CHUNK
-from rootless.oci.layers.unpack import widen
-from rootless.oci.layout import OCI_CONFIG, OCI_LAYER
-from rootless.runtime.userns.worker import spawn
+from rootless.images.making import Making
+from rootless.oci import reference
+from rootless.teller import QUIET
+from rootless.times import now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +30,7 @@ if TYPE_CHECKING:
     from rootless.containers.record import Record
     from rootless.images.collection import Images
     from rootless.images.image import Image
-    from rootless.images.transfer.progress import Progress
+    from rootless.teller import Teller
 
     Document = dict[str, Any]
 
@@ -69,7 +62,7 @@ def commit(
     container: Container,
     ref: str = "",
     wishes: Wishes | None = None,
-    progress: Progress | None = None,
+    teller: Teller = QUIET,
 ) -> Image:
     """Make an image named `ref`, or without a name, of the container; return it.
 
@@ -88,8 +81,11 @@ def commit(
     dockerfile.apply(settings, wishes.changes)
     still = standing(container) if wishes.pause else contextlib.nullcontext()
     with still, _locked(container):
-        made = _Making(images, container, base, wishes)
-        image_id = made.run(names, settings, progress or Silent())
+        below = None if wishes.squash else base
+        with Making(images.paths, teller, below) as making:
+            changed = _add_changes(making, container, teller, squash=wishes.squash)
+            document = _config(container.record, base.config, settings, wishes, empty=not changed)
+            image_id = making.finish(names, document)
     events.tell(container.root, container.record, "commit", comment=wishes.message)
     return images.get(image_id)
 
@@ -115,96 +111,41 @@ def _locked(container: Container) -> Iterator[None]:
         os.close(held)
 
 
-class _Making:
-    """One image in the making."""
+def _add_changes(making: Making, container: Container, teller: Teller, *, squash: bool) -> bool:
+    """Take the changes in as a layer; False where there are none."""
+    key = container.id
+    teller.begin(key, f"commit {container.name}", -1)
+    changed = making.add_changes(
+        trees_of(container),
+        ids_of(container),
+        key,
+        lambda: check_whole(container),
+        everything=squash,
+    )
+    teller.end(key, "committed" if changed else "no changes")
+    return changed
 
-    def __init__(self, images: Images, container: Container, base: Image, wishes: Wishes) -> None:
-        self._images = images
-        self._container = container
-        self._base = base
-        self._wishes = wishes
 
-    def run(self, names: list[str], settings: Document, progress: Progress) -> str:
-        """Make it; return its id."""
-        base = self._base
-        parts: list[Document] = list(base.manifest["layers"])
-        diff_ids: list[str] = list(base.config["rootfs"]["diff_ids"])
-        if self._wishes.squash:
-            parts, diff_ids = [], []
-        with Intake(self._images.paths, self._images, source=base.layout) as intake:
-            part = self._layer(intake, progress)
-            bring_in(intake, [each["digest"] for each in parts])
-            if part:
-                parts.append(part)
-                diff_ids.append(part["digest"])
-            intake.keep_layers(parts, diff_ids)
-            data = manifests.encode(self._config(settings, diff_ids, empty=not part))
-            config = {"mediaType": OCI_CONFIG, "digest": intake.take_bytes(data), "size": len(data)}
-            manifest = manifests.make_manifest(config, parts)
-            digest = intake.take_bytes(manifest)
-            blobs = [*(each["digest"] for each in parts), config["digest"], digest]
-            intake.commit([(names, entry_for(digest, len(manifest)))], blobs)
-        return str(config["digest"])
-
-    def _layer(self, intake: Intake, progress: Progress) -> Document | None:
-        """Take the changes in as a layer; None where there are none."""
-        trees = trees_of(self._container)
-        key, squash = self._container.id, self._wishes.squash
-        reading, writing = os.pipe()
-        widen(writing)
-        with open(reading, "rb", buffering=0) as stream:
-            # Before the layer is begun: that starts a thread, and nobody forks after it.
-            ids = ids_of(self._container)
-            try:
-                worker = spawn(intake.paths, pack, writing, trees, squash, ids, keep_fds=(writing,))
-            finally:
-                os.close(writing)
-            blob = intake.blob()
-            layer = intake.unpack(blob)
-            progress.begin(key, f"commit {self._container.name}", -1)
-            try:
-                told = Told(stream, key, progress)
-                while data := told.read(CHUNK):
-                    blob.write(data)
-            except BaseException:
-                blob.abandon()
-                stream.close()  # so that the worker ends as well
-                with contextlib.suppress(Exception):
-                    worker.result()
-                raise
-        try:
-            entries = worker.result()
-            check_whole(self._container)
-        except BaseException:
-            blob.abandon()
-            raise
-        if not entries and not squash:
-            blob.abandon()
-            intake.forget(layer)
-            progress.end(key, "no changes")
-            return None
-        digest = intake.take(blob.finish(), layer)
-        progress.end(key, "committed")
-        return {"mediaType": OCI_LAYER, "digest": digest, "size": blob.size}
-
-    def _config(self, settings: Document, diff_ids: list[str], *, empty: bool) -> Document:
-        base, record, now = self._base.config, self._container.record, moment()
-        step: Document = {"created": now, "created_by": " ".join([record["path"], *record["args"]])}
-        if self._wishes.author:
-            step["author"] = self._wishes.author
-        if self._wishes.message:
-            step["comment"] = self._wishes.message
-        if empty:
-            step["empty_layer"] = True
-        history = [] if self._wishes.squash else [*(base.get("history") or []), step]
-        author = self._wishes.author or base.get("author")
-        document: Document = {"created": now, **({"author": author} if author else {})}
-        kept = ("architecture", "os", "os.version", "os.features", "variant")
-        document.update({key: base[key] for key in kept if base.get(key)})
-        document["config"] = settings
-        document["rootfs"] = {"type": "layers", "diff_ids": diff_ids}
-        document["history"] = history or [step]
-        return document
+def _config(
+    record: Record, base: Document, settings: Document, wishes: Wishes, *, empty: bool
+) -> Document:
+    moment = now()
+    step: Document = {"created": moment, "created_by": " ".join([record["path"], *record["args"]])}
+    if wishes.author:
+        step["author"] = wishes.author
+    if wishes.message:
+        step["comment"] = wishes.message
+    if empty:
+        step["empty_layer"] = True
+    history = [] if wishes.squash else [*(base.get("history") or []), step]
+    author = wishes.author or base.get("author")
+    document: Document = {"created": moment, **({"author": author} if author else {})}
+    kept = ("architecture", "os", "os.version", "os.features", "variant")
+    document.update({key: base[key] for key in kept if base.get(key)})
+    document["config"] = settings
+    document["rootfs"] = {}  # where it stands, as docker has it; `Making` fills it
+    document["history"] = history or [step]
+    return document
 
 
 def _settings(record: Record, inner: Document) -> Document:

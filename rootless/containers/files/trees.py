@@ -8,7 +8,8 @@ from rootless.errors import NotFound, UsageError
 from rootless.images.trees.comparing import Trees, listed
 from rootless.images.trees.ids import Ids
 from rootless.runtime.supervision import notify
-from rootless.runtime.tree.rootfs import holds_files, stacked
+from rootless.runtime.tree.rootfs import stacked
+from rootless.runtime.tree.tree import holds_files
 from rootless.runtime.userns import identity, shift
 from rootless.runtime.userns.worker import call, spawn
 

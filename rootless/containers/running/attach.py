@@ -11,7 +11,7 @@ import time
 
 from rootless.containers import events
 from rootless.containers.running.keys import Keys
-from rootless.errors import Conflict, Error, HostError
+from rootless.errors import Conflict, HostError, Interrupted
 from rootless.linux.loop import Loop
 from rootless.runtime.launch import terminal
 from rootless.runtime.supervision import streams
@@ -36,14 +36,6 @@ _PATIENCE = 10
 
 _CHECK_PATIENCE = 40
 """The same where it runs a health check first: docker's default for these, and a little more."""
-
-
-class Interrupted(Error):
-    """A signal has ended this command, not the container."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"ended by signal {number}")
-        self.exit_code = 128 + number
 
 
 class Signals:

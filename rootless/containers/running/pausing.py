@@ -12,7 +12,7 @@ import contextlib
 import os
 
 from rootless.containers import events
-from rootless.errors import Conflict, Error
+from rootless.errors import AlreadySo, Conflict, Error
 from rootless.runtime.supervision import cgroup
 from rootless.runtime.supervision.members import members
 
@@ -35,7 +35,7 @@ def pause(container: Container) -> str:
     if not state.running:
         raise Conflict(f"cannot pause container {container.name}: it is not running")
     if state.status == "paused":
-        raise Conflict(f"cannot pause container {container.name}: it is already paused")
+        raise AlreadySo(f"cannot pause container {container.name}: it is already paused")
     path = state.values.get("cgroup", "")
     _say(container, FREEZER if path else SIGNAL)
     way = FREEZER

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 
 from rootless.containers import request
-from rootless.containers.names import is_name
 from rootless.errors import UsageError, named
 from rootless.values import boolean, is_number, size
+from rootless.volumes.names import check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ _TMPFS_WORDS = _FLAGS | frozenset(
     ]
 )
 _TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
+_PATHS = "to mount a directory of the host, give a path that begins with / or ."
 
 
 def volume(text: str, base: str) -> Volume:
@@ -87,17 +88,7 @@ def _bind(source: str, target: str, base: str) -> Volume:
 
 def _named(name: str, target: str) -> Volume:
     """The volume of this name; an anonymous one without."""
-    return request.volume(_volume_name(name) if name else "", target)
-
-
-def _volume_name(text: str) -> str:
-    if is_name(text):
-        return text
-    raise UsageError(
-        f"{text!r} includes invalid characters for a volume name, "
-        "only [a-zA-Z0-9][a-zA-Z0-9_.-]* are allowed",
-        "to mount a directory of the host, give a path that begins with / or .",
-    )
+    return request.volume(check_name(name, _PATHS) if name else "", target)
 
 
 def _apply(result: Volume, word: str) -> bool:

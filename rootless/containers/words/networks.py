@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from rootless.containers.networks import HELPERS
+from rootless.containers.request import attachment
 from rootless.errors import UsageError, named
 from rootless.values import is_host_name, is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.request import Attachment, Namespaces, Userns
+    from rootless.containers.request import Namespaces, Userns
     from rootless.containers.words.asked import Asked
+    from rootless.runtime.spec import Attachment
 
 _LATER = "comes with a later version"
 
@@ -44,9 +46,9 @@ def networks(mode: str) -> list[Attachment]:
         return []
     option, (name, _, options) = f"{named('network')} {mode}", mode.partition(":")
     if mode in ("none", "host"):
-        return [{"kind": mode, "name": "", "settings": None}]  # type: ignore[typeddict-item]
+        return [attachment(mode)]  # type: ignore[arg-type]
     if (name == "container" and options) or (name == "ns" and options.startswith("/")):
-        return [{"kind": name, "name": options, "settings": None}]  # type: ignore[typeddict-item]
+        return [attachment(name, options)]  # type: ignore[arg-type]
     if name not in ("", "bridge", "default", "private", *HELPERS):
         modes = "private (the default), none, host, container:NAME, ns:/PATH, pasta and slirp4netns"
         raise UsageError(f"{option} {_LATER}", f"now: {modes}")
@@ -59,7 +61,7 @@ def networks(mode: str) -> list[Attachment]:
         raise UsageError(f"{option}: {error}") from None
     if kind in HELPERS and "buffers=" in options:
         raise UsageError(f"{option}: {kind} has no such option", "it is private's")
-    return [{"kind": kind, "name": "", "settings": settings}]  # type: ignore[typeddict-item]
+    return [attachment(kind, "", settings)]  # type: ignore[arg-type]
 
 
 def userns(mode: str) -> Userns:

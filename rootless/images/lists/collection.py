@@ -11,30 +11,31 @@ import os
 import time
 
 from rootless.errors import Ambiguous, Conflict, NotFound, UsageError
-from rootless.images.entries import named, renamed
-from rootless.images.image import LIST, list_of
+from rootless.images.entries import LIST, list_of, named, renamed
+from rootless.images.events import tell
 from rootless.images.intake import store_errors
 from rootless.images.lists import members as sources
 from rootless.images.lists.list import ListImage, origins_of, with_origins
 from rootless.images.lists.members import Changes
-from rootless.images.transfer.access import Access
-from rootless.images.transfer.places import open_source, open_target
+from rootless.images.transfer.places import open_source
 from rootless.images.transfer.wish import CopyWish
 from rootless.oci import manifests, models, reference, transports
 from rootless.oci.blobs import Blob, Workspace, initialise, locked, sync_directory, write_index
 from rootless.oci.errors import ImageError, InvalidReference
 from rootless.oci.layout import MAX_JSON, OCI_INDEX, Layout, name_of
 from rootless.oci.transports import Location
+from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from rootless.engine import Engine
+    from rootless.images.collection import Images
     from rootless.images.lists.members import Member
-    from rootless.images.transfer.progress import Progress
-    from rootless.images.transfer.sources import Retry
+    from rootless.images.transfer.access import Access
+    from rootless.store.paths import Paths
+    from rootless.teller import Teller
 
     Document = dict[str, Any]
     Edit = Callable[[ListImage, list[Document], dict[str, str]], None]
@@ -43,10 +44,10 @@ if TYPE_CHECKING:
 class Manifests:
     """The manifest lists of one store."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._images = engine.images
-        self._paths = engine.paths
-        self._layout = Layout(engine.paths.images)
+    def __init__(self, paths: Paths, images: Images) -> None:
+        self._images = images
+        self._paths = paths
+        self._layout = Layout(paths.images)
 
     def get(self, ref: str) -> ListImage:
         """Return a list by its name, id or digest. Raises NotFound, also for an image."""
@@ -172,36 +173,23 @@ class Manifests:
         wish: CopyWish | None = None,
         *,
         access: Access,
-        retry: Retry | None = None,
-        progress: Progress | None = None,
+        teller: Teller = QUIET,
     ) -> str:
         """Push a list, by default with its members; return its digest there.
 
         `target` is a name in a registry, by default that which was asked for, or another place of
         `oci.transports`. Raises what `Images.copy` raises.
         """
+        from rootless.images.lists.pushing import push
+
         how = wish or CopyWish(everything=True)
         image = self.get(ref)
         name = target or self._images.name_of(ref)
         if not name:
             raise UsageError(f"{ref} is no name: where is it to be pushed to?", "push LIST NAME")
-        place = transports.parse(name)
-        if place.transport == "containers-storage":
-            place = Location("docker", place.path)
-        if place.path.startswith("localhost/"):
-            raise UsageError(f"{name} is a name of this machine alone", "push LIST REGISTRY/NAME")
-        here = Location("containers-storage", image.id)
-        if how.everything:
-            both = (_for_members(image, place, access), access)
-            return self._images.copy(
-                str(here), str(place), how, access=both, retry=retry, progress=progress
-            )
-        if how.media_type:
-            raise UsageError("--format changes the images of a list: it goes with --all")
-        source = open_source(self._images, here, access)
-        with contextlib.closing(open_target(self._images, place, access, source)) as there:
-            there.finish(source.manifest())
-        return image.stored_digest
+        digest = push(self._images, image, name, how, access, teller)
+        tell(self._images, "push", [image.id])
+        return digest
 
     # -- changing ------------------------------------------------------------------------------
 
@@ -343,14 +331,6 @@ def _full(name: str) -> str:
     """The full name of a new list: of a short one, as podman has it, under localhost/."""
     reference.name_to_give(name)  # raises InvalidReference
     return reference.full(name)
-
-
-def _for_members(image: ListImage, place: Location, access: Access) -> Access:
-    """How members are reached: credentials for where they go to are for no other registry."""
-    domains = {reference.parse(name).domain for name in image.origins.values()}
-    if place.transport == "docker" and domains <= {reference.parse(place.path).domain}:
-        return access
-    return Access(tls_verify=access.tls_verify, authfile=access.authfile)
 
 
 def _names(ref: str) -> list[str]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 
-from rootless.images.image import LIST, Image
+from rootless.images.entries import LIST
+from rootless.images.image import Image
 from rootless.oci import platform as platforms
 from rootless.oci.errors import ImageError
 from rootless.oci.layout import is_descriptor, parts_of

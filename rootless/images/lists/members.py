@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from rootless.images.collection import Images
+    from rootless.images.finding import Finder
     from rootless.images.image import Image
     from rootless.images.transfer.access import Access
     from rootless.oci.blobs import Workspace
@@ -105,7 +105,7 @@ class Changes:
 
 
 def find(
-    images: Images,
+    images: Finder,
     name: str,
     changes: Changes,
     access: Access,
@@ -167,7 +167,7 @@ def _platform(config: Document) -> Document:
 class Taking:
     """The blobs of a member on their way into the store, where it has them not."""
 
-    def __init__(self, images: Images, work: Workspace) -> None:
+    def __init__(self, images: Finder, work: Workspace) -> None:
         self._layout = Layout(images.paths.images)
         self._work = work
 

@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
+import time
+
 from rootless.oci.distribution import certificates, credentials
 from rootless.oci.distribution.registry import Repository
+from rootless.oci.errors import HttpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
+
+    from rootless.oci.errors import Error
     from rootless.oci.reference import Reference
+
+    T = TypeVar("T")
+
+
+_LONGEST_WAIT = 300.0
+"""Seconds of a registry's Retry-After that `--retry` obeys."""
+
+
+class Retry:
+    """`--retry` and `--retry-delay`: how often more a registry out of reach is tried."""
+
+    def __init__(self, times: int = 0, delay: float = 0.0) -> None:
+        self.times = times
+        self.delay = delay
+        """Seconds; 0 for 2, 4, 8, ..."""
+
+    def wait(self, attempt: int, errors: Iterable[Error]) -> None:
+        """Wait after an attempt, of which the first has the number 0, for what went wrong in it.
+
+        Longer where all the registries want so, but not without end.
+        """
+        wanted = [error.after for error in errors if isinstance(error, HttpError)]
+        own = self.delay or 2.0 ** (attempt + 1)
+        time.sleep(max(own, min(min(wanted, default=0), _LONGEST_WAIT)))
+
+    def run(self, action: Callable[[], T]) -> T:
+        """Return what `action` returns, which is done again while a registry gives no answer."""
+        for attempt in range(self.times):
+            try:
+                return action()
+            except HttpError as error:
+                self.wait(attempt, [error])
+        return action()
 
 
 class Access:
@@ -20,6 +60,7 @@ class Access:
         creds: str = "",
         authfile: str = "",
         cert_dir: str = "",
+        retry: Retry | None = None,
     ) -> None:
         self.tls_verify = tls_verify
         """None for what registries.conf says of the registry, as for podman."""
@@ -27,6 +68,7 @@ class Access:
         """USER[:PASSWORD]; empty for what the files say."""
         self.authfile = authfile
         self.cert_dir = cert_dir
+        self.retry = retry or Retry()
 
     def repository(
         self, name: Reference, place: Reference | None = None, *, insecure: bool | None = None

@@ -22,9 +22,7 @@ from rootless.images.transfer.places import (
     open_source,
     open_target,
 )
-from rootless.images.transfer.progress import Silent
 from rootless.images.transfer.pulling import take
-from rootless.images.transfer.sources import Retry
 from rootless.images.transfer.store_target import StoreTarget
 from rootless.oci import jsonio, layout, manifests, models, platform, reference, transports
 from rootless.oci.blobs import Blob
@@ -35,20 +33,20 @@ from rootless.oci.layers.compression import compress
 from rootless.oci.reading import open_file, scratch_directory
 from rootless.oci.transports import Fetched, check_size, media_type_of
 from rootless.oci.writing import Numbers
+from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from rootless.images.collection import Images
+    from rootless.images.finding import Finder
     from rootless.images.transfer.access import Access
-    from rootless.images.transfer.progress import Progress
-    from rootless.images.transfer.sources import Choose
     from rootless.images.transfer.wish import CopyWish
     from rootless.oci.platform import Platform
     from rootless.oci.signatures.signature import Signature
     from rootless.oci.transports import Location, Source, Target
+    from rootless.teller import Teller
 
     Document = dict[str, Any]
 
@@ -57,39 +55,39 @@ _PIECE = 1 << 18
 
 
 def copy(
-    images: Images,
+    images: Finder,
     origin: str,
     destination: str,
     wish: CopyWish,
     accesses: tuple[Access, Access],
-    *,
-    retry: Retry | None = None,
-    progress: Progress | None = None,
-    choose: Choose | None = None,
+    teller: Teller = QUIET,
 ) -> str:
-    """Copy `origin` to `destination`; see Images.copy. Return the digest of what is there now."""
+    """Copy `origin` to `destination`; see Images.copy. Return the digest of what is there now.
+
+    The target's `retry` is for all of it: the source has none of its own.
+    """
     here, there = transports.parse(origin), transports.parse(destination)
 
     def once() -> str:
-        with contextlib.closing(open_source(images, here, accesses[0], choose=choose)) as source:
-            return _copy(images, source, there, accesses[1], wish, progress or Silent())
+        with contextlib.closing(open_source(images, here, accesses[0], teller)) as source:
+            return _copy(images, source, there, accesses[1], wish, teller)
 
-    return (retry or Retry()).run(once)
+    return accesses[1].retry.run(once)
 
 
 def _copy(
-    images: Images, source: Source, place: Location, access: Access, wish: CopyWish, told: Progress
+    images: Finder, source: Source, place: Location, access: Access, wish: CopyWish, teller: Teller
 ) -> str:
     asked = platform.parse(wish.platform) if wish.platform else None
     top = source.manifest()  # what is not there is told before a place is made for it
     if place.transport == "containers-storage":
         kind = models.kind_of(top.data, top.media_type, f"manifest {top.digest}")
         if not (wish.media_type or wish.compression or (wish.everything and kind == "index")):
-            take(images, source, asked, [reference.name_to_give(place.path)], told)
+            take(images, source, asked, [reference.name_to_give(place.path)], teller)
             return image_manifest(source, asked).digest
     with (
-        contextlib.closing(open_target(images, place, access, source)) as target,
-        Copy(source, target, wish, told) as one,
+        contextlib.closing(open_target(images.paths, place, access, source, teller)) as target,
+        Copy(source, target, wish, teller) as one,
     ):
         return one.run(asked)
 
@@ -97,11 +95,11 @@ def _copy(
 class Copy:
     """One copy under way. A context manager, for the files that it needs meanwhile."""
 
-    def __init__(self, source: Source, target: Target, wish: CopyWish, progress: Progress) -> None:
+    def __init__(self, source: Source, target: Target, wish: CopyWish, teller: Teller) -> None:
         self._source = source
         self._target = target
         self._wish = wish
-        self._progress = progress
+        self._teller = teller
         self._work = ""
         self._numbers = Numbers()
         self._made: dict[str, Blob] = {}
@@ -256,7 +254,7 @@ class Copy:
     def _compress(self, layer: models.Descriptor, told: dict[str, Document]) -> None:
         """Compress a layer into a file; what is said of it in the manifest goes to `told`."""
         wanted, digest = self._compression_for(layer), layer.digest
-        self._progress.begin(f"{digest} {wanted}", f"compress {digest[7:19]}", layer.size)
+        self._teller.begin(f"{digest} {wanted}", f"compress {digest[7:19]}", layer.size)
         blob = Blob(f"{self._work}/{self._numbers.next()}")
         try:
             with self._streams.reading(self._source.blob(digest, layer.size)) as stream:
@@ -264,14 +262,14 @@ class Copy:
                 name, level = f"layer {digest[:19]}", self._wish.level
                 for count, piece in compress(checked, wanted, name=name, level=level):
                     blob.write(piece)
-                    self._progress.advance(f"{digest} {wanted}", count)
+                    self._teller.advance(f"{digest} {wanted}", count)
                 while checked.read(_PIECE):  # what may follow the compressed stream counts as well
                     pass
             blob.finish()
         except BaseException:
             blob.abandon()
             raise
-        self._progress.end(f"{digest} {wanted}", "compressed")
+        self._teller.end(f"{digest} {wanted}", "compressed")
         self._made[blob.digest] = blob
         kind = f"{layout.OCI_LAYER}+{wanted}"
         told[digest] = {
@@ -294,8 +292,8 @@ class Copy:
 
     def _blob(self, blob: models.Descriptor) -> None:
         digest = blob.digest
-        self._progress.begin(digest, f"blob {digest[7:19]}", blob.size)
-        self._progress.end(digest, self._target.put(blob, partial(self._content, blob)))
+        self._teller.begin(digest, f"blob {digest[7:19]}", blob.size)
+        self._teller.end(digest, self._target.put(blob, partial(self._content, blob)))
 
     def _content(self, blob: models.Descriptor, start: int) -> Iterator[bytes]:
         made = self._made.get(blob.digest)
@@ -306,7 +304,7 @@ class Copy:
         with self._streams.reading(stream):
             while data := stream.read(_PIECE):
                 yield data
-                self._progress.advance(blob.digest, len(data))
+                self._teller.advance(blob.digest, len(data))
 
 
 def read_document(source: Source, blob: models.Descriptor) -> bytes:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from rootless.images.incoming import Incoming
     from rootless.images.intake import Intake
-    from rootless.images.transfer.progress import Progress
     from rootless.oci.blobs import Blob
     from rootless.oci.transports import Content, Source
+    from rootless.teller import Teller
 
 _PIECE = 1 << 17
 """Bytes that are taken at once; a pull that is killed loses as much of each layer at most."""
@@ -31,10 +31,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 class Transfers:
     """The transfers of one pull or repair. May be used by several threads at once."""
 
-    def __init__(self, intake: Incoming, source: Source, progress: Progress) -> None:
+    def __init__(self, intake: Incoming, source: Source, teller: Teller) -> None:
         self._into = intake
         self._source = source
-        self._progress = progress
+        self._teller = teller
         self._streams = Streams()
 
     def cancel(self) -> None:
@@ -44,23 +44,23 @@ class Transfers:
 
     def fetch(self, digest: str, size: int, name: str = "") -> None:
         """Bring a blob in; `name` is what it is for people. Raises RegistryError, DigestError."""
-        self._progress.begin(digest, name or f"blob {digest[7:19]}", size)
+        self._teller.begin(digest, name or f"blob {digest[7:19]}", size)
         receive(self._into, digest, size, partial(self._content, digest, size))
-        self._progress.end(digest, "pulled")
+        self._teller.end(digest, "pulled")
 
     def _content(self, digest: str, size: int, start: int) -> Iterator[bytes]:
-        self._progress.advance(digest, start)
+        self._teller.advance(digest, start)
         with self._streams.reading(self._source.blob(digest, size, start)) as stream:
             for data in iter(lambda: stream.read(_PIECE), b""):
                 yield data
-                self._progress.advance(digest, len(data))
+                self._teller.advance(digest, len(data))
 
 
 class LayerTransfers(Transfers):
     """Transfers that later commands go on with; layers are unpacked meanwhile."""
 
-    def __init__(self, intake: Intake, source: Source, progress: Progress) -> None:
-        super().__init__(intake, source, progress)
+    def __init__(self, intake: Intake, source: Source, teller: Teller) -> None:
+        super().__init__(intake, source, teller)
         self._intake = intake
 
     def fetch(self, digest: str, size: int, name: str = "", *, unpack: bool = False) -> None:
@@ -68,10 +68,10 @@ class LayerTransfers(Transfers):
 
         Raises RegistryError, DigestError and others.
         """
-        self._progress.begin(digest, name or f"layer {digest[7:19]}", size)
+        self._teller.begin(digest, name or f"layer {digest[7:19]}", size)
         content = partial(self._content, digest, size)
         receive_rest(self._intake, digest, size, content, unpack=unpack)
-        self._progress.end(digest, "pulled")
+        self._teller.end(digest, "pulled")
 
 
 def receive(into: Incoming, digest: str, size: int, content: Content) -> None:

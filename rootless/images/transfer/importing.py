@@ -6,104 +6,60 @@ import contextlib
 import os
 import sys
 
+from rootless import times
 from rootless.errors import UsageError
 from rootless.images import changes
-from rootless.images.entries import entry_for
-from rootless.images.intake import Intake
-from rootless.images.transfer.progress import Silent
-from rootless.oci import manifests, platform, reference
-from rootless.oci.digest import CHUNK
+from rootless.images.making import Making, Told
+from rootless.oci import platform, reference
 from rootless.oci.layers.compression import decompress
-from rootless.oci.layout import OCI_CONFIG, OCI_LAYER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from rootless.images.collection import Images
-    from rootless.images.transfer.progress import Progress
     from rootless.oci.digest import Readable
+    from rootless.store.paths import Paths
+    from rootless.teller import Teller
 
 
-def import_(
-    images: Images,
-    source: str,
-    ref: str,
-    lines: list[str],
-    message: str,
-    platform_: str,
-    progress: Progress | None,
-) -> str:
+class Description:
+    """What is said of an image that is made from a bare tree."""
+
+    def __init__(self, lines: Iterable[str], message: str, platform_: str) -> None:
+        """`lines` are Dockerfile instructions. Raises UsageError for what they may not be."""
+        self.settings: dict[str, Any] = {}
+        changes.apply(self.settings, [*lines])
+        self.message = message
+        self.platform = platform.parse(platform_) if platform_ else platform.host()
+
+
+def import_(paths: Paths, source: str, ref: str, description: Description, teller: Teller) -> str:
     """Make the image; return its id. See Images.import_."""
-    settings: dict[str, Any] = {}
-    changes.apply(settings, lines)
-    target = platform.parse(platform_) if platform_ else platform.host()
     names = [reference.name_to_give(ref)] if ref else []
-    teller = progress or Silent()
-    with Intake(images.paths, images) as intake, _opened(source) as (stream, size):
-        blob = intake.blob()
-        layer = intake.unpack(blob)
-        teller.begin(source, f"import {source}", size)
-        try:
-            tar = decompress(Told(stream, source, teller), name=source)
-            while data := tar.read(CHUNK):
-                blob.write(data)
-            digest = intake.take(blob.finish(), layer)
-        except BaseException:
-            blob.abandon()
-            raise
-        teller.end(source, "imported")
-        part = {"mediaType": OCI_LAYER, "digest": digest, "size": blob.size}
-        intake.keep_layers([part], [digest])
-        comment = message or f"Imported from {source}"
-        config = _config(target, settings, digest, comment)
-        config_digest = intake.take_bytes(config)
-        descriptor = {"mediaType": OCI_CONFIG, "digest": config_digest, "size": len(config)}
-        manifest = manifests.make_manifest(descriptor, [part])
-        manifest_digest = intake.take_bytes(manifest)
-        entry = entry_for(manifest_digest, len(manifest))
-        intake.commit([(names, entry)], [digest, config_digest, manifest_digest])
-    return config_digest.partition(":")[2]
+
+    with Making(paths, teller) as making:
+        with _opened(source) as (stream, size):
+            teller.begin(source, f"import {source}", size)
+            making.add(decompress(Told(stream, source, teller), name=source))
+            teller.end(source, "imported")
+        comment = description.message or f"Imported from {source}"
+        return making.finish(names, _config(description, comment)).partition(":")[2]
 
 
-def _config(
-    target: platform.Platform, settings: dict[str, Any], diff_id: str, comment: str
-) -> bytes:
-    now = moment()
+def _config(description: Description, comment: str) -> dict[str, Any]:
+    now, target = times.now(), description.platform
     document: dict[str, Any] = {
         "created": now,
         "architecture": target.architecture,
         "os": target.os,
-        "config": settings,
-        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+        "config": description.settings,
+        "rootfs": {},  # where it stands, as docker has it; `Making` fills it
         "history": [{"created": now, "comment": comment}],
     }
     if target.variant:
         document["variant"] = target.variant
-    return manifests.encode(document)
-
-
-def moment() -> str:
-    """Return this moment as configurations have it."""
-    import datetime
-
-    return datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
-
-
-class Told:
-    """A stream that tells of its progress."""
-
-    def __init__(self, stream: Readable, key: str, progress: Progress) -> None:
-        self._stream = stream
-        self._key = key
-        self._progress = progress
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes, empty at the end."""
-        data = self._stream.read(size)
-        self._progress.advance(self._key, len(data))
-        return data
+    return document
 
 
 @contextlib.contextmanager

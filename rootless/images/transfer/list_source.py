@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 
+from rootless.images.transfer.sources import registry_source
 from rootless.oci import reference
 from rootless.oci.reading import LayoutSource
 from rootless.oci.transports import Location
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.images.collection import Images
+    from rootless.images.finding import Finder
     from rootless.images.lists.list import ListImage
     from rootless.images.transfer.access import Access
     from rootless.oci.distribution.remote import RegistrySource
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class ListSource:
     """A list with its members: what the store has not is read where the list says it is."""
 
-    def __init__(self, images: Images, image: ListImage, place: Location, access: Access) -> None:
+    def __init__(self, images: Finder, image: ListImage, place: Location, access: Access) -> None:
         self.name = str(place)
         self._images = images
         self._image = image
@@ -79,8 +80,6 @@ class ListSource:
             return self._members.get(digest, "")
 
     def _registry(self, member: str) -> RegistrySource:
-        from rootless.images.transfer.places import registry_source  # which knows this module
-
         with self._lock:
             if member not in self._registries:
                 place = Location("docker", f"{self._image.origins[member]}@{member}")

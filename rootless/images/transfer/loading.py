@@ -9,7 +9,6 @@ import sys
 from rootless.errors import UsageError
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
-from rootless.images.transfer.progress import Silent
 from rootless.oci import archive, manifests, models, reference
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError
@@ -17,18 +16,19 @@ from rootless.oci.layers.compression import compression_of, decompress
 from rootless.oci.layout import MAX_JSON, OCI_CONFIG, Layout
 from rootless.oci.reading import describe_layer
 from rootless.oci.signatures import policy
+from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rootless.images.collection import Images
-    from rootless.images.transfer.progress import Progress
+    from rootless.images.finding import Finder
     from rootless.oci.archive import Found
     from rootless.oci.digest import Readable
+    from rootless.teller import Teller
 
 
-def load(images: Images, source: str, progress: Progress | None = None) -> list[str]:
+def load(images: Finder, source: str, teller: Teller = QUIET) -> list[str]:
     """Load all images of the file or directory `source`, "-" for standard input.
 
     Return their names, `sha256:<id>` for one without. Raises ImageError, DigestError, LayerError
@@ -37,11 +37,11 @@ def load(images: Images, source: str, progress: Progress | None = None) -> list[
     if source == "-" and sys.stdin.isatty():
         raise UsageError("cannot load from a terminal", "name a file with -i, or redirect stdin")
     if os.path.isdir(source):
-        return _load_directory(images, source, progress or Silent())
+        return _load_directory(images, source, teller)
     fd = _open(source)
     try:
-        with Intake(images.paths, images) as intake:
-            receiver = Receiver(intake, progress or Silent())
+        with Intake(images.paths, teller) as intake:
+            receiver = Receiver(intake, teller)
             stream = decompress(fd, name="the archive")
             found = archive.contents(
                 archive.read(Into(stream), receiver, intake.limits.archive), receiver
@@ -81,9 +81,9 @@ class Into:
 class Receiver:
     """Takes the members of an archive in; what looks like a layer is unpacked as it arrives."""
 
-    def __init__(self, intake: Intake, progress: Progress) -> None:
+    def __init__(self, intake: Intake, teller: Teller) -> None:
         self._intake = intake
-        self._progress = progress
+        self._teller = teller
         self._count = 0
 
     def skip(self, digest: str) -> bool:
@@ -107,12 +107,12 @@ class Receiver:
         blob = self._intake.blob(expected=digest, size=size)
         try:
             if size > MAX_JSON or looks_like_layer(head):
-                self._progress.begin(key, f"layer {digest[7:19]}".rstrip(), size)
+                self._teller.begin(key, f"layer {digest[7:19]}".rstrip(), size)
                 layer = self._intake.unpack(blob)
             while head:
                 blob.write(head)
                 if layer is not None:
-                    self._progress.advance(key, len(head))
+                    self._teller.advance(key, len(head))
                 head = next(pieces, b"")
             blob.finish()
         except BaseException:
@@ -120,7 +120,7 @@ class Receiver:
             raise
         finally:
             if layer is not None:
-                self._progress.end(key, "loaded")
+                self._teller.end(key, "loaded")
         return self._intake.take(blob, layer)
 
     def describe(self, digest: str) -> dict[str, str | int]:
@@ -177,12 +177,12 @@ def _compose(intake: Intake, receiver: Receiver, image: Found) -> tuple[models.M
     return manifest, intake.take_bytes(data)
 
 
-def _load_directory(images: Images, source: str, progress: Progress) -> list[str]:
+def _load_directory(images: Finder, source: str, teller: Teller) -> list[str]:
     """Load from an OCI layout directory: what is needed is known before anything is read."""
     policy.load().check_local("oci", source)
     origin = Layout(source)
-    with Intake(images.paths, images) as intake:
-        receiver = DirectoryReceiver(intake, progress, origin)
+    with Intake(images.paths, teller) as intake:
+        receiver = DirectoryReceiver(intake, teller, origin)
         try:
             with open(f"{source}/index.json", "rb") as file:
                 index = file.read(MAX_JSON + 1)
@@ -204,8 +204,8 @@ def _load_directory(images: Images, source: str, progress: Progress) -> list[str
 class DirectoryReceiver(Receiver):
     """Fetches blobs out of another layout when they are asked for."""
 
-    def __init__(self, intake: Intake, progress: Progress, origin: Layout) -> None:
-        super().__init__(intake, progress)
+    def __init__(self, intake: Intake, teller: Teller, origin: Layout) -> None:
+        super().__init__(intake, teller)
         self._origin = origin
 
     def has(self, digest: str) -> bool:

@@ -11,7 +11,7 @@ from rootless import settings
 from rootless.errors import UsageError
 from rootless.images.lists.list import ListImage
 from rootless.images.transfer.list_source import ListSource
-from rootless.images.transfer.sources import Sources
+from rootless.images.transfer.sources import registry_source
 from rootless.images.transfer.store_target import StoreTarget
 from rootless.oci import platform, reference
 from rootless.oci.distribution.remote import RegistrySource, RegistryTarget
@@ -31,19 +31,20 @@ from rootless.oci.writing import (
     LayoutTarget,
     OciArchiveTarget,
 )
+from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rootless.images.collection import Images
+    from rootless.images.finding import Finder
     from rootless.images.image import Image
     from rootless.images.transfer.access import Access
-    from rootless.images.transfer.sources import Choose, Retry
-    from rootless.oci.distribution.registry import Repository
     from rootless.oci.platform import Platform
     from rootless.oci.reading import Part
     from rootless.oci.transports import Fetched, Location, Source, Target
+    from rootless.store.paths import Paths
+    from rootless.teller import Teller
 
 
 class StoreSource(LocalSource):
@@ -68,16 +69,14 @@ class StoreSource(LocalSource):
 
 
 def open_source(
-    images: Images,
+    images: Finder,
     place: Location,
     access: Access,
-    *,
-    retry: Retry | None = None,
-    choose: Choose | None = None,
+    teller: Teller = QUIET,
 ) -> Source:
     """Return what is at a place; to be closed. Raises what reading it raises."""
     if place.transport == "docker":
-        return registry_source(place, access, retry=retry, choose=choose)
+        return registry_source(place, access, teller)
     if place.transport == "containers-storage":
         image = images.look(place.path)
         if isinstance(image, ListImage):
@@ -95,26 +94,12 @@ def open_source(
     return DockerArchiveSource(place, limits)
 
 
-def registry_source(
-    place: Location, access: Access, *, retry: Retry | None = None, choose: Choose | None = None
-) -> RegistrySource:
-    """Return what a registry, or a mirror of it, has. Raises RegistryError."""
-    sources = Sources(str(place), access, retry=retry, choose=choose)
-    _, found = sources.first(_with_manifest)
-    return found
-
-
-def _with_manifest(repository: Repository) -> RegistrySource:
-    """A repository that has the image: a mirror without it makes way for the next."""
-    source = RegistrySource(repository)
-    source.manifest()
-    return source
-
-
-def open_target(images: Images, place: Location, access: Access, source: Source) -> Target:
+def open_target(
+    paths: Paths, place: Location, access: Access, source: Source, teller: Teller = QUIET
+) -> Target:
     """Return where an image can go to; to be closed. Raises ImageError, UsageError."""
     if place.transport == "containers-storage":
-        return StoreTarget(images, reference.name_to_give(place.path), source)
+        return StoreTarget(paths, reference.name_to_give(place.path), source, teller)
     if place.transport == "docker":
         repository = access.destination(reference.parse(place.path).tagged())
         return RegistryTarget(repository, partial(_origin, source, repository.place.domain))

@@ -6,8 +6,8 @@ import contextlib
 from functools import partial
 
 from rootless.errors import NotFound, UsageError
-from rootless.images.collection import PULL_POLICIES, runs
 from rootless.images.entries import entry_for
+from rootless.images.finding import PULL_POLICIES, runs
 from rootless.images.intake import Intake
 from rootless.images.partial import sweep
 from rootless.images.transfer.access import Access
@@ -15,7 +15,6 @@ from rootless.images.transfer.downloading import LayerTransfers
 from rootless.images.transfer.known import Form, Known
 from rootless.images.transfer.parallel import in_parallel
 from rootless.images.transfer.places import check_platform, image_manifest, open_source
-from rootless.images.transfer.progress import Silent
 from rootless.images.transfer.sources import Sources
 from rootless.oci import models, platform, reference, transports
 from rootless.oci.distribution.remote import RegistrySource
@@ -26,24 +25,21 @@ from rootless.oci.reading import LocalSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.images.collection import Images
+    from rootless.images.finding import Finder
     from rootless.images.image import Image
-    from rootless.images.transfer.progress import Progress
-    from rootless.images.transfer.sources import Choose, Retry
     from rootless.oci.distribution.registry import Repository
     from rootless.oci.platform import Platform
     from rootless.oci.transports import Location, Source
+    from rootless.teller import Teller
 
 
 def pull(
-    images: Images,
+    images: Finder,
     ref: str,
     wanted: str,
     policy: str,
     access: Access,
-    progress: Progress | None,
-    retry: Retry | None = None,
-    choose: Choose | None = None,
+    teller: Teller,
 ) -> Image:
     """Pull `ref`; see Images.pull."""
     if policy not in PULL_POLICIES:
@@ -51,7 +47,7 @@ def pull(
     if ref == "host":
         raise UsageError("the image host is this machine itself and is never pulled")
     if transports.has_transport(ref):
-        return _from_files(images, transports.parse(ref), wanted, progress)
+        return _from_files(images, transports.parse(ref), wanted, teller)
     reference.parse(ref)
     asked = platform.parse(wanted) if wanted else None
     local = None if policy == "always" else _local(images, ref, policy)
@@ -59,47 +55,45 @@ def pull(
     if local is not None and fits and policy != "newer":
         return local
     known = images.name_of(ref) if local is not None else ""
-    sources = Sources(known or ref, access, retry=retry, choose=choose)
+    sources = Sources(known or ref, access, teller)
     if local is not None and fits and not _is_old(local, sources):
         return local
 
     def fetch(repository: Repository) -> None:
         names = [str(repository.name)]
-        take(images, RegistrySource(repository), asked, names, progress or Silent())
+        take(images, RegistrySource(repository), asked, names, teller)
 
     name, _ = sources.first(fetch)
-    warning = sources.remember(name)
-    if warning:
-        images.warnings.append(warning)
+    sources.remember(name)
     return images.get(str(name))
 
 
 def take(
-    images: Images, source: Source, asked: Platform | None, names: list[str] | None, told: Progress
+    images: Finder, source: Source, asked: Platform | None, names: list[str] | None, teller: Teller
 ) -> str:
     """Bring the image of a source into the store under `names`, and unpack it; return its id.
 
     Without `names` under that which the source says, if any.
     """
-    with Intake(images.paths, images) as intake:
+    with Intake(images.paths, teller) as intake:
         sweep(images.paths.images)
-        return Pull(intake, source, told).run(asked, names)
+        return Pull(intake, source, teller).run(asked, names)
 
 
-def _from_files(images: Images, place: Location, wanted: str, progress: Progress | None) -> Image:
+def _from_files(images: Finder, place: Location, wanted: str, teller: Teller) -> Image:
     """Take an image from an archive or directory."""
     if place.transport == "docker-archive" and not place.ref:
         from rootless.images.transfer.loading import load
 
-        return images.get(load(images, place.path, progress)[-1])
+        return images.get(load(images, place.path, teller)[-1])
     if place.transport == "containers-storage":
         return images.get(place.path)
     with contextlib.closing(open_source(images, place, Access())) as source:
         asked = platform.parse(wanted) if wanted else None
-        return images.get(take(images, source, asked, None, progress or Silent()))
+        return images.get(take(images, source, asked, None, teller))
 
 
-def _local(images: Images, ref: str, policy: str) -> Image | None:
+def _local(images: Finder, ref: str, policy: str) -> Image | None:
     """The image in the store, if there is one."""
     try:
         return images.get(ref)
@@ -122,11 +116,11 @@ def _is_old(image: Image, sources: Sources) -> bool:
 class Pull:
     """One pull under way."""
 
-    def __init__(self, intake: Intake, source: Source, progress: Progress) -> None:
+    def __init__(self, intake: Intake, source: Source, teller: Teller) -> None:
         self._intake = intake
         self._source = source
-        self._progress = progress
-        self._transfers = LayerTransfers(intake, source, progress)
+        self._teller = teller
+        self._transfers = LayerTransfers(intake, source, teller)
 
     def run(self, asked: Platform | None, names: list[str] | None) -> str:
         """Fetch everything, then name the image; return its id."""
@@ -189,8 +183,8 @@ class Pull:
         missing = []
         for layer in unique.values():
             if self._intake.has(layer.digest):
-                self._progress.begin(layer.digest, f"layer {layer.digest[7:19]}", layer.size)
-                self._progress.end(layer.digest, "exists")
+                self._teller.begin(layer.digest, f"layer {layer.digest[7:19]}", layer.size)
+                self._teller.end(layer.digest, "exists")
             else:
                 missing.append(layer)
         if not missing:

@@ -14,10 +14,9 @@ import threading
 from functools import partial
 
 from rootless.errors import NotFound, UsageError
-from rootless.images.collection import meanings
+from rootless.images.finding import meanings
 from rootless.images.transfer.known import Form, Known
 from rootless.images.transfer.parallel import in_parallel
-from rootless.images.transfer.progress import Silent
 from rootless.images.transfer.wish import compression_of
 from rootless.oci import jsonio, layout, manifests, reference
 from rootless.oci.errors import ImageError, InvalidReference, RegistryError
@@ -27,17 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from rootless.images.collection import Images
+    from rootless.images.finding import Finder
     from rootless.images.image import Image
     from rootless.images.transfer.access import Access
     from rootless.images.transfer.outgoing import Packing
-    from rootless.images.transfer.progress import Progress
-    from rootless.images.transfer.sources import Retry
     from rootless.images.transfer.wish import Wish
     from rootless.oci.blobs import Workspace
     from rootless.oci.distribution.registry import Repository
     from rootless.oci.distribution.upload import Content
     from rootless.oci.reference import Reference
+    from rootless.teller import Teller
 
     Document = dict[str, Any]
 
@@ -46,24 +44,23 @@ MOUNTS = 2
 
 
 class Pushed:
-    """What the registry has now."""
+    """What the place that it was pushed to has now."""
 
-    def __init__(self, name: str, digest: str, size: int) -> None:
+    def __init__(self, name: str, digest: str, size: int = 0) -> None:
         self.name = name
         self.digest = digest
         """Of the manifest."""
         self.size = size
-        """Bytes of the manifest, as docker prints it."""
+        """Bytes of the manifest, as docker prints it; 0 for files and for whole lists."""
 
 
 def push(
-    images: Images,
+    images: Finder,
     ref: str,
     target: str,
     access: Access,
     wish: Wish,
-    progress: Progress | None,
-    retry: Retry | None = None,
+    teller: Teller,
 ) -> Pushed:
     """Push `ref`; see Images.push."""
     image = images.get(ref)
@@ -73,13 +70,13 @@ def push(
     repository = access.destination(name)
 
     def once() -> Pushed:
-        one = Push(images, image, repository, wish, progress or Silent())
+        one = Push(images, image, repository, wish, teller)
         try:
             return one.run()
         finally:
             one.close()
 
-    pushed = retry.run(once) if retry else once()
+    pushed = access.retry.run(once)
     known_as = f"{name.name}@{pushed.digest}"
     if known_as not in image.pushed[:1] and _is_here(image, name):
         from rootless.images.naming import note_push
@@ -88,7 +85,7 @@ def push(
     return pushed
 
 
-def tags_here(images: Images, ref: str) -> list[str]:
+def tags_here(images: Finder, ref: str) -> list[str]:
     """Return the names of all tags that are here of a repository; see Images.tags_here."""
     parsed = reference.parse(ref)
     if parsed.tag or parsed.digest:
@@ -101,7 +98,7 @@ def tags_here(images: Images, ref: str) -> list[str]:
     raise NotFound(f"no image of the repository {ref} is here", "rootless images lists what is")
 
 
-def _target(images: Images, ref: str, target: str) -> Reference:
+def _target(images: Finder, ref: str, target: str) -> Reference:
     """Return where to: the name that was asked for, by default the image's own."""
     name = target or images.name_of(ref)
     if not name:
@@ -129,14 +126,14 @@ class Push:
     """One push under way. To be closed."""
 
     def __init__(
-        self, images: Images, image: Image, repository: Repository, wish: Wish, progress: Progress
+        self, images: Finder, image: Image, repository: Repository, wish: Wish, teller: Teller
     ) -> None:
         self._paths = images.paths
         self._image = image
         self._layout = image.layout
         self._repository = repository
         self._wish = wish
-        self._progress = progress
+        self._teller = teller
         self._known = Known(images.paths.images)
         self._place = repository.place.name
         self._sent: dict[str, Document] = {}
@@ -217,7 +214,7 @@ class Push:
             self._as_it_is(layer)
             self._sent[digest] = layer
             return
-        self._progress.begin(digest, f"layer {digest[7:19]}", int(layer["size"]))
+        self._teller.begin(digest, f"layer {digest[7:19]}", int(layer["size"]))
         level, location = self._wish.level, ""
         for form in self._known.forms(digest):
             if form.compression == wanted and level in (0, form.level):
@@ -228,7 +225,7 @@ class Push:
             form = self._compress(layer, wanted, location)
             word = "pushed"
         self._known.note(digest, form, self._place)
-        self._progress.end(digest, word)
+        self._teller.end(digest, word)
         media_type = f"{layout.OCI_LAYER}+{wanted}"
         changed = {"mediaType": media_type, "digest": form.digest, "size": form.size}
         self._sent[digest] = {**layer, **changed}
@@ -239,7 +236,7 @@ class Push:
 
         digest, level = str(layer["digest"]), self._wish.level
         path = self._layout.blob_path(digest)
-        advance = partial(self._progress.advance, digest)
+        advance = partial(self._teller.advance, digest)
         packing = Packing(path, digest, self._new_path(), kind, level, advance)
         self._packing.append(packing)
         try:
@@ -264,7 +261,7 @@ class Push:
     def _as_it_is(self, blob: Document) -> None:
         """See that the registry has a blob of the store."""
         digest, size = str(blob["digest"]), int(blob["size"])
-        self._progress.begin(digest, f"blob {digest[7:19]}", size)
+        self._teller.begin(digest, f"blob {digest[7:19]}", size)
         known = [form for form in self._known.forms(digest) if form.digest == digest]
         form = known[0] if known else Form("", 0, digest, size)
         word, location = self._found(form)
@@ -272,12 +269,10 @@ class Push:
             from rootless.images.transfer.outgoing import Kept
 
             path = self._layout.blob_path(digest)
-            self._upload(
-                Kept(path, digest, size, partial(self._progress.advance, digest)), location
-            )
+            self._upload(Kept(path, digest, size, partial(self._teller.advance, digest)), location)
             word = "pushed"
         self._known.note(digest, Form("", 0, digest, size), self._place)
-        self._progress.end(digest, word)
+        self._teller.end(digest, word)
 
     def _found(self, form: Form) -> tuple[str, str]:
         """Return how the registry comes by a blob without an upload, "" for not.

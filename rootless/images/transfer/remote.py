@@ -6,15 +6,16 @@ from rootless.images.transfer.copying import read_document
 from rootless.images.transfer.places import check_platform, image_manifest, open_source
 from rootless.oci import jsonio, models, platform, transports
 from rootless.oci.distribution.remote import RegistrySource
+from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.images.collection import Images
+    from rootless.images.finding import Finder
     from rootless.images.transfer.access import Access
-    from rootless.images.transfer.sources import Choose, Retry
     from rootless.oci.transports import Source
+    from rootless.teller import Teller
 
     Document = dict[str, Any]
 
@@ -24,19 +25,18 @@ class Remote:
 
     def __init__(
         self,
-        images: Images,
+        images: Finder,
         name: str,
         access: Access,
         *,
         wanted: str = "",
-        retry: Retry | None = None,
-        choose: Choose | None = None,
+        teller: Teller = QUIET,
     ) -> None:
         """`wanted` is the platform, by default this machine's. Raises what opening raises."""
         named = transports.has_transport(name) or name.startswith("docker://")
         place = transports.parse(name) if named else transports.Location("docker", name)
         self._asked = platform.parse(wanted) if wanted else None
-        self._source: Source = open_source(images, place, access, retry=retry, choose=choose)
+        self._source: Source = open_source(images, place, access, teller)
 
     def __enter__(self) -> Remote:
         return self

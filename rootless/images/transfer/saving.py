@@ -8,7 +8,6 @@ import sys
 
 from rootless.errors import UsageError
 from rootless.images.entries import named, renamed
-from rootless.images.transfer.progress import Silent
 from rootless.oci import jsonio
 from rootless.oci.blobs import Workspace, initialise, locked, sync_directory, write_index
 from rootless.oci.bundle import Bundle
@@ -18,16 +17,17 @@ from rootless.oci.layout import OCI_MANIFEST, Layout
 from rootless.oci.models import Descriptor
 from rootless.oci.reading import open_file
 from rootless.oci.writing import begin_layout, index_of, replacing, write
+from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from rootless.images.collection import Images
+    from rootless.images.finding import Finder
     from rootless.images.image import Image
-    from rootless.images.transfer.progress import Progress
     from rootless.oci.reading import Part
+    from rootless.teller import Teller
 
     Document = dict[str, Any]
 
@@ -44,11 +44,11 @@ class Chosen:
 
 
 def save(
-    images: Images,
+    images: Finder,
     refs: list[str],
     output: str,
     format_: str,
-    progress: Progress | None,
+    teller: Teller,
     *,
     compress: bool = False,
 ) -> None:
@@ -58,13 +58,13 @@ def save(
     if compress and format_ != "docker-dir":
         raise UsageError("--compress goes with docker-dir only", "--format docker-dir")
     chosen = _choose(images, refs)
-    teller = progress or Silent()
+
     if format_.endswith("-dir") and output == "-":
         raise UsageError("a directory cannot go to standard output", "name one with -o")
     if format_ == "docker-dir":
         if len(chosen) > 1:
             raise UsageError("a directory of docker's form holds one image", "--format oci-dir")
-        _docker_directory(images, refs[0], output, progress, compress=compress)
+        _docker_directory(images, refs[0], output, teller, compress=compress)
         return
     if format_ == "oci-dir":
         _save_directory(chosen, output, teller)
@@ -79,7 +79,7 @@ def save(
 
 
 def _docker_directory(
-    images: Images, ref: str, output: str, progress: Progress | None, *, compress: bool
+    images: Finder, ref: str, output: str, teller: Teller, *, compress: bool
 ) -> None:
     from rootless.images.transfer.access import Access
     from rootless.images.transfer.copying import copy
@@ -87,10 +87,10 @@ def _docker_directory(
 
     wish = CopyWish(format_="v2s2", compression="gzip" if compress else "")
     origin, none = f"containers-storage:{ref}", Access()
-    copy(images, origin, f"dir:{output}", wish, (none, none), progress=progress)
+    copy(images, origin, f"dir:{output}", wish, (none, none), teller=teller)
 
 
-def _choose(images: Images, refs: list[str]) -> list[Chosen]:
+def _choose(images: Finder, refs: list[str]) -> list[Chosen]:
     """Find the images; one asked for by several names comes once. Raises NotFound."""
     chosen: dict[str, Chosen] = {}
     if not refs:
@@ -122,7 +122,7 @@ def opened(output: str) -> Iterator[int]:
 # -- docker archive ----------------------------------------------------------------------------
 
 
-def _docker(bundle: Bundle, chosen: list[Chosen], progress: Progress) -> None:
+def _docker(bundle: Bundle, chosen: list[Chosen], teller: Teller) -> None:
     """Write <diff id>.tar for each layer, <id>.json for each configuration, manifest.json."""
     table = []
     for one in chosen:
@@ -134,11 +134,11 @@ def _docker(bundle: Bundle, chosen: list[Chosen], progress: Progress) -> None:
             member = diff_id.partition(":")[2] + ".tar"
             layers.append(member)
             if not bundle.has(member):
-                _docker_layer(bundle, image.layout, part, (member, diff_id, size), progress)
+                _docker_layer(bundle, image.layout, part, (member, diff_id, size), teller)
         config = image.manifest["config"]["digest"]
         member = config.partition(":")[2] + ".json"
         if not bundle.has(member):
-            _member(bundle, image.layout, member, config, Silent())
+            _member(bundle, image.layout, member, config, QUIET)
         table.append({"Config": member, "RepoTags": one.names or None, "Layers": layers})
     bundle.data("manifest.json", jsonio.dump_bytes(table))
 
@@ -148,13 +148,13 @@ def _docker_layer(
     layout: Layout,
     part: Document,
     target: tuple[str, str, int],
-    progress: Progress,
+    teller: Teller,
 ) -> None:
     """Write a layer uncompressed. Its size comes first in a tar, so it must be known."""
     member, diff_id, size = target
     name = f"layer {part['digest'][7:19]}"
     if part["digest"] == diff_id:
-        _member(bundle, layout, member, diff_id, progress)
+        _member(bundle, layout, member, diff_id, teller)
         return
     if size < 0:  # not unpacked yet: nobody counted
         with contextlib.closing(_blob(layout, part["digest"])) as blob:
@@ -163,22 +163,22 @@ def _docker_layer(
             while data := stream.read(CHUNK):
                 size += len(data)
     with contextlib.closing(_blob(layout, part["digest"])) as blob:
-        progress.begin(diff_id, name, size)
+        teller.begin(diff_id, name, size)
         for count in bundle.copy(member, decompress(blob, name=name), size, diff_id):
-            progress.advance(diff_id, count)
-        progress.end(diff_id, "saved")
+            teller.advance(diff_id, count)
+        teller.end(diff_id, "saved")
 
 
 # -- OCI ---------------------------------------------------------------------------------------
 
 
-def _oci(bundle: Bundle, chosen: list[Chosen], progress: Progress) -> None:
+def _oci(bundle: Bundle, chosen: list[Chosen], teller: Teller) -> None:
     """Write the layout as an archive."""
     begin_layout(bundle)
     bundle.data("index.json", index_of([entry for one in chosen for entry in _entries(one)]))
     for digest, layout in _all_blobs(chosen).items():
         member = f"blobs/{digest.replace(':', '/')}"
-        _member(bundle, layout, member, digest, progress)
+        _member(bundle, layout, member, digest, teller)
 
 
 def _entries(one: Chosen) -> list[Document]:
@@ -206,7 +206,7 @@ def _all_blobs(chosen: list[Chosen]) -> dict[str, Layout]:
     return found
 
 
-def _save_directory(chosen: list[Chosen], output: str, progress: Progress) -> None:
+def _save_directory(chosen: list[Chosen], output: str, teller: Teller) -> None:
     """Write into a new OCI layout, or add to one that is there."""
     if os.path.exists(output) and not os.path.exists(f"{output}/oci-layout"):
         _check_empty(output)
@@ -216,7 +216,7 @@ def _save_directory(chosen: list[Chosen], output: str, progress: Progress) -> No
         with Workspace(output, output) as work:
             for digest, layout in _all_blobs(chosen).items():
                 if not target.has(digest):
-                    _copy(layout, target, work.new(), digest, progress)
+                    _copy(layout, target, work.new(), digest, teller)
         sync_directory(f"{output}/blobs/sha256")
         with locked(output):
             index = target.index()
@@ -238,26 +238,26 @@ def _name(entry: Document) -> str:
     return str(entry["annotations"][CONTAINERD_NAME])
 
 
-def _copy(source: Layout, target: Layout, path: str, digest: str, progress: Progress) -> None:
+def _copy(source: Layout, target: Layout, path: str, digest: str, teller: Teller) -> None:
     with contextlib.closing(_blob(source, digest)) as part:
 
         def pieces(_: int) -> Iterator[bytes]:
             while data := part.read():
                 yield data
-                progress.advance(digest, len(data))
+                teller.advance(digest, len(data))
 
-        progress.begin(digest, f"blob {digest[7:19]}", part.size)
+        teller.begin(digest, f"blob {digest[7:19]}", part.size)
         write(path, Descriptor("", digest, part.size), pieces).publish(target)
-        progress.end(digest, "saved")
+        teller.end(digest, "saved")
 
 
-def _member(bundle: Bundle, layout: Layout, member: str, digest: str, progress: Progress) -> None:
+def _member(bundle: Bundle, layout: Layout, member: str, digest: str, teller: Teller) -> None:
     """Write a blob as it is."""
     with contextlib.closing(_blob(layout, digest)) as part:
-        progress.begin(digest, f"blob {digest[7:19]}", part.size)
+        teller.begin(digest, f"blob {digest[7:19]}", part.size)
         for count in bundle.copy(member, part, part.size, digest):
-            progress.advance(digest, count)
-        progress.end(digest, "saved")
+            teller.advance(digest, count)
+        teller.end(digest, "saved")
 
 
 def _blob(layout: Layout, digest: str) -> Part:

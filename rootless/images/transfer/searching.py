@@ -106,6 +106,8 @@ def _search(repository: Repository, word: str, limit: int) -> list[Found]:
             return [_named(one, repository) for one in answer.results or []]
         except (RegistryError, ImageError) as error:
             if repository.name.domain == DEFAULT_DOMAIN:  # which lists nothing
+                if isinstance(error, RegistryError):
+                    raise
                 raise RegistryError(error.message, error.hint) from error
     found: list[Found] = []
     for name in repository.catalogue():

@@ -8,86 +8,54 @@ own name, wherever it came from.
 
 from __future__ import annotations
 
-import time
-
 from rootless.errors import UsageError
-from rootless.oci.distribution.http import HttpError
 from rootless.oci.distribution.registries import Registries
-from rootless.oci.errors import DigestError, Error, ImageError, RegistryError, SettingsError
+from rootless.oci.distribution.remote import RegistrySource
+from rootless.oci.errors import (
+    DigestError,
+    Error,
+    HttpError,
+    ImageError,
+    RegistryError,
+    RegistryNotFound,
+    SettingsError,
+)
 from rootless.oci.reference import Reference, is_tag, parse
 from rootless.oci.transports import has_transport
+from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import TypeVar
 
     from rootless.images.transfer.access import Access
     from rootless.oci.distribution.registry import Repository
+    from rootless.oci.transports import Location
+    from rootless.teller import Teller
 
     T = TypeVar("T")
-
-    # Asks the user which of several full names is meant by a short one; "" where there is no user.
-    Choose = Callable[[str, list[str]], str]
-
-
-_LONGEST_WAIT = 300.0
-"""Seconds of a registry's Retry-After that `--retry` obeys."""
-
-
-class Retry:
-    """`--retry` and `--retry-delay`: how often more a registry out of reach is tried."""
-
-    def __init__(self, times: int = 0, delay: float = 0.0) -> None:
-        self.times = times
-        self.delay = delay
-        """Seconds; 0 for 2, 4, 8, ..."""
-
-    def wait(self, attempt: int, errors: Iterable[Error]) -> None:
-        """Wait after an attempt, of which the first has the number 0, for what went wrong in it.
-
-        Longer where all the registries want so, but not without end.
-        """
-        wanted = [error.after for error in errors if isinstance(error, HttpError)]
-        own = self.delay or 2.0 ** (attempt + 1)
-        time.sleep(max(own, min(min(wanted, default=0), _LONGEST_WAIT)))
-
-    def run(self, action: Callable[[], T]) -> T:
-        """Return what `action` returns, which is done again while a registry gives no answer."""
-        for attempt in range(self.times):
-            try:
-                return action()
-            except HttpError as error:
-                self.wait(attempt, [error])
-        return action()
 
 
 class Sources:
     """The sources of one reference, as written by the user."""
 
-    def __init__(
-        self,
-        ref: str,
-        access: Access,
-        *,
-        retry: Retry | None = None,
-        choose: Choose | None = None,
-    ) -> None:
+    def __init__(self, ref: str, access: Access, teller: Teller = QUIET) -> None:
         """Raises InvalidReference, SettingsError, UsageError for a name that may mean several."""
         self._ref = ref
         self._access = access
-        self._retry = retry or Retry()
+        self._teller = teller
         self._registries = Registries.load()
         self._chosen = False
-        self.names = [_pinned(name) for name in self._settled(choose)]
+        self.names = [_pinned(name) for name in self._meant()]
         """The full names that may be meant, in the order in which they are tried."""
 
-    def _settled(self, choose: Choose | None) -> list[Reference]:
+    def _meant(self) -> list[Reference]:
         """Ask which of several names is meant where the mode wants it so (short-name-mode)."""
         names = self._registries.candidates(self._ref)
         if len(names) < 2 or self._registries.mode == "disabled":
             return names
-        chosen = choose(self._ref, [str(name) for name in names]) if choose else ""
+        chosen = self._teller.choose(self._ref, [str(name) for name in names])
         if chosen:
             self._chosen = True
             return [parse(chosen)]
@@ -101,9 +69,10 @@ class Sources:
     def first(self, action: Callable[[Repository], T]) -> tuple[Reference, T]:
         """Return the name of the first source with which `action` succeeds, and what it returns.
 
-        Raises the error of the only source, or a RegistryError that names all.
+        Raises the error of the only source, or a RegistryError that names all; where no source has
+        it, a RegistryNotFound.
         """
-        for attempt in range(self._retry.times + 1):
+        for attempt in range(self._access.retry.times + 1):
             failures: list[tuple[str, Error]] = []
             for name, repository in self._repositories(failures):
                 try:
@@ -111,14 +80,16 @@ class Sources:
                 except (RegistryError, DigestError, ImageError) as error:
                     failures.append((repository.place.domain, error))
             silent = any(isinstance(error, HttpError) for _, error in failures)
-            if not silent or attempt == self._retry.times:
+            if not silent or attempt == self._access.retry.times:
                 break
-            self._retry.wait(attempt, [error for _, error in failures])
+            self._access.retry.wait(attempt, [error for _, error in failures])
         if len(failures) == 1:
             raise failures[0][1]
         told = "; ".join(f"{place}: {error.message}" for place, error in failures)
         last = failures[-1][1]
-        raise RegistryError(f"{self._ref} is to be had nowhere: {told}", last.hint) from last
+        absent = all(isinstance(error, RegistryNotFound) for _, error in failures)
+        kind = RegistryNotFound if absent else RegistryError
+        raise kind(f"{self._ref} is to be had nowhere: {told}", last.hint) from last
 
     def _repositories(
         self, failures: list[tuple[str, Error]]
@@ -134,24 +105,23 @@ class Sources:
                 place, insecure = endpoint.name, endpoint.insecure
                 yield name, self._access.repository(name, place, insecure=insecure)
 
-    def remember(self, name: Reference) -> str:
-        """Keep what the user has chosen, now that it was pulled; return a warning if need be."""
+    def remember(self, name: Reference) -> None:
+        """Keep what the user has chosen, now that it was pulled; warn where that fails."""
         if self._chosen:
             try:
                 self._registries.remember(self._ref, name)
             except SettingsError as error:
-                return str(error)
-        return ""
+                self._teller.warning(str(error))
 
 
-def tagged(ref: str, access: Access, choose: Choose | None) -> list[str]:
+def tagged(ref: str, access: Access, teller: Teller = QUIET) -> list[str]:
     """Return the full names of all tags of a repository; see Images.tags."""
     if has_transport(ref):
         raise UsageError(f"{ref} is in no registry, and all tags are asked for")
     parsed = parse(ref)
     if parsed.tag or parsed.digest:
         raise UsageError(f"{ref} names one image, and all tags are asked for", "leave its tag out")
-    sources = Sources(ref, access, choose=choose)
+    sources = Sources(ref, access, teller)
     name, tags = sources.first(lambda repository: sorted(set(repository.tags())))
     wrong = [tag for tag in tags if not is_tag(tag)]
     if wrong or not tags:
@@ -163,3 +133,17 @@ def tagged(ref: str, access: Access, choose: Choose | None) -> list[str]:
 def _pinned(name: Reference) -> Reference:
     """What is asked of the registry: of name:tag@digest the digest decides, as for docker."""
     return Reference(name.domain, name.path, "", name.digest) if name.digest else name
+
+
+def registry_source(place: Location, access: Access, teller: Teller = QUIET) -> RegistrySource:
+    """Return what a registry, or a mirror of it, has. Raises RegistryError."""
+    sources = Sources(str(place), access, teller)
+    _, found = sources.first(_with_manifest)
+    return found
+
+
+def _with_manifest(repository: Repository) -> RegistrySource:
+    """A repository that has the image: a mirror without it makes way for the next."""
+    source = RegistrySource(repository)
+    source.manifest()
+    return source

@@ -11,8 +11,7 @@ import contextlib
 import os
 import time
 
-from rootless.images.entries import entry_for, named
-from rootless.images.image import LIST, list_of
+from rootless.images.entries import LIST, entry_for, list_of, named
 from rootless.images.intake import Intake
 from rootless.images.lists.list import with_origins
 from rootless.images.partial import sweep
@@ -28,9 +27,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.images.collection import Images
     from rootless.oci.models import Descriptor
     from rootless.oci.transports import Content, Fetched, Source
+    from rootless.store.paths import Paths
+    from rootless.teller import Teller
 
     Document = dict[str, Any]
 
@@ -42,7 +42,7 @@ class StoreTarget:
     compress = ""
     keeps: tuple[str, ...] = ()
 
-    def __init__(self, images: Images, name: str, source: Source) -> None:
+    def __init__(self, paths: Paths, name: str, source: Source, teller: Teller) -> None:
         self._source = source
         self.name = f"containers-storage:{name}"
         self._full = name
@@ -50,8 +50,8 @@ class StoreTarget:
         """Digests of all that is to be kept."""
         files.allow_all()  # each large blob stays locked until all of the index is here
         with contextlib.ExitStack() as stack:
-            self._intake = stack.enter_context(Intake(images.paths, images))
-            sweep(images.paths.images)
+            self._intake = stack.enter_context(Intake(paths, teller))
+            sweep(paths.images)
             self._stack = stack.pop_all()
 
     def put(self, blob: Descriptor, content: Content) -> str:

@@ -70,6 +70,17 @@ class CopyWish(Wish):
             raise UsageError("a level of which compression?", "--compression-format gzip")
 
 
+def whole(wish: Wish, *, everything: bool) -> CopyWish:
+    """Return the wish of a push as one of a copy, of `everything` or of one image."""
+    names = {kind: name for name, kind in FORMATS.items() if name != "docker"}
+    return CopyWish(
+        everything=everything,
+        format_=names[wish.media_type],
+        compression=wish.compression,
+        level=wish.level,
+    )
+
+
 def compression_of(layer: Document) -> str:
     """How the layer of a descriptor is compressed by its media type, "" for not."""
     return manifests.LAYER_TYPES.get(str(layer.get("mediaType")), "").removeprefix("+")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 
-from rootless.errors import HostError, NotFound
+from rootless.errors import HostError, NotFound, NotPermitted
 from rootless.linux import mount as m
 from rootless.runtime.tree.binding import bind, mounts_below
 from rootless.runtime.tree.mount_options import Options
@@ -55,9 +55,10 @@ class Mounts:
             os.makedirs(target, 0o700, exist_ok=True)
             self._mount(layers, target)
         except OSError as error:
-            hint = INSIDE if error.errno in (errno.EPERM, errno.EACCES) else ""
+            refused = error.errno in (errno.EPERM, errno.EACCES)
+            kind, hint = (NotPermitted, INSIDE) if refused else (HostError, "")
             reason = error.strerror or str(error)
-            raise HostError(f"cannot mount {self._kind} {id[:12]}: {reason}", hint) from error
+            raise kind(f"cannot mount {self._kind} {id[:12]}: {reason}", hint) from error
         return target
 
     def _mount(self, layers: list[str], target: str) -> None:

@@ -83,6 +83,13 @@ def _interpreter(path: str) -> str:
     return os.fsdecode(word)
 
 
+def code_of_failure(error: BaseException) -> int:
+    """Return the exit code of a container that `error` kept from starting, as shells have it."""
+    if isinstance(error, CommandNotFound):
+        return 127
+    return 126 if isinstance(error, CommandNotExecutable) else 125
+
+
 def not_executable(name: str, error: OSError) -> CommandNotExecutable:
     """Return the error for a command that is there but does not run."""
     reason = os.strerror(error.errno or 0).lower()

@@ -21,6 +21,7 @@ from rootless.linux.process import die_with_parent, forget_arguments, set_dumpab
 from rootless.runtime.launch import single, terminal, users
 from rootless.runtime.launch.report import Phase
 from rootless.runtime.launch.settle import Settlement, forbid_imports
+from rootless.runtime.networks import kinds
 from rootless.runtime.tree import operations, rootfs
 from rootless.runtime.tree.accounts import Accounts
 from rootless.runtime.tree.plan import plan
@@ -60,10 +61,8 @@ class Launch:
         self.needed = ""
         """The namespace (OCI name) that was asked for expressly: without it nothing starts."""
         self.plan: list[operations.Operation] = []
-        private = spec["rootless"]["network"]
-        joined = [space["type"] for space in spec["linux"]["namespaces"] if space.get("path")]
-        self.helper = private["helper"] if private and "network" not in joined else ""
-        """The program that makes the network, empty for none (see backends)."""
+        self.network = kinds.of_spec(spec)
+        """What makes the network."""
         self.degraded: list[str] = []
         """What was refused and what was done instead, in words."""
         self.stdio = (-1, -1, -1)
@@ -88,15 +87,15 @@ class Launch:
             pid = os.fork()
             if pid == 0:
                 self._init(report)
-            report.send(Phase.FORKED, pid=pid, fd=self._network_for_helper())
+            report.send(Phase.FORKED, pid=pid, fd=self._network_for_outside())
             status = 0
         except BaseException as error:  # noqa: BLE001 - nothing may return to the caller's stack
             report.fail(self._step, error)
         os._exit(status)
 
-    def _network_for_helper(self) -> int:
-        """Return the network namespace where a helper is to serve it, else -1."""
-        if not self.helper:
+    def _network_for_outside(self) -> int:
+        """Return the network namespace where it is to be served from outside, else -1."""
+        if self.network.outside is None:
             return -1
         return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 

@@ -30,6 +30,8 @@ pipe and keep it: then nobody waits for longer."""
 _MAX_TEXT = 4096
 _SCM_CREDENTIALS = 2
 _CREDENTIALS = struct.Struct("iii")  # struct ucred: pid, uid, gid
+_KINDS = {kind.__name__: kind for kind in (CommandNotExecutable, CommandNotFound)}
+"""What arrives as what it was; everything else becomes a LaunchError."""
 
 
 class Phase:
@@ -99,7 +101,7 @@ class Report:
         """Send an error with the step that met it."""
         values: dict[str, Any] = {"step": step, "errno": getattr(error, "errno", 0) or 0}
         if isinstance(error, Error):
-            values |= {"message": error.message, "hint": error.hint, "code": error.exit_code}
+            values |= {"message": error.message, "hint": error.hint, "kind": type(error).__name__}
         elif isinstance(error, OSError) and error.errno:
             name = f" {error.filename!r}" if isinstance(error.filename, str) else ""
             values["message"] = f"cannot {step}: {os.strerror(error.errno)}{name}"
@@ -151,8 +153,7 @@ class Report:
 
 
 def _error(message: dict[str, Any]) -> LaunchError:
-    kinds = {126: CommandNotExecutable, 127: CommandNotFound}
-    kind = kinds.get(message.get("code", 0), LaunchError)
+    kind = _KINDS.get(message.get("kind", ""), LaunchError)
     return kind(
         message["message"],
         message.get("hint", ""),

@@ -15,7 +15,7 @@ from rootless.errors import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.runtime.logs.files import LogCharge
+    from rootless.runtime.logs.charge import LogCharge
 
 SOCKET = "/run/systemd/journal/socket"
 _PRIORITIES = {1: b"6", 2: b"3"}  # info and err, as docker has them

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from rootless.errors import Error
+from rootless.linux import interpreter
 from rootless.runtime.supervision import handover, restart
 from rootless.store import events, records
 
@@ -17,27 +18,31 @@ if TYPE_CHECKING:
 
     from rootless.netstack.addresses import Settings
     from rootless.netstack.ports import Port
-    from rootless.runtime.logs.files import LogCharge
+    from rootless.runtime.logs.charge import LogCharge
+    from rootless.runtime.supervision.clients import ClientCharge
     from rootless.runtime.supervision.health import Checks
     from rootless.runtime.supervision.notify import Listening, Notice
 
     class Charge(TypedDict):
-        """What a supervisor holds: plain values, so that they outlive execve(2)."""
+        """What a supervisor holds: plain values, so that they outlive execve(2).
 
+        The next life may be of another release. Keys are added where a neutral value is among
+        `_NEUTRAL`; whoever changes what one means raises VERSION, and `upgraded` translates.
+        """
+
+        version: int
         root: str
         """The data directory."""
         directory: str
         """The container's own."""
-        hook: str
-        """MODULE:FUNCTION, called with `root` and `directory` at the very end."""
-        again: str
-        """MODULE:FUNCTION, which starts the container once more (see `handover`)."""
         event: dict[str, Any]
         """id, name and attributes of the container's events."""
         durable: bool
         """Whether the records of this container must outlive a power cut."""
         state: dict[str, Any]
         """state.json."""
+        unwritten: bool
+        """Whether the disk had no room for the state."""
         membership: str
         """File that offers our user namespace to others; removed at the end."""
         init: int
@@ -45,6 +50,10 @@ if TYPE_CHECKING:
         outputs: dict[str, int]
         """Descriptor -> stream."""
         stdin: int
+        input: str
+        """What the container has not taken yet of its input (Latin-1)."""
+        input_ends: bool
+        """Whether nothing more comes after that."""
         terminal: int
         """Master side, -1 without one."""
         link: int
@@ -53,8 +62,7 @@ if TYPE_CHECKING:
         """Its addresses."""
         ports: list[Port]
         """What is published."""
-        clients: list[list[int]]
-        """[descriptor, whether it is the first] of each attached client."""
+        clients: list[ClientCharge]
         listener: int
         """Socket through which others attach, -1 without one."""
         log: LogCharge
@@ -75,6 +83,54 @@ if TYPE_CHECKING:
         stop_timeout: int
 
 
+VERSION = 1
+"""Of what a charge means. That of the release before the first with a number is 0."""
+
+_NEUTRAL: dict[str, Any] = {
+    "unwritten": False,
+    "stdin": -1,
+    "input": "",
+    "input_ends": False,
+    "terminal": -1,
+    "link": -1,
+    "network": None,
+    "ports": [],
+    "clients": [],
+    "listener": -1,
+    "space": -1,
+    "delay": 0.0,
+    "health": None,
+    "notice": None,
+    "listening": None,
+}
+"""What a charge of another release may be without."""
+
+
+def client_of(fd: int, *, first: bool) -> ClientCharge:
+    """Return a client that has just been attached."""
+    return {
+        "fd": fd,
+        "first": first,
+        "attached": True,
+        "unsent": "",
+        "missed": 0,
+        "unread": "",
+        "passed": [],
+    }
+
+
+def upgraded(charge: dict[str, Any]) -> Charge:
+    """Return a charge of any release as one of this.
+
+    Of a newer one it takes what it knows: for one release, that keeps what keys mean.
+    """
+    whole = {**_NEUTRAL, **charge}
+    if charge.get("version", 0) < 1:
+        whole["clients"] = [client_of(fd, first=bool(first)) for fd, first in whole["clients"]]
+    whole["version"] = VERSION
+    return whole  # type: ignore[return-value]
+
+
 def descriptors(charge: Charge) -> list[int]:
     """Return all that is open and passes on with the charge."""
     names = ("init", "stdin", "terminal", "link", "listener", "alive", "userns", "space")
@@ -83,7 +139,7 @@ def descriptors(charge: Charge) -> list[int]:
     if charge["notice"] is not None:
         found.append(charge["notice"]["fd"])
     found += handed_over(charge)
-    found += [fd for fd, _ in charge["clients"]]
+    found += [fd for client in charge["clients"] for fd in (client["fd"], *client["passed"])]
     found += [port["fd"] for port in charge["ports"]]
     return [fd for fd in (*found, *map(int, charge["outputs"])) if fd >= 0]
 
@@ -114,7 +170,9 @@ def go_again(charge: Charge) -> None:
     directory = charge["directory"]
     if restart.rest(directory, charge["delay"]):
         kept = [charge["alive"], *handed_over(charge), *(port["fd"] for port in charge["ports"])]
-        handover.pass_on(charge, kept, charge["again"], os.path.basename(directory), light=False)
+        name = os.path.basename(directory)
+        # A filter that is not in the cache is compiled by a library.
+        handover.pass_on(charge, kept, "again", name, site=interpreter.ISOLATED)
     charge["state"]["status"] = "exited"
     write_state(directory, charge["state"], durable=charge["durable"])
 
@@ -124,9 +182,8 @@ def tell(charge: Charge, action: str, **attributes: str) -> None:
     event = charge["event"]
     _follow_rename(charge["directory"], event)
     every = {**event["attributes"], **attributes}
-    events.record(
-        charge["root"], "container", action, event["id"], event["name"], every, durable=False
-    )
+    told = events.happened("container", action, event["id"], event["name"], every)
+    events.record(charge["root"], told, durable=False)
 
 
 def _follow_rename(directory: str, event: dict[str, Any]) -> None:

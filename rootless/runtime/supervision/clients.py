@@ -20,8 +20,29 @@ from rootless.runtime.supervision.relay import BACKLOG
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypedDict
 
     from rootless.linux.loop import Loop
+
+    class ClientCharge(TypedDict):
+        """An attached client, or one that has not said yet what it wants.
+
+        Bytes are texts here, a character each (Latin-1).
+        """
+
+        fd: int
+        first: bool
+        """Whether the container waits for it."""
+        attached: bool
+        unsent: str
+        """What it has not taken yet."""
+        missed: int
+        """How many bytes it had no room for, of which it is still to be told."""
+        unread: str
+        """What it has said and nobody has acted on."""
+        passed: list[int]
+        """Descriptors that came along with that."""
+
 
 _PATIENCE = 5
 """Seconds that a later client has at the end to take what is queued for it."""
@@ -47,6 +68,8 @@ class Client:
         self._reader = streams.Reader()
         self._pending = bytearray()
         self._missed = 0
+        self.wish = b""
+        """The frame in which it has asked for something that it still waits for."""
         self._paused = False
         self._full = False
         self._leaving = False
@@ -78,6 +101,29 @@ class Client:
     def has_pending(self) -> bool:
         """Whether it has not taken all yet."""
         return bool(self._pending)
+
+    @property
+    def charge(self) -> ClientCharge:
+        """It as it is, for `take_up` in the next life of this process."""
+        return {
+            "fd": self.fd,
+            "first": self.first,
+            "attached": False,
+            "unsent": self._pending.decode("latin-1"),
+            "missed": self._missed,
+            "unread": (self.wish + self._reader.part).decode("latin-1"),
+            "passed": list(self.passed),
+        }
+
+    def take_up(self, charge: ClientCharge) -> None:
+        """Go on where the life before this one had to leave it."""
+        self._pending += charge["unsent"].encode("latin-1")
+        self._missed = charge["missed"]
+        self.passed += charge["passed"]
+        if self._pending:
+            self._flush()
+        if self.fd >= 0:
+            self._take(charge["unread"].encode("latin-1"))
 
     def _watch(self) -> None:
         events = (0 if self._paused else select.POLLIN) | (select.POLLOUT if self._pending else 0)
@@ -153,6 +199,9 @@ class Client:
         if not data:
             self.close()
             return
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
         try:
             frames = self._reader.feed(data)
         except ValueError:
@@ -204,13 +253,19 @@ class Clients:
             self._listener.setblocking(False)
             loop.watch(self._listener.fileno(), select.POLLIN, self._accept)
 
-    def add(self, fd: int, *, first: bool) -> Client:
-        """Let the client at the descriptor `fd`, which is ours from now on, take part."""
-        client = Client(self._loop, fd, first=first)
+    def add(self, charge: ClientCharge) -> None:
+        """Let a client take part, or go on with it. Its descriptors are ours from now on.
+
+        It may ask for something at once: what is done then must be ready.
+        """
+        client = Client(self._loop, charge["fd"], first=charge["first"])
         client.on_close = self._forget
-        client.pause(self._paused)
-        self._attach(client)
-        return client
+        if charge["attached"]:
+            client.pause(self._paused)
+            self._attach(client)
+        else:
+            self._expect(client)
+        client.take_up(charge)
 
     def _attach(self, client: Client) -> None:
         client.on_frame = self._on_frame
@@ -235,6 +290,10 @@ class Clients:
             return
         client = Client(self._loop, peer.detach(), first=False)
         client.on_close = self._forget
+        self._expect(client)
+
+    def _expect(self, client: Client) -> None:
+        """Have it say what it wants."""
         client.on_frame = lambda kind, payload: self._on_wish(client, kind, payload)
         self._asking.append(client)
 
@@ -246,9 +305,11 @@ class Clients:
             client.pause(self._paused)
         elif kind == streams.CHECK:
             client.on_frame = lambda _kind, _payload: None
+            client.wish = streams.frame(kind, payload)
             self.on_check(client)
         elif kind == streams.PORTS:
             client.on_frame = lambda _kind, _payload: None
+            client.wish = streams.frame(kind, payload)
             self.on_ports(client, payload)
         else:
             client.close()
@@ -281,9 +342,10 @@ class Clients:
         return not self._asking and all(client.is_idle for client in self._all)
 
     @property
-    def descriptors(self) -> list[list[int]]:
-        """[descriptor, whether it is the first] of each, for `add` in the next life."""
-        return [[client.fd, int(client.first)] for client in self._all]
+    def charges(self) -> list[ClientCharge]:
+        """All of them as they are, for `add` in the next life."""
+        attached: list[ClientCharge] = [{**one.charge, "attached": True} for one in self._all]
+        return attached + [client.charge for client in self._asking]
 
     def dismiss(self, exit_code: int) -> None:
         """Tell all how the container ended, and wait until they have read all that came before.

@@ -7,8 +7,8 @@ descriptors are kept. All else is a dictionary of plain values in a file in memo
 from __future__ import annotations
 
 import os
-import sys
 
+from rootless.linux import interpreter
 from rootless.oci import jsonio
 
 TYPE_CHECKING = False
@@ -21,38 +21,34 @@ else:
 
 
 def pass_on(
-    charge: Mapping[str, Any], kept: list[int], hook: str, name: str, *, light: bool
+    charge: Mapping[str, Any], kept: list[int], door: str, name: str, *, site: tuple[str, ...]
 ) -> None:
-    """Execute the interpreter again and let `hook` (MODULE:FUNCTION) go on with the charge.
+    """Execute the interpreter again and let `door` (see rootless.doors) go on with the charge.
 
-    `kept` are the descriptors that `charge` names, `name` is what ps shows as last argument;
-    `light` leaves out site packages. All signals are blocked when the hook is called with what
-    `receive` takes. Returns only where the kernel refuses (no memory).
+    `kept` are the descriptors that `charge` names, `name` is what ps shows as last argument, and
+    `site` what Python is to bring along (see linux.interpreter). All signals are blocked when the
+    door is called with what `receive` takes, and the descriptors pass on to whatever is executed
+    until `settle`. Returns only where the kernel refuses (no memory).
     """
-    handover = os.memfd_create("charge", 0)
-    os.write(handover, jsonio.dump_bytes(charge))
+    handed = os.memfd_create("charge", 0)
+    os.write(handed, jsonio.dump_bytes(charge))
     for fd in kept:
         os.set_inheritable(fd, True)
-    module, _, function = hook.partition(":")
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
-    code = (
-        f"import sys; sys.path.insert(0, {package!r}); "
-        f"from {module} import {function}; {function}({handover})"
-    )
-    # Names are UTF-8 in records, whatever the locale says (as in cli.main).
-    flags = ["-X", "utf8", "-I", *(["-S"] if light else [])]
     before = _signal.pthread_sigmask(_signal.SIG_BLOCK, range(1, _signal.NSIG))
     try:
-        os.execv(sys.executable, [sys.executable, *flags, "-c", code, name])  # noqa: S606
+        interpreter.execute(door, handed, site=site, shown=name)
     except OSError:
-        for fd in kept:
-            os.set_inheritable(fd, False)
-        os.close(handover)
+        settle(handed, kept)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
-def receive(handover: int) -> Any:
+def receive(handed: int) -> Any:
     """Return the charge that the life before this one passed on."""
-    with open(handover, "rb") as file:
-        file.seek(0)
-        return jsonio.loads(file.read())
+    return jsonio.loads(os.pread(handed, os.fstat(handed).st_size, 0))
+
+
+def settle(handed: int, kept: list[int]) -> None:
+    """Close the file of the charge, and keep its descriptors for ourselves."""
+    os.close(handed)
+    for fd in kept:
+        os.set_inheritable(fd, False)

@@ -1,6 +1,6 @@
 """Health checks, by the supervisor's own clock: no timer unit and no daemon.
 
-A check is a process of ours that runs the command inside as `exec` does (the hook `probe`), with
+A check is a process of ours that runs the command inside as `exec` does (the door `probe`), with
 a pipe for what it says. docker's rules (HEALTHCHECK in the Dockerfile reference): within the start
 period a failure does not count and checks come every start interval; `retries` failures in a row
 make it unhealthy, one success healthy. podman's startup check comes first where there is one.
@@ -13,11 +13,10 @@ from __future__ import annotations
 import os
 import select
 import struct
-import sys
 import time
 
 from rootless.errors import Error
-from rootless.linux import files
+from rootless.linux import interpreter
 from rootless.runtime.supervision import streams
 from rootless.store import records
 
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     class Checks(TypedDict):
         """What is checked, how often, and how it has gone so far; times in seconds."""
 
-        probe: str
-        """MODULE:FUNCTION, called with root, directory and kind in a process of its own."""
         interval: float
         timeout: float
         start_period: float
@@ -110,12 +107,17 @@ class Health:
         self._waiting.append(client)
         self._begin()
 
-    def end(self) -> None:
-        """The container has ended: no more checks."""
-        self._loop.cancel(self._timer)
+    def rest(self) -> None:
+        """Let go of a check that runs: the next life of this process begins it anew."""
         if self._probe is not None:
             self._probe.abandon()
             self._probe = None
+            self._checks["due"] = time.monotonic()
+
+    def end(self) -> None:
+        """The container has ended: no more checks."""
+        self._loop.cancel(self._timer)
+        self.rest()
         self._answer(_TIMED_OUT)
 
     def _begin(self) -> None:
@@ -130,9 +132,9 @@ class Health:
         kind, timeout = REGULAR, self._checks["timeout"]
         if startup is not None:
             kind, timeout = FIRST, startup["timeout"]
-        argv = [self._root, self._directory, kind]
+        data = (self._root, self._directory, kind)
         try:
-            self._probe = Probe(self._loop, self._checks["probe"], argv, timeout, self._finished)
+            self._probe = Probe(self._loop, data, timeout, self._finished)
         except OSError as error:  # no free pid, no memory
             self._record(time.time(), 1, f"cannot run the check: {error.strerror}")
 
@@ -228,12 +230,11 @@ class Probe:
     def __init__(
         self,
         loop: Loop,
-        hook: str,
-        argv: list[str],
+        data: tuple[str, str, str],
         timeout: float,
         finished: Callable[[float, int, str], None],
     ) -> None:
-        """Start it. Raises OSError."""
+        """Start it; `data` is what the door `probe` takes. Raises OSError."""
         self._loop = loop
         self._finished = finished
         self._began = time.time()
@@ -242,7 +243,8 @@ class Probe:
         self._timeout = timeout
         self._pipe, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            self.pid = _spawn(hook, argv, writer)
+            # A filter that is not in the cache is compiled by a library.
+            self.pid = interpreter.spawn("probe", *data, site=interpreter.ISOLATED, output=writer)
             """A child of this process."""
         except OSError:
             os.close(self._pipe)
@@ -294,20 +296,3 @@ class Probe:
         for fd in (self._pipe, self._process):
             self._loop.unwatch(fd)
             os.close(fd)
-
-
-def _spawn(hook: str, argv: list[str], output: int) -> int:
-    """Start an interpreter that calls `hook` with `argv` and ends with its result; return its pid.
-
-    Not with -S like the supervisor itself: a filter that is not in the cache is compiled by a
-    library.
-    """
-    module, _, function = hook.partition(":")
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
-    code = (
-        f"{files.program()}import sys; sys.path.insert(0, {package!r}); "
-        f"from {module} import {function}; {function}(*sys.argv[1:])"
-    )
-    actions = [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
-    command = [sys.executable, "-X", "utf8", "-I", "-c", code, *argv]
-    return os.posix_spawn(sys.executable, command, os.environ, file_actions=actions)

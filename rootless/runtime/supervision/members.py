@@ -23,9 +23,10 @@ def members(init: int, command: int) -> list[int]:
     for name in os.listdir("/proc"):
         if name.isdigit() and (parent := parent_of(int(name))) is not None:
             parents[int(name)] = parent
-    spaces = [(kind, _space(command, kind) or _space(init, kind)) for kind in ("mnt", "pid")]
-    own = [(kind, there) for kind, there in spaces if there and there != _space(os.getpid(), kind)]
-    inside = {pid for pid in parents if any(_space(pid, kind) == there for kind, there in own)}
+    own = [space for kind in ("mnt", "pid") if (space := _opened(kind, command, init))]
+    inside = {pid for pid in parents if any(_space(pid, kind) == there for kind, there, _ in own)}
+    for *_, fd in own:
+        os.close(fd)
     inside |= {init} & parents.keys()
     return sorted(_with_descendants(inside, parents), key=lambda pid: (_depth(pid, parents), pid))
 
@@ -57,6 +58,25 @@ def parent_of(pid: int) -> int | None:
     except OSError:
         return None
     return None if state in (b"Z", b"X") else int(parent)
+
+
+def _opened(kind: str, *pids: int) -> tuple[str, str, int] | None:
+    """Open the namespace of the first process that lets us; None where it is ours.
+
+    Returns its kind, its name and the descriptor. Open it keeps its number for itself: the kernel
+    gives that of a namespace which has gone to the next one.
+    """
+    for pid in pids:
+        try:
+            fd = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue  # gone, or somebody else's
+        name = f"{kind}:[{os.fstat(fd).st_ino}]"
+        if name != _space(os.getpid(), kind):
+            return kind, name, fd
+        os.close(fd)
+        break
+    return None
 
 
 def _space(pid: int, kind: str) -> str:

@@ -98,6 +98,16 @@ class Input:
         """Whether nothing waits."""
         return not self._data
 
+    @property
+    def waiting(self) -> bytes:
+        """What waits."""
+        return bytes(self._data)
+
+    @property
+    def ends(self) -> bool:
+        """Whether the container has no more to expect after that."""
+        return self._ends
+
     def write(self, data: bytes) -> None:
         """Queue `data`; nothing means that no more comes."""
         if self.fd < 0:

@@ -11,14 +11,15 @@ import os
 import select
 import time
 
-from rootless.errors import Error, LaunchError
+from rootless.errors import LaunchError
 from rootless.linux import process
 from rootless.linux.boot import boot_id
+from rootless.runtime.launch.command import code_of_failure
 from rootless.runtime.launch.report import Phase, Report
 from rootless.runtime.logs.files import open_log
 from rootless.runtime.supervision import cgroup, clients, streams
-from rootless.runtime.supervision.charge import tell, write_state
-from rootless.runtime.supervision.supervisor import Supervisor, call_hook, reap_all, set_name
+from rootless.runtime.supervision.charge import VERSION, client_of, tell, write_state
+from rootless.runtime.supervision.supervisor import Supervisor, clean_up, reap_all, set_name
 from rootless.runtime.userns.namespace import Entry, Membership
 from rootless.runtime.userns.worker import close_others
 from rootless.store import events, records
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
     from rootless.netstack.ports import Port
     from rootless.runtime.launch.launch import Launch
-    from rootless.runtime.logs.files import LogCharge
+    from rootless.runtime.logs.charge import LogCharge
+    from rootless.runtime.networks.kinds import Outside
     from rootless.runtime.supervision.charge import Charge
     from rootless.runtime.supervision.health import Checks
     from rootless.runtime.supervision.notify import Listening, Notice
@@ -42,11 +44,7 @@ else:
 class Wishes:
     """What the life of a container is to be like, beyond its start."""
 
-    def __init__(self, *, hook: str, again: str, log: LogCharge) -> None:
-        self.hook = hook
-        """MODULE:FUNCTION, called at the very end (see Charge)."""
-        self.again = again
-        """MODULE:FUNCTION, which starts it once more (see Charge)."""
+    def __init__(self, *, log: LogCharge) -> None:
         self.log = log
         """Its log, not open yet."""
         self.open_stdin = False
@@ -62,7 +60,7 @@ class Wishes:
         self.ports: list[Port] = []
         """Published ports, bound."""
         self.forwarded: list[Port] = []
-        """Those that a helper is to publish, not bound."""
+        """Those that others are to publish (`networks.kinds.Outside`), not bound."""
         self.notes: list[str] = []
         """What the user is told when it runs."""
         self.event: dict[str, Any] = {}
@@ -199,28 +197,29 @@ class Startup:
 
     def _charge(self, state: dict[str, Any], client: int) -> Charge:
         wishes = self._wishes
-        network = self._launch.spec["rootless"]["network"]
         if wishes.health is not None:
             from rootless.runtime.supervision.health import begin
 
             begin(wishes.health, self._launch.directory)
         return {
+            "version": VERSION,
             "root": self._paths.root,
             "directory": self._launch.directory,
-            "hook": wishes.hook,
-            "again": wishes.again,
             "event": wishes.event,
             "durable": wishes.durable,
             "state": state,
+            "unwritten": False,
             "membership": self._membership.path if self._membership else "",
             "init": self._init,
             "outputs": self._outputs,
             "stdin": self._stdin,
+            "input": "",
+            "input_ends": False,
             "terminal": self._terminal,
             "link": self._link,
-            "network": network["settings"] if network else None,
+            "network": self._launch.network.settings,
             "ports": wishes.ports if self._link >= 0 else [],
-            "clients": [[client, 1]] if client >= 0 else [],
+            "clients": [client_of(client, first=True)] if client >= 0 else [],
             "listener": clients.listen(self._launch.directory),
             "log": open_log(wishes.log),
             "alive": self._alive,
@@ -288,8 +287,8 @@ class Startup:
                     self._init = os.pidfd_open(self._init_pid)
                     name = os.path.basename(self._launch.directory)[:12]
                     self._cgroup = cgroup.make(name, self._init_pid)
-                    if self._launch.helper:
-                        self._start_helper(message["fd"])
+                    if (outside := self._launch.network.outside) is not None:
+                        self._serve(outside, message["fd"])
                     report.send(Phase.GO)
                 elif message["phase"] == Phase.TERMINAL:
                     self._take_terminal(message["fd"])
@@ -303,17 +302,11 @@ class Startup:
             raise LaunchError("the container's first process was killed while it was set up")
         return ready
 
-    def _start_helper(self, netns: int) -> None:
-        """Let a helper program make the network, before init goes on."""
-        from rootless.runtime.supervision.backends import Helper  # only where it was asked for
-
-        network = self._launch.spec["rootless"]["network"]
-        assert network is not None  # noqa: S101 - it names the helper
-        settings, ports = network["settings"], self._wishes.forwarded
+    def _serve(self, outside: Outside, netns: int) -> None:
+        """Have the network made from outside, before init goes on."""
+        wishes, spaces = self._wishes, (self._userns, netns)
         try:
-            Helper(self._launch.helper, settings, ports, self._launch.directory).start(
-                self._userns, netns
-            )
+            wishes.forwarded = outside.start(spaces, self._launch.directory, wishes.forwarded)
         finally:
             os.close(netns)
 
@@ -328,14 +321,14 @@ class Startup:
         self._withdraw()
         state = {
             "status": "created",
-            "exit_code": error.exit_code if isinstance(error, Error) else 125,
+            "exit_code": code_of_failure(error),
             "error": str(error),
         }
         # Where the disk is full the starter still says why.
         write_state(self._launch.directory, state, durable=self._wishes.durable)
         for port in self._wishes.ports:
             os.close(port["fd"])
-        call_hook(self._wishes.hook, self._paths.root, self._launch.directory)
+        clean_up(self._paths.root, self._launch.directory)
         starter.fail(getattr(error, "step", "") or "start the container", error)
 
     def _withdraw(self) -> None:

@@ -54,6 +54,11 @@ class Reader:
         """Whether no part of a frame is waiting for its rest."""
         return not self._data
 
+    @property
+    def part(self) -> bytes:
+        """What has come of a frame whose rest is still to come."""
+        return bytes(self._data)
+
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Return the frames (kind, payload) that `data` completes.
 

@@ -8,6 +8,9 @@ It begins as a fork of the command that started it (`startup`), with all that th
 loaded. Once it has been idle for a moment it executes the interpreter again with nothing but this
 module, which halves its memory; all that it holds passes on as its `charge`. So nothing here may
 import ctypes, or anything else that the loop does not need.
+
+Where other files have been installed meanwhile it does the same before it loads anything of them:
+what is in memory goes on, or all is as it is there, but never some of both.
 """
 
 from __future__ import annotations
@@ -16,14 +19,21 @@ import fcntl
 import os
 import select
 import struct
-import sys
 import termios
 import time
 
+from rootless.linux import interpreter
 from rootless.linux.loop import Loop
 from rootless.runtime.logs.files import writer
 from rootless.runtime.supervision import handover, streams
-from rootless.runtime.supervision.charge import descriptors, go_again, settle, tell, write_state
+from rootless.runtime.supervision.charge import (
+    descriptors,
+    go_again,
+    settle,
+    tell,
+    upgraded,
+    write_state,
+)
 from rootless.runtime.supervision.clients import Clients
 from rootless.runtime.supervision.relay import Input, Output
 from rootless.runtime.supervision.uplink import Uplink
@@ -66,14 +76,14 @@ class Supervisor:
         self._clients.on_resize = self._resize
         self._clients.on_backlog = self._output.pause
         self._input.on_backlog = self._clients.pause
-        for client, first in charge["clients"]:
-            self._clients.add(client, first=bool(first))
-        self._ended = self._starts_again = self._unwritten = False
+        self._ended = self._starts_again = False
+        self._unwritten = charge["unwritten"]
         self._health = self._watch_health(charge["health"])
         self._patience: int | None = None
         """Milliseconds without an event until it makes itself small, None where it is."""
         self._uplink = Uplink(self._loop, charge["link"], charge["network"], charge["ports"])
         self._uplink.on_wake = self._grow
+        self._uplink.on_need = self._give_way
         if charge["link"] >= 0:
             self._clients.on_ports = self._change_ports
         self._notifier = self._make_notifier(charge["notice"])
@@ -89,15 +99,39 @@ class Supervisor:
         self._patience = None if small else _SETTLED
         _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
         try:
+            self._take_up()
             while not self._ended:
-                patience = self._patience
-                if self._loop.turn(patience) == 0 and patience is not None:
-                    self._become_small()
-                    if self._is_idle():
-                        self._patience = None  # it did not work: as it is, then
+                self._turn()
+            if interpreter.is_replaced():
+                self._uplink.close()  # what its connections hold
+                self._pass_on()
             self._end()
         finally:
             os._exit(self._charge["state"].get("exit_code", 0))
+
+    def _take_up(self) -> None:
+        """Go on with what was under way in the life before this one."""
+        charge = self._charge
+        if charge["input"]:
+            self._input.write(charge["input"].encode("latin-1"))
+        if charge["input_ends"]:
+            self._input.write(b"")
+        for client in charge["clients"]:
+            self._clients.add(client)
+
+    def _turn(self) -> None:
+        patience = self._patience
+        try:
+            happened = self._loop.turn(patience)
+        except ImportError:
+            # Files of ours are missing, or of two releases: an installer is at work.
+            time.sleep(0.5)
+            self._pass_on()
+            raise
+        if happened == 0 and patience is not None:
+            self._become_small()
+            if self._is_idle():
+                self._patience = None  # it did not work: as it is, then
 
     def _deliver(self, stream: int, data: bytes) -> None:
         self._log.write(stream, data)
@@ -154,6 +188,7 @@ class Supervisor:
         """Publish other ports, and say so to the one who asked, when it is written down."""
         from rootless.runtime.supervision.uplink import read_wish
 
+        self._give_way()
         try:
             added, removed = read_wish(payload, client.passed)
         except ValueError:
@@ -214,16 +249,32 @@ class Supervisor:
 
     def _become_small(self) -> None:
         """Execute the interpreter again with this module alone; return where it is impossible."""
-        if not self._is_idle():
-            return
+        if self._is_idle():
+            self._pass_on()
+
+    def _give_way(self) -> None:
+        """Let the installed files go on where they are not those that we were loaded from."""
+        if interpreter.is_replaced():
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Execute the interpreter again; return where it is impossible.
+
+        All passes on but connections that the stack holds.
+        """
         charge = self._charge
         charge["outputs"] = {str(fd): stream for fd, stream in self._output.sources.items()}
         charge["stdin"] = self._input.fd
-        charge["clients"] = self._clients.descriptors
+        charge["input"] = self._input.waiting.decode("latin-1")
+        charge["input_ends"] = self._input.ends
+        charge["clients"] = self._clients.charges
+        charge["unwritten"] = self._unwritten
+        if self._health is not None:
+            self._health.rest()
         name = os.path.basename(charge["directory"])
         kept = descriptors(charge)
         self._uplink.rest()
-        handover.pass_on(charge, kept, f"{__name__}:resume", name, light=True)
+        handover.pass_on(charge, kept, "resume", name, site=interpreter.BARE)
 
     def _is_idle(self) -> bool:
         checked = self._health is None or self._health.is_idle
@@ -293,8 +344,8 @@ class Supervisor:
         """Clean up, and tell the clients the exit code when all else is done."""
         charge = self._charge
         self._uplink.unpublish()
-        # What the hook does inside U is done in ours, which is there already.
-        call_hook(charge["hook"], charge["root"], charge["directory"])
+        # What is done inside U is done in ours, which is there already.
+        clean_up(charge["root"], charge["directory"])
         _forget(charge["membership"])
         os.close(charge["userns"])
         os.close(charge["alive"])  # the life lock: for all but the clients, this is the end
@@ -305,11 +356,11 @@ class Supervisor:
 
 def resume(handed: int) -> NoReturn:
     """Go on as the supervisor whose charge is in the file `handed`. Never returns."""
-    charge: Charge = handover.receive(handed)
-    for fd in descriptors(charge):
-        os.set_inheritable(fd, False)
+    charge = upgraded(handover.receive(handed))
+    supervisor = Supervisor(charge, new=False)
+    handover.settle(handed, descriptors(charge))
     set_name()
-    Supervisor(charge, new=False).run(small=True)
+    supervisor.run(small=True)
 
 
 def _forget(path: str) -> None:
@@ -325,11 +376,10 @@ def set_name() -> None:
         file.write("rootless-super")
 
 
-def call_hook(hook: str, root: str, directory: str) -> None:
-    """Call the function that `hook` ("MODULE:FUNCTION") names; it is imported only now."""
-    module, _, function = hook.partition(":")
-    __import__(module)
-    getattr(sys.modules[module], function)(root, directory)
+def clean_up(root: str, directory: str) -> None:
+    """Call the door `after_exit`: what this part knows nothing of."""
+    module = __import__("rootless.doors", fromlist=["after_exit"])
+    module.after_exit(root, directory)
 
 
 def reap_all() -> None:

@@ -70,6 +70,8 @@ class Uplink:
         self._stack: Stack | None = None
         self.on_wake: Callable[[], None] = lambda: None
         """Called when the stack is loaded."""
+        self.on_need: Callable[[], None] = lambda: None
+        """Called before it is."""
         if fd >= 0:
             loop.watch(fd, select.POLLIN, self._wake)
         self._listeners: list[Listener] = []
@@ -89,6 +91,7 @@ class Uplink:
     def stack(self) -> Stack:
         """Return the stack, which is made when it is needed first."""
         if self._stack is None:
+            self.on_need()
             from rootless.linux import files
             from rootless.netstack.dns import Servers
             from rootless.netstack.stack import Stack
@@ -96,8 +99,7 @@ class Uplink:
             assert self._settings is not None  # noqa: S101 - there is a link
             self._stack = Stack(self._loop, self._fd, self._settings, Servers())
             # Each connection is a file of ours; a quarter of them is for all else.
-            tcp = self._stack.tcp
-            tcp.most = min(tcp.most, files.allow_many() * 3 // 4)
+            self._stack.limit(files.allow_many() * 3 // 4)
             self.on_wake()
         return self._stack
 
@@ -140,5 +142,6 @@ class Uplink:
         if self._stack is not None:
             self._stack.close()
             self.rest()
+            self._stack = None
         elif self._fd >= 0:
             self._loop.unwatch(self._fd)

@@ -24,7 +24,7 @@ from rootless.errors import StoreError
 from rootless.linux import files
 from rootless.oci.descent import OPEN, WINDOW, Directory
 from rootless.oci.remove import remove_tree
-from rootless.runtime.tree.rootfs import holds_files
+from rootless.runtime.tree.tree import holds_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

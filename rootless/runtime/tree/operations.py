@@ -14,7 +14,7 @@ import stat
 
 from rootless.errors import LaunchError
 from rootless.linux import mount as m
-from rootless.linux import rtnetlink, tun
+from rootless.linux import rtnetlink
 from rootless.runtime.tree.binding import bind, make_read_only, on
 from rootless.runtime.tree.mount_options import Options
 from rootless.runtime.tree.tree import NoMountPoint
@@ -24,7 +24,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from rootless.netstack.addresses import Settings
     from rootless.runtime.tree.tree import Tree
 
     class Operation(Protocol):
@@ -83,38 +82,6 @@ class Loopback:
     def apply(self, tree: Tree) -> None:
         """See Operation."""
         rtnetlink.apply([rtnetlink.link_up(LOOPBACK)])
-
-
-class Link:
-    """The private network: a TAP device, whose other end is the supervisor's."""
-
-    needs = "network"
-
-    def __init__(self, settings: Settings, *, needed: bool) -> None:
-        """`needed` is whether the container does not start without it."""
-        self._settings = settings
-        self._needed = needed
-
-    def describe(self) -> str:
-        """See Operation."""
-        return "set up the private network"
-
-    def apply(self, tree: Tree) -> None:
-        """See Operation."""
-        from rootless.runtime.launch import link
-
-        rtnetlink.apply([rtnetlink.link_up(LOOPBACK)])
-        try:
-            tree.link = link.make(self._settings)
-        except OSError as error:
-            reason = f"{tun.DEVICE}: {error.strerror}"
-            if self._needed:
-                raise LaunchError(
-                    f"cannot make a private network, {reason}",
-                    "use --network host or none; rootless doctor says more",
-                    errno=error.errno or 0,
-                ) from error
-            tree.degraded.append(f"network: none, {reason}")
 
 
 class Mount:

@@ -5,6 +5,7 @@ Pure: nothing is touched here, so that `--debug` can print the plan and tests ca
 
 from __future__ import annotations
 
+from rootless.runtime.networks import kinds
 from rootless.runtime.tree import operations as op
 
 TYPE_CHECKING = False
@@ -39,12 +40,8 @@ def plan(spec: Spec, root: Root, driver: str = "overlay") -> list[Operation]:
     linux = spec["linux"]
     own = {space["type"] for space in linux["namespaces"] if not space.get("path")}
     steps: list[Operation] = [op.Isolate(), root]
-    if "network" in own:
-        private = spec["rootless"]["network"]
-        if private and not private["helper"]:
-            steps.append(op.Link(private["settings"], needed=private["needed"]))
-        else:
-            steps.append(op.Loopback())
+    network = kinds.of_spec(spec)
+    steps += network.steps()
     if "uts" in own and spec["hostname"]:
         steps.append(op.Hostname(spec["hostname"]))
     special = _special(spec, driver)
@@ -58,7 +55,7 @@ def plan(spec: Spec, root: Root, driver: str = "overlay") -> list[Operation]:
     if dev_made:
         steps += _devices(spec["rootless"])
     wished = linux.get("sysctl") or {}
-    if "network" in own and op.Pings.NAME not in wished:
+    if network.own and op.Pings.NAME not in wished:
         steps.append(op.Pings())
     steps += [op.Sysctl(name, value) for name, value in wished.items()]
     steps += [op.ReadOnly(path) for path in linux.get("readonlyPaths") or ()]

@@ -17,6 +17,7 @@ from rootless.errors import HostError
 from rootless.linux import mount as m
 from rootless.runtime.tree.binding import bind
 from rootless.runtime.tree.mount_options import Options
+from rootless.runtime.tree.tree import holds_files
 from rootless.runtime.userns.identity import find_program
 from rootless.store.paths import is_ours
 
@@ -179,14 +180,6 @@ def data_layers(lowers: list[str]) -> list[str]:
             pass  # no more of them; nearly all layers have their content themselves
     # The kernel takes the first that has a path: what is ours goes before a stranger's.
     return sorted(found, key=lambda link: not is_ours(link)) if len(found) > 1 else list(found)
-
-
-def holds_files(directory: str) -> bool:
-    """Whether there is something in `directory`, which the container may have closed to us."""
-    try:
-        return bool(os.listdir(directory))
-    except PermissionError:
-        return True
 
 
 class OverlayRoot:

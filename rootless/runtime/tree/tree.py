@@ -120,3 +120,11 @@ class Tree:
         finally:
             os.close(parent)
         return path
+
+
+def holds_files(directory: str) -> bool:
+    """Whether there is something in `directory`, which the container may have closed to us."""
+    try:
+        return bool(os.listdir(directory))
+    except PermissionError:
+        return True

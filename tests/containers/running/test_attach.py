@@ -8,11 +8,15 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.containers.terminals import Terminal
 from tests.containers.test_restarts import record, until
 
 if TYPE_CHECKING:
     from conftest import Store
+
+pytestmark = pytest.mark.once
 
 TALKER = 'while read line; do echo "heard $line"; [ "$line" != end ] || exit 5; done'
 LOOP = "while :; do sleep 0.05; done"

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from rootless.containers.running.keys import Keys
 from rootless.errors import UsageError
 
+pytestmark = pytest.mark.once
+
 
 def typed(keys: Keys, *pieces: bytes) -> tuple[bytes, bool]:
     """Feed pieces; return all that was passed on, and whether the sequence came."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def ten(shared: Store) -> Iterator[Store]:

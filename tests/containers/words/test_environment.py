@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from rootless.containers.words.asked import Asked
 
+pytestmark = pytest.mark.once
+
 HOST = {"HOME": "/home/me", "LANG": "C", "LC_ALL": "C", "LC_TIME": "de", "http_proxy": "http://p"}
 
 

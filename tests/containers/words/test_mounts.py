@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from rootless.containers.request import Volume
 
+pytestmark = pytest.mark.once
+
 V = "/base"
 """The directory that relative sources are below."""
 

@@ -10,13 +10,15 @@ import pytest
 
 from rootless.containers.ports import Binding, exposed, listed, summary
 from rootless.containers.words.ports import parse
-from rootless.errors import HostError, UsageError
+from rootless.errors import HostError, NotPermitted, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rootless.containers.request import Publish
     from rootless.netstack.ports import Port
+
+pytestmark = pytest.mark.once
 
 
 def tuples(ports: list[Any]) -> list[tuple[str, int, int, str]]:
@@ -103,7 +105,7 @@ def needs_privilege() -> bool:
 
 @pytest.mark.skipif(not needs_privilege(), reason="this user may bind every port")
 def test_a_privileged_port(binding: Binding) -> None:
-    with pytest.raises(HostError, match="ports below 1024 need a privilege") as caught:
+    with pytest.raises(NotPermitted, match="ports below 1024 need a privilege") as caught:
         binding.open([wanted(81)], None)
     assert "use 8081" in caught.value.hint
     assert "--publish-privileged remap" in caught.value.hint

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from rootless import values as plain
 from rootless.containers import conflicts, names, signals
-from rootless.containers.request import request
+from rootless.containers.request import attachment, request
 from rootless.containers.words import networks, values
 from rootless.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+pytestmark = pytest.mark.once
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def host_or_own(text: str, *, network: bool, ipc: bool) -> None:
     """Ask for a sysctl with the host's namespaces or own ones."""
     wanted = request("image", sysctls=values.sysctls([text]))
     if network:
-        wanted["networks"] = [{"kind": "host", "name": "", "settings": None}]
+        wanted["networks"] = [attachment("host")]
     if ipc:
         wanted["namespaces"]["ipc"] = "host"
     conflicts.check(wanted)

@@ -22,6 +22,8 @@ from rootless.images.transfer.known import MOST_FORMS, MOST_PLACES, Form, Known
 if TYPE_CHECKING:
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 needs = pytest.mark.needs("skopeo", "docker-registry")
 
 D = [f"sha256:{n:064x}" for n in range(20)]

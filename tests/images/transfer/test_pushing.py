@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
-pytestmark = pytest.mark.needs("skopeo", "docker-registry")
+pytestmark = [pytest.mark.needs("skopeo", "docker-registry"), pytest.mark.once]
 
 SECURE = """
 version: 0.1

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
 
+pytestmark = pytest.mark.once
+
 LAYER = layer({"a": b"1" * 5000})
 
 
@@ -53,6 +55,7 @@ def packed(images: Images, as_file: Callable[[bytes], str]) -> Images:
 
 @pytest.mark.parametrize("format_", ["docker-archive", "oci-archive", "oci-dir"])
 @pytest.mark.as_root
+@pytest.mark.each
 def test_what_is_saved_can_be_loaded(packed: Images, tmp_path: Path, format_: str) -> None:
     target = str(tmp_path / "saved")
     packed.save(["x:1", "y:2", "z"], target, format=format_)

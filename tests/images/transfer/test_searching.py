@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
 
-pytestmark = pytest.mark.needs("skopeo", "docker-registry")
+pytestmark = [pytest.mark.needs("skopeo", "docker-registry"), pytest.mark.once]
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
 
-pytestmark = pytest.mark.needs("skopeo", "docker-registry", "gpg")
+pytestmark = [pytest.mark.needs("skopeo", "docker-registry", "gpg"), pytest.mark.once]
 ACCEPT = [{"type": "insecureAcceptAnything"}]
 
 

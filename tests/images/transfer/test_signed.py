@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
 
-pytestmark = pytest.mark.needs("skopeo", "docker-registry")
+pytestmark = [pytest.mark.needs("skopeo", "docker-registry"), pytest.mark.once]
 
 PLAIN = CopyWish(remove_signatures=True)
 TLS = ("--src-tls-verify=false", "--dest-tls-verify=false")

@@ -18,7 +18,7 @@ from servers import Server
 
 from rootless import Engine
 from rootless.errors import NotFound
-from rootless.images.transfer.sources import Retry
+from rootless.images.transfer.access import Access, Retry
 from rootless.oci.distribution.registries import Registries
 from rootless.oci.errors import RegistryError
 from rootless.oci.reference import parse
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
 
-pytestmark = pytest.mark.needs("skopeo", "docker-registry")
+pytestmark = [pytest.mark.needs("skopeo", "docker-registry"), pytest.mark.once]
 
 NOWHERE = "registry.invalid"
 """No name server knows it (RFC 6761, 6.4)."""
@@ -383,7 +383,7 @@ def test_several_images_and_a_quiet_pull(cli: Store, mirror: str) -> None:
 def test_retry_waits_for_a_registry(images: Images, dead: str) -> None:
     begun = time.monotonic()
     with pytest.raises(RegistryError, match="cannot reach"):
-        images.pull(f"{dead}/x", retry=Retry(2, 0.4))
+        images.pull(f"{dead}/x", access=Access(retry=Retry(2, 0.4)))
     assert time.monotonic() - begun >= 0.8
 
 
@@ -392,7 +392,7 @@ def test_retry_waits_as_long_as_a_registry_wants(
 ) -> None:
     """With a bound; and not at all where it has answered that there is no such image."""
     waited: list[float] = []
-    monkeypatch.setattr("rootless.images.transfer.sources.time.sleep", waited.append)
+    monkeypatch.setattr("rootless.images.transfer.access.time.sleep", waited.append)
     for status, after, seconds in (
         (429, "77", [77.0] * 2),
         (503, "9999", [300.0] * 2),
@@ -401,7 +401,7 @@ def test_retry_waits_as_long_as_a_registry_wants(
         waited.clear()
         server = Server(lambda *_, a=after, s=status: (s, {"Retry-After": a}, b""))
         with pytest.raises(RegistryError):
-            images.pull(f"{server.address}/x", retry=Retry(2, 0.1))
+            images.pull(f"{server.address}/x", access=Access(retry=Retry(2, 0.1)))
         server.close()
         assert waited == seconds
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rootless.images.collection import Images
 
-pytestmark = pytest.mark.needs("skopeo", "docker-registry")
+pytestmark = [pytest.mark.needs("skopeo", "docker-registry"), pytest.mark.once]
 
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"

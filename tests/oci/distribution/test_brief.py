@@ -12,11 +12,14 @@ import pytest
 from servers import self_signed
 
 from rootless.oci.distribution import brief
-from rootless.oci.distribution.http import Client, HttpError, is_loopback, joined
+from rootless.oci.distribution.http import Client, is_loopback, joined
+from rootless.oci.errors import HttpError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+pytestmark = pytest.mark.once
 
 CHUNKED = b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"

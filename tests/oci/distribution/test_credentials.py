@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 HELPER = """#!/bin/sh
 # A credential helper that keeps what it is given in a file.
 case $1 in

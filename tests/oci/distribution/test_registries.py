@@ -15,6 +15,8 @@ from rootless.oci.distribution.registries_files import has_registries
 from rootless.oci.errors import InvalidReference, RegistryError, SettingsError
 from rootless.oci.reference import Reference, parse
 
+pytestmark = pytest.mark.once
+
 HEX = "a" * 64
 REGISTRY = "[[registry]]\n"
 

@@ -13,15 +13,27 @@ from servers import Server, self_signed
 
 from rootless.oci import reference
 from rootless.oci.distribution.credentials import Credentials
-from rootless.oci.distribution.http import Client, HttpError, shown
+from rootless.oci.distribution.http import Client, shown
 from rootless.oci.distribution.registry import Repository
-from rootless.oci.errors import DigestError, RegistryError
+from rootless.oci.distribution.upload import Upload
+from rootless.oci.errors import (
+    DigestError,
+    HttpError,
+    RegistryError,
+    RegistryFailed,
+    RegistryNotFound,
+    RegistryUnreachable,
+    TooManyRequests,
+    Unauthorized,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from servers import Answer
+
+pytestmark = pytest.mark.once
 
 MANIFEST = json.dumps({"schemaVersion": 2, "config": {}, "layers": []}).encode()
 OCI = "application/vnd.oci.image.manifest.v1+json"
@@ -307,15 +319,84 @@ def test_a_transfer_that_breaks_off_is_an_error(serve: Callable[..., Server]) ->
     assert caught.value.temporary
 
 
-def test_nobody_there() -> None:
+DIGEST = "sha256:" + "1" * 64
+
+ASKED: dict[str, Callable[[Repository], object]] = {
+    "manifest": lambda repo: repo.manifest("1"),
+    "digest": lambda repo: repo.digest("1"),
+    "blob": lambda repo: repo.blob(DIGEST),
+    "tags": lambda repo: list(repo.tags()),
+    "search": lambda repo: repo.search("x", 1),
+    "upload": lambda repo: repo.begin_upload(),
+    "put": lambda repo: repo.put_manifest("1", MANIFEST, OCI),
+    "login": lambda repo: repo.check(),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, RegistryError),
+        (401, Unauthorized),
+        (403, Unauthorized),
+        (404, RegistryNotFound),
+        (408, HttpError),
+        (418, RegistryError),
+        (429, TooManyRequests),
+        (500, RegistryFailed),
+        (501, RegistryFailed),
+        (503, RegistryFailed),
+        (507, RegistryFailed),
+    ],
+)
+def test_each_status_has_its_error(
+    serve: Callable[..., Server], asked: str, status: int, kind: type[RegistryError]
+) -> None:
+    if (asked, status) == ("login", 404):
+        kind = RegistryError  # then it is no registry: there is nothing that it has not
+    server = serve(lambda path, headers: (status, {"Retry-After": "99"}, b""))
     with pytest.raises(RegistryError) as caught:
+        ASKED[asked](repository(server))
+    assert type(caught.value) is kind
+
+
+def test_what_an_upload_is_answered(serve: Callable[..., Server]) -> None:
+    for status, kind in ((403, Unauthorized), (404, RegistryError), (507, RegistryFailed)):
+        server = serve(lambda path, headers, status=status: (status, {}, b""))
+        content = Bytes(b"x")
+        with pytest.raises(RegistryError, match=r"blob .* was not taken") as caught:
+            Upload(repository(server), content).run(
+                f"http://{server.address}/v2/a/b/blobs/uploads/1"
+            )
+        assert type(caught.value) is kind
+
+
+class Bytes:
+    """What is uploaded, from memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.digest, self.size = digest(data), len(data)
+
+    def read(self, start: int) -> Iterator[bytes]:
+        yield self._data[start:]
+
+    def settle(self) -> None:
+        pass
+
+
+def test_nobody_there() -> None:
+    with pytest.raises(RegistryUnreachable) as caught:
         Repository(reference.parse("127.0.0.1:1/x")).manifest("latest")
     url = "http://127.0.0.1:1/v2/x/manifests/latest"
     assert caught.value.message == f"cannot reach {url}: Connection refused"
 
 
 def test_a_name_that_nobody_knows() -> None:
-    with pytest.raises(RegistryError, match=r"^cannot reach https://no\.invalid/v2/\S+: [^\[:]+$"):
+    with pytest.raises(
+        RegistryUnreachable, match=r"^cannot reach https://no\.invalid/v2/\S+: [^\[:]+$"
+    ):
         Repository(reference.parse("no.invalid/x")).manifest("latest")
 
 

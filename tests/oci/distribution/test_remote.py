@@ -10,15 +10,17 @@ from archives import digest
 from servers import Server
 
 from rootless.oci import reference
-from rootless.oci.distribution.http import Client, HttpError
+from rootless.oci.distribution.http import Client
 from rootless.oci.distribution.registry import Repository
 from rootless.oci.distribution.remote import Download
-from rootless.oci.errors import RegistryError
+from rootless.oci.errors import HttpError, RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from servers import Answer
+
+pytestmark = pytest.mark.once
 
 CONTENT = os.urandom(500_000)
 HALF = len(CONTENT) // 2

@@ -21,6 +21,8 @@ from rootless.oci.layers.compression import compression_of, decompress
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.once
+
 DATA = random.Random(7).randbytes(300_000) + b"repeat " * 200_000
 SKIPPABLE = b"\x53\x2a\x4d\x18\x05\x00\x00\x00hello"
 

@@ -14,6 +14,8 @@ from rootless.oci.layers.unpack import extract_fd
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.once
+
 BIG = os.urandom(5000)
 LARGE = os.urandom(3 << 20)
 FILES = {"bin/": b"", "bin/big": BIG, "bin/small": b"x" * 4096, "bin/large": LARGE, "bin/none": b""}

@@ -20,6 +20,7 @@ from rootless.oci.layers.tar import Limits
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.once
 OPAQUE = b".wh..wh..opq"
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import random
     from pathlib import Path
 
+pytestmark = pytest.mark.once
+
 # -- what others write -------------------------------------------------------------------------
 
 KINDS = [tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.FIFOTYPE]

@@ -16,6 +16,8 @@ from rootless.oci.layers.tarwriter import Writer
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.once
+
 LONG = b"directory/" * 30
 
 

@@ -319,6 +319,7 @@ BIG = b"".join(file(b"d/f%d" % n, os.urandom(5000)) for n in range(1000)) + END
 @pytest.mark.parametrize(
     "compress", [bytes, gzip.compress, zstandard.ZstdCompressor().compress], ids=["-", "gz", "zst"]
 )
+@pytest.mark.once
 def test_a_blob_goes_through(compress: Callable[[bytes], bytes], tmp_path: Path) -> None:
     packed = compress(BIG)
     blob = Verifier(io.BytesIO(packed), Digest.of(packed), len(packed))
@@ -328,6 +329,7 @@ def test_a_blob_goes_through(compress: Callable[[bytes], bytes], tmp_path: Path)
     assert len(os.listdir(tmp_path / "l" / "fs" / "d")) == 1000
 
 
+@pytest.mark.once
 def test_filling_behind_the_archive_belongs_to_the_diff_id(tmp_path: Path) -> None:
     """GNU tar fills up to 10 KiB, and a writer that nobody reads would break off."""
     data = BIG + bytes(3 << 20)
@@ -335,12 +337,14 @@ def test_filling_behind_the_archive_belongs_to_the_diff_id(tmp_path: Path) -> No
     assert (diff, error, refused) == (Digest.of(data), None, None)
 
 
+@pytest.mark.once
 def test_a_damaged_blob_is_told_by_its_digest(tmp_path: Path) -> None:
     blob = Verifier(io.BytesIO(BIG), Digest.of(b"other"))
     _, error, _ = through_a_pipe(blob, tmp_path)
     assert isinstance(error, DigestError)
 
 
+@pytest.mark.once
 def test_a_blob_that_ends_early(tmp_path: Path) -> None:
     # One file, so that the middle is in its content: after a whole entry a tar may well end.
     packed = gzip.compress(file(b"f", os.urandom(5_000_000)) + END)
@@ -351,6 +355,7 @@ def test_a_blob_that_ends_early(tmp_path: Path) -> None:
     assert "the archive is cut short" in refused.message
 
 
+@pytest.mark.once
 def test_a_bomb_is_stopped_by_the_limit(tmp_path: Path) -> None:
     """A gigabyte of zeros in a megabyte, unpacked with a limit of 10 MB."""
     piece = gzip.compress(bytes(64 << 20))

@@ -13,6 +13,8 @@ from rootless.oci.signatures.scopes import scopes_of, scopes_of_path
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.once
+
 
 def test_scopes_of_a_name() -> None:
     assert scopes_of(parse("a.b.example.com:5000/team/app:1")) == [

@@ -7,6 +7,8 @@ import pytest
 from rootless.oci.errors import SignatureError
 from rootless.oci.signatures.signature import Signature, decode
 
+pytestmark = pytest.mark.once
+
 
 def test_there_and_back() -> None:
     for one in (

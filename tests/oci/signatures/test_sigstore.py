@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     Signer = Callable[[bytes], bytes]
 
+pytestmark = pytest.mark.once
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 

@@ -13,6 +13,8 @@ import pytest
 from rootless.errors import CommandNotExecutable, CommandNotFound, HostError, LaunchError
 from rootless.runtime.launch.report import Phase, Report
 
+pytestmark = pytest.mark.once
+
 
 def pair() -> tuple[Report, Report]:
     return Report.pair()

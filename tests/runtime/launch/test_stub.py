@@ -14,6 +14,8 @@ import pytest
 
 from rootless.runtime.launch import stub
 
+pytestmark = pytest.mark.once
+
 LISTINGS = Path(stub.__file__).parent / "listings"
 ARCHITECTURES = sorted(path.stem for path in LISTINGS.glob("*.s"))
 TOOLS = {name: f"{name.replace('ppc64le', 'powerpc64le')}-linux-gnu-" for name in ARCHITECTURES}

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.once
+
 PASSWD = """root:x:0:0:root:/root:/bin/sh
 # a comment
 daemon:x:1:1::/:

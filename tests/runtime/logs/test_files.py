@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from rootless.runtime.logs.files import LogCharge
+    from rootless.runtime.logs.charge import LogCharge
+
+pytestmark = pytest.mark.once
 
 DRIVERS = pytest.mark.parametrize("driver", ["json-file", "k8s-file"])
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from rootless.runtime.logs.formats import FORMATS, JsonFile, K8s
 
+pytestmark = pytest.mark.once
+
 EACH = pytest.mark.parametrize("name", sorted(FORMATS))
 
 

@@ -12,6 +12,8 @@ import pytest
 from rootless.errors import UsageError
 from rootless.runtime.privileges import caps
 
+pytestmark = pytest.mark.once
+
 # What a launcher does between unshare and execve, then what the kernel says of it.
 LAUNCH = """
 import json, os, sys

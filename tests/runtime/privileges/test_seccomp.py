@@ -17,6 +17,8 @@ import pytest
 from rootless.errors import HostError, UsageError
 from rootless.runtime.privileges import caps, seccomp, seccomp_compile, seccomp_profile
 
+pytestmark = pytest.mark.once
+
 DEFAULT = list(caps.DEFAULT)
 PODMANS = Path("/usr/share/containers/seccomp.json")
 SOURCES = Path(seccomp.__file__).parent

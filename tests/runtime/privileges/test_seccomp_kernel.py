@@ -15,6 +15,8 @@ import pytest
 from rootless.runtime.privileges import caps, seccomp
 from tests.security import programs
 
+pytestmark = pytest.mark.once
+
 EXIT_GROUP = 231
 DEFAULT = list(caps.DEFAULT)
 SOURCES = Path(seccomp.__file__).parent

@@ -6,6 +6,8 @@ import pytest
 
 from rootless.runtime.supervision.restart import FIRST, LONGEST, SETTLED, is_wanted, next_delay
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("policy", "code", "count", "wanted"),

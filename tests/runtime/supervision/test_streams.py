@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from rootless.linux.loop import Loop
 from rootless.runtime.supervision import streams
 from rootless.runtime.supervision.clients import Client
 from rootless.runtime.supervision.relay import BACKLOG, Input, Output
+
+pytestmark = pytest.mark.once
 
 FRAMES = st.lists(st.tuples(st.integers(0, 4), st.binary(max_size=300)), max_size=10)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Words = Callable[..., list[str]]
 
+pytestmark = pytest.mark.once
+
 
 class HostImage:
     """The built-in image, as planning sees it."""

@@ -21,6 +21,11 @@ def inside() -> dict[str, object]:
     }
 
 
+MARK = Path("/proc/sys/user/max_uts_namespaces")
+"""A limit that each user namespace has for itself: by it one is known for certain, even after it
+has gone, while the kernel gives its inode number to the next."""
+
+
 def test_everything_inside_is_ours(rootless_root: str) -> None:
     found = worker.call(Paths(rootless_root), inside)
     assert found["uid"] == 0
@@ -33,7 +38,7 @@ def test_everything_inside_is_ours(rootless_root: str) -> None:
 def test_it_is_found_through_who_holds_it(rootless_root: str) -> None:
     paths, mode = Paths(rootless_root), identity.detect().mode
     assert namespace.find(paths, mode) is None
-    first = worker.call(paths, inside)["namespace"]
+    worker.call(paths, lambda: MARK.write_text("1001"))
     entry = namespace.Entry(paths, identity.detect())
     assert entry.is_new
     pid = os.fork()
@@ -43,13 +48,14 @@ def test_it_is_found_through_who_holds_it(rootless_root: str) -> None:
     fd = entry.serve(pid)
     os.waitpid(pid, 0)
     member = namespace.Membership(paths, mode, fd)
-    second = worker.call(paths, inside)["namespace"]
-    third = worker.call(paths, inside)["namespace"]
-    assert second == third == f"user:[{os.fstat(fd).st_ino}]" != first
+    assert worker.call(paths, inside)["namespace"] == f"user:[{os.fstat(fd).st_ino}]"
+    assert worker.call(paths, MARK.read_text) != "1001\n"
+    worker.call(paths, lambda: MARK.write_text("1002"))
+    assert worker.call(paths, MARK.read_text) == "1002\n"
     member.leave()
     os.close(fd)
     assert namespace.find(paths, mode) is None
-    assert worker.call(paths, inside)["namespace"] != second
+    assert worker.call(paths, MARK.read_text) not in ("1001\n", "1002\n")
 
 
 @pytest.mark.parametrize("text", ["", "x", "0 1", "-1 0", "99999 4026531837", "0 0 0", "\0"])

@@ -1,0 +1,110 @@
+"""Options of the commands that work with containers; those of `run` and `create` are in `run`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from rootless.cli.options.declare import argument, option
+
+ExecCommand = Annotated[list[str], argument("COMMAND [ARG]...", "The command and its arguments.")]
+SomeContainers = Annotated[
+    list[str] | None, argument("[CONTAINER]...", "Names or ids, which may be shortened.")
+]
+ContainerName = Annotated[str, argument("NAME", "The new name.")]
+Descriptors = Annotated[list[str] | None, argument("[COLUMN]...", "Descriptors, or options of ps.")]
+PublishAdd = Annotated[
+    list[str] | None,
+    option("--publish-add", metavar="[IP:][HOST:]PORT[/PROTO]", about="Publish a further port."),
+]
+PublishRm = Annotated[
+    list[str] | None,
+    option("--publish-rm", metavar="PORT[/PROTO]", about="Publish a port no more."),
+]
+CaptureFile = Annotated[str, argument("FILE", "A pcap file; - is stdout.")]
+NoStream = Annotated[bool, option("--no-stream", about="Look once.")]
+MaybePort = Annotated[str, argument("[PORT[/PROTO]]", "A port of the container.")]
+MaybeContainer = Annotated[str, argument("[CONTAINER]", "Name or id, which may be shortened.")]
+All = Annotated[bool, option("--all", "-a", about="All containers.")]
+Time = Annotated[
+    int | None,
+    option(
+        "--time",
+        "--timeout",
+        "-t",
+        metavar="SECONDS",
+        about="Before it is killed. (the container's, 10)",
+    ),
+]
+Last = Annotated[
+    int, option("--last", "-n", metavar="N", about="The N that were created last, in any state.")
+]
+NoHeading = Annotated[bool, option("--noheading", about="No line of headings.")]
+Sort = Annotated[
+    str, option("--sort", metavar="KEY", about="created, id, image, names, size, status, ...")
+]
+Latest = Annotated[bool, option("--latest", "-l", about="The one that was created last.")]
+Size = Annotated[bool, option("--size", "-s", about="Show how much each has written.")]
+UnmountAll = Annotated[bool, option("--all", "-a", about="All that are mounted here.")]
+ForceUnmount = Annotated[bool, option("--force", "-f", about="Also what is in use.")]
+CommitName = Annotated[str, argument("[IMAGE[:TAG]]", "A name for the new image.")]
+Author = Annotated[str, option("--author", "-a", metavar="NAME", about="Who has made it.")]
+CommitPause = Annotated[
+    bool, option("--pause", "-p", about="Let it stand still meanwhile. (default: true)")
+]
+Squash = Annotated[bool, option("--squash", "-s", about="Make one layer of all.")]
+CommitFormat = Annotated[
+    Literal["oci", "docker"],
+    option("--format", "-f", metavar="FORMAT", about="Accepted: both are kept alike. (oci)"),
+]
+Compared = Annotated[
+    list[str] | None,
+    argument("NAME [NAME]", "A container or image, and another one to compare it with."),
+]
+Attach = Annotated[
+    bool, option("--attach", "-a", about="Show its output, wait, and end as it ends.")
+]
+AttachInput = Annotated[
+    bool, option("--interactive", "-i", about="Attach, and pass standard input on.")
+]
+Signal = Annotated[str, option("--signal", "-s", metavar="SIGNAL", about="Name or number. (KILL)")]
+Force = Annotated[bool, option("--force", "-f", about="Kill it first if it is running.")]
+Volumes = Annotated[bool, option("--volumes", "-v", about="With its anonymous volumes.")]
+AttachKeys = Annotated[
+    str,
+    option(
+        "--detach-keys",
+        metavar="KEYS",
+        about="What leaves a terminal; empty for nothing. (ctrl-p,ctrl-q)",
+    ),
+]
+AttachSignals = Annotated[
+    bool, option("--sig-proxy", about="Pass signals on to it. (default: true)")
+]
+NoStdin = Annotated[bool, option("--no-stdin", about="Do not pass standard input on.")]
+TheLatest = Annotated[bool, option("--latest", "-l", about="The container created last.")]
+Running = Annotated[bool, option("--running", about="Only those that run.")]
+Condition = Annotated[
+    list[str] | None,
+    option(
+        "--condition",
+        metavar="STATE",
+        about="running, exited, paused, healthy, unhealthy, removed, ... (exited)",
+    ),
+]
+ExecDetach = Annotated[bool, option("--detach", "-d", about="Do not wait for the command.")]
+ExecInteractive = Annotated[bool, option("--interactive", "-i", about="Pass standard input on.")]
+ExecTty = Annotated[bool, option("--tty", "-t", about="Give the command a terminal.")]
+ExecEnv = Annotated[
+    list[str] | None, option("--env", "-e", metavar="KEY[=VALUE]", about="Set a variable.")
+]
+ExecEnvFile = Annotated[
+    list[str] | None, option("--env-file", metavar="FILE", about="Variables, one a line.")
+]
+ExecWorkdir = Annotated[str, option("--workdir", "-w", metavar="DIR", about="Start in DIR.")]
+ExecUser = Annotated[str, option("--user", "-u", metavar="USER[:GROUP]", about="Names or numbers.")]
+ExecPrivileged = Annotated[bool, option("--privileged", about="With all capabilities.")]
+Names = Annotated[bool, option("--names", about="Put the container's name before each line.")]
+Color = Annotated[bool, option("--color", about="Give each container a colour.")]
+Follow = Annotated[bool, option("--follow", "-f", about="Go on as output arrives.")]
+Tail = Annotated[str, option("--tail", "-n", metavar="N", about="Only the last N lines. (all)")]
+Timestamps = Annotated[bool, option("--timestamps", "-t", about="Show when each line was written.")]

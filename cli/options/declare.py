@@ -1,0 +1,19 @@
+"""How options and arguments are declared for Typer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+
+def option(*names: str, about: str, panel: str | None = None, metavar: str | None = None) -> Any:
+    """Return the declaration of an option; defaults are said in `about`, where they matter."""
+    return typer.Option(
+        *names, help=about, rich_help_panel=panel, metavar=metavar, show_default=False
+    )
+
+
+def argument(metavar: str, about: str) -> Any:
+    """Return the declaration of an argument. Completion goes by its metavar."""
+    return typer.Argument(metavar=metavar, help=about, show_default=False)

@@ -1,0 +1,39 @@
+"""Options of manifest lists."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from rootless.cli.options.declare import argument, option
+
+ListName = Annotated[str, argument("LIST", "Name, or id, of a manifest list.")]
+ListNames = Annotated[list[str], argument("LIST...", "Names, or ids, of manifest lists.")]
+SomeMembers = Annotated[
+    list[str] | None, argument("[IMAGE]...", "Images of the store, or docker://NAME.")
+]
+Members = Annotated[list[str], argument("IMAGE...", "Images of the store, or docker://NAME.")]
+ListMember = Annotated[str, argument("IMAGE", "Digest, or name, of an image in the list.")]
+AnyManifest = Annotated[str, argument("NAME", "A list of the store, or an image in a registry.")]
+ListTarget = Annotated[str, argument("[DESTINATION]", "The name there. (that of the list)")]
+AllMembers = Annotated[bool, option("--all", about="Of a list, all its images.")]
+PushMembers = Annotated[bool, option("--all", about="With the images of the list. (default: true)")]
+Amend = Annotated[bool, option("--amend", "-a", about="Add to the list if there is one.")]
+MemberAnnotations = Annotated[
+    list[str] | None,
+    option("--annotation", metavar="KEY=VALUE", about="Set an annotation of the image's entry."),
+]
+MemberArch = Annotated[str, option("--arch", metavar="ARCH", about="Its architecture.")]
+MemberOs = Annotated[str, option("--os", metavar="OS", about="Its operating system.")]
+MemberVariant = Annotated[str, option("--variant", metavar="VARIANT", about="v7, v8, ...")]
+MemberOsVersion = Annotated[
+    str, option("--os-version", metavar="VERSION", about="Of its operating system.")
+]
+MemberFeatures = Annotated[
+    list[str] | None, option("--features", metavar="WORDS", about="What it needs of the machine.")
+]
+MemberOsFeatures = Annotated[
+    list[str] | None, option("--os-features", metavar="WORDS", about="What it needs of the system.")
+]
+RemoveList = Annotated[
+    bool, option("--rm", "--purge", "-p", about="Remove the list here once it is pushed.")
+]

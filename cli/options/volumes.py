@@ -1,0 +1,56 @@
+"""Options of `run` and `create`: files and volumes."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict
+
+from rootless.cli.options.declare import option
+
+FILES = "Files and volumes"
+
+Volume = Annotated[
+    list[str],
+    option(
+        "--volume",
+        "-v",
+        metavar="SRC:DST[:OPTS]",
+        panel=FILES,
+        about="Show a directory or file of ours; OPTS: ro, rw, O, U, z, Z, rslave, ...",
+    ),
+]
+Mount = Annotated[
+    list[str],
+    option("--mount", metavar="type=TYPE,...", panel=FILES, about="bind or tmpfs, in long form."),
+]
+Tmpfs = Annotated[
+    list[str],
+    option("--tmpfs", metavar="DIR[:OPTS]", panel=FILES, about="An empty file system in memory."),
+]
+ReadOnly = Annotated[
+    bool, option("--read-only", panel=FILES, about="Forbid writing to the root file system.")
+]
+ReadOnlyTmpfs = Annotated[
+    bool,
+    option(
+        "--read-only-tmpfs", panel=FILES, about="With --read-only: /tmp, /run in memory. (true)"
+    ),
+]
+Rootfs = Annotated[
+    bool,
+    option("--rootfs", panel=FILES, about="IMAGE is a directory; DIR:O keeps it untouched."),
+]
+ShmSize = Annotated[
+    str, option("--shm-size", metavar="SIZE", panel=FILES, about="Size of /dev/shm. (64m)")
+]
+
+
+class FilesAsked(TypedDict, total=False):
+    """Its files."""
+
+    volume: Volume
+    mount: Mount
+    tmpfs: Tmpfs
+    read_only: ReadOnly
+    read_only_tmpfs: ReadOnlyTmpfs
+    rootfs: Rootfs
+    shm_size: ShmSize

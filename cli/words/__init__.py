@@ -1,0 +1,1 @@
+"""What completion says, generated: modules as in `grammar`."""

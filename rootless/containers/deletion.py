@@ -1,0 +1,67 @@
+"""The end of a container's place on disk: its name, its directory, its anonymous volumes."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.containers.places import objects
+from rootless.errors import StoreError
+from rootless.store import records
+from rootless.store.paths import Paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.containers.record import Record
+
+KEPT = "kept"
+"""Name of the file that says: --rm does not remove it this time, for it starts again at once."""
+
+
+def delete_ended(root: str, directory: str) -> None:
+    """In the supervisor, last of all: remove the container if it was started with --rm."""
+    try:
+        record: Record = records.read_record(f"{directory}/config.json")
+    except (FileNotFoundError, StoreError):
+        return  # removed meanwhile, or beyond help
+    if record["rm"] and not os.path.exists(f"{directory}/{KEPT}"):
+        delete(Paths(root), record, volumes=True)
+
+
+def delete(paths: Paths, record: Record, *, volumes: bool) -> None:
+    """Delete a container that does not run: its name, its directory, its anonymous volumes."""
+    containers = objects(paths)
+    directory = containers.path(record["id"])
+    held = waited = None
+    try:
+        # The lock says that the trash is not left over. Who calls us may have it already.
+        held = records.lock(directory, wait=False)
+        # Whoever waits for the container's end reads the exit code under a shared lock.
+        waited = records.lock(f"{directory}/alive")
+    except OSError:
+        pass  # it was never started
+    try:
+        if volumes:
+            _discard_volumes(paths, record)
+        containers.discard(record["id"], durable=not record["rm"])
+    except OSError as error:
+        raise StoreError(
+            f"cannot remove container {record['name']}: {error.strerror}", records.remedy(error)
+        ) from error
+    finally:
+        for fd in (held, waited):
+            if fd is not None:
+                os.close(fd)
+    from rootless.containers import events
+
+    events.tell(paths.root, record, "destroy")
+    containers.free(record["name"], record["id"])
+
+
+def _discard_volumes(paths: Paths, record: Record) -> None:
+    names = [volume["name"] for volume in record["volumes"] if volume["anonymous"]]
+    if not names:
+        return
+    from rootless.volumes.collection import Volumes
+
+    for name in names:
+        Volumes(paths).discard(name)

@@ -1,0 +1,1 @@
+"""Volumes: directories with names that outlive containers."""
