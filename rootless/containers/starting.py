@@ -48,7 +48,7 @@ class Started:
         self.supervisor = supervisor
         """pid of the supervisor, a child of this process."""
         self.stream = stream
-        """The stream to it (see runtime.streams), None where we are not attached."""
+        """The stream to it (see runtime.supervision.streams), None where we are not attached."""
         self.notes: list[str] = []
         """What is otherwise than one would expect, for the user's eyes."""
 

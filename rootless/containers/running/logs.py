@@ -1,6 +1,6 @@
 """Reading logs: the last lines, a span of time, what still comes; of one container or of several.
 
-A log is several files where it is rotated (see runtime.logfile): they are read from the oldest
+A log is several files where it is rotated (see runtime.logs.files): they are read from the oldest
 to the one that grows. Whoever follows has that one open, and when it has been replaced reads it
 to its end and goes on with the next: nothing is lost, nothing comes twice.
 """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rootless.netstack.ports import Port
 
 MOST = 250
-"""Sockets that one message carries (runtime.clients.MAX_PASSED)."""
+"""Sockets that one message carries (runtime.supervision.clients.MAX_PASSED)."""
 
 
 def update(containers: Containers, ref: str, add: list[str], remove: list[str]) -> list[str]:
