@@ -62,8 +62,7 @@ class Server:
         self._listeners = list(listeners)
         self._tls = tls
         self._chore = chore
-        self.ending = False
-        """Whether no further requests are answered."""
+        self._ending = False
         self._lock = threading.Lock()
         self._peers: dict[socket.socket, str] = {}
         """Whose the connections are that have a thread."""
@@ -96,7 +95,7 @@ class Server:
 
     def _stop(self, number: int, _: object) -> None:
         signal.signal(number, self._before[signal.Signals(number)])
-        self.ending = True
+        self._ending = True
         self._wake.send(b"x")
 
     def _accept_all(self) -> None:
@@ -106,13 +105,13 @@ class Server:
             poll.register(listener, select.POLLIN)
         poll.register(self._woken, select.POLLIN)
         looked = time.monotonic()
-        while not self.ending:
+        while not self._ending:
             ready = {fd for fd, _ in poll.poll(TICK * 1000)}
             if self._chore is not None and time.monotonic() - looked >= TICK:
                 self._chore()
                 looked = time.monotonic()
             for listener in self._listeners:
-                if listener.fileno() in ready and not self.ending:
+                if listener.fileno() in ready and not self._ending:
                     self._accept(listener)
 
     def _accept(self, listener: socket.socket) -> None:
@@ -195,7 +194,7 @@ class Server:
             ours = self._given.pop(connection, None) is None
         if ours:
             connection.close()
-        if not self.ending:
+        if not self._ending:
             self._serve_waiting()
 
     def _end(self) -> None:
@@ -231,12 +230,9 @@ class Server:
             self._let_go(sock)
 
     def rests(self, connection: socket.socket) -> None:
-        """A connection is between two requests: see connection.Keeper, as for the next two."""
+        """A connection is between two requests: see connection.Keeper, as for the next three."""
         with self._lock:
             self._idle[connection] = None
-            wanted = bool(self._waiting)
-        if wanted:  # nobody was idle when they came
-            self._serve_waiting()
 
     def goes_on(self, connection: socket.socket) -> bool:
         """A request has begun. False where the connection was closed before."""
@@ -244,6 +240,13 @@ class Server:
             kept = connection in self._idle
             self._idle.pop(connection, None)
             return kept
+
+    def needs(self, connection: socket.socket) -> bool:
+        """Whether the end is near, or somebody waits whom this connection is in the way of."""
+        with self._lock:
+            full = len(self._peers) + len(self._given) >= MOST
+            peer = self._peers[connection]
+            return self._ending or any(full or client.peer == peer for _, client in self._waiting)
 
     def gives_away(self, connection: socket.socket) -> None:
         """A connection is a service's: while its thread lasts it counts, but it is not shut."""
