@@ -5,9 +5,6 @@ bcrypt, sendfile(2), fsync, which an event loop would need threads for anyway. A
 one thread. Nobody has more than a share of them: what else he opens waits until one of his ends.
 Where there are no more at all, the one that was idle for longest is closed for a new one, and if
 none is idle, who has most loses one to who has none.
-
-Fifty clients that pull the same blob at once are done in 0.7 of the time that they need with
-docker-registry, in a tenth of its memory.
 """
 
 from __future__ import annotations
