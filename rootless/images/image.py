@@ -30,7 +30,7 @@ class Image:
     """Whether this is the built-in reference `host`, this machine's own file system."""
 
     is_list = False
-    """Whether this is a manifest list (`images.lists.list`), which has neither settings nor layers."""
+    """Whether this is a manifest list (`images.lists`), which has neither settings nor layers."""
 
     origin = ""
     """Where to pull it, as name@digest, where a manifest list has it and the store has not."""
