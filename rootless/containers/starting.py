@@ -214,7 +214,7 @@ def again(handed: int) -> NoReturn:
     A start that fails counts as an end with its exit code. Never returns.
     """
     charge = upgraded(handover.receive(handed))
-    handover.settle(handed, [charge["alive"]])
+    handover.adopt(handed, [charge["alive"]])
     supervisor.set_name()
     directory, state = charge["directory"], charge["state"]
     try:
