@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from rootless.containers.container import Container
+from rootless.containers.handle import Handle
 from rootless.errors import Conflict, LaunchError, NotFound
 from rootless.linux import namespaces
 from rootless.store import records
@@ -38,7 +38,7 @@ def join_network(paths: Paths, record: Record) -> None:
     """
     other_id = record["network"].removeprefix("container:")
     try:
-        other = Container(paths, records.read_record(f"{paths.containers}/{other_id}/config.json"))
+        other = Handle(paths, records.read_record(f"{paths.containers}/{other_id}/config.json"))
     except FileNotFoundError:
         raise NotFound(
             f"container {record['name']} uses the network of {other_id[:12]}, which is gone"

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.cli.options import common as opt
-    from rootless.containers.container import Container, State
+    from rootless.containers.container import Container
+    from rootless.containers.handle import State
     from rootless.engine import Engine
 
 HEADINGS = {

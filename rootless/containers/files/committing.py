@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from rootless.containers.container import Container
+    from rootless.containers.handle import Handle
     from rootless.containers.options import Record
     from rootless.images.collection import Images
     from rootless.images.image import Image
@@ -66,7 +66,7 @@ class Wishes:
 
 def commit(
     images: Images,
-    container: Container,
+    container: Handle,
     ref: str = "",
     wishes: Wishes | None = None,
     progress: Progress | None = None,
@@ -94,7 +94,7 @@ def commit(
     return images.get(image_id)
 
 
-def _base(images: Images, container: Container) -> Image:
+def _base(images: Images, container: Handle) -> Image:
     record = container.record
     try:
         return images.get(f"sha256:{record['image_id']}")
@@ -106,7 +106,7 @@ def _base(images: Images, container: Container) -> Image:
 
 
 @contextlib.contextmanager
-def _locked(container: Container) -> Iterator[None]:
+def _locked(container: Handle) -> Iterator[None]:
     """Keep others from starting or removing it meanwhile. Raises NotFound."""
     held = container.lock()
     try:
@@ -118,7 +118,7 @@ def _locked(container: Container) -> Iterator[None]:
 class _Making:
     """One image in the making."""
 
-    def __init__(self, images: Images, container: Container, base: Image, wishes: Wishes) -> None:
+    def __init__(self, images: Images, container: Handle, base: Image, wishes: Wishes) -> None:
         self._images = images
         self._container = container
         self._base = base
