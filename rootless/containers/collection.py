@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from rootless.containers.options import CreateOptions, Record
+    from rootless.containers.running.execution import Exec
     from rootless.engine import Engine
     from rootless.images.collection import Images
     from rootless.teller import Teller
@@ -147,6 +148,13 @@ class Containers:
         Raises NotFound, Ambiguous, or StoreError for a damaged record.
         """
         return Container(self._paths, self.objects.find(ref))
+
+    def get_exec(self, id: str) -> Exec:  # noqa: A002 - the field's own word
+        """Return the command of `exec` with this id, whatever its container. Raises NotFound."""
+        from rootless.containers.running.execution import find
+        from rootless.containers.running.sessions import container_of
+
+        return find(self._read(container_of(self._paths, id)), id)
 
     def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
         """Remove the container that `ref` means; with `force` also one with a damaged record.

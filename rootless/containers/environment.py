@@ -7,8 +7,6 @@ container's /etc/passwd.
 
 from __future__ import annotations
 
-import os
-
 from rootless.containers.values import pair
 from rootless.errors import UsageError
 
@@ -81,14 +79,7 @@ def compose(
     return _changed(result, changes)
 
 
-def for_exec(
-    process: Iterable[str],
-    env: Iterable[str],
-    env_file: Iterable[str],
-    *,
-    tty: bool,
-    host: Mapping[str, str] = os.environ,
-) -> list[str]:
+def for_exec(process: Iterable[str], changes: Iterable[Change], *, tty: bool) -> list[str]:
     """Return the environment of `exec`: the container's own (`process`), then what was asked."""
     result: dict[str, str] = {}
     for text in process:
@@ -96,7 +87,7 @@ def for_exec(
         result[key] = value
     if tty:
         result.setdefault("TERM", "xterm")
-    return _changed(result, asked_for(env, env_file, host))
+    return _changed(result, changes)
 
 
 def _changed(result: dict[str, str], changes: Iterable[Change]) -> list[str]:

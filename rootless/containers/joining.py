@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.containers.container import Container
+from rootless.containers.handle import Handle
 from rootless.errors import Conflict, NotFound
 from rootless.store import records
 
@@ -19,7 +19,7 @@ def join_network(paths: Paths, record: Record) -> None:
     """
     other_id = record["network"].removeprefix("container:")
     try:
-        other = Container(paths, records.read_record(f"{paths.containers}/{other_id}/config.json"))
+        other = Handle(paths, records.read_record(f"{paths.containers}/{other_id}/config.json"))
     except FileNotFoundError:
         raise NotFound(
             f"container {record['name']} uses the network of {other_id[:12]}, which is gone"

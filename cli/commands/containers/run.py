@@ -46,8 +46,16 @@ def run(
     try:
         container = _create(containers, image, command or [], asked, detach=detach)
         container.on_note = warn_of
-        code = container.start(attach=not detach, detach_keys=detach_keys, sig_proxy=sig_proxy)
-    except KeyboardInterrupt:
+        code = 0
+        if detach:
+            container.start()
+        else:
+            from rootless.cli.ends import OwnEnds
+
+            stdin, tty = container.record["stdin"], container.record["tty"]
+            ends = OwnEnds(stdin=stdin, tty=tty, proxy=sig_proxy)
+            code = container.run(ends, detach_keys=detach_keys)
+    except BaseException:  # a signal, which may have come before the start
         if asked.get("rm"):
             containers.abandon()
         raise

@@ -18,7 +18,7 @@ from rootless.store import records
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.collection import Containers
-    from rootless.containers.container import Container
+    from rootless.containers.handle import Handle
     from rootless.netstack.ports import Port
 
 MOST = 250
@@ -70,7 +70,7 @@ def _port(text: str) -> tuple[int, str]:
     return int(number), protocol or "tcp"
 
 
-def _tell(container: Container, opened: list[Port], gone: list[tuple[int, str]]) -> None:
+def _tell(container: Handle, opened: list[Port], gone: list[tuple[int, str]]) -> None:
     """Hand the sockets to the supervisor, and wait until it has them."""
     if len(opened) > MOST:
         raise UsageError(f"at most {MOST} sockets at once", "a port on all addresses is two")

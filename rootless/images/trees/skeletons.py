@@ -1,9 +1,9 @@
 """Images with other owners: what `--userns keep-id` and `nomap` run on.
 
 In such a container another id of the user namespace U is root (runtime.userns.shift), so that
-root's files have to belong to another id than in the layers of the store. So an image has a skeleton for each
-such map (layers.skeleton): made when it is first needed, named after the image's last layer, and
-removed with the image.
+root's files have to belong to another id than in the layers of the store. So an image has a
+skeleton for each such map (layers.skeleton): made when it is first needed, named after the image's
+last layer, and removed with the image.
 
     skeletons/<uid>-<gid>/<chain id>/     uid and gid are what keep-id shows the user as
     skeletons/nomap/<chain id>/
