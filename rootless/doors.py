@@ -35,7 +35,7 @@ def after_exit(root: str, directory: str) -> None:
 
 def probe(root: str, directory: str, kind: str) -> NoReturn:
     """Run the health check of a container ("regular" or "startup"); end with its exit code."""
-    from rootless.containers.health import probe as call
+    from rootless.containers.running.health import probe as call
 
     call(root, directory, kind)
 

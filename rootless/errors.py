@@ -5,11 +5,10 @@ Error                        oci.errors: anything that a user is told in one lin
 |-- NotFound                 no container, image, ... of this name
 |-- Ambiguous                a shortened id that fits several
 |-- Conflict                 a name in use, an object in the wrong state
-|   `-- AlreadySo            an object that is already in the state that is asked for
 |-- StoreError               a damaged record, a store that is not ours, a full disk
 |-- HostError                the machine lacks something; the hint names the mend
 |   `-- NotPermitted         the machine has it, but does not let us
-|-- Interrupted              a signal has ended what was asked for
+|-- Interrupted              a signal to this process has ended what it did
 `-- LaunchError              a step between the command and the running container failed
     |-- CommandNotFound      there is no such command in the container
     `-- CommandNotExecutable there is, but it cannot be executed
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "AlreadySo",
     "Ambiguous",
     "CommandNotExecutable",
     "CommandNotFound",
@@ -83,10 +81,6 @@ class Ambiguous(Error):
 
 class Conflict(Error):
     """A name in use, or an object in a state that forbids the request."""
-
-
-class AlreadySo(Conflict):
-    """What is asked for is the case already, such as a pause of what is paused."""
 
 
 class StoreError(Error):

@@ -80,6 +80,11 @@ class Upgrade:
             pid = supervisor(self.machine, name)
             self.machine.until(name, "small", partial(small, pid))
 
+    def await_listening(self, *names: str) -> None:
+        """Wait until somebody listens at port 80 of containers."""
+        for name in names:
+            self.machine.until(name, "listening", partial(_listens, self.machine, name))
+
     def replace(self, release: Path) -> None:
         """Put other files in the place of those that all of these run from."""
         self.installation.put(release)
@@ -111,9 +116,17 @@ def small(pid: int) -> bool:
 
 
 def echoed(connection: socket.socket, text: bytes) -> bytes:
-    """Send `text` and return as many bytes of what comes back."""
+    """Send `text` and return what comes back, nothing where the connection has broken off."""
     connection.sendall(text)
-    return connection.recv(len(text), socket.MSG_WAITALL)
+    return received(connection, len(text))
+
+
+def received(connection: socket.socket, size: int) -> bytes:
+    """Return so many bytes, nothing where the connection has broken off."""
+    try:
+        return connection.recv(size, socket.MSG_WAITALL)
+    except ConnectionError:
+        return b""
 
 
 @pytest.fixture(scope="module")
@@ -189,9 +202,7 @@ def _start_all(upgrade: Upgrade) -> None:
         upgrade.clients[name] = machine.start(*line.split(), script)
     upgrade.clients["waiting"] = machine.start("wait", "entered")
     upgrade.clients["following"] = machine.start("logs", "-f", "answering")
-    machine.until(
-        "talk", "listening", lambda: upgrade.machine.ok("exec", "talk", "netstat", "-lnt")
-    )
+    upgrade.await_listening("talk")
     upgrade.open["talk"] = upgrade.connect("talk")
     assert echoed(upgrade.open["talk"], b"before") == b"before"
     for name in ("foreground", "held"):
@@ -199,6 +210,10 @@ def _start_all(upgrade: Upgrade) -> None:
     machine.until("healthy", "healthy", lambda: _health(upgrade)["Status"] == "healthy")
     upgrade.await_small("web", "udp", "outward", "portless", "healthy", "again", "failing")
     upgrade.await_small("gone", "held", "joined", "entered", "answering", "foreground")
+
+
+def _listens(machine: Machine, name: str) -> bool:
+    return ":80 " in machine("exec", name, "busybox", "netstat", "-lnt").stdout
 
 
 def _is_listed(machine: Machine, name: str) -> bool:
@@ -482,6 +497,7 @@ def _start_some(upgrade: Upgrade) -> None:
     )
     machine.until("held", "running", partial(_is_listed, machine, "held"))
     upgrade.await_small("web", "talk", "portless", "again", "gone", "held", "checking")
+    upgrade.await_listening("web", "talk", "portless", "held", "checking")
     upgrade.open["talk"] = upgrade.connect("talk")
     assert echoed(upgrade.open["talk"], b"before") == b"before"
 
@@ -559,6 +575,7 @@ def test_files_that_are_missing_are_waited_for(this: Path, directory: Path) -> N
             echo = ["busybox", *ECHO.removeprefix("exec ").split()]
             upgrade.machine.ok("run", "-d", "--name", name, "-p", PUBLISHED, "host", *echo)
         ports = {name: upgrade.port(name) for name in ("stack", "all")}
+        upgrade.await_listening("stack", "all")
         upgrade.await_small("stack", "all", "end")
         for name, missing in (("stack", package / "netstack"), ("all", package)):
             aside = package.parent / "aside"
@@ -567,7 +584,7 @@ def test_files_that_are_missing_are_waited_for(this: Path, directory: Path) -> N
                 connection.sendall(b"hello")
                 time.sleep(1)
                 aside.rename(missing)
-                assert connection.recv(5, socket.MSG_WAITALL) == b"hello", name
+                assert received(connection, 5) == b"hello", upgrade.machine.state(name)
         pid = upgrade.inspect("end")["State"]["Pid"]
         aside = package.rename(package.parent / "aside")
         os.kill(pid, signal.SIGKILL)

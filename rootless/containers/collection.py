@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rootless.containers.record import Image, Record
     from rootless.containers.request import Request
+    from rootless.containers.running.execution import Exec
     from rootless.store.paths import Paths
     from rootless.teller import Teller
 
@@ -82,7 +83,7 @@ class Containers:
                 record["name"] = random_name()
             trace.mark("container created")
             events.tell(self._paths.root, record, "create")
-        except KeyboardInterrupt:
+        except BaseException:  # a signal
             if request["remove"]:
                 self._abandon(id)
             raise
@@ -143,6 +144,13 @@ class Containers:
         Raises NotFound, Ambiguous, or StoreError for a damaged record.
         """
         return Container(self._paths, upgraded(self.objects.find(ref)))
+
+    def get_exec(self, id: str) -> Exec:  # noqa: A002 - the field's own word
+        """Return the command of `exec` with this id, whatever its container. Raises NotFound."""
+        from rootless.containers.running.execution import find
+        from rootless.containers.running.sessions import container_of
+
+        return find(self._read(container_of(self._paths, id)), id)
 
     def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
         """Remove the container that `ref` means; with `force` also one with a damaged record.

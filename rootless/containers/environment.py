@@ -50,6 +50,19 @@ def compose(image: Iterable[str], request: Request, hostname: str) -> list[str]:
     return changed(result, [*request["inherited"], *request["environment"]])
 
 
+def for_exec(
+    process: Iterable[str], changes: Iterable[Sequence[str | None]], *, tty: bool
+) -> list[str]:
+    """Return the environment of `exec`: the container's own (`process`), then what was asked."""
+    result: dict[str, str] = {}
+    for text in process:
+        key, _, value = text.partition("=")
+        result[key] = value
+    if tty:
+        result.setdefault("TERM", "xterm")
+    return changed(result, changes)
+
+
 def changed(result: dict[str, str], changes: Iterable[Sequence[str | None]]) -> list[str]:
     """Return the variables of `result` with the changes [name, value], of which None removes."""
     for key, value in changes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.containers.container import Container
+from rootless.containers.handle import Handle
 from rootless.containers.record import read
 from rootless.errors import Conflict, NotFound
 
@@ -21,7 +21,7 @@ def joined(paths: Paths, record: Record) -> Record:
     """
     other_id = record["networks"][0]["name"]
     try:
-        other = Container(paths, read(f"{paths.containers}/{other_id}"))
+        other = Handle(paths, read(f"{paths.containers}/{other_id}"))
     except FileNotFoundError:
         raise NotFound(
             f"container {record['name']} uses the network of {other_id[:12]}, which is gone"

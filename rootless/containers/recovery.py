@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import Any
 
-    from rootless.containers.container import Container
+    from rootless.containers.record import Record
     from rootless.store.paths import Paths
 else:
     import _signal
@@ -25,7 +25,9 @@ SUPERVISOR_LOST = 255
 """Exit code of a container whose supervisor could not write down the true one; docker's choice."""
 
 
-def bury(container: Container, values: dict[str, Any], *, locked: bool) -> dict[str, Any] | None:
+def bury(
+    paths: Paths, record: Record, values: dict[str, Any], *, locked: bool
+) -> dict[str, Any] | None:
     """Write down the end of a container whose supervisor is gone, and remove it if it was --rm.
 
     `values` is its state as it was found, `locked` says whether the caller has its lock. Return
@@ -35,32 +37,35 @@ def bury(container: Container, values: dict[str, Any], *, locked: bool) -> dict[
     After a reboot there may be many, and nothing is left of any: then it is said, not written,
     unless it is `locked` for a new life, which must not begin with the old pids on record.
     """
+    directory = f"{paths.containers}/{record['id']}"
     crashed = values.get("boot") == boot_id()
-    if not crashed and not locked and not container.record["rm"]:
+    if not crashed and not locked and not record["rm"]:
         return _ended(values, "the machine was shut down", booted())
     held = None
     try:
         if not locked:
-            held = records.lock(container.directory, wait=False)
+            held = records.lock(directory, wait=False)
         if held is None and not locked:
             # A start or a removal is under way and will settle it; wait for that.
-            held = records.lock(container.directory)
+            held = records.lock(directory)
             if held is not None:
                 os.close(held)
             return None
     except FileNotFoundError:
         return {**values, "status": "exited", "exit_code": SUPERVISOR_LOST}
     try:
-        if records.is_claimed(f"{container.directory}/alive"):
+        if records.is_claimed(f"{directory}/alive"):
             return None
         if crashed:
             _end_leftover(values.get("pid", 0), values.get("start_ticks", -1))
         reason = "the supervisor was killed" if crashed else "the machine was shut down"
         ended = _ended(values, reason, time.time())
         try:
-            records.write_record(container.directory, "state.json", ended)
-            if container.record["rm"]:
-                container.delete()
+            records.write_record(directory, "state.json", ended)
+            if record["rm"]:
+                from rootless.containers.deletion import delete
+
+                delete(paths, record, volumes=True)
         except (Error, OSError):
             pass  # a full or read-only disk: it is said, though it is not kept
         return ended

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from rootless.containers.record import Record
+    from rootless.containers.running.ends import Ends
     from rootless.netstack.ports import Port
     from rootless.runtime.logs.charge import LogCharge
     from rootless.runtime.networks.kinds import Driver
@@ -50,18 +51,23 @@ class Started:
         self.supervisor = supervisor
         """pid of the supervisor, a child of this process."""
         self.stream = stream
-        """The stream to it (see runtime.streams), None where we are not attached."""
+        """The stream to it (see runtime.supervision.streams), None where we are not attached."""
         self.notes: list[str] = []
         """What is otherwise than one would expect, for the user's eyes."""
 
 
-def start(paths: Paths, record: Record, directory: str, alive: int, *, attach: bool) -> Started:
+def start(
+    paths: Paths, record: Record, directory: str, alive: int, *, ends: Ends | None
+) -> Started:
     """Start the container and return when its command runs.
 
-    `alive` holds its life lock; the supervisor gets a copy.
+    `alive` holds its life lock; the supervisor gets a copy. With `ends` we are attached to it.
     Raises LaunchError and its subclasses, HostError, StoreError.
     """
     trace.mark("runtime imported")
+    attach = ends is not None
+    if ends is not None and record["tty"]:
+        terminal.set_size(record["spec"]["process"], ends.size())
     startup = _prepare(paths, record, directory, attach=attach)
     _ = paths.runtime  # an unusable one is reported by us, not from inside the supervisor
     trace.mark("start prepared")
@@ -109,8 +115,6 @@ def _prepare(
         from rootless.containers.volumes import prepare
 
         prepare(paths, record, directory)
-    if attach and record["tty"]:
-        terminal.copy_size(spec["process"])
     wishes = _wishes(record, directory)
     wishes.detached = not attach
     wishes.notice = notify.wanted(record["sdnotify"], attached=attach)
@@ -187,7 +191,7 @@ def _wishes(record: Record, directory: str) -> Wishes:
     wishes.restart = record["restart"]
     wishes.stop_signal, wishes.stop_timeout = record["stop_signal"], record["stop_timeout"]
     if has_check(record):
-        from rootless.containers.health import checks
+        from rootless.containers.running.health import checks
 
         wishes.health = checks(record)
     return wishes
@@ -223,7 +227,7 @@ def again(handed: int) -> NoReturn:
     A start that fails counts as an end with its exit code. Never returns.
     """
     charge = upgraded(handover.receive(handed))
-    handover.settle(handed, [charge["alive"]])
+    handover.adopt(handed, [charge["alive"]])
     supervisor.set_name()
     directory, state = charge["directory"], charge["state"]
     try:

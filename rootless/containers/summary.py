@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from rootless.containers.container import Container, State
+    from rootless.containers.container import Container
+    from rootless.containers.handle import State
     from rootless.teller import Teller
 
 

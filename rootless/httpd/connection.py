@@ -21,17 +21,16 @@ if TYPE_CHECKING:
     class Keeper(Protocol):
         """Who holds many connections, and wants to know which of them may be closed."""
 
-        @property
-        def ending(self) -> bool:
-            """Whether the request that is being answered is to be the last."""
-            ...
-
         def rests(self, connection: socket.socket) -> None:
             """It is between two requests: closing it harms nobody."""
             ...
 
         def goes_on(self, connection: socket.socket) -> bool:
             """A request has begun, or the connection has ended. False if it was closed before."""
+            ...
+
+        def needs(self, connection: socket.socket) -> bool:
+            """Whether it is to end with the request that is being answered."""
             ...
 
         def gives_away(self, connection: socket.socket) -> None:
@@ -46,14 +45,16 @@ KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_
 class Alone:
     """The Keeper of a connection that has a process for itself."""
 
-    ending = False
-
     def rests(self, connection: socket.socket) -> None:
         """Nobody else would close it."""
 
     def goes_on(self, connection: socket.socket) -> bool:
         """Nobody else has closed it."""
         return True
+
+    def needs(self, connection: socket.socket) -> bool:
+        """Nobody else waits for its place."""
+        return False
 
     def gives_away(self, connection: socket.socket) -> None:
         """Nobody else would close it."""
@@ -124,13 +125,12 @@ class _Dialogue:
         if keep:
             # A body that nobody wanted is read so that the next request is found behind it.
             request.body.drain()
+            keep = not self._keeper.needs(self.stream.socket)
         return keep
 
     def _request(self) -> Request | None:
         """Wait for a request; None where there is to be none. Raises Gone."""
         sock = self.stream.socket
-        if self._keeper.ending:
-            return None
         self._keeper.rests(sock)
         try:
             self.stream.wait()
@@ -147,11 +147,12 @@ class _Dialogue:
 
     def _send(self, request: Request, reply: Answer | Streamed) -> bool:
         """Send an answer; whether the connection is for more. Raises Gone."""
+        sock = self.stream.socket
         if isinstance(reply, Streamed):
             request.body.invite()  # while the answer is under way it would be too late
         framing = Framing(
             self._service.headers,
-            keep=request.keep and not self._keeper.ending and request.body.small,
+            keep=request.keep and request.body.small and not self._keeper.needs(sock),
             head_only=request.method == "HEAD",
             chunked=not request.http_1_0,
         )
@@ -179,7 +180,7 @@ class _Dialogue:
         sock.settimeout(None)
         try:
             takeover.take(sock, self.stream.rest())
-        except (Gone, OSError):
+        except (Gone, ConnectionError):
             sock.close()
         except Exception as error:  # noqa: BLE001 - one session's fault is not the server's
             sock.close()

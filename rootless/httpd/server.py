@@ -5,9 +5,6 @@ bcrypt, sendfile(2), fsync, which an event loop would need threads for anyway. A
 one thread. Nobody has more than a share of them: what else he opens waits until one of his ends.
 Where there are no more at all, the one that was idle for longest is closed for a new one, and if
 none is idle, who has most loses one to who has none.
-
-Fifty clients that pull the same blob at once are done in 0.7 of the time that they need with
-docker-registry, in a tenth of its memory.
 """
 
 from __future__ import annotations
@@ -62,8 +59,7 @@ class Server:
         self._listeners = list(listeners)
         self._tls = tls
         self._chore = chore
-        self.ending = False
-        """Whether no further requests are answered."""
+        self._ending = False
         self._lock = threading.Lock()
         self._peers: dict[socket.socket, str] = {}
         """Whose the connections are that have a thread."""
@@ -102,7 +98,7 @@ class Server:
 
     def stop(self) -> None:
         """Let `serve` end, from another thread or a signal's handler."""
-        self.ending = True
+        self._ending = True
         self._wake.send(b"x")
 
     def _stop(self, number: int, _: object) -> None:
@@ -116,13 +112,13 @@ class Server:
             poll.register(listener, select.POLLIN)
         poll.register(self._woken, select.POLLIN)
         looked = time.monotonic()
-        while not self.ending:
+        while not self._ending:
             ready = {fd for fd, _ in poll.poll(TICK * 1000)}
             if self._chore is not None and time.monotonic() - looked >= TICK:
                 self._chore()
                 looked = time.monotonic()
             for listener in self._listeners:
-                if listener.fileno() in ready and not self.ending:
+                if listener.fileno() in ready and not self._ending:
                     self._accept(listener)
 
     def _accept(self, listener: socket.socket) -> None:
@@ -205,7 +201,7 @@ class Server:
             ours = self._given.pop(connection, None) is None
         if ours:
             connection.close()
-        if not self.ending:
+        if not self._ending:
             self._serve_waiting()
 
     def _end(self) -> None:
@@ -241,12 +237,9 @@ class Server:
             self._let_go(sock)
 
     def rests(self, connection: socket.socket) -> None:
-        """A connection is between two requests: see connection.Keeper, as for the next two."""
+        """A connection is between two requests: see connection.Keeper, as for the next three."""
         with self._lock:
             self._idle[connection] = None
-            wanted = bool(self._waiting)
-        if wanted:  # nobody was idle when they came
-            self._serve_waiting()
 
     def goes_on(self, connection: socket.socket) -> bool:
         """A request has begun. False where the connection was closed before."""
@@ -254,6 +247,13 @@ class Server:
             kept = connection in self._idle
             self._idle.pop(connection, None)
             return kept
+
+    def needs(self, connection: socket.socket) -> bool:
+        """Whether the end is near, or somebody waits whom this connection is in the way of."""
+        with self._lock:
+            full = len(self._peers) + len(self._given) >= MOST
+            peer = self._peers[connection]
+            return self._ending or any(full or client.peer == peer for _, client in self._waiting)
 
     def gives_away(self, connection: socket.socket) -> None:
         """A connection is a service's: while its thread lasts it counts, but it is not shut."""

@@ -11,8 +11,6 @@ import os
 import sys
 import time
 
-from rootless.linux import files
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -36,7 +34,7 @@ sys.path.insert(0, {packages!a})
 try:
     from rootless import doors
     doors.{door}(*{data!a})
-except ImportError:
+except (ImportError, SyntaxError):
     import os, time
     if time.monotonic() > {until!r}:
         raise
@@ -103,8 +101,10 @@ def spawn(
 def _command(
     door: str, data: tuple[Plain, ...], site: tuple[str, ...], shown: str, until: float
 ) -> list[str]:
-    code = _CODE.format(
-        before=files.program(), packages=PACKAGES, door=door, data=data, until=until
-    )
+    # Who has raised the limit of files has that module; and nothing can be loaded here where files
+    # are missing.
+    files = sys.modules.get("rootless.linux.files")
+    before = files.program() if files is not None else ""
+    code = _CODE.format(before=before, packages=PACKAGES, door=door, data=data, until=until)
     # Names are UTF-8 in records, whatever the locale says (as in cli.main).
     return [sys.executable, "-X", "utf8", *site, "-c", code, shown]

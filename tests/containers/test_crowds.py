@@ -85,7 +85,7 @@ def read_beside_writers(store: Store, seconds: float) -> None:
 
 
 def test_readers_beside_writers(busybox: Store) -> None:
-    read_beside_writers(busybox, 5)
+    read_beside_writers(busybox, 3)
 
 
 @pytest.mark.soak

@@ -1,6 +1,6 @@
 """A small service that shows what a connection can do; as a program it serves until SIGTERM.
 
-    echo.py unix PATH [MOST] | tcp HOST | tls CERTIFICATE KEY | systemd | fork PATH
+    echo.py unix PATH [MOST SHARE] | tcp HOST | tls CERTIFICATE KEY | systemd | fork PATH
 
 It prints where it listens, and then a line for each answer, and for each client that has gone.
 """
@@ -191,7 +191,7 @@ def main(kind: str, *where: str) -> None:
                 print(where[0], flush=True)
                 fork_for_each(listener, service)
             if where[1:]:
-                server.MOST = server.SHARE = int(where[1])
+                server.MOST, server.SHARE = int(where[1]), int(where[2])
             Server(service, [listener]).run(lambda: print(where[0], flush=True))
     elif kind == "systemd":
         handed = listeners.handed_over(os.environ)

@@ -120,7 +120,7 @@ def test_a_client_that_goes_is_told_to_the_service(program: Start, host: str) ->
 @pytest.mark.parametrize("sooner", [True, False])
 def test_a_connection_that_is_idle_makes_room(program: Start, path: str, sooner: bool) -> None:
     """Be it idle when another comes, or only later."""
-    program("unix", path, "2").line()
+    program("unix", path, "2", "64").line()
     first, second = dialled(path), dialled(path)
     with first, second:
         for one in (first, second):
@@ -138,8 +138,25 @@ def test_a_connection_that_is_idle_makes_room(program: Start, path: str, sooner:
             exchange(first, b"x", b"0\r\n\r\n")
 
 
+@pytest.mark.parametrize("limits", [("1", "64"), ("64", "1")])
+def test_a_client_is_told_that_its_place_is_wanted(
+    program: Start, path: str, limits: tuple[str, str]
+) -> None:
+    program("unix", path, *limits).line()
+    with dialled(path) as first:
+        exchange(first, HELLO, b"hello")
+        first.sendall(b"POST /whole HTTP/1.1\r\nContent-Length: 4\r\n\r\n")
+        time.sleep(0.1)  # it is read before another comes, or it would count as idle
+        with dialled(path) as second:
+            second.sendall(HELLO)
+            time.sleep(0.1)
+            assert b"\r\nConnection: close\r\n" in exchange(first, b"body", b"body")
+            first.close()
+            assert b"Connection: close" not in exchange(second, b"", b"hello")
+
+
 def test_what_is_taken_over_counts_and_is_nobodys_to_close(program: Start, path: str) -> None:
-    program("unix", path, "2").line()
+    program("unix", path, "2", "64").line()
     taken = [dialled(path) for _ in range(2)]
     with taken[0], taken[1], contextlib.ExitStack() as stack:
         for one in taken:
@@ -158,7 +175,7 @@ def test_what_is_taken_over_counts_and_is_nobodys_to_close(program: Start, path:
 
 def test_what_is_taken_over_may_go_elsewhere(program: Start, path: str) -> None:
     """The service gives the socket to another thread, and is done: nobody closes or counts it."""
-    one = program("unix", path, "1")
+    one = program("unix", path, "1", "64")
     one.line()
     with dialled(path) as taken:
         exchange(taken, b"POST /handed HTTP/1.1\r\n\r\n", b"\r\n\r\n")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Store
 
+pytestmark = pytest.mark.once
+
 BODY = json.dumps({"add": [], "remove": []}).encode()
 PORT = {"fd": 0, "ip": "0.0.0.0", "host": 8000, "container": 80, "protocol": "tcp"}
 

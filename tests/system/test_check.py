@@ -15,6 +15,8 @@ from tests.conftest import user_mode
 if TYPE_CHECKING:
     from conftest import Store
 
+pytestmark = pytest.mark.once
+
 
 def damaged(store: Store, *options: str) -> list[str]:
     done = store("system", "check", *options)
@@ -37,6 +39,7 @@ def largest_blob(store: Store) -> Path:
     return max(blobs, key=lambda path: path.stat().st_size)
 
 
+@pytest.mark.each
 def test_a_whole_store(used: Store) -> None:
     assert damaged(used) == []
     assert damaged(used, "--quick") == []
@@ -69,6 +72,7 @@ def test_a_blob_that_is_cut_or_gone(used: Store) -> None:
     assert "no such file or directory" in damaged(used, "--quick")[0]
 
 
+@pytest.mark.each
 def test_a_layer_that_is_not_whole_is_unpacked_again(used: Store) -> None:
     (layer,) = Path(used.root, "layers").iterdir()
     os.symlink(f"{os.uname().nodename} of-another-boot", f"{layer}/boot")
@@ -80,6 +84,7 @@ def test_a_layer_that_is_not_whole_is_unpacked_again(used: Store) -> None:
     used.ok("start", "-a", "one")
 
 
+@pytest.mark.each
 def test_a_layer_that_is_gone(used: Store) -> None:
     (layer,) = Path(used.root, "layers").iterdir()
     maps = ["--map-root-user", *(["--map-auto"] if user_mode() == "mapped" else [])]

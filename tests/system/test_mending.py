@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
-pytestmark = pytest.mark.needs("skopeo")
+pytestmark = [pytest.mark.needs("skopeo"), pytest.mark.once]
 BLOBS = "images/blobs/sha256"
 
 
@@ -161,6 +161,7 @@ HARMS = {
 }
 
 
+@pytest.mark.each
 @pytest.mark.parametrize("harm", HARMS)
 def test_unpacked_files_are_mended_from_the_blob(
     pulled: Store, registry: Registry, harm: str
@@ -180,6 +181,7 @@ def test_unpacked_files_are_mended_from_the_blob(
     pulled.ok("run", "--rm", registry.name, "sh", "-c", "test -s /etc/passwd")
 
 
+@pytest.mark.each
 def test_a_layer_in_use_is_left_alone(pulled: Store, registry: Registry) -> None:
     pulled.ok("run", "-d", "--name", "web", registry.name, "sleep", "1000")
     (layer,) = (p for p in Path(pulled.root, "layers").iterdir() if not p.name.startswith("."))

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import machine
@@ -117,6 +118,10 @@ def soak(arguments: list[str]) -> int:
 def carry_out(runs: list[Run]) -> int:
     """Do the runs one after the other and print the totals last."""
     tree = machine.checkout()
+    with ThreadPoolExecutor() as pool:  # environments that are not there yet are made side by side
+        list(
+            pool.map(lambda one: machine.environment(one, tree), {run.interpreter for run in runs})
+        )
     totals = {"passed": 0, "failed": 0, "skipped": 0}
     for run in runs:
         for name, count in run.go(tree).items():

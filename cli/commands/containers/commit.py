@@ -98,7 +98,8 @@ def _diff(engine: Engine, names: list[str] | None, form: str, kind: str) -> int:
 
     if not names or len(names) > 2:
         raise UsageError("one name, or two to compare")
-    found = changes(engine, names[0], names[1] if len(names) > 1 else "", kind)
+    other = names[1] if len(names) > 1 else ""
+    found = changes(engine.containers, engine.images, names[0], other, kind)
     if form == "json":
         sorted_out = {word: [p for k, p in found if k == letter] for letter, word in _WORDS.items()}
         say_json(pretty({word: paths for word, paths in sorted_out.items() if paths}, 5))

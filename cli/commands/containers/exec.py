@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
+from rootless.containers.running.ends import Ends
+from rootless.containers.words.environment import changes
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.options import common
     from rootless.cli.options import containers as opt
+    from rootless.containers.running.sessions import Request
     from rootless.engine import Engine
 
 
@@ -32,15 +38,21 @@ def execute(
         rootless exec -it web sh
         rootless exec -u 1000:1000 -w /www web ls -l
     """
-    return engine.containers.get(container).execute(
-        command,
-        interactive=interactive,
-        tty=tty,
-        detach=detach,
-        env=env or [],
-        env_file=env_file or [],
-        workdir=workdir,
-        user=user,
-        privileged=privileged,
-        detach_keys=detach_keys,
-    )
+    one = engine.containers.get(container)
+    request: Request = {
+        "command": command,
+        "environment": changes({"env": env or [], "env_file": env_file or []}, os.environ, "."),
+        "user": user,
+        "workdir": workdir,
+        "tty": tty,
+        "stdin": interactive and not detach,
+        "privileged": privileged,
+        "detach_keys": detach_keys,
+    }
+    if detach:
+        return one.execute(request)
+    if not tty:
+        return one.execute(request, Ends(0, 1, 2))
+    from rootless.cli.ends import OwnEnds
+
+    return one.execute(request, OwnEnds(stdin=interactive, tty=True))

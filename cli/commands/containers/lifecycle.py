@@ -5,7 +5,7 @@ from __future__ import annotations
 from rootless.cli import exits
 from rootless.cli.output import complain, each, say
 from rootless.cli.teller import Teller
-from rootless.errors import Error, NotFound, UsageError
+from rootless.errors import Conflict, Error, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,9 +43,12 @@ def start(
         return each(names, lambda name: engine.containers.get(name).start())
     if len(names) > 1:
         raise UsageError("only one container can be attached to")
-    return engine.containers.get(names[0]).start(
-        attach=True, stdin=interactive, detach_keys=detach_keys, sig_proxy=sig_proxy
-    )
+    from rootless.cli.ends import OwnEnds
+
+    one = engine.containers.get(names[0])
+    stdin = interactive and one.record["stdin"]
+    ends = OwnEnds(stdin=stdin, tty=one.record["tty"], proxy=sig_proxy)
+    return one.run(ends, detach_keys=detach_keys)
 
 
 def attach(
@@ -68,9 +71,12 @@ def attach(
         rootless attach --no-stdin --sig-proxy=false web
     """
     (name,) = chosen(engine, [container] if container else None, latest=latest)
-    return engine.containers.get(name).attach(
-        stdin=not no_stdin, detach_keys=detach_keys, sig_proxy=sig_proxy
-    )
+    from rootless.cli.ends import OwnEnds
+
+    one = engine.containers.get(name)
+    stdin = not no_stdin and one.record["stdin"]
+    ends = OwnEnds(stdin=stdin, tty=one.record["tty"], proxy=sig_proxy)
+    return one.attach(ends, detach_keys=detach_keys)
 
 
 def restart(
@@ -131,7 +137,15 @@ def kill(
         rootless kill -s HUP web
     """
     names = chosen(engine, containers, all=all, running=True)
-    return each(names, lambda name: engine.containers.get(name).kill(signal))
+
+    def end(name: str) -> None:
+        one = engine.containers.get(name)
+        if not one.kill(signal):
+            raise Conflict(
+                f"cannot kill container {one.name}: it is not running", "rootless ps lists those"
+            )
+
+    return each(names, end)
 
 
 def rm(

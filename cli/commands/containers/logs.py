@@ -8,9 +8,11 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rootless.cli.options import common
     from rootless.cli.options import containers as opt
-    from rootless.containers.container import Container
+    from rootless.containers.handle import Handle
     from rootless.engine import Engine
     from rootless.runtime.logs.formats import Entry
 
@@ -67,7 +69,7 @@ class Printer:
     """Writes entries to our standard streams, and before each line what was asked for."""
 
     def __init__(
-        self, containers: list[Container], *, timestamps: bool, names: bool, color: bool
+        self, containers: Sequence[Handle], *, timestamps: bool, names: bool, color: bool
     ) -> None:
         self._timestamps = timestamps
         self._middle: set[tuple[str, int]] = set()
@@ -80,7 +82,7 @@ class Printer:
                 text = f"\x1b[{_COLORS[number % len(_COLORS)]}m{text}\x1b[0m"
             self._before[one.id] = text.encode() + b" " if text else b""
 
-    def __call__(self, container: Container, entry: Entry, *, flush: bool) -> None:
+    def __call__(self, container: Handle, entry: Entry, *, flush: bool) -> None:
         """Write one entry."""
         out, err = sys.stdout.buffer, sys.stderr.buffer
         if entry.stream == 2 and self._last == 1:

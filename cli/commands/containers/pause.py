@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rootless.cli import output
 from rootless.cli.commands.containers.lifecycle import chosen
+from rootless.errors import Conflict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,15 @@ def pause(
     every = all or bool(filter)
     names = chosen(engine, containers, all=every, running=True, latest=latest, filters=filter)
     ways = set()
-    code = output.each(names, lambda name: ways.add(engine.containers.get(name).pause()))
+
+    def stop(name: str) -> None:
+        one = engine.containers.get(name)
+        way = one.pause()
+        if not way:
+            raise Conflict(f"cannot pause container {one.name}: it is already paused")
+        ways.add(way)
+
+    code = output.each(names, stop)
     if "signal" in ways:
         output.say("paused by SIGSTOP: there is no cgroup to freeze", to_stderr=True)
     return code
@@ -53,7 +62,13 @@ def unpause(
     if all:
         filter = [*(filter or []), "status=paused"]  # noqa: A001 - the option's name
     names = chosen(engine, containers, all=all or bool(filter), latest=latest, filters=filter)
-    return output.each(names, lambda name: engine.containers.get(name).unpause())
+
+    def let_go(name: str) -> None:
+        one = engine.containers.get(name)
+        if not one.unpause():
+            raise Conflict(f"cannot unpause container {one.name}: it is not paused")
+
+    return output.each(names, let_go)
 
 
 def rename(engine: Engine, container: common.Container, name: opt.ContainerName) -> int:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from rootless.cli.options import common
     from rootless.cli.options import containers as opt
-    from rootless.containers.container import Container, State
+    from rootless.containers.container import Container
+    from rootless.containers.handle import State
     from rootless.containers.summary import Listed
     from rootless.engine import Engine
 

@@ -43,7 +43,11 @@ def run(
     """
     container = _create(engine, image, command or [], asked, detach=detach)
     container.on_note = warn_of
-    code = container.start(attach=not detach, detach_keys=detach_keys, sig_proxy=sig_proxy)
+    code = 0
+    if detach:
+        container.start()
+    else:
+        code = _run(container, detach_keys, sig_proxy=sig_proxy)
     if detach:
         from rootless.cli.output import say
 
@@ -52,6 +56,19 @@ def run(
             _warn_of_logout(engine)
         return 0
     return code
+
+
+def _run(container: Container, detach_keys: str, *, sig_proxy: bool) -> int:
+    try:
+        from rootless.cli.ends import OwnEnds
+
+        stdin, tty = container.record["stdin"], container.record["tty"]
+        ends = OwnEnds(stdin=stdin, tty=tty, proxy=sig_proxy)
+        return container.run(ends, detach_keys=detach_keys)
+    except BaseException:  # a signal, which may have come before the start
+        if container.record["rm"]:
+            container.abandon()
+        raise
 
 
 def warn_of(text: str) -> None:

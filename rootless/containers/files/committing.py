@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from rootless.containers.container import Container
+    from rootless.containers.handle import Handle
     from rootless.containers.record import Record
     from rootless.images.collection import Images
     from rootless.images.image import Image
@@ -59,7 +59,7 @@ class Wishes:
 
 def commit(
     images: Images,
-    container: Container,
+    container: Handle,
     ref: str = "",
     wishes: Wishes | None = None,
     teller: Teller = QUIET,
@@ -90,7 +90,7 @@ def commit(
     return images.get(image_id)
 
 
-def _base(images: Images, container: Container) -> Image:
+def _base(images: Images, container: Handle) -> Image:
     record = container.record
     try:
         return images.get(f"sha256:{record['image_id']}")
@@ -102,7 +102,7 @@ def _base(images: Images, container: Container) -> Image:
 
 
 @contextlib.contextmanager
-def _locked(container: Container) -> Iterator[None]:
+def _locked(container: Handle) -> Iterator[None]:
     """Keep others from starting or removing it meanwhile. Raises NotFound."""
     held = container.lock()
     try:
@@ -111,7 +111,7 @@ def _locked(container: Container) -> Iterator[None]:
         os.close(held)
 
 
-def _add_changes(making: Making, container: Container, teller: Teller, *, squash: bool) -> bool:
+def _add_changes(making: Making, container: Handle, teller: Teller, *, squash: bool) -> bool:
     """Take the changes in as a layer; False where there are none."""
     key = container.id
     teller.begin(key, f"commit {container.name}", -1)

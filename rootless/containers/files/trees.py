@@ -15,11 +15,12 @@ from rootless.runtime.userns.worker import call, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.container import Container
-    from rootless.engine import Engine
+    from rootless.containers.collection import Containers
+    from rootless.containers.handle import Handle
+    from rootless.images.collection import Images
 
 
-def trees_of(container: Container) -> Trees:
+def trees_of(container: Handle) -> Trees:
     """Return the container's root and its image's, with the mount points in between.
 
     Raises UsageError for a container of the host's own files.
@@ -47,7 +48,7 @@ def trees_of(container: Container) -> Trees:
     return trees
 
 
-def mounted_of(container: Container) -> list[str]:
+def mounted_of(container: Handle) -> list[str]:
     """Return the layers of the container's root as they are mounted: with one map of owners."""
     trees = trees_of(container)
     private = container.record["spec"]["rootless"]
@@ -59,43 +60,45 @@ def mounted_of(container: Container) -> list[str]:
     return trees.new
 
 
-def ids_of(container: Container) -> Ids:
+def ids_of(container: Handle) -> Ids:
     """Return how the container shows the ids of its files."""
     spec = container.record["spec"]
     user = spec["process"]["user"].get("username", "")
     return Ids(identity.detect(), spec["rootless"]["userns"], user)
 
 
-def check_whole(container: Container) -> None:
+def check_whole(container: Handle) -> None:
     """Raises NotFound where it was removed while its files were read: some were not there."""
     if not os.path.isdir(container.directory):
         raise NotFound(f"container {container.name} was removed meanwhile")
 
 
-def changes(engine: Engine, name: str, other: str = "", kind: str = "all") -> list[list[str]]:
+def changes(
+    containers: Containers, images: Images, name: str, other: str = "", kind: str = "all"
+) -> list[list[str]]:
     """Return how a container or image differs from its image, its parent layer, or from `other`.
 
     Pairs of A, C or D and the path, by path. `kind` is container, image, or all for either.
     Raises NotFound, UsageError.
     """
-    trees = _trees(engine, name, kind)
+    trees = _trees(containers, images, name, kind)
     if other:
-        others = _trees(engine, other, "all")
+        others = _trees(containers, images, other, "all")
         trees.old, trees.rough = others.new, True
         trees.owners |= others.owners
-    found: list[list[str]] = call(engine.paths, listed, trees)
+    found: list[list[str]] = call(images.paths, listed, trees)
     return found
 
 
-def _trees(engine: Engine, name: str, kind: str) -> Trees:
+def _trees(containers: Containers, images: Images, name: str, kind: str) -> Trees:
     if kind != "image":
         try:
-            return trees_of(engine.containers.get(name))
+            return trees_of(containers.get(name))
         except NotFound:
             if kind == "container":
                 raise
     try:
-        image = engine.images.get(name)
+        image = images.get(name)
     except NotFound:
         if kind == "image":
             raise
@@ -104,7 +107,7 @@ def _trees(engine: Engine, name: str, kind: str) -> Trees:
     return Trees(stacked(layers), stacked(layers[1:]))
 
 
-def export(container: Container, output: str) -> None:
+def export(container: Handle, output: str) -> None:
     """Write all files of the container as a tar to a file, or to standard output ("-").
 
     Raises UsageError for a place that cannot be written, StoreError, NotFound where it goes.

@@ -1,4 +1,4 @@
-"""The client's side of an attached container: this process's terminal or pipes, and its signals."""
+"""The client's side of an attached container: a stream to its supervisor, served to given ends."""
 
 from __future__ import annotations
 
@@ -6,142 +6,84 @@ import _socket
 import os
 import select
 import struct
-import termios
 import time
 
 from rootless.containers import events
-from rootless.containers.running.keys import Keys
-from rootless.errors import Conflict, HostError, Interrupted
+from rootless.containers.running.ends import Feed, watch_size
+from rootless.errors import Conflict, HostError
 from rootless.linux.loop import Loop
-from rootless.runtime.launch import terminal
 from rootless.runtime.supervision import streams
 from rootless.runtime.supervision.relay import BACKLOG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as _signal
-    from collections.abc import Callable, Sequence
-    from typing import Any
+    from collections.abc import Sequence
 
-    from rootless.containers.container import Container
-else:
-    import _signal
-
-_ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-_PASSED_ON = (*_ENDING, "SIGUSR1", "SIGUSR2", "SIGCONT")
-
+    from rootless.containers.handle import Handle
+    from rootless.containers.record import Record
+    from rootless.containers.running.ends import Ends
+    from rootless.containers.running.keys import Keys
 
 _PATIENCE = 10
 """Seconds that a supervisor has to answer."""
 
-_CHECK_PATIENCE = 40
-"""The same where it runs a health check first: docker's default for these, and a little more."""
+_WINDOW = struct.Struct(">HH")
+"""Rows and columns, as they stand in a frame."""
 
 
-class Signals:
-    """What becomes of the signals that this command gets on behalf of its container.
-
-    While the container starts, those that end a process end the start. Then they all go to the
-    container, or, where it has this process's terminal, end this process alone (docker and podman
-    do the same: the terminal itself makes the container's signals).
-    """
-
-    def __init__(self) -> None:
-        self._container: Container | None = None
-        self._early: list[int] = []
-        for name in _PASSED_ON:
-            _signal.signal(getattr(_signal, name), self._handle)
-
-    def pass_on(self, container: Container) -> None:
-        """From now on they go to `container`."""
-        self._container = container
-        for number in self._early:
-            container.send_signal(number)
-
-    def _handle(self, number: int, _frame: object) -> None:
-        if self._container is not None:
-            self._container.send_signal(number)
-        elif number == _signal.SIGINT:
-            raise KeyboardInterrupt
-        elif number in [getattr(_signal, name) for name in _ENDING]:
-            raise Interrupted(number)
-        else:
-            self._early.append(number)
-
-
-class RawTerminal:
-    """The user's terminal, handed byte by byte to the container's; as it was at the end."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._saved: list[Any] | None = None
-
-    def __enter__(self) -> RawTerminal:
-        if os.isatty(self._fd):
-            self._saved = termios.tcgetattr(self._fd)
-            termios.tcsetattr(self._fd, termios.TCSADRAIN, _raw(self._saved))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._saved is not None:
-            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
-
-
-def _raw(saved: list[Any]) -> list[Any]:
-    """Return the settings of cfmakeraw (termios(3)) made from `saved`."""
-    iflag, oflag, cflag, lflag, ispeed, ospeed, cc = saved
-    iflag &= ~(
-        termios.IGNBRK
-        | termios.BRKINT
-        | termios.PARMRK
-        | termios.ISTRIP
-        | termios.INLCR
-        | termios.IGNCR
-        | termios.ICRNL
-        | termios.IXON
-    )
-    oflag &= ~termios.OPOST
-    cflag = cflag & ~(termios.CSIZE | termios.PARENB) | termios.CS8
-    lflag &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
-    cc = list(cc)
-    cc[termios.VMIN], cc[termios.VTIME] = 1, 0
-    return [iflag, oflag, cflag, lflag, ispeed, ospeed, cc]
-
-
-class Wishes:
-    """What one attached user wants, and what his container is like."""
-
-    def __init__(self, container: Container, *, stdin: bool | None, detach_keys: str) -> None:
-        """Raises UsageError for keys that are none."""
-        record = container.record
-        self.container = container
-        self.tty = record["tty"]
-        self.stdin = record["stdin"] and stdin is not False
-        # docker's StdinOnce: only where it was made to run in the foreground does the end of
-        # our input end the container's.
-        self.ends_input = not record["request"]["detached"]
-        self.keys = Keys(detach_keys) if self.tty else Keys("")
-
-
-def join(container: Container, wishes: Wishes, signals: Signals | None) -> int:
+def join(container: Handle, ends: Ends, detach_keys: str) -> int:
     """Attach to a container that runs already; see Container.attach."""
-    state = container.state()
-    if not state.active:
-        raise Conflict(
-            f"cannot attach to container {container.name}: it is not running", "start it first"
-        )
-    if not state.running or state.status == "paused":
-        raise Conflict(f"cannot attach to container {container.name}: it is {state.status}")
+    keys_of(container.record, detach_keys)  # refused before anything has happened
+    refuse_inactive(container, "attach to")
     stream = connect(container, streams.ATTACH)
     events.tell(container.root, container.record, "attach")
-    code = serve(stream, wishes, signals)
+    code = serve(stream, container, ends, detach_keys)
     if code is None:
         events.tell(container.root, container.record, "detach")
     return 0 if code is None else code
 
 
+def resize(container: Handle, rows: int, columns: int) -> None:
+    """Change the window of a running container's terminal; see Container.resize."""
+    refuse_inactive(container, "resize the terminal of")
+    if not container.record["tty"]:
+        raise Conflict(f"container {container.name} has no terminal")
+    stream = connect(container, streams.ATTACH)
+    try:
+        stream.sendall(streams.frame(streams.RESIZE, _WINDOW.pack(rows, columns)))
+        # Until it hangs up as well: one that finds us gone with output for us would not look at
+        # what we have said.
+        stream.shutdown(_socket.SHUT_WR)
+        while stream.recv(1 << 18):
+            pass
+    except OSError:
+        pass  # it ended just now, and its terminal with it
+    finally:
+        stream.close()
+
+
+def keys_of(record: Record, detach_keys: str) -> Keys | None:
+    """Return the keys that leave a container's terminal, None without one. Raises UsageError."""
+    if not record["tty"]:
+        return None
+    from rootless.containers.running.keys import Keys
+
+    return Keys(detach_keys)
+
+
+def refuse_inactive(container: Handle, verb: str) -> None:
+    """Raise Conflict where it does not run, or stands still."""
+    state = container.state()
+    if not state.active:
+        raise Conflict(
+            f"cannot {verb} container {container.name}: it is not running", "start it first"
+        )
+    if not state.running or state.status == "paused":
+        raise Conflict(f"cannot {verb} container {container.name}: it is {state.status}")
+
+
 def connect(
-    container: Container, wish: int, payload: bytes = b"", passed: Sequence[int] = ()
+    container: Handle, wish: int, payload: bytes = b"", passed: Sequence[int] = ()
 ) -> _socket.socket:
     """Return a stream to the supervisor of a running container that has granted `wish`.
 
@@ -176,7 +118,7 @@ def connect(
 
 
 def answer(
-    container: Container, stream: _socket.socket, size: int, patience: float = _PATIENCE
+    container: Handle, stream: _socket.socket, size: int, patience: float = _PATIENCE
 ) -> bytes:
     """Return `size` bytes of what the supervisor says, fewer where it hangs up.
 
@@ -205,7 +147,7 @@ def answer(
     return data
 
 
-def _refuse_standing(container: Container) -> None:
+def _refuse_standing(container: Handle) -> None:
     """Raise HostError where the supervisor cannot answer, because somebody has stopped it."""
     from rootless.containers.running.stopping import check_supervisor
 
@@ -214,54 +156,18 @@ def _refuse_standing(container: Container) -> None:
     check_supervisor(container, pid, f"lets it go on; {kill}")
 
 
-def serve(stream: _socket.socket, wishes: Wishes, signals: Signals | None) -> int | None:
-    """Move bytes between our standard descriptors and the container until it ends.
+def serve(stream: _socket.socket, container: Handle, ends: Ends, detach_keys: str) -> int | None:
+    """Move bytes between `ends` and the container until it ends.
 
-    Return its exit code, None where the user has left it; 255 where the supervisor was killed.
+    Return its exit code, None where the user has left it by the keys; 255 where the supervisor
+    was killed.
     """
-    session = _Session(stream, wishes)
-    if wishes.tty:
-        session.send_size(0)
-        when_resized(session.loop, session.send_size)
-    if signals is not None and not (wishes.tty and os.isatty(0)):
-        signals.pass_on(wishes.container)
-    if wishes.tty and wishes.stdin:
-        with RawTerminal(0):
-            session.run()
-    else:
+    keys = keys_of(container.record, detach_keys)
+    session = _Session(stream, container.record, ends, keys)
+    with ends:
+        ends.pass_signals(container.send_signal)
         session.run()
     return None if session.left else session.exit_code
-
-
-def ask_for_check(container: Container) -> int:
-    """Have the supervisor run the health check now; return its exit code."""
-    stream = connect(container, streams.CHECK)
-    check, startup = container.record["healthcheck"] or {}, container.record["health"]["startup"]
-    longest = (check.get("Timeout") or 0) / 1_000_000_000 + _CHECK_PATIENCE
-    if startup is not None:
-        longest += startup["timeout"]
-    try:
-        said = answer(container, stream, streams.HEADER + 4, longest)
-    finally:
-        stream.close()
-    frames = streams.Reader().feed(said)
-    if not frames or len(frames[0][1]) != 4:
-        raise HostError(f"the health check of container {container.name} came to no end")
-    return int(struct.unpack(">i", frames[0][1])[0])
-
-
-def when_resized(loop: Loop, handler: Callable[[int], None]) -> None:
-    """Call `handler` from `loop` whenever our terminal has changed its size."""
-    # Not from the signal itself, which could interrupt the handler's own work.
-    wake, woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    _signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-    _signal.signal(_signal.SIGWINCH, lambda *_: None)
-
-    def on_signal(events: int) -> None:
-        os.read(wake, 4096)
-        handler(events)
-
-    loop.watch(wake, select.POLLIN, on_signal)
 
 
 class _Session:
@@ -271,43 +177,47 @@ class _Session:
     from the container.
     """
 
-    def __init__(self, stream: _socket.socket, wishes: Wishes) -> None:
+    def __init__(
+        self, stream: _socket.socket, record: Record, ends: Ends, keys: Keys | None
+    ) -> None:
         self._stream = stream
-        self._wishes = wishes
+        self._ends = ends
+        self._tty = record["tty"]
+        # docker's StdinOnce: only where it was made to run in the foreground does the end of
+        # our input end the container's.
+        self._ends_input = not record["request"]["detached"]
         self._reader = streams.Reader()
         self._pending = bytearray()
-        self.loop = Loop()
-        self._reads_input = wishes.stdin
-        self._watch()
+        self._loop = Loop()
+        fd = ends.stdin if record["stdin"] else -1
+        self._input = Feed(self._loop, fd, keys, self._take)
         self.exit_code = 255
-        self.left = False
-        """Whether the user has left with the detach keys."""
         self._ended = False
         stream.setblocking(False)
 
+    @property
+    def left(self) -> bool:
+        """Whether the user has left with the detach keys."""
+        return self._input.left
+
     def _watch(self) -> None:
         events = select.POLLIN | (select.POLLOUT if self._pending else 0)
-        self.loop.watch(self._stream.fileno(), events, self._ready)
-        if self._reads_input and len(self._pending) <= BACKLOG:
-            self.loop.watch(0, select.POLLIN, self._read_input)
-        else:
-            self.loop.unwatch(0)
+        self._loop.watch(self._stream.fileno(), events, self._ready)
+        self._input.pause(len(self._pending) > BACKLOG)
 
     def run(self) -> None:
-        while not self._ended:
-            self.loop.turn(None)
-
-    def _read_input(self, _events: int) -> None:
-        try:
-            data = os.read(0, streams.CHUNK)
-        except OSError:
-            data = b""  # EIO: we are in the background, or the terminal is gone
-        self._reads_input = bool(data)
-        wanted, self.left = self._wishes.keys.feed(data)
-        if wanted or (not data and self._wishes.ends_input):
-            self._send(streams.STDIN, wanted)
         self._watch()
-        self._ended = self._ended or self.left
+        watch_size(self._loop, self._ends, self._resize)
+        while not (self._ended or self.left):
+            self._loop.turn(None)
+
+    def _take(self, data: bytes) -> None:
+        if data or self._ends_input:
+            self._send(streams.STDIN, data)
+
+    def _resize(self, rows: int, columns: int) -> None:
+        if self._tty:
+            self._send(streams.RESIZE, _WINDOW.pack(rows, columns))
 
     def _send(self, kind: int, payload: bytes) -> None:
         self._pending += streams.frame(kind, payload)
@@ -321,7 +231,7 @@ class _Session:
             pass
         except OSError:
             self._pending.clear()  # it is ending; what it said last is still to be read
-            self._reads_input = False
+            self._input.stop()
         self._watch()
 
     def _ready(self, events: int) -> None:
@@ -344,26 +254,4 @@ class _Session:
                 self.exit_code = struct.unpack(">i", payload)[0]
                 self._ended = True
             elif kind in (streams.STDOUT, streams.STDERR):
-                write_all(kind, payload)
-
-    def send_size(self, _events: int) -> None:
-        try:
-            rows, columns = terminal.size(0 if os.isatty(0) else 1)
-        except OSError:
-            return  # no terminal on our side: the container's keeps its size
-        self._send(streams.RESIZE, struct.pack(">HH", rows, columns))
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write all of `data`. Raises OSError, BrokenPipeError among them.
-
-    Our standard descriptors may have been made non-blocking by whoever shares them with us.
-    """
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except BlockingIOError:
-            poll = select.poll()
-            poll.register(fd, select.POLLOUT)
-            poll.poll()
+                self._ends.write(kind, payload)

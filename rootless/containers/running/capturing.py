@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from rootless.containers.container import Container
+    from rootless.containers.handle import Handle
     from rootless.store.paths import Paths
 
 _ETH_P_ALL = 3
@@ -29,7 +29,7 @@ _BUFFER = 1 << 24
 """Bytes of frames that may wait for us, where the kernel allows as much."""
 
 
-def capture(paths: Paths, container: Container, file: BinaryIO) -> int:
+def capture(paths: Paths, container: Handle, file: BinaryIO) -> int:
     """Write frames to `file` until the container ends, or Ctrl-C; return how many.
 
     This process does not come back from the user namespace of the containers. Raises Conflict

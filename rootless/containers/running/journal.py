@@ -13,14 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rootless.containers.container import Container
+    from rootless.containers.handle import Handle
 
 _FIELDS = "MESSAGE,PRIORITY,CONTAINER_PARTIAL_MESSAGE"
 
 
 def read(
-    containers: Sequence[Container], *, follow: bool, tail: int, since: float, until: float
-) -> Iterator[tuple[Container, Entry]]:
+    containers: Sequence[Handle], *, follow: bool, tail: int, since: float, until: float
+) -> Iterator[tuple[Handle, Entry]]:
     """Yield (container, entry); see Container.logs. Raises Conflict, HostError."""
     if len(containers) > 1:
         raise Conflict("logs in the journal can be read of one container at a time")

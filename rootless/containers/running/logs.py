@@ -1,6 +1,6 @@
 """Reading logs: the last lines, a span of time, what still comes; of one container or of several.
 
-A log is several files where it is rotated (see runtime.logfile): they are read from the oldest
+A log is several files where it is rotated (see runtime.logs.files): they are read from the oldest
 to the one that grows. Whoever follows has that one open, and when it has been replaced reads it
 to its end and goes on with the next: nothing is lost, nothing comes twice.
 """
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rootless.containers.container import Container
+    from rootless.containers.handle import Handle
     from rootless.runtime.logs.formats import Entry, Format
 
 _ROUNDING = 1e-6
@@ -29,11 +29,11 @@ _ROUNDING = 1e-6
 _GROWS = 1 << 62
 """Stands for the number of the file that grows."""
 
-Read = tuple["Container", "Entry"]
+Read = tuple["Handle", "Entry"]
 
 
 def read(
-    containers: Sequence[Container],
+    containers: Sequence[Handle],
     *,
     follow: bool = False,
     tail: int = -1,
@@ -94,7 +94,7 @@ def _stamp(moment: float) -> bytes:
 class Log:
     """The log of one container, read from some place on. Raises Conflict where it keeps none."""
 
-    def __init__(self, container: Container) -> None:
+    def __init__(self, container: Handle) -> None:
         self.container = container
         driver = container.record["log_driver"]
         if driver not in FORMATS:

@@ -12,7 +12,7 @@ import contextlib
 import os
 
 from rootless.containers import events
-from rootless.errors import AlreadySo, Conflict, Error
+from rootless.errors import Conflict, Error
 from rootless.runtime.supervision import cgroup
 from rootless.runtime.supervision.members import members
 
@@ -22,20 +22,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import NoReturn
 
-    from rootless.containers.container import Container, State
+    from rootless.containers.handle import Handle, State
 else:
     import _signal
 
 FREEZER, SIGNAL = "freezer", "signal"
 
 
-def pause(container: Container) -> str:
-    """Let it stand still; return how, FREEZER or SIGNAL. Raises Conflict."""
+def pause(container: Handle) -> str:
+    """Let it stand still; return how, FREEZER or SIGNAL, or "" where it does already.
+
+    Raises Conflict where it does not run.
+    """
     state = container.state()
     if not state.running:
         raise Conflict(f"cannot pause container {container.name}: it is not running")
     if state.status == "paused":
-        raise AlreadySo(f"cannot pause container {container.name}: it is already paused")
+        return ""
     path = state.values.get("cgroup", "")
     _say(container, FREEZER if path else SIGNAL)
     way = FREEZER
@@ -47,11 +50,11 @@ def pause(container: Container) -> str:
     return way
 
 
-def unpause(container: Container) -> None:
-    """Let it go on. Raises Conflict where it does not stand still."""
+def unpause(container: Handle) -> bool:
+    """Let it go on; False where it does not stand still."""
     state = container.state()
     if state.status != "paused":
-        raise Conflict(f"cannot unpause container {container.name}: it is not paused")
+        return False
     if path := state.values.get("cgroup", ""):
         cgroup.freeze(path, False)
     for pid in reversed(members(state.pid, state.values["command_pid"])):
@@ -61,10 +64,11 @@ def unpause(container: Container) -> None:
     except FileNotFoundError:
         pass  # it has just ended
     events.tell(container.root, container.record, "unpause")
+    return True
 
 
 @contextlib.contextmanager
-def standing(container: Container) -> Iterator[None]:
+def standing(container: Handle) -> Iterator[None]:
     """Let a container that runs stand still meanwhile.
 
     A child lets it go on, so that it does so even where this process is killed.
@@ -76,8 +80,10 @@ def standing(container: Container) -> Iterator[None]:
     os.close(reading)
     try:
         try:
-            pause(container)
-        except Conflict:  # it does not run, or somebody else has paused it
+            paused = pause(container)
+        except Conflict:
+            paused = ""  # it does not run
+        if not paused:  # or somebody else has paused it
             os.write(writing, b"-")
         yield
     finally:
@@ -86,21 +92,20 @@ def standing(container: Container) -> Iterator[None]:
             raise Error(f"container {container.name} still stands", "rootless unpause helps")
 
 
-def _guard(container: Container, reading: int, writing: int) -> NoReturn:
+def _guard(container: Handle, reading: int, writing: int) -> NoReturn:
     """Wait for the other end; let the container go on unless there was a word."""
     code = 1
     try:
         os.setsid()  # Ctrl-C is for the other one
         os.close(writing)
         if not os.read(reading, 1):
-            with contextlib.suppress(Conflict):  # it has ended, or somebody was faster
-                unpause(container)
+            unpause(container)  # unless it has ended, or somebody was faster
         code = 0
     finally:
         os._exit(code)
 
 
-def _say(container: Container, way: str) -> None:
+def _say(container: Handle, way: str) -> None:
     with open(f"{container.directory}/paused", "w", encoding="ascii") as file:
         file.write(way)
 

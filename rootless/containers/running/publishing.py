@@ -19,11 +19,11 @@ from rootless.runtime.supervision import streams
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.collection import Containers
-    from rootless.containers.container import Container
+    from rootless.containers.handle import Handle
     from rootless.netstack.ports import Port
 
 MOST = 250
-"""Sockets that one message carries (runtime.clients.MAX_PASSED)."""
+"""Sockets that one message carries (runtime.supervision.clients.MAX_PASSED)."""
 
 
 def update(containers: Containers, ref: str, add: list[str], remove: list[str]) -> list[str]:
@@ -73,7 +73,7 @@ def _port(text: str) -> tuple[int, str]:
     return int(number), protocol or "tcp"
 
 
-def _tell(container: Container, opened: list[Port], gone: list[tuple[int, str]]) -> None:
+def _tell(container: Handle, opened: list[Port], gone: list[tuple[int, str]]) -> None:
     """Hand the sockets to the supervisor, and wait until it has them."""
     if len(opened) > MOST:
         raise UsageError(f"at most {MOST} sockets at once", "a port on all addresses is two")

@@ -10,7 +10,7 @@ import os
 import select
 
 from rootless.containers import events
-from rootless.errors import Conflict, HostError, NotFound
+from rootless.errors import HostError, NotFound
 from rootless.linux.process import is_stopped, pidfd_send_signal
 from rootless.runtime.supervision.restart import STOPPED
 from rootless.store import records
@@ -19,13 +19,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
 
-    from rootless.containers.container import Container
+    from rootless.containers.handle import Handle
 else:
     import _signal
 
 
-def kill(container: Container, signal: str | int) -> None:
-    """Send a signal to the main process. Raises Conflict where nothing runs."""
+def kill(container: Handle, signal: str | int) -> bool:
+    """Send a signal to the main process; False where nothing runs."""
     from rootless.containers.signals import signal_number
 
     number = signal if isinstance(signal, int) else signal_number(signal)
@@ -34,13 +34,12 @@ def kill(container: Container, signal: str | int) -> None:
     if not container.send_signal(number) and not _end_restarting(container):
         if said:
             forget(container)
-        raise Conflict(
-            f"cannot kill container {container.name}: it is not running", "rootless ps lists those"
-        )
+        return False
     events.tell(container.root, container.record, "kill", signal=str(int(number)))
+    return True
 
 
-def stop(container: Container, timeout: int | None) -> None:
+def stop(container: Handle, timeout: int | None) -> bool:
     """Send the stop signal, after a while SIGKILL, and wait for the end; see Container.stop."""
     seconds = container.record["stop_timeout"] if timeout is None else timeout
     os.close(container.lock())  # a start that is under way comes first
@@ -48,12 +47,14 @@ def stop(container: Container, timeout: int | None) -> None:
     state = container.look()
     ran = state.active
     if state.status == "paused":
-        container.unpause()
+        from rootless.containers.running.pausing import unpause
+
+        unpause(container)
     path = f"{container.directory}/alive"
     try:
         alive = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return
+        return False
     try:
         if container.send_signal(container.record["stop_signal"]):
             _await_end(container, seconds)
@@ -66,11 +67,12 @@ def stop(container: Container, timeout: int | None) -> None:
         records.await_release(alive)
         if ran:
             events.tell(container.root, container.record, "stop")
+        return ran
     finally:
         os.close(alive)
 
 
-def forget(container: Container) -> None:
+def forget(container: Handle) -> None:
     """It is to run again."""
     try:
         os.unlink(f"{container.directory}/{STOPPED}")
@@ -78,7 +80,7 @@ def forget(container: Container) -> None:
         pass  # nobody had stopped it
 
 
-def _mean_it(container: Container) -> bool:
+def _mean_it(container: Handle) -> bool:
     """Say that its end is meant; return whether nobody has said so before."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
@@ -92,7 +94,7 @@ def _mean_it(container: Container) -> bool:
     return True
 
 
-def _await_end(container: Container, seconds: int) -> None:
+def _await_end(container: Handle, seconds: int) -> None:
     """Wait for the first process, and kill it after `seconds`; if negative, wait for ever."""
     init = container.open_process("pid")
     if init is None:
@@ -106,7 +108,7 @@ def _await_end(container: Container, seconds: int) -> None:
         os.close(init)
 
 
-def _end_restarting(container: Container) -> bool:
+def _end_restarting(container: Handle) -> bool:
     """End the wait of a container that is about to restart; False where it does not wait."""
     state = container.state()
     if not state.active or state.running:
@@ -122,7 +124,7 @@ def _end_restarting(container: Container) -> bool:
     return True
 
 
-def check_supervisor(container: Container, pid: int, hint: str = "lets it clean up") -> None:
+def check_supervisor(container: Handle, pid: int, hint: str = "lets it clean up") -> None:
     """Raises HostError where it cannot do its part, because somebody has stopped it.
 
     `hint` is what comes of letting it go on.

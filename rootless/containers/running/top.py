@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rootless.containers.container import Container
+    from rootless.containers.handle import Handle
 
 DEFAULT = ("user", "hpid", "hppid", "c", "stime", "tty", "cputime", "args")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -145,7 +145,7 @@ _HEADINGS = {"user": "UID", "hpid": "PID", "hppid": "PPID", "args": "CMD"}
 """docker's default headings, where they differ."""
 
 
-def top(container: Container, words: list[str]) -> list[list[str]]:
+def top(container: Handle, words: list[str]) -> list[list[str]]:
     """Return the rows, the heading first.
 
     `words` are descriptors, or options of ps(1), which is run then; docker's columns without any.

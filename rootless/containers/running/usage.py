@@ -10,7 +10,7 @@ from rootless.runtime.supervision.members import members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.container import Container
+    from rootless.containers.handle import Handle
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGESIZE")
@@ -19,7 +19,7 @@ _PAGE = os.sysconf("SC_PAGESIZE")
 class Usage:
     """One look. Counts since the start of the processes, in bytes and seconds."""
 
-    def __init__(self, container: Container) -> None:
+    def __init__(self, container: Handle) -> None:
         """A container that does not run uses nothing."""
         self.at = time.monotonic()
         self.cpu = 0.0

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rootless.containers.container import Container, State
+    from rootless.containers.handle import Handle, State
 
 _STATUS = ("created", "running", "paused", "restarting", "exited")
 _HEALTH = ("healthy", "unhealthy")
@@ -50,7 +50,7 @@ def check(conditions: Sequence[str]) -> list[str]:
     return found
 
 
-def wait(container: Container, conditions: Sequence[str]) -> int:
+def wait(container: Handle, conditions: Sequence[str]) -> int:
     """See Container.wait."""
     wanted = check(conditions) or ["exited"]
     if set(wanted) <= {*_HEALTH} and not has_check(container.record):
@@ -76,7 +76,7 @@ def wait(container: Container, conditions: Sequence[str]) -> int:
     return -1 if state.active else state.exit_code
 
 
-def _follow(container: Container, wanted: list[str]) -> State:
+def _follow(container: Handle, wanted: list[str]) -> State:
     """Return the first state that is wanted. Raises FileNotFoundError once it is removed."""
     changes = inotify.watch(container.directory, _CHANGES)
     try:
@@ -103,7 +103,7 @@ def _is_met(state: State, wanted: list[str]) -> bool:
     return (settled and state.status in wanted) or state.health in wanted
 
 
-def _sleep(container: Container, changes: int, supervisor: int | None) -> None:
+def _sleep(container: Handle, changes: int, supervisor: int | None) -> None:
     """Wait for the next change. Raises FileNotFoundError where the container is gone."""
     os.stat(f"{container.directory}/config.json")
     poll = select.poll()
@@ -117,7 +117,7 @@ def _sleep(container: Container, changes: int, supervisor: int | None) -> None:
         _refuse_unheard_end(container)
 
 
-def _refuse_unheard_end(container: Container) -> None:
+def _refuse_unheard_end(container: Handle) -> None:
     """Raise HostError where it has ended and its supervisor, which is to say so, stands still."""
     init = container.open_process("pid")
     if init is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from rootless.containers.environment import changed
 from rootless.errors import UsageError, named
 from rootless.values import is_usable, pair
 
@@ -39,24 +38,6 @@ def changes(asked: Asked, host: Mapping[str, str], base: str) -> list[list[str |
         else:
             result.append([key, host.get(key)])
     return result
-
-
-def for_exec(
-    process: Iterable[str],
-    env: Iterable[str],
-    env_file: Iterable[str],
-    *,
-    tty: bool,
-    host: Mapping[str, str] = os.environ,
-) -> list[str]:
-    """Return the environment of `exec`: the container's own (`process`), then what was asked."""
-    result: dict[str, str] = {}
-    for text in process:
-        key, _, value = text.partition("=")
-        result[key] = value
-    if tty:
-        result.setdefault("TERM", "xterm")
-    return changed(result, changes({"env": [*env], "env_file": [*env_file]}, host, ""))
 
 
 def labels(asked: Asked, base: str) -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""The ids of what a container has made, as the container saw them (`runtime.shift`).
+"""The ids of what a container has made, as the container saw them (`runtime.userns.shift`).
 
 A second user namespace may show the ids of the store's as others: with `--userns keep-id`, or for
 any user where one id exists. What was unpacked from an image keeps the owners of the image.
 
-Where the layers were shown with owners of their own (images.skeletons) every file that the
+Where the layers were shown with owners of their own (images.trees.skeletons) every file that the
 container has written has one id only, which `shift.Owners.shown` tells: see `views.Layer`. With
 `keep-id:shared`, in containers of old and where one id exists, root's files and the user's own are
 the same on the disk.

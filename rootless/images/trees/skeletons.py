@@ -1,9 +1,9 @@
 """Images with other owners: what `--userns keep-id` and `nomap` run on.
 
-In such a container another id of the user namespace U is root (runtime.shift), so that root's files
-have to belong to another id than in the layers of the store. So an image has a skeleton for each
-such map (layers.skeleton): made when it is first needed, named after the image's last layer, and
-removed with the image.
+In such a container another id of the user namespace U is root (runtime.userns.shift), so that
+root's files have to belong to another id than in the layers of the store. So an image has a
+skeleton for each such map (layers.skeleton): made when it is first needed, named after the image's
+last layer, and removed with the image.
 
     skeletons/<uid>-<gid>/<chain id>/     uid and gid are what keep-id shows the user as
     skeletons/nomap/<chain id>/
@@ -13,7 +13,7 @@ removed with the image.
 
 Nobody but the user may enter: a set-user-id program of the image that belongs to the container's
 user is the user's own out here. A skeleton has its name only when it is complete, and bears the
-mark of images.trust until it is written out.
+mark of images.durability until it is written out.
 """
 
 from __future__ import annotations

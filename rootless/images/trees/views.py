@@ -1,7 +1,7 @@
 """Unpacked layers seen as one tree, without mounting them: what each name is, and whose it is.
 
 A view is walked by descriptors, inside the user namespace, and never follows a link. The marks of
-deletion are those that `runtime.copying` reads, of both overlay file systems.
+deletion are those that `runtime.tree.copying` reads, of both overlay file systems.
 """
 
 from __future__ import annotations

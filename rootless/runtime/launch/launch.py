@@ -7,7 +7,7 @@ The launcher ends at once; the supervisor is a subreaper, so init becomes its ch
 so (`Phase.GO`), and init asks to die with it. From before it enters namespaces of the container
 until execve the process is not dumpable: our interpreter may belong to the user, and the
 container's root could else write it through /proc/PID/exe (CVE-2019-5736). What it executes is
-the stub, for the same reason (`runtime.stub`).
+the stub, for the same reason (`runtime.launch.stub`).
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 One SEQPACKET socket pair, one JSON object a message, closed by exec. The reader always reads before
 it waits, so the child's true error is never lost behind a broken pipe.
 
-Beside the socket there is a pipe, the verdict, which goes on into the stub (`runtime.stub`): the
-stub writes the errno of the last execve(2) there, or closes it by that. So a parent that reads the
-end of the stream and of the pipe after `Phase.READY` knows that the command runs.
+Beside the socket there is a pipe, the verdict, which goes on into the stub
+(`runtime.launch.stub`): it writes the errno of the last execve(2) there, or closes it by that. So a
+parent that reads the end of the stream and of the pipe after `Phase.READY` knows that the command
+runs.
 """
 
 from __future__ import annotations

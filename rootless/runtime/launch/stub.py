@@ -90,7 +90,7 @@ def _file(channel: int, child: int, *, init: bool) -> int:
     if machine is None:
         raise LaunchError(
             f"cannot start containers on a {os.uname().machine} machine: there is no stub for it",
-            "it takes some forty instructions, see rootless/runtime/stub.py",
+            "it takes some forty instructions, see rootless/runtime/launch/stub.py",
         )
     image = build(machine, channel, child, init=init)
     try:

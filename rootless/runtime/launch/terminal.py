@@ -34,15 +34,10 @@ def open_pair(root: int, process: Process) -> tuple[int, int]:
     return master, slave
 
 
-def copy_size(process: Process) -> None:
-    """Let the terminal of `process` have the size of ours, where we have one."""
-    for fd in (0, 1):
-        try:
-            height, width = size(fd)
-        except OSError:
-            continue
-        process["consoleSize"] = {"height": height, "width": width}
-        return
+def set_size(process: Process, size: tuple[int, int] | None) -> None:
+    """Let the terminal of `process` begin with (rows, columns), where they are known."""
+    if size is not None:
+        process["consoleSize"] = {"height": size[0], "width": size[1]}
 
 
 def show_as_console(tree: Tree, master: int) -> None:

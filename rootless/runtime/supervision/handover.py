@@ -28,17 +28,17 @@ def pass_on(
     `kept` are the descriptors that `charge` names, `name` is what ps shows as last argument, and
     `site` what Python is to bring along (see linux.interpreter). All signals are blocked when the
     door is called with what `receive` takes, and the descriptors pass on to whatever is executed
-    until `settle`. Returns only where the kernel refuses (no memory).
+    until `adopt`. Returns only where the kernel refuses (no memory).
     """
     handed = os.memfd_create("charge", 0)
     os.write(handed, jsonio.dump_bytes(charge))
     for fd in kept:
         os.set_inheritable(fd, True)
-    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, range(1, _signal.NSIG))
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
     try:
         interpreter.execute(door, handed, site=site, shown=name)
     except OSError:
-        settle(handed, kept)
+        adopt(handed, kept)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
@@ -47,7 +47,7 @@ def receive(handed: int) -> Any:
     return jsonio.loads(os.pread(handed, os.fstat(handed).st_size, 0))
 
 
-def settle(handed: int, kept: list[int]) -> None:
+def adopt(handed: int, kept: list[int]) -> None:
     """Close the file of the charge, and keep its descriptors for ourselves."""
     os.close(handed)
     for fd in kept:

@@ -123,7 +123,7 @@ class Supervisor:
         patience = self._patience
         try:
             happened = self._loop.turn(patience)
-        except ImportError:
+        except (ImportError, SyntaxError):
             # Files of ours are missing, or of two releases: an installer is at work.
             time.sleep(0.5)
             self._pass_on()
@@ -358,7 +358,7 @@ def resume(handed: int) -> NoReturn:
     """Go on as the supervisor whose charge is in the file `handed`. Never returns."""
     charge = upgraded(handover.receive(handed))
     supervisor = Supervisor(charge, new=False)
-    handover.settle(handed, descriptors(charge))
+    handover.adopt(handed, descriptors(charge))
     set_name()
     supervisor.run(small=True)
 

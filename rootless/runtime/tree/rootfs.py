@@ -150,7 +150,7 @@ def stacked(layers: list[str]) -> list[str]:
 def begin_with_owner(root: object) -> None:
     """In the user namespace: give the upper directory, while it is empty, the owner of the image's.
 
-    Where the layers have other owners than the engine, so has the root (see runtime.shift).
+    Where the layers have other owners than the engine, so has the root (see runtime.userns.shift).
     """
     if isinstance(root, (OverlayRoot, FuseRoot)) and not holds_files(root.upper):
         status = os.stat(root.lowers[0])

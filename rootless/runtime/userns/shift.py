@@ -5,8 +5,8 @@ exists any user of the image is that one. The namespace is made last, when every
 so that all other namespaces stay owned by U.
 
 What belongs to root of the image is to be root's in there, too, and that is another id of U. So
-the layers are shown with owners shifted the other way (images.skeletons), and what the engine makes
-in the container's tree is given to the `Owners` that its root is.
+the layers are shown with owners shifted the other way (images.trees.skeletons), and what the
+engine makes in the container's tree is given to the `Owners` that its root is.
 """
 
 from __future__ import annotations

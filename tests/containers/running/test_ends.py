@@ -1,0 +1,227 @@
+"""run, start and attach with ends that are no terminal of ours: pipes, sockets, none."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rootless.containers.running.ends import Ends, Feed, watch_size, write_all
+from rootless.containers.running.keys import Keys
+from rootless.linux.loop import Loop
+from tests.containers.running.library import fail, program, say
+from tests.containers.test_restarts import until
+
+if TYPE_CHECKING:
+    from conftest import Store
+
+ATTACH = "sys.exit(containers.get('one').attach(Ends(*map(int, sys.argv[1:]))))"
+
+
+def test_run_with_pipes(busybox: Store) -> None:
+    busybox.ok("create", "-i", "--name", "one", "busybox", "sh", "-c", "cat; echo err >&2; exit 3")
+    out, out_end = os.pipe()
+    err, err_end = os.pipe()
+    code = "sys.exit(containers.get('one').run(Ends(0, *map(int, sys.argv[1:]))))"
+    ends = (out_end, err_end)
+    with program(busybox, code, *map(str, ends), pass_fds=ends) as process:
+        for fd in ends:
+            os.close(fd)
+        assert process.communicate("in\n", timeout=20) == ("", "")
+    assert process.returncode == 3
+    with open(out) as first, open(err) as second:
+        assert (first.read(), second.read()) == ("in\n", "err\n")
+
+
+def test_run_without_any(busybox: Store) -> None:
+    busybox.ok("create", "-i", "--name", "one", "busybox", "sh", "-c", "echo x; echo y >&2; exit 6")
+    code = "print(containers.get('one').run(Ends()))"
+    assert say(busybox, code) == "6"
+    busybox.ok("rm", "one")
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_attach_over_a_socket(busybox: Store, tty: bool) -> None:
+    """One socket is input and output, as behind a connection that an API has taken over."""
+    script = (
+        "stty -echo; while read x; do echo heard $x; done"
+        if tty
+        else "while read x; do echo heard $x; done"
+    )
+    busybox.ok(
+        "run", "-di", *(["-t"] if tty else []), "--name", "one", "busybox", "sh", "-c", script
+    )
+    ours, theirs = socket.socketpair()
+    ours.settimeout(20)
+    with (
+        ours,
+        program(
+            busybox, ATTACH, *[str(theirs.fileno())] * 3, pass_fds=[theirs.fileno()]
+        ) as process,
+    ):
+        theirs.close()
+        said = b""
+        until(lambda: busybox.ok("exec", "one", "true") == "")
+        ours.sendall(b"word\n")
+        while b"heard word" not in said:
+            said += ours.recv(4096)
+        ours.shutdown(socket.SHUT_WR)  # the end of one client's input is not the container's
+        with pytest.raises(TimeoutError):
+            ours.settimeout(0.3)
+            ours.recv(4096)
+        busybox.ok("kill", "one")
+        assert process.wait(timeout=20) == 137
+        assert ours.recv(4096) == b""
+
+
+def test_keys_in_what_a_socket_brings(busybox: Store) -> None:
+    busybox.ok("run", "-dit", "--name", "one", "busybox", "cat")
+    ours, theirs = socket.socketpair()
+    fds = [str(theirs.fileno())] * 3
+    code = (
+        "sys.exit(containers.get('one').attach(Ends(*map(int, sys.argv[1:])), detach_keys='a,b'))"
+    )
+    with ours, program(busybox, code, *fds, pass_fds=[theirs.fileno()]) as process:
+        theirs.close()
+        ours.sendall(b"ab")
+        assert process.wait(timeout=20) == 0
+    assert busybox.ok("ps", "--format", "{{.State}}") == "running"
+    busybox.ok("rm", "-f", "one")
+
+
+def test_frames_and_a_window_of_ones_own(busybox: Store) -> None:
+    """What a server does with one connection: output in frames, the window by another way."""
+    script = "trap 'stty size' WINCH; stty size; read x; while :; do read x; done"
+    busybox.ok("create", "-it", "--name", "one", "busybox", "sh", "-c", script)
+    code = """
+        class Framed(Ends):
+            rows = 10
+            def size(self):
+                self.rows += 1
+                return self.rows, 50
+            def write(self, stream, data):
+                os.write(1, b"<%d %s>" % (stream, data.replace(b"\\r\\n", b"")))
+        ends = Framed(0)
+        ends.resized = int(sys.argv[1])
+        sys.exit(containers.get("one").run(ends))
+    """
+    changed, change = os.pipe()
+    with program(busybox, code, str(changed), pass_fds=[changed]) as process:
+        os.close(changed)
+        assert process.stdout
+        said = ""
+        while "50>" not in said:
+            said += process.stdout.read(1)
+        first = int(said.split()[-2])
+        assert said.startswith("<1 ")
+        os.write(change, b"x")
+        said = ""
+        while f"<1 {first + 2} 50>" not in said and f"<1 {first + 1} 50>" not in said:
+            said += process.stdout.read(1)
+        os.close(change)  # whoever told has gone: nothing spins, nothing ends
+        busybox.ok("kill", "one")
+        process.communicate(timeout=20)
+        assert process.returncode == 137
+
+
+def test_the_window_of_a_container_by_somebody_else(busybox: Store) -> None:
+    script = "trap 'stty size' WINCH; while :; do sleep 0.05; done"
+    busybox.ok("run", "-dt", "--name", "one", "busybox", "sh", "-c", script)
+
+    def changed() -> bool:
+        say(busybox, "containers.get('one').resize(13, 77)")
+        return "13 77" in busybox.ok("logs", "one")
+
+    until(changed)
+    busybox.ok("kill", "one")
+    resize = "containers.get('one').resize(1, 2)"
+    assert fail(busybox, resize).startswith("Conflict: cannot resize")
+    busybox.ok("run", "-d", "--name", "two", "busybox", "sleep", "1000")
+    assert fail(busybox, resize.replace("one", "two")) == "Conflict: container two has no terminal"
+    busybox.ok("rm", "-f", "one", "two")
+
+
+def test_verbs_say_what_was_so_already(busybox: Store) -> None:
+    busybox.ok("create", "--name", "one", "busybox", "sleep", "1000")
+    code = """
+        one = containers.get("one")
+        print(one.kill(), one.stop(0), one.start(), one.start())
+        print(bool(one.pause()), one.pause() == "")
+        print(one.unpause(), one.unpause(), one.stop(0), one.stop(0), one.kill())
+    """
+    said = say(busybox, code).split()
+    assert said == "False False True False True True True False True False False".split()
+    assert "is not running" in busybox("kill", "one").stderr
+    assert busybox("stop", "one").returncode == 0
+    busybox.ok("rm", "one")
+
+
+# -- without a container
+
+
+def test_input_is_read_while_there_is_room() -> None:
+    loop, taken = Loop(), []
+    reading, writing = os.pipe()
+    feed = Feed(loop, reading, Keys("q"), taken.append)
+    os.write(writing, b"ab")
+    loop.turn(0)
+    assert taken == []
+    feed.pause(False)
+    loop.turn(0)
+    assert taken == [b"ab"]
+    feed.pause(True)
+    os.write(writing, b"cqd")
+    loop.turn(0)
+    assert taken == [b"ab"]
+    feed.pause(False)
+    loop.turn(0)
+    assert (taken, feed.left) == ([b"ab", b"c"], True)
+    os.close(reading)
+    os.close(writing)
+
+
+def test_the_end_of_input_is_told_once() -> None:
+    loop, taken = Loop(), []
+    reading, writing = os.pipe()
+    Feed(loop, reading, Keys(""), taken.append).pause(False)
+    os.close(writing)
+    loop.turn(0)
+    assert (taken, loop.turn(0)) == ([b""], 0)
+    os.close(reading)
+
+
+def test_no_window_is_told_and_one_that_went_away() -> None:
+    loop, told = Loop(), []
+    watch_size(loop, Ends(), lambda *size: told.append(size))
+    assert told == []
+    ends = Ends()
+    ends.size = lambda: (1, 2)  # type: ignore[method-assign]
+    ends.resized, writing = os.pipe()
+    watch_size(loop, ends, lambda *size: told.append(size))
+    os.write(writing, b"x")
+    loop.turn(0)
+    assert told == [(1, 2), (1, 2)]
+    os.close(writing)
+    loop.turn(0)
+    assert loop.turn(0) == 0
+    os.close(ends.resized)
+
+
+def test_output_that_nobody_takes_just_now() -> None:
+    reading, writing = os.pipe2(os.O_NONBLOCK)
+    pid = os.fork()
+    if pid == 0:
+        poll = select.poll()
+        poll.register(reading, select.POLLIN)
+        left = 1 << 20
+        while left:
+            poll.poll()
+            left -= len(os.read(reading, 1 << 16))
+        os._exit(0)
+    write_all(writing, bytes(1 << 20))
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(reading)
+    os.close(writing)
