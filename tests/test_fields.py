@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from rootless.cli.table import COMMANDS
 
 from rootless.cli import fields
+from rootless.cli.grammar.top import COMMANDS
 from rootless.errors import UsageError, named
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ CONTAINERS = [
     and not path.is_relative_to(ROOT / "containers/words")
 ]
 
-READERS = {"containers/running/execution.py", "containers/running/publishing.py"}
-"""What takes option texts besides: those of `exec` and `update` are not in a request."""
+READERS = {"containers/running/publishing.py"}
+"""What takes option texts besides: those of `update` are not in a request."""
 
 NAMED = re.compile(r"(?<![\w-])--[a-z]")
 
@@ -39,11 +39,12 @@ REMAINING = {
     "artifacts/extracting.py",
     "containers/collection.py",
     "containers/container.py",
-    "containers/ports.py",
+    "containers/filters.py",
     "containers/running/keys.py",
     "containers/running/waiting.py",
     "containers/starting.py",
     "images/lists/collection.py",
+    "images/lists/pushing.py",
     "images/policy.py",
     "images/removing.py",
     "images/transfer/copying.py",
@@ -53,8 +54,9 @@ REMAINING = {
     "registry/own.py",
     "registry/serving.py",
     "runtime/logs/journal.py",
+    "runtime/networks/helper.py",
+    "runtime/networks/private.py",
     "runtime/privileges/seccomp.py",
-    "runtime/supervision/backends.py",
     "runtime/tree/copying.py",
     "runtime/tree/operations.py",
     "runtime/userns/shift.py",

@@ -41,7 +41,7 @@ class Containers:
 
         Raises UsageError, and what `get` raises for a container whose network is wanted.
         """
-        from rootless.containers import conflicts
+        from rootless.containers.creation import conflicts
 
         conflicts.check(request)
         for one in request["networks"]:
@@ -62,8 +62,8 @@ class Containers:
         what `check` raises, Conflict for a name in use, ImageGone.
         """
         # Here, because listing and finding shall not pay for it (2.5 of 16 ms).
-        from rootless.containers import create as creation
         from rootless.containers import events, networks
+        from rootless.containers.creation import create as creation
         from rootless.containers.names import random_name
         from rootless.store.objects import new_id
 

@@ -152,7 +152,7 @@ class Container(Handle):
         from rootless.containers import events
 
         if self.record["log_driver"] == "passthrough":
-            from rootless.containers.conflicts import refuse_terminal
+            from rootless.containers.creation.conflicts import refuse_terminal
 
             refuse_terminal(self.record["log_driver"])  # before it is stopped
         if self.state().active:
@@ -293,7 +293,7 @@ class Container(Handle):
 
         Raises Conflict where nothing runs or there is no check, HostError.
         """
-        from rootless.containers.image_settings import has_check
+        from rootless.containers.creation.image_settings import has_check
         from rootless.containers.running.health import ask
 
         if not has_check(self.record):
@@ -304,7 +304,7 @@ class Container(Handle):
 
     def inspect(self) -> dict[str, Any]:
         """Return all about it in docker's shape."""
-        from rootless.containers.image_settings import has_check
+        from rootless.containers.creation.image_settings import has_check
         from rootless.containers.inspect import inspect
 
         health, sessions = None, []

@@ -9,10 +9,9 @@ from __future__ import annotations
 import time
 
 from rootless.containers import networks
-from rootless.containers.image_settings import has_check
-from rootless.containers.request import MASKED, READ_ONLY
-from rootless.containers.signals import signal_name
-from rootless.oci import jsonio
+from rootless.containers.creation.image_settings import has_check
+from rootless.containers.docker import binds, security_options
+from rootless.values import signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.containers.record import Image, Record, Status
-    from rootless.containers.request import Security, Volume
+    from rootless.containers.request import Volume
     from rootless.runtime.spec import Mount
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -260,44 +259,6 @@ def _shm_size(mounts: list[Mount]) -> int:
 
 def _unless_private(mode: str) -> str:
     return "" if mode == "private" else mode
-
-
-def binds(mounts: Sequence[Volume]) -> list[str]:
-    """Return binds and named volumes as docker's Binds: SOURCE:DESTINATION[:OPTIONS]."""
-    return [
-        ":".join(filter(None, (item["name"] or item["source"], item["destination"], _words(item))))
-        for item in mounts
-        if item["type"] != "tmpfs" and not item["anonymous"]
-    ]
-
-
-def _words(item: Volume) -> str:
-    if item["mode"]:
-        return item["mode"]
-    words = [] if item["rw"] else ["ro"]
-    words += ["U"] * item["chown"]
-    return ",".join(words + [item["propagation"]] * (item["propagation"] not in ("", "rprivate")))
-
-
-def security_options(security: Security) -> list[str]:
-    """Return what is otherwise than by default, or by --privileged, as --security-opt says it."""
-    usual = [] if security["privileged"] else [*MASKED, *READ_ONLY]
-    hidden = [*security["masked"], *security["readonly"]]
-    profile = security["seccomp"]
-    found = ["no-new-privileges"] if security["no_new_privileges"] else []
-    if profile is None and not security["privileged"]:
-        found.append("seccomp=unconfined")
-    elif profile is not None and "profile" not in profile:
-        found.append(f"seccomp={jsonio.dumps(profile)}")
-    if usual and not hidden:
-        found.append("unmask=ALL")
-    elif shown := [path for path in usual if path not in hidden]:
-        found.append("unmask=" + ":".join(shown))
-    if masked := [path for path in security["masked"] if path not in usual]:
-        found.append("mask=" + ":".join(masked))
-    if security["proc_options"]:
-        found.append("proc-opts=" + ",".join(security["proc_options"]))
-    return found
 
 
 def _device(item: Mount) -> dict[str, str]:

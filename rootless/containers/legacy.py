@@ -13,14 +13,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.containers.record import Record
     from rootless.containers.request import Directory, Fields, Request, Userns, Volume
     from rootless.runtime.spec import Attachment
 
 
-def kept(record: Record) -> dict[str, Any]:
-    """Return what the release before reads, beside what it has in common with this one."""
-    wanted = record["request"]
+def kept(wanted: Request, attached: list[Attachment]) -> dict[str, Any]:
+    """Return what the release before reads, beside what it has in common with this one.
+
+    `wanted` was asked for, `attached` are the container's networks.
+    """
     spaces, groups = wanted["namespaces"], [*wanted["groups"]]
     if wanted["keep_groups"]:
         groups.append("keep-groups")
@@ -42,23 +43,22 @@ def kept(record: Record) -> dict[str, Any]:
         "uts": spaces["uts"] if spaces["uts"] != "private" else "",
     }
     if wanted["mounts"] or wanted["security"] != security():
-        from rootless.containers.inspect import binds, security_options
+        from rootless.containers.docker import binds, security_options
 
         asked["volume"] = binds(wanted["mounts"])
         asked["security_opt"] = security_options(wanted["security"])
     return {
         "asked": {key: value for key, value in asked.items() if value},
-        "network": networks.mode(record["networks"]),
+        "network": networks.mode(attached),
     }
 
 
-def upgraded(record: Any) -> Record:
+def upgraded(record: Any) -> Any:
     """Return a record of the release before in the form of this one."""
     attached = _attached(record)
     wanted = _request(record, attached if record["asked"].get("network") else [])
     spec = complete(record["spec"])
-    result: Record = dict(record, request=wanted, networks=attached, spec=spec)  # type: ignore[assignment]
-    return result
+    return dict(record, request=wanted, networks=attached, spec=spec)
 
 
 def _attached(record: Any) -> list[Attachment]:

@@ -8,8 +8,8 @@ import time
 
 from rootless import trace
 from rootless.containers import etc, networks
+from rootless.containers.creation.image_settings import has_check
 from rootless.containers.events import about
-from rootless.containers.image_settings import has_check
 from rootless.containers.record import read
 from rootless.errors import HostError, LaunchError, StoreError
 from rootless.runtime.launch import single, terminal
@@ -85,7 +85,7 @@ def _prepare(
     Raises UsageError, HostError, StoreError.
     """
     if record["log_driver"] == "passthrough" and before is None:
-        from rootless.containers.conflicts import refuse_terminal
+        from rootless.containers.creation.conflicts import refuse_terminal
 
         refuse_terminal(record["log_driver"])
     who = identity.detect()

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rootless.containers import conflicts, networks
-from rootless.containers.create import compose
+from rootless.containers import networks
+from rootless.containers.creation import conflicts
+from rootless.containers.creation.create import compose
 from rootless.containers.words.request import request
 from rootless.store.paths import Paths
 

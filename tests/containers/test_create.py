@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rootless.containers import etc, image_settings, networks
+from rootless.containers import etc, networks
+from rootless.containers.creation import image_settings
 from rootless.containers.request import attachment, request
 from rootless.errors import UsageError
 from rootless.netstack import addresses

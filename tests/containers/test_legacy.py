@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rootless.containers import conflicts, etc, legacy, networks, record
+from rootless.containers import etc, legacy, networks, record
+from rootless.containers.creation import conflicts
 from rootless.containers.inspect import inspect
 from rootless.containers.request import attachment, bind, request
 from rootless.errors import StoreError
@@ -95,7 +96,7 @@ def test_it_is_shown_and_prepared(name: str, tmp_path: Path) -> None:
 
 def test_one_that_is_neither(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"asked": 1}')
-    with pytest.raises(StoreError, match="damaged record"):
+    with pytest.raises(StoreError, match="record is damaged"):
         record.read(str(tmp_path))
 
 
@@ -147,6 +148,9 @@ def test_every_key_that_it_had_is_there(composed: Callable[..., Record]) -> None
 def test_no_bind_is_lost_on_the_way(tmp_path: Path) -> None:
     """From the old form into ours, and what the old release would read of that again."""
     found = read("full", tmp_path)
-    assert legacy.kept(found)["asked"]["volume"] == written("full")["asked"]["volume"][:2]
+    assert (
+        legacy.kept(found["request"], found["networks"])["asked"]["volume"]
+        == written("full")["asked"]["volume"][:2]
+    )
     found["request"]["mounts"].append(bind("/x", "/y"))
-    assert legacy.kept(found)["asked"]["volume"][-1] == "/x:/y"
+    assert legacy.kept(found["request"], found["networks"])["asked"]["volume"][-1] == "/x:/y"

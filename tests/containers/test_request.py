@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rootless.containers import conflicts
+from rootless.containers.creation import conflicts
 from rootless.containers.request import attachment, bind, publish, request, security, tmpfs, volume
 from rootless.errors import UsageError
 from rootless.oci import jsonio

@@ -17,7 +17,7 @@ from archives import Oci, Tar, digest, layer
 
 from rootless import Engine
 from rootless.cli import main
-from rootless.containers.image_settings import Settings
+from rootless.containers.creation.image_settings import Settings
 from rootless.images import shared
 from rootless.images.finding import runs
 from rootless.images.history import history

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rootless import Engine
-from rootless.containers.image_settings import Settings
+from rootless.containers.creation.image_settings import Settings
 from rootless.containers.request import request
 from rootless.errors import Error
 from rootless.oci.errors import ImageError

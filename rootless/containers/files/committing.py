@@ -10,16 +10,16 @@ import contextlib
 import os
 
 from rootless.containers import events
-from rootless.containers.environment import PATH, PROXIES
+from rootless.containers.creation.environment import PATH, PROXIES
 from rootless.containers.files.trees import check_whole, ids_of, trees_of
 from rootless.containers.running.pausing import standing
-from rootless.containers.signals import signal_name
 from rootless.errors import NotFound, UsageError
 from rootless.images import changes as dockerfile
 from rootless.images.making import Making
 from rootless.oci import reference
 from rootless.teller import QUIET
 from rootless.times import now
+from rootless.values import signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

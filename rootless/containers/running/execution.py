@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from rootless import values
-from rootless.containers import environment, events
+from rootless.containers import events
+from rootless.containers.creation import environment
 from rootless.containers.running import sessions
 from rootless.containers.running.stdio import WINDOW, Stdio
 from rootless.errors import Conflict, LaunchError, StoreError, UsageError

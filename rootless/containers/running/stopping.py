@@ -26,7 +26,7 @@ else:
 
 def kill(container: Handle, signal: str | int) -> bool:
     """Send a signal to the main process; False where nothing runs."""
-    from rootless.containers.signals import signal_number
+    from rootless.values import signal_number
 
     number = signal if isinstance(signal, int) else signal_number(signal)
     ends = (_signal.SIGKILL, _signal.SIGTERM, _signal.SIGINT, container.record["stop_signal"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootless import values
-from rootless.containers.conflicts import refuse_terminal
+from rootless.containers.creation.conflicts import refuse_terminal
 from rootless.errors import UsageError, named
 
 TYPE_CHECKING = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.containers.environment import inherited
+from rootless.containers.creation.environment import inherited
 from rootless.containers.request import request as made
 from rootless.errors import UsageError, named
 from rootless.values import is_usable

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from rootless.containers.signals import signal_number
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
-from rootless.values import is_number, pair, size
+from rootless.values import is_number, pair, signal_number, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

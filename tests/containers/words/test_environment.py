@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rootless.containers import environment as composing
+from rootless.containers.creation import environment as composing
 from rootless.containers.words import environment
 from rootless.containers.words.request import request
 from rootless.errors import UsageError
@@ -154,9 +154,10 @@ def test_label_refused(text: str) -> None:
 
 def test_exec_adds_to_the_containers_own() -> None:
     own = ["PATH=/bin", "A=1", "B=2"]
-    made = environment.for_exec(own, ["B=3", "A", "H"], [], tty=True, host={"H": "h"})
+    changes = environment.changes({"env": ["B=3", "A", "H"]}, {"H": "h"}, "/")
+    made = composing.for_exec(own, changes, tty=True)
     assert made == ["PATH=/bin", "B=3", "TERM=xterm", "H=h"]
-    assert own == environment.for_exec(own, [], [], tty=False, host={})
+    assert own == composing.for_exec(own, [], tty=False)
 
 
 @given(st.lists(st.text(max_size=20)), st.dictionaries(st.text("abAB_", min_size=1), st.text()))

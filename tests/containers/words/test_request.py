@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rootless.cli.fields import told
-from rootless.containers import conflicts
 from rootless.containers import request as plain
+from rootless.containers.creation import conflicts
 from rootless.containers.words import request as words
 from rootless.containers.words.asked import Asked
 from rootless.containers.words.request import request

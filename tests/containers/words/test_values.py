@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rootless import values as plain
-from rootless.containers import conflicts, names, signals
+from rootless import values as signals
+from rootless.containers import names
+from rootless.containers.creation import conflicts
 from rootless.containers.request import attachment, request
 from rootless.containers.words import networks, values
 from rootless.errors import UsageError

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rootless.containers.create import compose
+from rootless.containers.creation.create import compose
 from rootless.runtime.tree.plan import DEVICES, plan
 from rootless.runtime.tree.rootfs import DirectoryRoot
 from rootless.store.paths import Paths

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 
-from rootless.containers import conflicts, environment, legacy, networks, spec
-from rootless.containers.image_settings import Settings, command
+from rootless.containers import legacy, networks
+from rootless.containers.creation import conflicts, environment, spec
+from rootless.containers.creation.image_settings import Settings, command
+from rootless.containers.creation.spec import Plan
 from rootless.containers.names import random_name
 from rootless.containers.request import volume
-from rootless.containers.spec import Plan
 from rootless.errors import UsageError, named
 from rootless.oci.errors import ImageError
 from rootless.runtime.privileges import caps
@@ -88,7 +89,7 @@ def compose(
         "volumes": plan.volumes,
         "spec": spec.build(plan),
     }
-    return {**record, **legacy.kept(record)}  # type: ignore[typeddict-item]
+    return {**record, **legacy.kept(request, attached)}  # type: ignore[typeddict-item]
 
 
 def _plan(
@@ -162,7 +163,7 @@ def _account(plan: Plan) -> Account | None:
 def _signal_of(settings: Settings) -> int:
     if not settings.stop_signal:
         return 15  # SIGTERM
-    from rootless.containers.signals import signal_number
+    from rootless.values import signal_number
 
     return signal_number(settings.stop_signal)
 
