@@ -12,9 +12,8 @@ The limits are read only when something is loaded, pulled, imported or unpacked.
 from __future__ import annotations
 
 from rootless.errors import UsageError
-from rootless.oci import archive
-from rootless.oci.layers.tar import Limits
 from rootless.store.paths import config_file
+from rootless.values import size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,16 +35,6 @@ _SIZES = ("bytes", "header")
 """What of it may be written with a unit."""
 
 
-class Settings:
-    """The settings, each at its default unless the file says otherwise."""
-
-    def __init__(self, layer: Limits, archive: Limits) -> None:
-        self.layer = layer
-        """Bounds on one layer."""
-        self.archive = archive
-        """Bounds on one archive of images."""
-
-
 def path() -> str:
     """Where the settings are, or would be."""
     return config_file()
@@ -62,8 +51,8 @@ def additional_stores() -> list[str]:
     return value
 
 
-def read() -> Settings:
-    """Read the settings; all are at their defaults where there is no file.
+def limits() -> dict[str, int]:
+    """Return the limits that the file sets, by their keys; see `images.limits`.
 
     Raises UsageError, which names the file and the key, for what is not understood.
     """
@@ -76,19 +65,10 @@ def read() -> Settings:
     table = document.get("limits", {})
     if not isinstance(table, dict):
         raise _refused("limits", "it is a table", "write [limits] on a line of its own")
-    given: dict[str, dict[str, int]] = {"layer": {}, "archive": {}}
-    for key, value in table.items():
-        kind, _, name = key.partition("-")
+    for key in table:
         if key not in _LIMITS:
             raise _refused(key, "there is no such limit", f"there are {', '.join(_LIMITS)}")
-        given[kind][name] = _amount(key, value, sized=name in _SIZES)
-    remedy = f"-LIMIT in [limits] of {path()} raises this limit"
-    return Settings(
-        Limits(**given["layer"], remedy="layer" + remedy),
-        Limits(
-            **{"entries": archive.LIMITS.entries, **given["archive"]}, remedy="archive" + remedy
-        ),
-    )
+    return {key: _amount(key, value) for key, value in table.items()}
 
 
 def _document(file: str) -> dict[str, Any]:
@@ -106,9 +86,8 @@ def _document(file: str) -> dict[str, Any]:
         raise UsageError(f"cannot read {file}: {error}", "it has to be TOML") from error
 
 
-def _amount(key: str, value: object, *, sized: bool) -> int:
-    from rootless.values import size
-
+def _amount(key: str, value: object) -> int:
+    sized = key.partition("-")[2] in _SIZES
     example = "128GiB, in quotes, or a number" if sized else "a number without quotes"
     if isinstance(value, str) and sized:
         value = size(value, f"{path()}: {key}")

@@ -12,6 +12,7 @@ import pytest
 
 from rootless import settings
 from rootless.errors import UsageError
+from rootless.images import limits
 from rootless.oci.layers.tar import Limits
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_without_a_file_all_is_as_it_was(file: Path) -> None:
-    found = vars(settings.read().layer)
+    found = vars(limits.layer())
     assert found.pop("remedy") == f"layer-LIMIT in [limits] of {file} raises this limit"
     assert found == {k: v for k, v in vars(Limits()).items() if k != "remedy"}
-    assert settings.read().archive.entries == 20_000
+    assert limits.archive().entries == 20_000
     file.parent.rmdir()
     file.parent.write_text("")  # as below HOME=/dev/null
-    assert settings.read().layer.entries == Limits().entries
+    assert limits.layer().entries == Limits().entries
 
 
 def test_without_the_variable_it_is_below_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,8 +53,7 @@ def test_numbers_and_sizes(file: Path) -> None:
         '[limits]\nlayer-bytes = "1.5GiB"\nlayer-entries = 7\nlayer-depth = 300\n'
         'layer-header = "2m"\nlayer-parts = 9\narchive-bytes = 12345\narchive-entries = 6\n'
     )
-    found = settings.read()
-    layer, archive = found.layer, found.archive
+    layer, archive = limits.layer(), limits.archive()
     assert (layer.bytes, layer.entries, layer.depth) == (3 << 29, 7, 300)
     assert (layer.header, layer.parts) == (2 << 20, 9)
     assert (archive.bytes, archive.entries) == (12345, 6)
@@ -79,7 +79,7 @@ def test_numbers_and_sizes(file: Path) -> None:
 def test_mistakes_are_told_with_file_and_key(file: Path, text: str, match: str) -> None:
     file.write_text(text, errors="surrogateescape")
     with pytest.raises(UsageError, match=match) as caught:
-        settings.read()
+        settings.limits()
     assert str(file) in caught.value.message
 
 

@@ -178,7 +178,8 @@ class Containers:
         """
         from rootless.containers.renaming import rename
 
-        rename(self, ref, name)
+        if not rename(self.get(ref), name):
+            raise self.taken(name)
 
     def list(self, teller: Teller = QUIET) -> builtins.list[Container]:
         """Return all containers, newest first; `teller` is told why others cannot be read."""

@@ -10,35 +10,39 @@ import os
 
 from rootless.containers import events
 from rootless.containers.names import check_name
-from rootless.containers.record import write
+from rootless.containers.places import objects
+from rootless.containers.record import read, write
 from rootless.errors import Conflict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.collection import Containers
+    from rootless.containers.handle import Handle
 
 
-def rename(containers: Containers, ref: str, name: str) -> None:
-    """Call the container `ref` by another name. Raises Conflict for one in use, UsageError."""
+def rename(container: Handle, name: str) -> bool:
+    """Call a container by another name; False where that is another's.
+
+    Raises UsageError for what is no name, Conflict for the one that it has.
+    """
     check_name(name)
-    container = containers.get(ref)
     old = container.name
     if old == name:
-        raise Conflict(f"container {ref} has the name {name} already")
-    objects = containers.objects
+        raise Conflict(f"container {old} has the name {name} already")
+    names = objects(container.paths)
     held = container.lock()
     try:
-        record = containers.get(container.id).record  # nobody else renames it now
-        if not objects.claim(name, container.id):
-            raise containers.taken(name)
+        record = read(container.directory)  # nobody else renames it now
+        if not names.claim(name, container.id):
+            return False
         record["name"] = name
         try:
             write(container.directory, record)
         except BaseException:
-            objects.free(name, container.id)
+            names.free(name, container.id)
             raise
-        objects.free(old, container.id)
-        objects.sync_names()
+        names.free(old, container.id)
+        names.sync_names()
     finally:
         os.close(held)
-    events.tell(containers.root, record, "rename", oldName=f"/{old}")
+    events.tell(container.root, record, "rename", oldName=f"/{old}")
+    return True

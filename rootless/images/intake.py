@@ -15,9 +15,8 @@ import os
 import stat
 import threading
 
-from rootless import settings
 from rootless.errors import StoreError
-from rootless.images import durability
+from rootless.images import durability, limits
 from rootless.images.entries import named_all
 from rootless.images.foreman import Foreman
 from rootless.images.incoming import Incoming
@@ -148,7 +147,7 @@ class Intake(Incoming):
         source: Layout | None = None,
         beside: dict[str, str] | None = None,
     ) -> None:
-        self.limits = settings.read()
+        self._limits = limits.layer()
         paths.prepare()
         with store_errors(paths):
             initialise(paths.images)
@@ -230,7 +229,7 @@ class Intake(Incoming):
                 os.mkdir(directory, 0o700)
                 durability.mark(directory)
                 job = self._foreman.extract(
-                    directory, owners=self._owners, limits=self.limits.layer, beside=beside
+                    directory, owners=self._owners, limits=self._limits, beside=beside
                 )
                 layer = Layer(directory, job, blob, self._free)
                 self._begun.append(layer)

@@ -16,7 +16,7 @@ from archives import docker, layer
 
 from rootless import Engine, settings
 from rootless.errors import Conflict, NotFound, UsageError
-from rootless.images import shared
+from rootless.images import limits, shared
 from rootless.testing import Recorder
 from tests.conftest import Store
 
@@ -249,7 +249,7 @@ def test_the_setting(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     place.parent.mkdir(parents=True)
     place.write_text('additional_stores = ["/a", "/b/../a", "/c"]\n[limits]\nlayer-depth = 9\n')
     assert [paths.root for paths in shared.stores(images.paths)] == ["/a", "/c"]
-    assert settings.read().layer.depth == 9
+    assert limits.layer().depth == 9
     monkeypatch.setenv(shared.VARIABLE, f"/x:{images.paths.root}")
     assert [paths.root for paths in shared.stores(images.paths)] == ["/x"]
     monkeypatch.delenv(shared.VARIABLE)

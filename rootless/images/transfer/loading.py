@@ -7,6 +7,7 @@ import stat
 import sys
 
 from rootless.errors import UsageError
+from rootless.images import limits
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.oci import archive, manifests, models, reference
@@ -44,7 +45,7 @@ def load(images: Finder, source: str, teller: Teller = QUIET) -> list[str]:
             receiver = Receiver(intake, teller)
             stream = decompress(fd, name="the archive")
             found = archive.contents(
-                archive.read(Into(stream), receiver, intake.limits.archive), receiver
+                archive.read(Into(stream), receiver, limits.archive()), receiver
             )
             kind = "oci-archive" if found[0].manifest else "docker-archive"
             policy.load().check_local(kind, source)

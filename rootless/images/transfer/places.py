@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from rootless import settings
 from rootless.errors import UsageError
+from rootless.images import limits
 from rootless.images.lists.list import ListImage
 from rootless.images.transfer.list_source import ListSource
 from rootless.images.transfer.sources import registry_source
@@ -84,14 +84,13 @@ def open_source(
         if image.host:
             raise UsageError("the image host is this machine and cannot be copied")
         return StoreSource(image, place)
-    limits = settings.read().archive
     if place.transport == "oci":
         return LayoutSource(place, Layout(place.path))
     if place.transport == "dir":
         return DirectorySource(place)
     if place.transport == "oci-archive":
-        return OciArchiveSource(place, limits)
-    return DockerArchiveSource(place, limits)
+        return OciArchiveSource(place, limits.archive())
+    return DockerArchiveSource(place, limits.archive())
 
 
 def open_target(
@@ -109,7 +108,7 @@ def open_target(
         return DirectoryTarget(place)
     if place.transport == "oci-archive":
         return OciArchiveTarget(place)
-    return DockerArchiveTarget(place, settings.read().layer.bytes)
+    return DockerArchiveTarget(place, limits.layer().bytes)
 
 
 def _origin(source: Source, domain: str, digest: str) -> str:
