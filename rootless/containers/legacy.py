@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from rootless.containers import networks
 from rootless.containers.request import attachment, request, security
-from rootless.runtime.spec import complete
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ def upgraded(record: Any) -> Any:
     """Return a record of the release before in the form of this one."""
     attached = _attached(record)
     wanted = _request(record, attached if record["asked"].get("network") else [])
+    from rootless.runtime.spec import complete
+
     spec = complete(record["spec"])
     return dict(record, request=wanted, networks=attached, spec=spec)
 

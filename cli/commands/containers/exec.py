@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from rootless.containers.running.ends import Ends
-from rootless.containers.words.environment import changes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def execute(
     one = engine.containers.get(container)
     request: Request = {
         "command": command,
-        "environment": changes({"env": env or [], "env_file": env_file or []}, os.environ, "."),
+        "environment": _changes(env or [], env_file or []),
         "user": user,
         "workdir": workdir,
         "tty": tty,
@@ -56,3 +55,11 @@ def execute(
     from rootless.cli.ends import OwnEnds
 
     return one.execute(request, OwnEnds(stdin=interactive, tty=True))
+
+
+def _changes(env: list[str], env_file: list[str]) -> list[list[str | None]]:
+    if not env and not env_file:
+        return []
+    from rootless.containers.words.environment import changes
+
+    return changes({"env": env, "env_file": env_file}, os.environ, ".")
