@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rootless.containers.record import Record
     from rootless.containers.running.ends import Ends
     from rootless.containers.running.execution import Exec
-    from rootless.containers.running.sessions import Request
+    from rootless.containers.running.sessions import ExecRequest
     from rootless.containers.starting import Started
     from rootless.store.paths import Paths
 else:
@@ -247,7 +247,7 @@ class Container(Handle):
 
     # -- talk
 
-    def execute(self, request: Request, ends: Ends | None = None) -> int:
+    def execute(self, request: ExecRequest, ends: Ends | None = None) -> int:
         """Run a command inside; return its exit code, 0 at once without `ends`.
 
         0 as well where the user leaves its terminal, and it goes on. Raises Conflict where the
@@ -257,7 +257,7 @@ class Container(Handle):
 
         return run(self, request, ends)
 
-    def make_exec(self, request: Request) -> Exec:
+    def make_exec(self, request: ExecRequest) -> Exec:
         """Write down a command that is to run inside, for this or another process to start.
 
         Raises Conflict where the container does not run, UsageError, StoreError.

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.options import common
     from rootless.cli.options import containers as opt
-    from rootless.containers.running.sessions import Request
+    from rootless.containers.running.sessions import ExecRequest
     from rootless.engine import Engine
 
 
@@ -38,7 +38,7 @@ def execute(
         rootless exec -u 1000:1000 -w /www web ls -l
     """
     one = engine.containers.get(container)
-    request: Request = {
+    request: ExecRequest = {
         "command": command,
         "environment": _changes(env or [], env_file or []),
         "user": user,

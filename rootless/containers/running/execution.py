@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rootless.containers.record import Record
     from rootless.containers.running.ends import Ends
     from rootless.containers.running.keys import Keys
-    from rootless.containers.running.sessions import Request, Status
+    from rootless.containers.running.sessions import ExecRequest, Status
     from rootless.runtime.spec import Process
 else:
     import _signal
@@ -99,7 +99,7 @@ class Exec:
         return sessions.wait(self.container.directory, self.id)
 
 
-def make(container: Handle, request: Request) -> Exec:
+def make(container: Handle, request: ExecRequest) -> Exec:
     """Write down what is to run in a container that runs; see `Exec.start`.
 
     Raises Conflict, UsageError, StoreError.
@@ -117,7 +117,7 @@ def find(container: Handle, id: str) -> Exec:  # noqa: A002 - the field's own wo
     return Exec(container, id)
 
 
-def run(container: Handle, request: Request, ends: Ends | None) -> int:
+def run(container: Handle, request: ExecRequest, ends: Ends | None) -> int:
     """Make a command and start it, in one go; return its exit code, 0 where it goes on without us.
 
     Raises what `make` and `Exec.start` raise; but a full disk keeps nobody from looking inside.
@@ -163,7 +163,7 @@ def open_running(container: Handle) -> int:
     return init
 
 
-def process_for(record: Record, request: Request) -> Process:
+def process_for(record: Record, request: ExecRequest) -> Process:
     """Return the configuration of the new process: the container's own, with what was asked."""
     own = record["spec"]["process"]
     tty, user = request.get("tty", False), request.get("user", "")
@@ -182,13 +182,13 @@ def process_for(record: Record, request: Request) -> Process:
     return process
 
 
-def _check(request: Request) -> None:
+def _check(request: ExecRequest) -> None:
     if not values.is_usable(request):
         raise UsageError(f"exec: one of {request!r} holds a NUL byte")
     _keys(request)
 
 
-def _keys(request: Request) -> Keys | None:
+def _keys(request: ExecRequest) -> Keys | None:
     """Return the keys that leave its terminal, None without one. Raises UsageError."""
     if not (request.get("tty") and request.get("detach_keys")):
         return None
@@ -197,7 +197,7 @@ def _keys(request: Request) -> Keys | None:
     return Keys(request["detach_keys"])
 
 
-def _made(container: Handle, request: Request) -> sessions.Session:
+def _made(container: Handle, request: ExecRequest) -> sessions.Session:
     session = sessions.Session(container.directory, sessions.new_id())
     session.make(request)
     line = " ".join(request["command"])
@@ -206,7 +206,7 @@ def _made(container: Handle, request: Request) -> sessions.Session:
 
 
 def _start(
-    container: Handle, request: Request, ends: Ends | None, init: int, session: sessions.Session
+    container: Handle, request: ExecRequest, ends: Ends | None, init: int, session: sessions.Session
 ) -> int | None:
     """Start what `session` has the lock of, and hand its file to the joiner; see Exec.start."""
     join = _join(container, request, init)
@@ -232,7 +232,7 @@ def _start(
         session.fd = -1
 
 
-def _join(container: Handle, request: Request, init: int) -> Join:
+def _join(container: Handle, request: ExecRequest, init: int) -> Join:
     """Return what the joiner is to know. Raises HostError."""
     spec = container.record["spec"]
     process = process_for(container.record, request)

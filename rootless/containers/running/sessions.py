@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rootless.store.paths import Paths
 
-    class Request(TypedDict, total=False):
+    class ExecRequest(TypedDict, total=False):
         """What is to run in a container; plain data."""
 
         command: list[str]
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         id: str
         container: str
         """Id of its container."""
-        request: Request
+        request: ExecRequest
         running: bool
         """Whether it runs, with or without a keeper."""
         pid: int
@@ -89,7 +89,7 @@ class Session:
         self._at = 0
         self._said: dict[str, float | None] = {"pid": 0, "running": False, "exit_code": None}
 
-    def make(self, request: Request) -> None:
+    def make(self, request: ExecRequest) -> None:
         """Write it; nothing runs yet. Raises StoreError where the disk is full or read-only."""
         value = {
             "id": self.id,
@@ -255,7 +255,7 @@ def forget(directory: str) -> None:
 def _judged(value: dict[str, Any], kept: bool, container: str) -> Status:
     """Return what a record says, and what it cannot know: that its keeper was killed."""
     lost = _is_lost(value, kept)
-    asked: Request = {"command": value["command"]}  # all that one of the last release says
+    asked: ExecRequest = {"command": value["command"]}  # all that one of the last release says
     runs = value.get("exit_code") is None and not lost and bool(kept or value.get("pid"))
     return {
         "id": value["id"],
