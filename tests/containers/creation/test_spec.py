@@ -11,8 +11,7 @@ from rootless.containers import request
 from rootless.netstack import addresses
 from rootless.runtime.privileges import caps
 from rootless.runtime.spec import complete
-
-from .conftest import ID
+from tests.containers.conftest import ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,7 @@ from rootless.errors import UsageError
 from rootless.netstack import addresses
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
-
-from .conftest import ID, HostImage, record_of
+from tests.containers.conftest import ID, HostImage, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
