@@ -12,7 +12,6 @@ from __future__ import annotations
 import sys
 
 from rootless.cli import exits
-from rootless.cli.tables import table
 from rootless.oci.errors import Error, one_line, shown, shown_json
 from rootless.oci.jsonio import dumps
 
@@ -65,6 +64,8 @@ def say_rendered(template: Template, value: dict[str, Any]) -> None:
 
 def say_table(rows: Iterable[Sequence[str]]) -> None:
     """Print a table."""
+    from rootless.cli.tables import table
+
     sys.stdout.write(table(rows))
 
 

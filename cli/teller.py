@@ -8,8 +8,6 @@ from __future__ import annotations
 import _thread
 import sys
 
-from rootless.cli.output import complain, warn
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +65,7 @@ class Teller:
     def note(self, text: str) -> None:
         """Print it, now or below the bars."""
         if self._shown is None:
-            warn(text)
+            _warn(text)
         else:
             self._notes.append(text)
 
@@ -81,6 +79,8 @@ class Teller:
 
     def problem(self, error: Error) -> None:
         """Print an error that is not the end of the command."""
+        from rootless.cli.output import complain
+
         self.problems += 1
         complain(error)
 
@@ -99,11 +99,11 @@ class Teller:
             self._shown.close()
             self._shown = None
         for text in self._notes:
-            warn(text)
+            _warn(text)
         for text in [] if failed else self._warnings:
-            warn(text)
+            _warn(text)
         if self._untold and not failed:
-            warn(f"and {self._untold} more of this kind")
+            _warn(f"and {self._untold} more of this kind")
         self._notes, self._warnings, self._untold = [], [], 0
 
     def _display(self) -> Bars | Lines | None:
@@ -113,3 +113,9 @@ class Teller:
         from rootless.cli.progress import Bars, Lines
 
         return Bars() if is_terminal else Lines()
+
+
+def _warn(text: str) -> None:
+    from rootless.cli.output import warn
+
+    warn(text)

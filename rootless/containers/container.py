@@ -293,7 +293,7 @@ class Container(Handle):
 
         Raises Conflict where nothing runs or there is no check, HostError.
         """
-        from rootless.containers.creation.image_settings import has_check
+        from rootless.containers.record import has_check
         from rootless.containers.running.health import ask
 
         if not has_check(self.record):
@@ -304,8 +304,8 @@ class Container(Handle):
 
     def inspect(self) -> dict[str, Any]:
         """Return all about it in docker's shape."""
-        from rootless.containers.creation.image_settings import has_check
         from rootless.containers.inspect import inspect
+        from rootless.containers.record import has_check
 
         health, sessions = None, []
         if has_check(self.record):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 
 from rootless.containers import networks
-from rootless.containers.creation.image_settings import has_check
 from rootless.containers.docker import binds, security_options
+from rootless.containers.record import has_check
 from rootless.values import signal_name
 
 TYPE_CHECKING = False

@@ -10,8 +10,6 @@ pasta, slirp4netns    one of its own, behind another program
 
 from __future__ import annotations
 
-from rootless.containers.request import attachment
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,6 +30,8 @@ def resolved(wanted: list[Attachment], id_of: Callable[[str], str]) -> list[Atta
     `id_of` returns the id of the container of a name; what it raises goes through.
     """
     if not wanted:
+        from rootless.containers.request import attachment
+
         return [attachment("private", settings=_settings())]
     found: list[Attachment] = []
     for one in wanted:

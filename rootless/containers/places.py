@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rootless.runtime.userns import removal
 from rootless.store.objects import Objects
 
 TYPE_CHECKING = False
@@ -16,7 +15,13 @@ def objects(paths: Paths) -> Objects:
         paths.containers,
         "container",
         record="config.json",
-        empty=lambda path: removal.empty(paths, path),
+        empty=lambda path: _empty(paths, path),
         absent="rootless ps -a lists what there is",
         damaged="rootless rm -f {id} removes it",
     )
+
+
+def _empty(paths: Paths, path: str) -> None:
+    from rootless.runtime.userns import removal  # listings remove nothing
+
+    removal.empty(paths, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rootless.containers.request import request, unusual
 from rootless.errors import StoreError
 from rootless.store import records
 
@@ -161,6 +160,20 @@ if TYPE_CHECKING:
             """What was refused and what was done instead, in words."""
 
 
+class Kept(dict[str, "Any"]):
+    """A request as it is written down: what it does not say is as usual.
+
+    What is usual is looked up when it is asked for, because listings ask for none of it.
+    """
+
+    def __missing__(self, key: str) -> Any:
+        from rootless.containers.request import request
+
+        for name, value in request("").items():
+            self.setdefault(name, value)
+        return dict.__getitem__(self, key)
+
+
 def upgraded(found: Any) -> Record:
     """Return a record as it was read, in the form of this release.
 
@@ -173,7 +186,7 @@ def upgraded(found: Any) -> Record:
             found = legacy.upgraded(found)
         else:
             # A later release may have fields that we do not know: they stay.
-            found["request"] = {**request(""), **found["request"]}
+            found["request"] = Kept(found["request"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StoreError("a container's record is damaged") from error
     record: Record = found
@@ -182,6 +195,8 @@ def upgraded(found: Any) -> Record:
 
 def stored(record: Record) -> dict[str, Any]:
     """Return what is written down of a record; `upgraded` makes the same record of it again."""
+    from rootless.containers.request import unusual
+
     return {**record, "request": unusual(record["request"])}
 
 
@@ -196,3 +211,9 @@ def read(directory: str) -> Record:
 def write(directory: str, record: Record) -> None:
     """Write the record of the container in `directory`; see `records.write_record`."""
     records.write_record(directory, "config.json", stored(record))
+
+
+def has_check(record: Record) -> bool:
+    """Whether there is a health check, and it was not forbidden."""
+    test = (record["healthcheck"] or {}).get("Test") or ["NONE"]
+    return bool(test[0] != "NONE")

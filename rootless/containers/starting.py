@@ -8,9 +8,8 @@ import time
 
 from rootless import trace
 from rootless.containers import etc, networks
-from rootless.containers.creation.image_settings import has_check
 from rootless.containers.events import about
-from rootless.containers.record import read
+from rootless.containers.record import has_check, read
 from rootless.errors import HostError, LaunchError, StoreError
 from rootless.runtime.launch import single, terminal
 from rootless.runtime.launch.command import code_of_failure

@@ -64,7 +64,7 @@ def podman(listed: Listed) -> dict[str, Any]:
     record, state = listed.record, listed.state
     return {
         "AutoRemove": record["rm"],
-        "CIDFile": record["request"]["cidfile"],
+        "CIDFile": record["request"].get("cidfile", ""),
         "Command": [record["path"], *record["args"]],
         "Created": int(record["created"]),
         "CreatedAt": times.ago(record["created"]),

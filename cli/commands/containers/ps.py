@@ -165,7 +165,7 @@ def _row(one: Listed, *, full: bool, size: bool) -> output.Row:
     )
     row.methods = {"Label": lambda key: labels.get(key, "")}
     row.further = {
-        "CIDFile": record["request"]["cidfile"],
+        "CIDFile": record["request"].get("cidfile", ""),
         "Created": times.ago(record["created"]),
         "CreatedHuman": times.ago(record["created"]),
         "ExitCode": state.exit_code,

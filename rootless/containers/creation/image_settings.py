@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from rootless.containers.record import Record
     from rootless.containers.request import Healthcheck
 
 
@@ -76,12 +75,6 @@ class Settings:
         if not isinstance(value, dict):
             raise ImageError(f"image {self._name}: its {key} is not an object")
         return value
-
-
-def has_check(record: Record) -> bool:
-    """Whether there is a health check, and it was not forbidden."""
-    test = (record["healthcheck"] or {}).get("Test") or ["NONE"]
-    return bool(test[0] != "NONE")
 
 
 def command(

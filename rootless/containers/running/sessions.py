@@ -12,10 +12,8 @@ again. A keeper that was killed leaves a record without exit code and without lo
 from __future__ import annotations
 
 import os
-import select
 import time
 
-from rootless.containers.running.ends import write_all
 from rootless.errors import Conflict, NotFound, StoreError
 from rootless.oci import jsonio
 from rootless.store import records
@@ -112,6 +110,8 @@ class Session:
             ) from error
         try:
             self._at = len(head)
+            from rootless.containers.running.ends import write_all
+
             write_all(fd, head + self._tail())
         except OSError as error:
             os.close(fd)
@@ -308,6 +308,8 @@ def _open(value: dict[str, Any]) -> int | None:
 
 
 def _has_ended(pidfd: int, patience: int | None) -> bool:
+    import select
+
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(patience))

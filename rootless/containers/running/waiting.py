@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import select
 
-from rootless.containers.creation.image_settings import has_check
+from rootless.containers.record import has_check
 from rootless.containers.running.stopping import check_supervisor
 from rootless.errors import Conflict, NotFound, UsageError
 from rootless.linux import inotify
