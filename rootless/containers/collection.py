@@ -6,8 +6,7 @@ import os
 
 from rootless import trace
 from rootless.containers.container import Container
-from rootless.containers.places import objects
-from rootless.containers.record import stored, upgraded
+from rootless.containers.record import objects, stored, upgraded
 from rootless.errors import Conflict, NotFound, StoreError
 from rootless.teller import QUIET
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.containers.places import objects
+from rootless.containers.record import objects
 from rootless.errors import StoreError
 from rootless.store import records
 from rootless.store.paths import Paths

@@ -1,9 +1,10 @@
-"""What is written down about a container: its record and its state, files in its directory."""
+"""Containers on the disk: the record and the state in the directory of each, and where they lie."""
 
 from __future__ import annotations
 
 from rootless.errors import StoreError
 from rootless.store import records
+from rootless.store.objects import Objects
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from rootless.containers.request import Dns, Healthcheck, HealthExtras, Publish, Request, Volume
     from rootless.netstack.ports import Port
     from rootless.runtime.spec import Attachment, Spec
+    from rootless.store.paths import Paths
 
     class Image(Protocol):
         """What composing needs of an image (rootless.images.collection.Image)."""
@@ -217,3 +219,21 @@ def has_check(record: Record) -> bool:
     """Whether there is a health check, and it was not forbidden."""
     test = (record["healthcheck"] or {}).get("Test") or ["NONE"]
     return bool(test[0] != "NONE")
+
+
+def objects(paths: Paths) -> Objects:
+    """Return the directories and names of the containers."""
+    return Objects(
+        paths.containers,
+        "container",
+        record="config.json",
+        empty=lambda path: _empty(paths, path),
+        absent="rootless ps -a lists what there is",
+        damaged="rootless rm -f {id} removes it",
+    )
+
+
+def _empty(paths: Paths, path: str) -> None:
+    from rootless.runtime.userns import removal  # listings remove nothing
+
+    removal.empty(paths, path)

@@ -6,7 +6,7 @@ import os
 import select
 import time
 
-from rootless.containers.places import objects
+from rootless.containers.record import objects
 from rootless.errors import Error, NotFound
 from rootless.linux.boot import boot_id, booted
 from rootless.store import records

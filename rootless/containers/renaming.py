@@ -10,8 +10,7 @@ import os
 
 from rootless.containers import events
 from rootless.containers.names import check_name
-from rootless.containers.places import objects
-from rootless.containers.record import read, write
+from rootless.containers.record import objects, read, write
 from rootless.errors import Conflict
 
 TYPE_CHECKING = False
