@@ -23,6 +23,8 @@ HELPERS = ("pasta", "slirp4netns")
 OWN = ("private", *HELPERS)
 """Kinds that are the container's own, with ports to be published."""
 
+KINDS = ("none", "host", "container", "ns", *OWN)
+
 
 def resolved(wanted: list[Attachment], id_of: Callable[[str], str]) -> list[Attachment]:
     """Return the networks of a new container: the usual one where none is wanted.

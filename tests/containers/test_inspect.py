@@ -258,3 +258,40 @@ def test_network(composed: Composed) -> None:
     assert (network["IPAddress"], network["Gateway"]) == ("10.0.2.100", "10.0.2.2")
     assert network["MacAddress"] == addresses.GUEST_MAC.hex(":")
     assert inspect(record, Seen("exited"))["NetworkSettings"]["IPAddress"] == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "binds"),
+    [
+        ({"mount": ["type=bind,src=/tmp,dst=/g,ro"]}, ["/tmp:/g:ro"]),
+        ({"mount": ["type=volume,src=v,dst=/g,U=true"]}, ["v:/g:U"]),
+        ({"mount": ["type=bind,src=/tmp,dst=/g"], "volume": ["/x"]}, ["/tmp:/g"]),
+        ({"volume": ["/tmp:/g:rslave"]}, ["/tmp:/g:rslave"]),
+    ],
+)
+def test_binds(composed: Composed, asked: dict[str, Any], binds: list[str]) -> None:
+    """However they were asked for; what has no name of its own is among the mounts alone."""
+    assert inspect(composed(**asked), Seen("created"))["HostConfig"]["Binds"] == binds
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ({}, []),
+        ({"privileged": True}, []),
+        ({"security_opt": ["no-new-privileges", "label=disable"]}, ["no-new-privileges"]),
+        ({"security_opt": ["seccomp:unconfined"]}, ["seccomp=unconfined"]),
+        ({"security_opt": ["systempaths=unconfined"]}, ["unmask=ALL"]),
+        ({"security_opt": ["unmask=/proc/kcore", "mask=/x"]}, ["unmask=/proc/kcore", "mask=/x"]),
+        ({"security_opt": ["proc-opts=hidepid=2"]}, ["proc-opts=hidepid=2"]),
+    ],
+)
+def test_security_options(composed: Composed, asked: dict[str, Any], shown: list[str]) -> None:
+    assert inspect(composed(**asked), Seen("created"))["HostConfig"]["SecurityOpt"] == shown
+
+
+def test_devices(composed: Composed) -> None:
+    shown = inspect(composed(device=["/dev/null:/dev/x:r"]), Seen("created"))
+    assert shown["HostConfig"]["Devices"] == [
+        {"PathOnHost": "/dev/null", "PathInContainer": "/dev/x", "CgroupPermissions": "rwm"}
+    ]

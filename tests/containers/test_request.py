@@ -64,6 +64,12 @@ CANNOT: list[tuple[dict[str, Any], str, str]] = [
     ({"environment": [["A", "\0"]]}, "environment", "holds a NUL byte"),
     ({"labels": {"a": "\ud800"}}, "labels", "holds a NUL byte"),
     ({"workdir": "x"}, "workdir", "absolute path"),
+    ({"restart": {"policy": "often", "most": 0}}, "restart", "there is no 'often'"),
+    ({"networks": [attachment("bridge")]}, "networks", "there is no 'bridge'"),  # type: ignore[arg-type]
+    ({"log": {"driver": "syslog", "options": {}}}, "log.driver", "there is no 'syslog'"),
+    ({"userns": {"mode": "auto"}}, "userns", "there is no 'auto'"),
+    ({"sdnotify": "conmon"}, "sdnotify", "there is no 'conmon'"),
+    ({"namespaces": {"pid": "container:x"}}, "namespaces.pid", "there is no 'container:x'"),
     ({"mounts": [bind("rel", "/x")]}, "mounts.0", "invalid mount source 'rel'"),
     ({"mounts": [bind("/nonexistent", "/x")]}, "mounts.0", "does not exist"),
     ({"mounts": [bind("/tmp", "/x"), volume("v", "/x")]}, "mounts.1", "duplicate mount point"),

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from rootless.containers.request import Request, Volume
     from rootless.runtime.spec import Mount, Rlimit
 
+NAMESPACES = {
+    "pid": ("host", "private"),
+    "ipc": ("host", "private", "shareable", "none"),
+    "uts": ("host", "private"),
+    "cgroup": ("host", "private"),
+}
+RESTARTS = ("no", "on-failure", "always", "unless-stopped")
+LOG_DRIVERS = ("json-file", "k8s-file", "journald", "none", "passthrough")
+NOTIFIERS = ("container", "supervisor", "healthy", "ignore")
+FAILURE_ACTIONS = ("none", "kill", "restart", "stop")
+USERNS = ("host", "nomap", "keep-id")
+"""The values that some fields can have."""
+
 _IPC_SYSCTLS = frozenset(
     [
         "kernel.msgmax",
@@ -55,6 +68,7 @@ def check(request: Request) -> None:
     if not is_usable(request):
         field = next(field for field, value in request.items() if not is_usable(value))
         raise UsageError(f"{named(field)}: {request.get(field)!r} holds a NUL byte")
+    _check_choices(request)
     _check_life(request)
     _check_namespaces(request)
     check_user(request["user"], named("user"))
@@ -69,6 +83,22 @@ def check(request: Request) -> None:
         raise
     _check_limits(request["rlimits"])
     _check_mounts(request)
+
+
+def _check_choices(request: Request) -> None:
+    choices: list[tuple[str, str, tuple[str, ...]]] = [
+        ("health.on_failure", request["health"]["on_failure"], FAILURE_ACTIONS),
+        ("log.driver", request["log"]["driver"], LOG_DRIVERS),
+        ("restart", request["restart"]["policy"], RESTARTS),
+        ("sdnotify", request["sdnotify"], NOTIFIERS),
+        ("userns", request["userns"]["mode"], USERNS),
+    ]
+    choices += [("networks", one["kind"], networks.KINDS) for one in request["networks"]]
+    for kind, value in request["namespaces"].items():
+        choices.append((f"namespaces.{kind}", str(value), NAMESPACES[kind]))
+    for field, chosen, allowed in choices:
+        if chosen not in allowed:
+            raise UsageError(f"{named(field)}: there is no {chosen!r}", ", ".join(allowed))
 
 
 def _check_life(request: Request) -> None:

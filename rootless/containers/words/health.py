@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.containers.creation.conflicts import FAILURE_ACTIONS
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
 from rootless.times import span
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from rootless.containers.words.asked import Asked
 
 _SECOND = 1_000_000_000
-_ACTIONS = ("none", "kill", "restart", "stop")
 _STARTUP = ("interval", "timeout", "retries", "success")
 
 _TIMES = {
@@ -42,9 +42,9 @@ def parse(asked: Asked) -> tuple[Healthcheck, HealthExtras]:
             raise UsageError(f"{options} exclude each other")
         given["Test"] = ["NONE"]
     action = asked.get("health_on_failure", "none") or "none"
-    if action not in _ACTIONS:
+    if action not in FAILURE_ACTIONS:
         cause = f"{named('health_on_failure')}: unknown action {action!r}"
-        raise UsageError(cause, ", ".join(_ACTIONS))
+        raise UsageError(cause, ", ".join(FAILURE_ACTIONS))
     return given, {"on_failure": action, "startup": _startup_check(asked)}
 
 

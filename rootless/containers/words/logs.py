@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootless import values
-from rootless.containers.creation.conflicts import refuse_terminal
+from rootless.containers.creation.conflicts import LOG_DRIVERS, refuse_terminal
 from rootless.errors import UsageError, named
 
 TYPE_CHECKING = False
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from rootless.containers.request import Log
     from rootless.containers.words.asked import Asked
 
-DRIVERS = ("json-file", "k8s-file", "journald", "none", "passthrough")
 _FILES = ("json-file", "k8s-file")
 
 
@@ -22,8 +21,10 @@ def parse(asked: Asked) -> Log:
     has the smaller files.
     """
     driver = asked.get("log_driver", "") or "json-file"
-    if driver not in DRIVERS:
-        raise UsageError(f"{named('log_driver')}: unknown driver {driver!r}", ", ".join(DRIVERS))
+    if driver not in LOG_DRIVERS:
+        raise UsageError(
+            f"{named('log_driver')}: unknown driver {driver!r}", ", ".join(LOG_DRIVERS)
+        )
     refuse_terminal(driver)
     options: dict[str, str] = {}
     for text in asked.get("log_opt", ()):

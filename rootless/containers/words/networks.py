@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.containers.creation.conflicts import NAMESPACES
 from rootless.containers.networks import HELPERS
 from rootless.containers.request import attachment
 from rootless.errors import UsageError, named
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
 
 _LATER = "comes with a later version"
 
-_MODES = {
-    "cgroup": ("host", "private"),
-    "ipc": ("host", "private", "shareable", "none"),
-    "pid": ("host", "private"),
-    "uts": ("host", "private"),
-}
-
 
 def namespaces(asked: Asked) -> Namespaces:
     """Parse --pid, --ipc, --uts and --cgroupns."""
@@ -32,7 +26,7 @@ def namespaces(asked: Asked) -> Namespaces:
         "cgroup": asked.get("cgroupns") or "private",
     }
     for kind, value in found.items():
-        field, allowed, mode = f"namespaces.{kind}", _MODES[kind], str(value)
+        field, allowed, mode = f"namespaces.{kind}", NAMESPACES[kind], str(value)
         if mode.startswith(("container:", "ns:", "pod")):
             raise UsageError(f"{named(field)} {mode} {_LATER}", f"now: {', '.join(allowed)}")
         if mode not in allowed:

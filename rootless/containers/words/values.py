@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.containers.creation.conflicts import NOTIFIERS, RESTARTS
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
 from rootless.values import is_number, pair, signal_number, size
@@ -99,7 +100,7 @@ def restart(policy: str) -> Restart:
     if name == "on-failure" and (not colon or is_number(most)):
         return {"policy": "on-failure", "most": int(most or 0)}
     name = "no" if name in ("", "never") else name
-    if colon or name not in ("no", "always", "unless-stopped"):
+    if colon or name not in RESTARTS or name == "on-failure":
         raise UsageError(
             f"{named('restart')}: unknown policy {policy!r}",
             "no, on-failure[:N], always, unless-stopped",
@@ -109,10 +110,9 @@ def restart(policy: str) -> Restart:
 
 def sdnotify(mode: str) -> str:
     """Parse --sdnotify; conmon is podman's word."""
-    modes = ("container", "supervisor", "healthy", "ignore")
     mode = "supervisor" if mode == "conmon" else mode or "container"
-    if mode not in modes:
-        raise UsageError(f"{named('sdnotify')}: unknown mode {mode!r}", ", ".join(modes))
+    if mode not in NOTIFIERS:
+        raise UsageError(f"{named('sdnotify')}: unknown mode {mode!r}", ", ".join(NOTIFIERS))
     return mode
 
 
