@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from rootless import times
 from rootless.images import durability
 from rootless.images.entries import pushed_of, sources_of
 from rootless.oci import jsonio
@@ -178,7 +177,9 @@ class Image:
     @property
     def created(self) -> float:
         """When the image was made, in seconds since the epoch; 0 where it does not say."""
-        return times.timestamp(self.config.get("created"))
+        from rootless.times import timestamp
+
+        return timestamp(self.config.get("created"))
 
     @property
     def platform(self) -> str:

@@ -17,7 +17,6 @@ from rootless.runtime.privileges import caps
 from rootless.store.objects import new_id
 from rootless.teller import QUIET
 from rootless.values import is_usable
-from rootless.volumes.names import data_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -202,6 +201,8 @@ def _volumes(paths: Paths, request: Request, settings: Settings, teller: Teller)
     result += _image_volumes(request["image"], settings, taken, teller)
     for number, item in enumerate(result):
         if item["type"] == "volume":
+            from rootless.volumes.names import data_path
+
             name = item["name"] or new_id()
             result[number] = {**item, "name": name, "source": data_path(paths.volumes, name)}
     return result
