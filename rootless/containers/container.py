@@ -7,7 +7,7 @@ import time
 
 from rootless import trace
 from rootless.containers.handle import Handle
-from rootless.errors import Conflict, NotFound
+from rootless.errors import Conflict, NotFound, named
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -226,7 +226,8 @@ class Container(Handle):
         while not self._remove(volumes=volumes):
             if not force:
                 raise Conflict(
-                    f"container {self.name} is running", "stop it first, or use rm --force"
+                    f"container {self.name} is running",
+                    f"stop it first, or use {named('remove.force')}",
                 )
             self.stop(0)  # perhaps not for the first time: somebody may start it again meanwhile
 
