@@ -34,6 +34,7 @@ _OPTIONS = {
     "remove.force": "rm --force",
     "rlimits": "--ulimit",
     "run.restart": "run --restart",
+    "security.seccomp": "--security-opt seccomp",
     "sysctls": "--sysctl",
 }
 """Where it is not the field itself behind two dashes."""

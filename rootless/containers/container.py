@@ -303,8 +303,8 @@ class Container(Handle):
             raise Conflict(f"container {self.name} is not running", "start it first")
         return ask(self)
 
-    def inspect(self) -> dict[str, Any]:
-        """Return all about it in docker's shape."""
+    def inspect(self, name: Callable[[str], str] = str) -> dict[str, Any]:
+        """Return all about it in docker's shape; an error of its start as `Error.told(name)`."""
         from rootless.containers.creation.image_settings import has_check
         from rootless.containers.inspect import inspect
 
@@ -318,6 +318,8 @@ class Container(Handle):
             from rootless.containers.running.sessions import running
 
             sessions = running(self.directory)
-        return inspect(
+        shown = inspect(
             self.record, state, directory=self.directory, health=health, sessions=sessions
         )
+        shown["State"]["Error"] = state.told(name)
+        return shown
