@@ -1,19 +1,24 @@
-"""What the command line calls the fields of a request that an error speaks of."""
+"""What the command line calls the fields and arguments that an error speaks of."""
 
 from __future__ import annotations
 
-from rootless.errors import UsageError
+from rootless.oci.errors import Error
 
 _OPTIONS = {
     "annotations": "--annotation",
     "bind": "-v",
     "command": "command",
+    "compression": "--compression-format",
+    "conditions": "--condition",
     "devices": "--device",
     "environment": "--env",
+    "everything": "--all",
     "groups": "--group-add",
     "health.on_failure": "--health-on-failure",
     "hosts": "--add-host",
     "image": "image",
+    "keys": "--pubkeysfile",
+    "kind": "--type",
     "labels": "--label",
     "log.driver": "--log-driver",
     "mounts": "-v",
@@ -22,10 +27,14 @@ _OPTIONS = {
     "namespaces.pid": "--pid",
     "namespaces.uts": "--uts",
     "networks": "--network",
+    "output": "-o",
     "ports": "-p",
     "publish": "-p",
     "remove": "--rm",
+    "remove.force": "rm --force",
     "rlimits": "--ulimit",
+    "run.restart": "run --restart",
+    "security.seccomp": "--security-opt seccomp",
     "sysctls": "--sysctl",
 }
 """Where it is not the field itself behind two dashes."""
@@ -38,4 +47,4 @@ def option(field: str) -> str:
 
 def told(error: Exception) -> str:
     """Return what a user of the command line reads of an error."""
-    return error.told(option) if isinstance(error, UsageError) else str(error)
+    return error.told(option) if isinstance(error, Error) else str(error)

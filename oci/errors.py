@@ -23,6 +23,10 @@ Nothing here is imported from the rest of the project, so every module may use i
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # Control characters (of which those from 0x80 on are commands to many terminals as well), marks
 # that turn the direction of what follows, what is invisible, what breaks lines, and halves of
 # characters that no terminal could be sent.
@@ -89,16 +93,51 @@ def one_line(text: str) -> str:
     return shown(" ".join(text.replace("\t", " ").splitlines()))
 
 
+_OPEN, _CLOSE = "\0<", ">\0"
+"""Round the names of fields in a message: users' texts hold no NUL, and strangers' gain nothing."""
+
+
+def named(field: str) -> str:
+    """Return `field` for the words of an error: a front end puts its own name there."""
+    return f"{_OPEN}{field}{_CLOSE}"
+
+
+def first_named(text: str) -> str:
+    """Return the first field that the words of an error name; "" where there is none."""
+    return text.partition(_OPEN)[2].partition(_CLOSE)[0]
+
+
+def _worded(text: str, name: Callable[[str], str]) -> str:
+    """Return the words of an error with `name` of each field in its place."""
+    said, *rest = text.split(_OPEN)
+    for part in rest:
+        field, closed, after = part.partition(_CLOSE)
+        said += name(field) + after if closed else _OPEN + part
+    return said
+
+
 class Error(Exception):
-    """Base of all errors that are shown as one line: `message`, then `hint` if there is one."""
+    """Base of all errors that are shown as one line: `message`, then `hint` if there is one.
+
+    Both name fields of a request, and arguments of the library, by `named`. `told` puts a front
+    end's names in their places: the command line an option, a compose file a key, the API a JSON
+    path; `message`, `hint` and `str` have the names as they are.
+    """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.marked = (message, hint)
+        """Message and hint as they were given: what is handed on to another process."""
+        self.message = _worded(message, str)
+        self.hint = _worded(hint, str)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.hint})" if self.hint else self.message
+        return self.told(str)
+
+    def told(self, name: Callable[[str], str]) -> str:
+        """Return message and hint, with `name` of each field that they speak of."""
+        message, hint = (_worded(text, name) for text in self.marked)
+        return f"{message} ({hint})" if hint else message
 
 
 class InvalidReference(Error):

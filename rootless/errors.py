@@ -18,11 +18,7 @@ What a front end makes of them is its own matter: `cli.exits` has the exit codes
 
 from __future__ import annotations
 
-from rootless.oci.errors import Error
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from rootless.oci.errors import Error, first_named, named
 
 __all__ = [
     "Ambiguous",
@@ -41,34 +37,17 @@ __all__ = [
 ]
 
 
-_MARK = "\0"
-"""Round the names of fields in a message: no text of a user's has one (see conflicts.check)."""
-
-
-def named(field: str) -> str:
-    """Return `field` for the message of a UsageError: a front end puts its own name there."""
-    return f"{_MARK}{field}{_MARK}"
-
-
 class UsageError(Error):
     """A wish that contradicts another, or a value that makes no sense.
 
     `field` names what is wrong in the words of the request it belongs to, such as `restart` or
-    `mounts.0`; empty where no one field is to blame. The message names fields by `named`, of which
-    the first counts where `field` is not given, and `told` puts a front end's names in their
-    places: the command line an option, a compose file a key, the API a JSON path.
+    `mounts.0`; empty where no one field is to blame. Where it is not given it is the first that the
+    message names, or else the hint.
     """
 
     def __init__(self, message: str, hint: str = "", *, field: str = "") -> None:
-        super().__init__(message.replace(_MARK, ""), hint.replace(_MARK, ""))
-        self._marked = f"{message} ({hint})" if hint else message
-        self.field = field or (self._marked.split(_MARK)[1] if _MARK in self._marked else "")
-
-    def told(self, name: Callable[[str], str]) -> str:
-        """Return what `str` gives, with `name` of each field that it speaks of."""
-        parts = self._marked.split(_MARK)
-        parts[1::2] = [name(field) for field in parts[1::2]]
-        return "".join(parts)
+        super().__init__(message, hint)
+        self.field = field or first_named(message + hint)
 
 
 class NotFound(Error):

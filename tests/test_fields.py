@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from rootless.cli import fields
-from rootless.cli.grammar.top import COMMANDS
-from rootless.errors import UsageError, named
+from rootless.cli.grammar.top import COMMANDS, GROUPS, OPTIONS
+from rootless.containers.handle import State
+from rootless.errors import Conflict, HostError, LaunchError, UsageError, named
+from rootless.runtime.launch.report import Report
+from rootless.runtime.supervision.charge import reason
+from rootless.runtime.userns import worker
+from rootless.store.paths import Paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,39 +41,11 @@ READERS = {"containers/running/publishing.py"}
 NAMED = re.compile(r"(?<![\w-])--[a-z]")
 
 
-REMAINING = {
-    "artifacts/adding.py",
-    "artifacts/extracting.py",
-    "containers/collection.py",
-    "containers/container.py",
-    "containers/filters.py",
-    "containers/running/keys.py",
-    "containers/running/waiting.py",
-    "containers/starting.py",
-    "images/lists/collection.py",
-    "images/lists/pushing.py",
-    "images/policy.py",
-    "images/removing.py",
-    "images/transfer/copying.py",
-    "images/transfer/pushing.py",
-    "images/transfer/saving.py",
-    "images/transfer/wish.py",
-    "registry/own.py",
-    "registry/serving.py",
-    "runtime/logs/journal.py",
-    "runtime/networks/helper.py",
-    "runtime/networks/private.py",
-    "runtime/privileges/seccomp.py",
-    "runtime/tree/copying.py",
-    "runtime/tree/operations.py",
-    "runtime/userns/shift.py",
-    "store/paths.py",
-    "system/boot.py",
-    "system/reset.py",
-}
-"""Files whose errors still name options of the command line, most of them as a remedy in a hint.
+OTHERS = {"registry/own.py", "runtime/tree/operations.py", "system/boot.py"}
+"""What these name is not the command line of who reads it.
 
-The list is only to get shorter.
+It is options of an outer container and of systemctl, and of `registry serve`: those are told to a
+client at the other end of HTTP.
 """
 
 
@@ -111,13 +90,36 @@ def test_only_words_read_option_texts() -> None:
 
 
 def test_no_error_names_an_option() -> None:
-    assert {short(path) for path in ENGINE if speaks_of_options(path)} == REMAINING
+    assert {short(path) for path in ENGINE if speaks_of_options(path)} == OTHERS
 
 
-def test_every_name_of_the_table_is_an_option_of_run() -> None:
-    known = COMMANDS["run"][2].keys()
-    words = {name for name in fields._OPTIONS.values() if name.startswith("-")}
-    assert words <= known
+def options() -> set[str]:
+    """Return the options of all commands, and those before them."""
+    groups = [import_module(f"rootless.cli.grammar.{name}").COMMANDS for name in GROUPS]
+    commands = [entry for group in (COMMANDS, *groups) for entry in group.values()]
+    known = [entry[2] for entry in commands if not isinstance(entry, str)]
+    return OPTIONS.keys() | set().union(*known)
+
+
+def fields_named() -> set[str]:
+    """Return the fields that errors of the engine name as they are written there."""
+    return {
+        argument.value
+        for path in ENGINE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("named", "field")
+        if isinstance(node.args[0], ast.Constant | ast.IfExp)
+        for argument in ast.walk(node.args[0])
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+        if not argument.value.endswith("...")
+    }
+
+
+def test_every_field_has_an_option() -> None:
+    """The last word of it, for there may be a command before it."""
+    fields_of_table = fields._OPTIONS.keys()
+    words = {fields.option(field).split()[-1] for field in fields_of_table | fields_named()}
+    assert {word for word in words if word.startswith("-")} <= options()
 
 
 @pytest.mark.parametrize(
@@ -137,3 +139,51 @@ def test_the_names_of_a_front_end() -> None:
     assert UsageError("plain", field="x.0").told(str.upper) == "plain"
     assert UsageError(f"{named('ports')}: no", field="ports.3").field == "ports.3"
     assert fields.told(ValueError("other")) == "other"
+
+
+def test_any_error_names_fields() -> None:
+    error = Conflict("it runs", f"stop it first, or use {named('remove.force')}")
+    assert (str(error), error.hint) == (
+        "it runs (stop it first, or use remove.force)",
+        "stop it first, or use remove.force",
+    )
+    assert fields.told(error) == "it runs (stop it first, or use rm --force)"
+
+
+def test_strangers_words_stay() -> None:
+    for text in ("a\0b", "a\0<b", "a>\0b", "\0force\0"):
+        error = Conflict(text, text)
+        assert (error.message, error.hint) == (text, text)
+        assert str(error) == fields.told(error) == f"{text} ({text})"
+
+
+def refuse() -> None:
+    raise Conflict("it is taken", f"{named('replace')} helps")
+
+
+def test_names_come_out_of_another_process(rootless_root: str) -> None:
+    with pytest.raises(Conflict) as refused:
+        worker.call(Paths(rootless_root), refuse)
+    assert fields.told(refused.value) == "it is taken (--replace helps)"
+
+
+def test_names_come_out_of_a_launch() -> None:
+    ours, theirs = Report.pair()
+    theirs.fail("step", HostError("no way", f"{named('root')} helps"))
+    with pytest.raises(LaunchError) as failed:
+        ours.receive()
+    ours.close()
+    theirs.close()
+    assert fields.told(failed.value) == "no way (--root helps)"
+
+
+def test_names_are_kept_with_a_container() -> None:
+    kept = json.loads(json.dumps(reason(HostError("no way", f"{named('root')} helps"))))
+    state = State(kept, alive=False)
+    assert (state.error, state.told(fields.option)) == (
+        "no way (root helps)",
+        "no way (--root helps)",
+    )
+    assert State(reason(OSError("odd")), alive=False).told(fields.option) == "odd"
+    before = State({"error": "no way (--root helps)"}, alive=False)  # by an older release
+    assert before.told(fields.option) == before.error == "no way (--root helps)"

@@ -137,12 +137,18 @@ def _inspect(engine: Engine, names: list[str], template: str, look: Look, *, siz
 
 def _container(engine: Engine, name: str, size: bool) -> dict[str, Any]:
     container = engine.containers.get(name)
-    shown: dict[str, Any] = container.inspect()
+    shown: dict[str, Any] = container.inspect(_option)
     if size:
         from rootless.containers.sizes import container_size
 
         shown["SizeRw"], shown["SizeRootFs"] = container_size(container)
     return shown
+
+
+def _option(field: str) -> str:
+    from rootless.cli.fields import option
+
+    return option(field)
 
 
 def _image(engine: Engine, name: str, _: bool) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 
 from rootless import times
 from rootless.artifacts.intake import Intake
-from rootless.errors import Conflict, NotFound, UsageError
+from rootless.errors import Conflict, NotFound, UsageError, named
 from rootless.images.lists.members import annotations_of
 from rootless.oci import artifacts, reference
 from rootless.oci.digest import CHUNK
@@ -67,8 +67,8 @@ class Addition:
         self.replace = replace
         """One that is there."""
         if append and (kind or replace or subject):
-            wrong = "--type" if kind else "--replace" if replace else "--subject"
-            raise UsageError(f"--append and {wrong} contradict each other")
+            wrong = named("kind" if kind else "replace" if replace else "subject")
+            raise UsageError(f"{named('append')} and {wrong} contradict each other")
 
 
 class Adding:
@@ -187,7 +187,9 @@ def sniff(head: bytes) -> str:
 
 
 def _taken(name: str) -> Conflict:
-    return Conflict(f"there is an artifact {name} already", "--append or --replace")
+    return Conflict(
+        f"there is an artifact {name} already", f"{named('append')} or {named('replace')}"
+    )
 
 
 def _full(name: str) -> str:

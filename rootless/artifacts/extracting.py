@@ -11,7 +11,7 @@ import contextlib
 import os
 import stat
 
-from rootless.errors import NotFound, UsageError
+from rootless.errors import NotFound, UsageError, named
 from rootless.oci.artifacts import title_of
 from rootless.oci.digest import CHUNK, Digest, Verifier
 from rootless.oci.reading import open_file
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from rootless.oci.models import Descriptor
 
 _ZEROS = bytes(CHUNK)
+_BY_DIGEST = f"choose by {named('digest')}"
 
 
 def extract(artifact: Artifact, target: str, *, title: str, digest: str) -> list[str]:
     """Write files; see Artifacts.extract."""
     if title and digest:
-        raise UsageError("--title and --digest contradict each other")
+        raise UsageError(f"{named('title')} and {named('digest')} contradict each other")
     chosen = [
         layer
         for layer in artifact.manifest.layers
@@ -41,14 +42,12 @@ def extract(artifact: Artifact, target: str, *, title: str, digest: str) -> list
         names = [_name(layer, by_digest=bool(digest)) for layer in chosen]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
-            raise UsageError(
-                f"the artifact has several files {twice.pop()!r}", "choose by --digest"
-            )
+            raise UsageError(f"the artifact has several files {twice.pop()!r}", _BY_DIGEST)
         paths = [f"{target}/{name}" for name in names]
     elif len(chosen) > 1:
         raise UsageError(
             f"the artifact has {len(chosen)} files, and {target} is no directory",
-            "make the directory, or choose a file with --title or --digest",
+            f"make the directory, or choose a file with {named('title')} or {named('digest')}",
         )
     else:
         into, paths = False, [target]
@@ -66,7 +65,7 @@ def _name(layer: Descriptor, *, by_digest: bool) -> str:
     if by_digest or not title:
         return layer.digest.replace(":", "-")
     if "/" in title or "\0" in title or title in (".", "..") or len(os.fsencode(title)) > 255:
-        raise UsageError(f"the title {title[:80]!r} is no name of a file", "choose by --digest")
+        raise UsageError(f"the title {title[:80]!r} is no name of a file", _BY_DIGEST)
     return title
 
 

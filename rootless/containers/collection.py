@@ -7,7 +7,7 @@ import os
 from rootless import trace
 from rootless.containers.container import Container
 from rootless.containers.record import objects, stored, upgraded
-from rootless.errors import Conflict, NotFound, StoreError
+from rootless.errors import Conflict, NotFound, StoreError, named
 from rootless.teller import QUIET
 
 TYPE_CHECKING = False
@@ -134,7 +134,7 @@ class Containers:
         holder = self.objects.holder(name) or "another one"
         return Conflict(
             f'the container name "{name}" is already in use by {holder[:12]}',
-            "remove or rename that container, choose another name, or use --replace",
+            f"remove or rename that container, choose another name, or use {named('replace')}",
         )
 
     def get(self, ref: str) -> Container:

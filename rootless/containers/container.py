@@ -7,7 +7,7 @@ import time
 
 from rootless import trace
 from rootless.containers.handle import Handle
-from rootless.errors import Conflict, NotFound
+from rootless.errors import Conflict, NotFound, named
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -226,7 +226,8 @@ class Container(Handle):
         while not self._remove(volumes=volumes):
             if not force:
                 raise Conflict(
-                    f"container {self.name} is running", "stop it first, or use rm --force"
+                    f"container {self.name} is running",
+                    f"stop it first, or use {named('remove.force')}",
                 )
             self.stop(0)  # perhaps not for the first time: somebody may start it again meanwhile
 
@@ -302,8 +303,8 @@ class Container(Handle):
             raise Conflict(f"container {self.name} is not running", "start it first")
         return ask(self)
 
-    def inspect(self) -> dict[str, Any]:
-        """Return all about it in docker's shape."""
+    def inspect(self, name: Callable[[str], str] = str) -> dict[str, Any]:
+        """Return all about it in docker's shape; an error of its start as `Error.told(name)`."""
         from rootless.containers.inspect import inspect
         from rootless.containers.record import has_check
 
@@ -317,6 +318,8 @@ class Container(Handle):
             from rootless.containers.running.sessions import running
 
             sessions = running(self.directory)
-        return inspect(
+        shown = inspect(
             self.record, state, directory=self.directory, health=health, sessions=sessions
         )
+        shown["State"]["Error"] = state.told(name)
+        return shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.containers import networks
-from rootless.errors import UsageError
+from rootless.errors import UsageError, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,7 +102,11 @@ def _by_exit(_: Known, value: str) -> Any:
 def _by_restart_policy(_: Known, value: str) -> Any:
     """docker has no such filter, podman means what a boot starts: so stopped ones are left out."""
     if value not in ("no", "on-failure", "always", "unless-stopped"):
-        raise UsageError(f"invalid filter restart-policy={value}", "a policy of run --restart")
+        raise UsageError(
+            f"invalid filter restart-policy={value}",
+            f"a policy of {named('run.restart')}",
+            field="filters",
+        )
     return lambda one: (
         one.record["restart"].partition(":")[0] == value
         and not (value == "unless-stopped" and os.path.exists(f"{one.container.directory}/stopped"))

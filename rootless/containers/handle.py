@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
-from rootless.errors import NotFound, StoreError
+from rootless.errors import Error, NotFound, StoreError
 from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from rootless.containers.record import Record
@@ -37,6 +38,7 @@ class State:
         self.finished: float = values.get("finished", 0.0)
         self.exit_code: int = 0 if self.running else values.get("exit_code", 0)
         self.error: str = values.get("error", "")
+        """Why the last start failed."""
         self.restart_count: int = values.get("restart_count", 0)
         self.health: str = values.get("health", "") if self.running else ""
         """starting, healthy or unhealthy; empty without a check."""
@@ -44,6 +46,11 @@ class State:
         """What is published, with the host's ports."""
         self.degraded: list[str] = values.get("degraded", [])
         """What the kernel or an outer container refused, and what was done instead."""
+
+    def told(self, name: Callable[[str], str]) -> str:
+        """Return `error` with `name` of each field that it speaks of (see errors.Error.told)."""
+        reason = self.values.get("reason")  # a release before has `error` alone
+        return Error(*reason).told(name) if reason else self.error
 
 
 class Handle:

@@ -10,7 +10,7 @@ import _socket
 import errno
 import os
 
-from rootless.errors import HostError, NotPermitted
+from rootless.errors import HostError, NotPermitted, named
 from rootless.netstack.dns import sockaddr
 from rootless.values import is_number
 
@@ -210,7 +210,7 @@ def _error(publish: Publish, error: OSError) -> HostError:
         first = _first_unprivileged()
         return NotPermitted(
             f"{what}: ports below {first} need a privilege",
-            f"use {port + _REMAP}, or --publish-privileged remap, or as root: "
+            f"use {port + _REMAP}, or {named('publish_privileged')} remap, or as root: "
             f"sysctl net.ipv4.ip_unprivileged_port_start={port}",
         )
     if error.errno == errno.EADDRNOTAVAIL:

@@ -10,7 +10,7 @@ from rootless import trace
 from rootless.containers import etc, networks
 from rootless.containers.events import about
 from rootless.containers.record import has_check, read
-from rootless.errors import HostError, LaunchError, StoreError
+from rootless.errors import HostError, LaunchError, StoreError, named
 from rootless.runtime.launch import single, terminal
 from rootless.runtime.launch.command import code_of_failure
 from rootless.runtime.launch.launch import Launch
@@ -18,7 +18,7 @@ from rootless.runtime.launch.report import Phase, Report
 from rootless.runtime.networks import kinds
 from rootless.runtime.privileges import seccomp
 from rootless.runtime.supervision import handover, notify, restart, supervisor
-from rootless.runtime.supervision.charge import go_again, settle, upgraded
+from rootless.runtime.supervision.charge import go_again, reason, settle, upgraded
 from rootless.runtime.supervision.startup import Startup, Wishes, interrupt
 from rootless.runtime.tree import rootfs
 from rootless.runtime.tree.tree import holds_files
@@ -162,7 +162,8 @@ def _notifying(directory: str) -> int:
         return notify.listen(directory)
     except OSError as error:
         raise StoreError(
-            f"cannot make a socket in {directory}: {error.strerror}", "or use --sdnotify supervisor"
+            f"cannot make a socket in {directory}: {error.strerror}",
+            f"or use {named('sdnotify')} supervisor",
         ) from error
 
 
@@ -239,7 +240,7 @@ def again(handed: int) -> NoReturn:
     except BaseException as error:  # noqa: BLE001 - nobody is there to be told
         if not os.path.exists(f"{directory}/{restart.STOPPED}"):
             state["exit_code"] = code_of_failure(error)
-            state.update(error=str(error), started=time.time(), finished=time.time())
+            state.update(reason(error), started=time.time(), finished=time.time())
         settle(charge)
         if state["status"] == "restarting":
             go_again(charge)
@@ -307,7 +308,7 @@ def _root(
     except OSError as error:
         raise StoreError(
             f"cannot prepare the root file system in {directory}: {error.strerror}",
-            records.remedy(error) or "name another directory with --root",
+            records.remedy(error) or f"name another directory with {named('root')}",
         ) from error
 
 

@@ -15,7 +15,7 @@ import os
 import stat
 import threading
 
-from rootless.errors import StoreError
+from rootless.errors import StoreError, named
 from rootless.images import durability, limits
 from rootless.images.entries import named_all
 from rootless.images.foreman import Foreman
@@ -351,11 +351,12 @@ def store_errors(paths: Paths) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        elsewhere = f"name a directory that can be written with {named('root')}"
         hints = {
             errno.ENOSPC: "make room, for example with rootless rmi or rootless rm",
             errno.EDQUOT: "make room, for example with rootless rmi or rootless rm",
-            errno.EROFS: "name a directory that can be written with --root",
-            errno.EACCES: "name a directory that can be written with --root",
+            errno.EROFS: elsewhere,
+            errno.EACCES: elsewhere,
         }
         message = f"cannot write to the store {paths.root}: {error.strerror or error}"
         raise StoreError(message, hints.get(error.errno or 0, "")) from error

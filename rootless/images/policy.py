@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.errors import UsageError
+from rootless.errors import UsageError, named
 from rootless.oci import jsonio
 from rootless.oci.blobs import replace
 from rootless.oci.errors import SignatureError
@@ -80,7 +80,7 @@ def trust(scope: str, kind: str, keys: list[str]) -> str:
     signed = kind in ("signedBy", "sigstoreSigned")
     if signed != bool(keys):
         wrong = f"type {kind} needs a key" if signed else f"type {kind} has no keys"
-        raise UsageError(wrong, "--pubkeysfile FILE names one")
+        raise UsageError(wrong, f"{named('keys')} FILE names one")
     for path in keys:
         if not os.path.isfile(path):
             raise UsageError(f"the key {path} is not there")

@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 
-from rootless.errors import Conflict, NotFound
+from rootless.errors import Conflict, NotFound, named
 from rootless.images.entries import identity, list_of, sources_of, unnamed
 from rootless.images.finding import grouped
 from rootless.images.image import Image
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from rootless.store.paths import Paths
 
     Document = dict[str, Any]
+
+_SEVERAL = f"remove them by name, or all of them with {named('force')}"
 
 
 def remove(images: Finder, refs: list[str], force: bool, *, prune: bool = True) -> list[str]:
@@ -94,7 +96,7 @@ class Removal:
         if len(names) > 1 and not self._force:
             raise Conflict(
                 f"cannot remove image {self._ref}: it has several names ({', '.join(names)})",
-                "remove them by name, or all of them with --force",
+                _SEVERAL,
             )
         rest = [other for other in entries if other not in same]
         self._check_unused(entry, rest)

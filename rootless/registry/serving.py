@@ -7,7 +7,7 @@ import errno
 import ipaddress
 import os
 
-from rootless.errors import UsageError
+from rootless.errors import UsageError, named
 from rootless.httpd import listeners, tls
 from rootless.httpd.hosts import Hosts
 from rootless.httpd.server import Server
@@ -41,7 +41,9 @@ class Options:
         storage: str = "",
     ) -> None:
         if tls_key and not tls_cert:
-            raise UsageError("--tls-key without --tls-cert", "name the certificate as well")
+            raise UsageError(
+                f"{named('tls_key')} without {named('tls_cert')}", "name the certificate as well"
+            )
         self.address = _address(listen)
         self.tls = _tls(tls_cert, tls_key) if tls_cert else None
         self.guard = Htpasswd(htpasswd) if htpasswd else Open()
@@ -92,7 +94,7 @@ def _errors(paths: Paths, storage: str) -> Iterator[None]:
         yield
     except OSError as error:
         message = f"cannot write to {storage}: {error.strerror or error}"
-        raise UsageError(message, "--storage names the directory") from error
+        raise UsageError(message, f"{named('storage')} names the directory") from error
 
 
 def _shelf(paths: Paths, storage: str) -> Shelf:
@@ -102,7 +104,7 @@ def _shelf(paths: Paths, storage: str) -> Shelf:
         if not os.path.isfile(f"{storage}/oci-layout"):
             raise UsageError(f"{storage} is no OCI image layout", "name an empty directory")
         if os.path.realpath(storage) == os.path.realpath(paths.images):
-            raise UsageError(f"{storage} is the store itself", "leave --storage out")
+            raise UsageError(f"{storage} is the store itself", f"leave {named('storage')} out")
     return Directory(storage)
 
 
@@ -133,7 +135,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return listeners.tcp(host, port)
     except OSError as error:
-        hint = "--listen names another address" if error.errno == errno.EADDRINUSE else ""
+        taken = error.errno == errno.EADDRINUSE
+        hint = f"{named('listen')} names another address" if taken else ""
         message = error.strerror or str(error)
         raise UsageError(f"cannot listen on {where}: {message}", hint) from error
 
@@ -144,7 +147,8 @@ def _tls(certificate: str, key: str) -> ssl.SSLContext:
     except FileNotFoundError as error:
         raise UsageError(f"cannot read {error.filename}: no such file") from error
     except ValueError as error:
-        hint = "certificate and key must belong together" if key else "--tls-key names its key"
+        whose = f"{named('tls_key')} names its key"
+        hint = "certificate and key must belong together" if key else whose
         raise UsageError(f"cannot use the certificate {certificate}: {error}", hint) from error
 
 

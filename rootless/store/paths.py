@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
-from rootless.errors import HostError, StoreError
+from rootless.errors import HostError, StoreError, named
 
 MARKER = "rootless-store"
 """Name of the file that says a directory is a store of ours; without it nothing is ever deleted."""
@@ -99,7 +99,7 @@ class Paths:
         if version != VERSION:
             raise StoreError(
                 f"the store {self.root} has version {version[:20]!r}, not {VERSION}",
-                "use the rootless that made it, or name another directory with --root",
+                f"use the rootless that made it, or name another directory with {named('root')}",
             )
 
     def _found(self, marker: str) -> None:
@@ -114,7 +114,7 @@ class Paths:
             if not found <= ours and not os.path.exists(marker):
                 raise StoreError(
                     f"{self.root} is not empty and not a store of rootless",
-                    "name an empty or a new directory with --root",
+                    f"name an empty or a new directory with {named('root')}",
                 )
             for path in (self.images, self.layers, self.containers, self.volumes):
                 os.makedirs(path, 0o700, exist_ok=True)
@@ -127,7 +127,7 @@ class Paths:
         except OSError as error:
             raise StoreError(
                 f"cannot make the store {self.root}: {error.strerror}",
-                "name a directory that you may write with --root or ROOTLESS_ROOT",
+                f"name a directory that you may write with {named('root')} or ROOTLESS_ROOT",
             ) from error
 
 

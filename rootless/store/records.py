@@ -7,7 +7,7 @@ import fcntl
 import os
 import struct
 
-from rootless.errors import StoreError
+from rootless.errors import StoreError, named
 from rootless.oci import jsonio
 
 TYPE_CHECKING = False
@@ -72,7 +72,7 @@ def remedy(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "make room, for example with rootless rm or rootless rmi"
     if error.errno == errno.EROFS:
-        return "name a directory that can be written with --root"
+        return f"name a directory that can be written with {named('root')}"
     if error.errno == errno.EAGAIN:  # fork(2)
         return "you may have no more processes, see ulimit -u"
     if error.errno in (errno.EMFILE, errno.ENFILE):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.errors import Conflict, NotFound, StoreError
+from rootless.errors import Conflict, NotFound, StoreError, named
 from rootless.oci.remove import remove_tree
 from rootless.runtime.tree.sizes import tree_sizes
 from rootless.runtime.userns import removal
@@ -54,7 +54,7 @@ class Reset:
         if self.running and not force:
             raise Conflict(
                 f"containers are running: {', '.join(self.running)}",
-                "stop them first, or use --force",
+                f"stop them first, or use {named('force')}",
             )
         self._remove_containers()
         root = self._paths.root

@@ -142,12 +142,13 @@ def check(
 
 def _done(step: Callable[[], None], reasons: list[str]) -> bool:
     """Whether a step of a repair succeeds; else the reason is added to `reasons`."""
+    from rootless.cli.fields import told
     from rootless.errors import Error
 
     try:
         step()
     except (Error, OSError) as error:
-        reasons.append(str(error))
+        reasons.append(told(error))
         return False
     return True
 

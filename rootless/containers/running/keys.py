@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.errors import UsageError
+from rootless.errors import UsageError, named
 
 _CONTROL = {"@": 0, "[": 27, "\\": 28, "]": 29, "^": 30, "_": 31}
 
@@ -47,5 +47,6 @@ def _key(word: str, text: str) -> int:
         if control in _CONTROL:
             return _CONTROL[control]
     raise UsageError(
-        f"--detach-keys {text!r}: {word!r} is no key", "letters and ctrl-LETTER, as ctrl-p,ctrl-q"
+        f"{named('detach_keys')} {text!r}: {word!r} is no key",
+        "letters and ctrl-LETTER, as ctrl-p,ctrl-q",
     )

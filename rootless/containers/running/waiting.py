@@ -14,7 +14,7 @@ import select
 
 from rootless.containers.record import has_check
 from rootless.containers.running.stopping import check_supervisor
-from rootless.errors import Conflict, NotFound, UsageError
+from rootless.errors import Conflict, NotFound, UsageError, named
 from rootless.linux import inotify
 from rootless.store import records
 
@@ -46,7 +46,9 @@ def check(conditions: Sequence[str]) -> list[str]:
     found = [_OTHER_WORDS.get(word, word) for word in conditions]
     for word, asked in zip(found, conditions, strict=True):
         if word not in known:
-            raise UsageError(f"--condition: unknown condition {asked!r}", ", ".join(known))
+            raise UsageError(
+                f"{named('conditions')}: unknown condition {asked!r}", ", ".join(known)
+            )
     return found
 
 

@@ -11,6 +11,7 @@ import os
 import time
 
 from rootless.errors import Ambiguous, Conflict, NotFound, UsageError
+from rootless.errors import named as field
 from rootless.images.entries import LIST, list_of, named, renamed
 from rootless.images.events import tell
 from rootless.images.intake import store_errors
@@ -98,7 +99,9 @@ class Manifests:
         taken = self._images.name_of(name)
         if taken:
             what = "manifest list" if self.exists(name) else "image"
-            raise Conflict(f"there is the {what} {taken} already", "--amend adds to a list")
+            raise Conflict(
+                f"there is the {what} {taken} already", f"{field('amend')} adds to a list"
+            )
 
     def add(
         self,
@@ -115,7 +118,7 @@ class Manifests:
         `changes`. Raises NotFound, RegistryError, ImageError.
         """
         if everything and changes.platform:
-            raise UsageError("--all and a platform contradict each other")
+            raise UsageError(f"{field('everything')} and a platform contradict each other")
         self.get(ref)
         with self._workspace() as work:
             found = self._find(members, changes, access, work, everything=everything)

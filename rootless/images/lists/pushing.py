@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from rootless.errors import UsageError
+from rootless.errors import UsageError, named
 from rootless.images.transfer.access import Access
 from rootless.images.transfer.copying import copy
 from rootless.images.transfer.places import open_source, open_target
@@ -36,7 +36,9 @@ def push(
         both = (_for_members(image, place, access), access)
         return copy(images, str(here), str(place), wish, both, teller)
     if wish.media_type:
-        raise UsageError("--format changes the images of a list: it goes with --all")
+        raise UsageError(
+            f"{named('format')} changes the images of a list: it goes with {named('everything')}"
+        )
     source = open_source(images, here, access)
     with contextlib.closing(open_target(images.paths, place, access, source)) as there:
         there.finish(source.manifest())

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from functools import partial
 
-from rootless.errors import UsageError
+from rootless.errors import UsageError, named
 from rootless.images.transfer.parallel import Streams, in_parallel
 from rootless.images.transfer.places import (
     check_platform,
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 18
 """Bytes that are moved at once."""
+
+_WITHOUT = f"{named('remove_signatures')} leaves them out"
+"""What helps where signatures cannot go along."""
 
 
 def copy(
@@ -233,7 +236,7 @@ class Copy:
         found = self._source.signatures(digest)
         kinds = {one.kind for one in found}
         if kinds and (lost := kinds.difference(self._target.keeps)):
-            hint = "--remove-signatures leaves them out"
+            hint = _WITHOUT
             if lost == {"sigstore"} and isinstance(self._target, RegistryTarget):
                 hint = f"use-sigstore-attachments: true in registries.d lets them in, {hint}"
             what = f"{' and '.join(sorted(lost))} signatures"
@@ -246,7 +249,7 @@ class Copy:
         """The error for a manifest that is signed and would have to become another."""
         return SignatureError(
             f"{self._source.name} is signed, and the signatures would not hold for another form",
-            "--remove-signatures leaves them out",
+            _WITHOUT,
         )
 
     # -- blobs

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from functools import partial
 
-from rootless.errors import NotFound, UsageError
+from rootless.errors import NotFound, UsageError, named
 from rootless.images.finding import meanings
 from rootless.images.transfer.known import Form, Known
 from rootless.images.transfer.parallel import in_parallel
@@ -190,7 +190,7 @@ class Push:
             if media_type == layout.DOCKER_MANIFEST and kind == "zstd":
                 what = "would be" if self._wish.of(layer) else "is"
                 message = f"layer {layer['digest'][:19]} {what} compressed with zstd"
-                raise ImageError(message, "--format oci, or --compression-format gzip")
+                raise ImageError(message, f"{named('format')} oci, or {named('compression')} gzip")
 
     def _manifest(self, media_type: str, layers: list[Document]) -> bytes:
         """Return a new manifest."""

@@ -7,6 +7,7 @@ import os
 import sys
 
 from rootless.errors import UsageError
+from rootless.errors import named as field
 from rootless.images.entries import named, renamed
 from rootless.oci import jsonio
 from rootless.oci.blobs import Workspace, initialise, locked, sync_directory, write_index
@@ -56,14 +57,20 @@ def save(
     if format_ not in FORMATS:
         raise UsageError(f"unknown format {format_!r}", "one of " + ", ".join(FORMATS))
     if compress and format_ != "docker-dir":
-        raise UsageError("--compress goes with docker-dir only", "--format docker-dir")
+        raise UsageError(
+            f"{field('compress')} goes with docker-dir only", f"{field('format')} docker-dir"
+        )
     chosen = _choose(images, refs)
 
     if format_.endswith("-dir") and output == "-":
-        raise UsageError("a directory cannot go to standard output", "name one with -o")
+        raise UsageError(
+            "a directory cannot go to standard output", f"name one with {field('output')}"
+        )
     if format_ == "docker-dir":
         if len(chosen) > 1:
-            raise UsageError("a directory of docker's form holds one image", "--format oci-dir")
+            raise UsageError(
+                "a directory of docker's form holds one image", f"{field('format')} oci-dir"
+            )
         _docker_directory(images, refs[0], output, teller, compress=compress)
         return
     if format_ == "oci-dir":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.errors import UsageError
+from rootless.errors import UsageError, named
 from rootless.oci import layout, manifests
 from rootless.oci.layers.compression import LEVELS
 
@@ -30,7 +30,7 @@ class Wish:
         if compression and compression not in LEVELS:
             raise UsageError(f"unknown compression {compression!r}", "gzip or zstd")
         if compression == "zstd" and FORMATS[format_] == layout.DOCKER_MANIFEST:
-            raise UsageError("docker's format knows no zstd", "--format oci")
+            raise UsageError("docker's format knows no zstd", f"{named('format')} oci")
         most = LEVELS[compression or "gzip"]
         if not 0 <= level <= most:
             raise UsageError(f"{compression or 'gzip'} has no level {level}", f"1 to {most}")
@@ -67,7 +67,7 @@ class CopyWish(Wish):
         if everything and platform:
             raise UsageError("all platforms and one contradict each other")
         if level and not compression:
-            raise UsageError("a level of which compression?", "--compression-format gzip")
+            raise UsageError("a level of which compression?", f"{named('compression')} gzip")
 
 
 def whole(wish: Wish, *, everything: bool) -> CopyWish:

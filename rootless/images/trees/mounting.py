@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 
-from rootless.errors import HostError, NotFound, NotPermitted
+from rootless.errors import HostError, NotFound, NotPermitted, named
 from rootless.linux import mount as m
 from rootless.runtime.tree.binding import bind, mounts_below
 from rootless.runtime.tree.mount_options import Options
@@ -92,5 +92,6 @@ class Mounts:
         try:
             m.umount2(target, m.MNT_DETACH if force else 0)
         except OSError as error:
-            hint = "--force unmounts it all the same" if error.errno == errno.EBUSY else ""
+            busy = error.errno == errno.EBUSY
+            hint = f"{named('force')} unmounts it all the same" if busy else ""
             raise HostError(f"cannot unmount {name}: {error.strerror}", hint) from error

@@ -21,7 +21,7 @@ from __future__ import annotations
 import errno
 import os
 
-from rootless.errors import LaunchError, StoreError
+from rootless.errors import LaunchError, StoreError, named
 from rootless.images import durability
 from rootless.oci.layers.datalayer import Place, data_of
 from rootless.oci.remove import remove_tree
@@ -161,11 +161,16 @@ def _or_invalid(find: Callable[[int], int]) -> Callable[[int], int]:
     return found
 
 
+_OWNERS = (
+    f"the image may have owners that the container does not show: try without {named('userns')}"
+)
+
+
 def _refused(what: str, error: OSError | ValueError) -> StoreError:
     reason = error.strerror if isinstance(error, OSError) else str(error)
     hint = records.remedy(error) if isinstance(error, OSError) else ""
     if isinstance(error, OSError) and error.errno == errno.EINVAL:
-        hint = "the image may have owners that the container does not show: try without --userns"
+        hint = _OWNERS
     return StoreError(
         f"cannot give the files of layer {what} other owners: {reason}",
         hint or "rootless system check looks for what is wrong with the store",

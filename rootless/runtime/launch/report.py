@@ -102,7 +102,8 @@ class Report:
         """Send an error with the step that met it."""
         values: dict[str, Any] = {"step": step, "errno": getattr(error, "errno", 0) or 0}
         if isinstance(error, Error):
-            values |= {"message": error.message, "hint": error.hint, "kind": type(error).__name__}
+            message, hint = error.marked
+            values |= {"message": message, "hint": hint, "kind": type(error).__name__}
         elif isinstance(error, OSError) and error.errno:
             name = f" {error.filename!r}" if isinstance(error.filename, str) else ""
             values["message"] = f"cannot {step}: {os.strerror(error.errno)}{name}"

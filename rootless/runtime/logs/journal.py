@@ -11,7 +11,7 @@ import fcntl
 import os
 import struct
 
-from rootless.errors import HostError
+from rootless.errors import HostError, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def connect() -> int:
     except OSError as error:
         journal.close()
         raise HostError(
-            f"--log-driver journald: cannot reach {SOCKET}: {error.strerror}",
+            f"{named('log.driver')} journald: cannot reach {SOCKET}: {error.strerror}",
             "choose json-file or k8s-file",
         ) from error
     return journal.detach()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import select
 
-from rootless.errors import LaunchError
+from rootless.errors import LaunchError, named
 from rootless.linux import namespaces, process
 from rootless.runtime.tree.operations import Loopback
 
@@ -110,7 +110,7 @@ class Helper:
         name = self._program.name
         path = find(name)
         if not path:
-            raise LaunchError(f"{name} is not installed", "or use --network private")
+            raise LaunchError(f"{name} is not installed", f"or use {named('networks')} private")
         place = Place(directory)
         self._said = os.memfd_create(name, os.MFD_CLOEXEC)
         anchor, release = _anchor(*spaces)

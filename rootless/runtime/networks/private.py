@@ -9,7 +9,7 @@ from __future__ import annotations
 import _socket
 import os
 
-from rootless.errors import LaunchError
+from rootless.errors import LaunchError, named
 from rootless.linux import rtnetlink, tun
 from rootless.netstack.addresses import GATEWAY_MAC, INTERFACE, Addresses
 from rootless.runtime.tree.operations import Loopback
@@ -65,7 +65,7 @@ class Link:
             if self._needed:
                 raise LaunchError(
                     f"cannot make a private network, {reason}",
-                    "use --network host or none; rootless doctor says more",
+                    f"use {named('networks')} host or none; rootless doctor says more",
                     errno=error.errno or 0,
                 ) from error
             tree.degraded.append(f"network: none, {reason}")

@@ -14,7 +14,7 @@ import os
 import stat
 import struct
 
-from rootless.errors import HostError
+from rootless.errors import HostError, named
 from rootless.linux import seccomp
 from rootless.oci import jsonio
 
@@ -84,7 +84,7 @@ def install(program: bytes) -> None:
     if not seccomp.supported():
         raise HostError(
             "this kernel has no seccomp (CONFIG_SECCOMP_FILTER)",
-            "--security-opt seccomp=unconfined runs without the filter",
+            f"{named('security.seccomp')}=unconfined runs without the filter",
         )
     seccomp.seccomp_set_mode_filter(program)
 

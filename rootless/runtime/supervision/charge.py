@@ -201,6 +201,12 @@ def _follow_rename(directory: str, event: dict[str, Any]) -> None:
     event["name"] = event["attributes"]["name"] = name
 
 
+def reason(error: BaseException) -> dict[str, Any]:
+    """Return what state.json keeps of a start that failed: its words, and those for a front end."""
+    said = error.marked if isinstance(error, Error) else (str(error), "")
+    return {"error": str(error), "reason": said}
+
+
 def write_state(directory: str, state: dict[str, Any], *, durable: bool) -> bool:
     """Write state.json; False where it could not be: whoever looks finds what was before.
 

@@ -18,7 +18,7 @@ from rootless.runtime.launch.command import code_of_failure
 from rootless.runtime.launch.report import Phase, Report
 from rootless.runtime.logs.files import open_log
 from rootless.runtime.supervision import cgroup, clients, streams
-from rootless.runtime.supervision.charge import VERSION, client_of, tell, write_state
+from rootless.runtime.supervision.charge import VERSION, client_of, reason, tell, write_state
 from rootless.runtime.supervision.supervisor import Supervisor, clean_up, reap_all, set_name
 from rootless.runtime.userns.namespace import Entry, Membership
 from rootless.runtime.userns.worker import close_others
@@ -322,7 +322,7 @@ class Startup:
         state = {
             "status": "created",
             "exit_code": code_of_failure(error),
-            "error": str(error),
+            **reason(error),
         }
         # Where the disk is full the starter still says why.
         write_state(self._launch.directory, state, durable=self._wishes.durable)

@@ -20,7 +20,7 @@ import fcntl
 import os
 import stat
 
-from rootless.errors import StoreError
+from rootless.errors import StoreError, named
 from rootless.linux import files
 from rootless.oci.descent import OPEN, WINDOW, Directory
 from rootless.oci.remove import remove_tree
@@ -473,7 +473,7 @@ def _merge_and_rename(layers: list[str], destination: str, durable: bool) -> Non
         where = f" ({error.filename})" if isinstance(error.filename, str) else ""
         raise StoreError(
             f"cannot copy the layers to {destination}: {error.strerror}{where}",
-            "make room, or name another directory with --root",
+            f"make room, or name another directory with {named('root')}",
         ) from error
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 
-from rootless.errors import LaunchError
+from rootless.errors import LaunchError, named
 from rootless.linux import namespaces
 from rootless.linux.process import set_dumpable
 from rootless.runtime.userns.namespace import format_map
@@ -128,7 +128,7 @@ def wanted(userns: str, who: Identity, uid: int, gid: int) -> Shift | None:
     if who.mode == "single":
         if userns == "nomap":
             raise LaunchError(
-                "cannot hide the user (--userns nomap): no other id exists here",
+                f"cannot hide the user ({named('userns')} nomap): no other id exists here",
                 "subordinate ids would be needed; rootless doctor says how to get them",
             )
         if (uid, gid) == (0, 0):
@@ -186,7 +186,8 @@ def in_parent(number: int, extents: list[Extent]) -> int:
         if inside <= number < inside + count:
             return outside + number - inside
     raise LaunchError(
-        f"the id {number} is not mapped into the container", "choose another user or --userns"
+        f"the id {number} is not mapped into the container",
+        f"choose another user or {named('userns')}",
     )
 
 

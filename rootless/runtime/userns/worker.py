@@ -96,8 +96,8 @@ def run(results: int, function: Callable[..., Any], *arguments: Any) -> NoReturn
         try:
             answer = {"value": function(*arguments)}
         except Error as error:
-            name = type(error).__name__
-            answer = {"error": name, "message": error.message, "hint": error.hint}
+            message, hint = error.marked
+            answer = {"error": type(error).__name__, "message": message, "hint": hint}
         except BaseException as error:  # noqa: BLE001 - the child's only way to speak
             answer = {"error": "Error", "message": f"{type(error).__name__}: {error}", "hint": ""}
         data = jsonio.dump_bytes(answer)

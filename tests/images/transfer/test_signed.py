@@ -195,7 +195,7 @@ def test_an_index_and_its_images(site: Site, tmp_path: Path) -> None:
 @pytest.mark.parametrize("wish", [{"format_": "v2s2"}, {"compression": "zstd"}])
 def test_what_is_signed_does_not_change(site: Site, wish: dict[str, str], tmp_path: Path) -> None:
     target = f"docker://{site.registry}/b/changed:1"
-    with pytest.raises(SignatureError, match=r"would not hold.*--remove-signatures leaves them"):
+    with pytest.raises(SignatureError, match=r"would not hold.*remove_signatures leaves them"):
         site.images.copy(f"docker://{site.one}", target, CopyWish(**wish))  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match="unknown"):
         site.raw(target.removeprefix("docker://"))
@@ -206,9 +206,9 @@ def test_what_is_signed_does_not_change(site: Site, wish: dict[str, str], tmp_pa
 def test_where_signatures_cannot_be_kept(site: Site, tmp_path: Path) -> None:
     """It is told before anything is sent; where nobody looks for them there are none."""
     places = {
-        f"oci:{tmp_path}/o:1": "--remove-signatures leaves them out",
-        f"oci-archive:{tmp_path}/o.tar:1": "--remove-signatures leaves them out",
-        f"docker-archive:{tmp_path}/d.tar:x:1": "--remove-signatures leaves them out",
+        f"oci:{tmp_path}/o:1": "remove_signatures leaves them out",
+        f"oci-archive:{tmp_path}/o.tar:1": "remove_signatures leaves them out",
+        f"docker-archive:{tmp_path}/d.tar:x:1": "remove_signatures leaves them out",
         f"docker://{site.registry}/c/one:1": "use-sigstore-attachments: true in registries.d",
     }
     for place, words in places.items():

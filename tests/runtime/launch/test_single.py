@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rootless import Engine
 from rootless.runtime.launch import single
 
 if TYPE_CHECKING:
@@ -82,4 +83,14 @@ def test_changes_of_owner_succeed(shared: Store) -> None:
 def test_hiding_the_only_user_is_refused(shared: Store) -> None:
     done = shared("run", "--rm", "--userns", "nomap", "busybox", "true", env=SINGLE)
     assert done.returncode == 125
-    assert "no other id exists here" in done.stderr
+    assert "(--userns nomap): no other id exists here" in done.stderr
+
+
+def test_why_a_start_failed_is_told_in_the_words_of_who_asks(shared: Store) -> None:
+    line = ("run", "--name", "hidden", "--userns", "nomap", "busybox", "true")
+    assert shared(*line, env=SINGLE).returncode == 125
+    told = shared.ok("inspect", "-f", "{{.State.Error}}", "hidden")
+    assert told.startswith("cannot hide the user (--userns nomap): ")
+    kept = Engine(shared.root).containers.get("hidden")
+    assert kept.inspect()["State"]["Error"].startswith("cannot hide the user (userns nomap): ")
+    shared.ok("rm", "hidden")
