@@ -84,12 +84,15 @@ class Stream:
         return data
 
     def line(self) -> bytes:
-        """A line without its end. Raises Refusal for one above MAX_LINE."""
+        """A line without its end. Raises Refusal for one above MAX_LINE, or that others would read
+        as two."""
         while (end := self._buffer.find(b"\r\n", 0, MAX_LINE)) < 0:
             if len(self._buffer) >= MAX_LINE:
                 raise bad_request("a line of a chunked body is too long")
             self._fill()
         line = bytes(self._buffer[:end])
+        if any(c < 32 and c != 9 for c in line):
+            raise bad_request("a line of a chunked body with control characters")
         del self._buffer[: end + 2]
         return line
 
