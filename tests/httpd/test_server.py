@@ -354,6 +354,9 @@ def test_a_process_for_each_connection(program: Start, path: str) -> None:
                 found.append(client.getresponse().read().decode())
     assert found[0] == found[1] != found[2] == found[3]
     assert f"user {os.getuid()} {one.process.pid}" not in found
+    for data in (b"", b"GET /he", HELLO, ATTACH) * 5:
+        with dialled(path) as sock:
+            sock.sendall(data)
     with dialled(path) as sock:
         exchange(sock, ATTACH, b"\r\n\r\n")
         assert exchange(sock, b"alive", b"ALIVE") == b"ALIVE"
