@@ -7,9 +7,9 @@ import threading
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import ExitStack
     from typing import Self
 
-    from rootless.httpd.server import Server
     from rootless.oci.errors import Error
     from rootless.registry.auth import Caller
 
@@ -76,6 +76,7 @@ class Registry:
 
     It speaks the distribution protocol on a free port of loopback, without TLS, lets everybody do
     everything, and keeps what it gets in a directory (an OCI image layout), which may be new.
+    Entered again it goes on with what it has, on another port.
     """
 
     def __init__(self, directory: str) -> None:
@@ -84,34 +85,34 @@ class Registry:
         """HOST:PORT, once it serves: what stands before names of its images."""
         self.requests: list[str] = []
         """A line for each request: who, from where, what, and the status that was answered."""
-        self._server: Server | None = None
-        self._thread = threading.Thread(target=self._serve, name="registry", daemon=True)
+        self._running: ExitStack | None = None
 
     def __enter__(self) -> Self:
+        from contextlib import ExitStack
+
         from rootless.httpd import listeners
         from rootless.httpd.server import Server
         from rootless.registry.api import Api
         from rootless.registry.directory import Directory
         from rootless.registry.service import RegistryService
 
-        self._shelf = Directory(self._directory)
-        self._shelf.__enter__()
-        listener = listeners.tcp("127.0.0.1", 0)
-        self.address = f"127.0.0.1:{listener.getsockname()[1]}"
-        service = RegistryService(Api(self._shelf, _Everybody()), self.requests.append)
-        self._server = Server(service, [listener])
-        self._thread.start()
+        with ExitStack() as begun:
+            shelf = begun.enter_context(Directory(self._directory))
+            listener = begun.enter_context(listeners.tcp("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{listener.getsockname()[1]}"
+            service = RegistryService(Api(shelf, _Everybody()), self.requests.append)
+            server = Server(service, [listener])
+            thread = threading.Thread(target=server.serve, name="registry", daemon=True)
+            thread.start()
+            begun.callback(thread.join)
+            begun.callback(server.stop)
+            self._running = begun.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._server is not None:
-            self._server.stop()
-            self._thread.join()
-            self._shelf.__exit__(*error)
-
-    def _serve(self) -> None:
-        if self._server is not None:
-            self._server.serve()
+        if self._running is not None:
+            self._running.close()
+            self._running = None
 
 
 class _Everybody:

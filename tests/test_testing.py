@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,3 +66,18 @@ def test_a_registry_in_the_process(busybox: Store, tmp_path: Path, rootless_root
     assert any("PUT /v2/tools/bb/manifests/1 201" in line for line in registry.requests)
     with pytest.raises(RegistryError):
         images.tags(f"{registry.address}/tools/bb", access=plain)
+
+
+def test_a_registry_may_be_entered_again(tmp_path: Path) -> None:
+    """And leaves nothing behind, whether it came to serve or not."""
+    registry = Registry(str(tmp_path / "registry"))
+    for _ in range(2):
+        with registry:
+            host, _, port = registry.address.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=20).close()
+        assert threading.active_count() == 1
+    (tmp_path / "file").touch()
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(NotADirectoryError), Registry(str(tmp_path / "file")):
+        pass
+    assert os.listdir("/proc/self/fd") == before

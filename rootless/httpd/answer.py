@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from rootless.httpd.stream import Stream
 
 
+BARE = (204, 304)
+"""Statuses whose answers end with their head, whatever it says (RFC 9112, 6.3)."""
+
+LENGTH = "content-length"
+
+
 class Framing:
     """How an answer goes over its connection, whatever it is."""
 
@@ -40,18 +46,21 @@ class Framing:
 
     def head(self, status: int, fields: dict[str, str], phrase: str = "") -> bytes:
         """The head of an answer, with its empty line."""
-        all_fields = {"Date": formatdate(usegmt=True), **self.headers, **fields}
-        lines = [f"HTTP/1.1 {status} {phrase or HTTPStatus(status).phrase}"]
+        all_fields = _joined({"Date": formatdate(usegmt=True)}, self.headers, fields)
+        lines = [f"HTTP/1.1 {status} {phrase or _phrase(status)}"]
         lines += [f"{name}: {_clean(value)}" for name, value in all_fields.items()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def final(self, fields: dict[str, str]) -> dict[str, str]:
         """Fields with word of the connection's end, if that comes after the answer."""
-        return fields if self.keep else {**fields, "Connection": "close"}
+        return fields if self.keep else _joined(fields, {"Connection": "close"})
 
 
 class Answer:
-    """A response. Its body may be `count` bytes of `file`, a descriptor that `send` closes."""
+    """A response. Its body may be `count` bytes of `file`, a descriptor that `send` closes.
+
+    The statuses 204 and 304 have no body.
+    """
 
     def __init__(
         self,
@@ -72,12 +81,12 @@ class Answer:
     def send(self, stream: Stream, framing: Framing) -> None:
         """Send it. Raises Gone."""
         try:
-            fields = dict(self.headers)
-            if self.status != 204:
-                fields["Content-Length"] = str(self.length)
+            bare = self.status in BARE
+            length = {} if bare else {"Content-Length": str(self.length)}
+            fields = _joined(self.headers, length)
             head = framing.head(self.status, framing.final(fields))
-            if framing.head_only or self._file < 0:
-                stream.send(head, b"" if framing.head_only else self.body)
+            if framing.head_only or bare or self._file < 0:
+                stream.send(head, b"" if framing.head_only or bare else self.body)
                 return
             stream.send(head)
             stream.send_file(self._file, self._offset, self.length)
@@ -116,9 +125,11 @@ class Streamed:
 
     def send(self, stream: Stream, framing: Framing) -> None:
         """Send it. Raises Gone, and what `write` raises."""
-        fields = framing.final(self.headers)
+        # A length beside chunks would be a second word on where the body ends.
+        own = {name: value for name, value in self.headers.items() if name.lower() != LENGTH}
+        fields = framing.final(own)
         if framing.chunked:
-            fields = {**fields, "Transfer-Encoding": "chunked"}
+            fields = _joined(fields, {"Transfer-Encoding": "chunked"})
         stream.send(framing.head(self.status, fields))
         if framing.head_only:
             return
@@ -181,13 +192,27 @@ class Takeover:
 
     def send(self, stream: Stream, framing: Framing, request: Request) -> None:
         """Send the head. Raises Gone."""
-        if self.protocol in (word.strip() for word in request.upgrade.split(",")):
+        if self.protocol.lower() in (word.strip() for word in request.upgrade.split(",")):
             switch = {"Connection": "Upgrade", "Upgrade": self.protocol}
-            head = framing.head(101, {**self.headers, **switch}, "UPGRADED")
+            head = framing.head(101, _joined(self.headers, switch), "UPGRADED")
         else:
             self.status = 200
             head = framing.head(200, self.headers)
         stream.send(head)
+
+
+def _joined(*parts: dict[str, str]) -> dict[str, str]:
+    """Fields of which the later ones take the place of those before, in capitals or not."""
+    found = {name.lower(): (name, value) for part in parts for name, value in part.items()}
+    return dict(found.values())
+
+
+def _phrase(status: int) -> str:
+    """What a status is called; nothing for one that has no name (RFC 9112, 4)."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
 
 
 def _clean(value: str) -> str:

@@ -44,9 +44,10 @@ def tcp(host: str, port: int) -> socket.socket:
 def unix(path: str, mode: int = 0o600) -> Iterator[socket.socket]:
     """Listen at a path until the end of the context, which removes it again.
 
-    The directory's path may be of any length. A socket that nobody listens on any more is
-    replaced. Raises OSError: EADDRINUSE where somebody does, EEXIST for another file, EPERM where
-    others may write to the directory, since they could put a socket of theirs in its place.
+    The directory's path may be of any length, the name has at most 80 bytes. A socket that nobody
+    listens on any more is replaced. Raises OSError: EADDRINUSE where somebody does, EEXIST for
+    another file, EPERM where others may write to the directory, since they could put a socket of
+    theirs in its place.
     """
     directory, name = os.path.split(os.path.abspath(path))
     place = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -78,11 +79,21 @@ def _appear(listener: socket.socket, place: int, name: str, mode: int) -> int:
             os.unlink(name, dir_fd=place)
         except FileNotFoundError:
             pass
-        listener.bind(f"/proc/self/fd/{place}/{name}")
+        _bind(listener, f"/proc/self/fd/{place}/{name}")
         # Nobody can connect before listen(2), so that the mode is right in time.
         os.chmod(name, mode, dir_fd=place)
         listener.listen(BACKLOG)
         return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+
+
+def _bind(listener: socket.socket, path: str) -> None:
+    try:
+        listener.bind(path)
+    except OSError as error:
+        if error.errno is None:  # Python's own, of more than 107 bytes (unix(7))
+            reason = os.strerror(errno.ENAMETOOLONG)
+            raise OSError(errno.ENAMETOOLONG, reason, os.path.basename(path)) from error
+        raise
 
 
 def _check_left(place: int, name: str) -> None:

@@ -29,6 +29,9 @@ MAX_UNWANTED = MAX_DRAINED // 4
 ONCE = ("content-length", "transfer-encoding", "authorization", "host")
 """Fields of which a second one would make a request mean two things."""
 
+OWS = " \t"
+"""What may be around a value (RFC 9110, 5.6.3): str.strip would take more, others take no more."""
+
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
@@ -95,7 +98,7 @@ class Body:
         if not self._first and self._stream.line():
             raise bad_request("a chunk is longer than it says")
         self._first = False
-        digits = self._stream.line().partition(b";")[0].strip()
+        digits = self._stream.line().partition(b";")[0].strip(OWS.encode())
         if not 0 < len(digits) <= 15 or not all(c in b"0123456789abcdefABCDEF" for c in digits):
             raise bad_request("malformed length of a chunk")
         self._left = int(digits, 16)
@@ -125,11 +128,9 @@ class Request:
         self.headers = _fields(lines[1:])
         """By names in lower case; one that came several times has its values after commas."""
         try:
-            parts = urlsplit(self.target)
-            self.path = unquote(parts.path, errors="strict")
-            self.query = dict(
-                parse_qsl(parts.query, keep_blank_values=True, max_num_fields=MAX_QUERY)
-            )
+            path, query = _split(self.target)
+            self.path = unquote(path, errors="strict")
+            self.query = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_QUERY))
         except ValueError:  # UnicodeDecodeError is one
             raise bad_request("malformed request target") from None
         self.http_1_0 = words[2] == "HTTP/1.0"
@@ -161,8 +162,21 @@ class Request:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether it has only what is printed, and no spaces."""
-    return text.isascii() and text.isprintable()
+    """Whether there is something, only what is printed, and no spaces."""
+    return bool(text) and text.isascii() and text.isprintable()
+
+
+def _split(target: str) -> tuple[str, str]:
+    """Path and query of a target (RFC 9112, 3.2). Raises ValueError.
+
+    `//a/b` is a path and not one on the host a, which is what it would be in a page's link: who
+    lets requests through by their path, a proxy, must have seen the same one.
+    """
+    if target.startswith("/"):
+        path, _, query = target.partition("#")[0].partition("?")
+        return path, query
+    parts = urlsplit(target)
+    return parts.path, parts.query
 
 
 def _is_number(text: str) -> bool:
@@ -181,5 +195,6 @@ def _fields(lines: Iterable[str]) -> dict[str, str]:
             raise bad_request("a header with control characters")
         if name in fields and name in ONCE:
             raise bad_request(f"two headers {name}")
-        fields[name] = f"{fields[name]}, {value.strip()}" if name in fields else value.strip()
+        value = value.strip(OWS)
+        fields[name] = f"{fields[name]}, {value}" if name in fields else value
     return fields

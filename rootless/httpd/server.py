@@ -97,9 +97,12 @@ class Server:
             self._woken.close()
 
     def stop(self) -> None:
-        """Let `serve` end, from another thread or a signal's handler."""
+        """Let `serve` end, from another thread or a signal's handler. It may have ended already."""
         self._ending = True
-        self._wake.send(b"x")
+        try:
+            self._wake.send(b"x")
+        except OSError:
+            pass  # it has
 
     def _stop(self, number: int, _: object) -> None:
         signal.signal(number, self._before[signal.Signals(number)])
@@ -226,15 +229,31 @@ class Server:
         sock = connection
         try:
             if self._tls is not None and connection.family != socket.AF_UNIX:
-                connection.settimeout(HEAD_TIME)
-                sock = self._tls.wrap_socket(connection, server_side=True)
-                with self._lock:  # the old object has lost its descriptor
-                    self._peers[sock] = self._peers.pop(connection)
+                sock = tls = self._wrapped(self._tls, connection)
+                self._shake_hands(tls)
             serve_connection(sock, self._service, client, self)
         except OSError:
             pass  # there is no TLS to be had with it
         finally:
             self._let_go(sock)
+
+    def _wrapped(self, tls: ssl.SSLContext, connection: socket.socket) -> ssl.SSLSocket:
+        """A connection under TLS, of which nothing was said yet. Raises OSError."""
+        with self._lock:  # the old object loses its descriptor, by which others would close it
+            sock = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            self._peers[sock] = self._peers.pop(connection)
+            return sock
+
+    def _shake_hands(self, sock: ssl.SSLSocket) -> None:
+        """Begin TLS; until that is done, closing the connection harms nobody. Raises OSError."""
+        sock.settimeout(HEAD_TIME)
+        self.rests(sock)
+        try:
+            sock.do_handshake()
+        finally:
+            kept = self.goes_on(sock)
+        if not kept:
+            raise ConnectionAbortedError
 
     def rests(self, connection: socket.socket) -> None:
         """A connection is between two requests: see connection.Keeper, as for the next three."""
@@ -264,6 +283,7 @@ class Server:
 def _shut(connection: socket.socket) -> None:
     """Make whoever waits on a connection find its end."""
     try:
-        connection.shutdown(socket.SHUT_RDWR)
+        # That of ssl would also take TLS away from whoever is in the middle of it.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
     except OSError:
         pass  # it is gone

@@ -49,6 +49,7 @@ class Stream:
         """That of a body which is read."""
 
     def _fill(self) -> None:
+        begun = time.monotonic()
         try:
             data = self.socket.recv(PIECE)
         except OSError as error:  # TimeoutError and ssl.SSLError are some
@@ -57,7 +58,7 @@ class Stream:
             raise Gone
         self._buffer += data
         if self._pace is not None:
-            self._pace.judge(len(data))
+            self._pace.judge(len(data), time.monotonic() - begun)
 
     def rest(self) -> bytes:
         """What was read too far, which is the caller's from here on."""
@@ -84,12 +85,15 @@ class Stream:
         return data
 
     def line(self) -> bytes:
-        """A line without its end. Raises Refusal for one above MAX_LINE."""
+        """A line without its end. Raises Refusal for one above MAX_LINE, or that others would read
+        as two."""
         while (end := self._buffer.find(b"\r\n", 0, MAX_LINE)) < 0:
             if len(self._buffer) >= MAX_LINE:
                 raise bad_request("a line of a chunked body is too long")
             self._fill()
         line = bytes(self._buffer[:end])
+        if any(c < 32 and c != 9 for c in line):
+            raise bad_request("a line of a chunked body with control characters")
         del self._buffer[: end + 2]
         return line
 
@@ -119,9 +123,14 @@ class Stream:
         return head
 
     def send(self, *pieces: bytes) -> None:
-        """Send all. Raises Gone."""
+        """Send all. Raises Gone.
+
+        The time limit is for each part: sendall has one for the whole, however much that is.
+        """
+        data = memoryview(b"".join(pieces))
         try:
-            self.socket.sendall(b"".join(pieces))
+            for start in range(0, len(data), PIECE):
+                self.socket.sendall(data[start : start + PIECE])
         except OSError as error:
             raise Gone from error
 
@@ -147,13 +156,14 @@ class Stream:
         pace = Pace()
         some = self._send_copied if isinstance(self.socket, ssl.SSLSocket) else self._send_some
         while count:
+            begun = time.monotonic()
             try:
                 sent = some(fd, offset, count)
             except BlockingIOError:
                 sent = 0  # somebody else has filled the buffer; there is room again soon
             except OSError as error:
                 raise Gone from error
-            pace.judge(sent)
+            pace.judge(sent, time.monotonic() - begun)
             offset, count = offset + sent, count - sent
 
     def _send_some(self, fd: int, offset: int, count: int) -> int:
@@ -193,17 +203,17 @@ class Stream:
 
 class Pace:
     """How fast a client sends or takes a body: one that holds a connection by a byte now and then
-    is given up."""
+    is given up. What a service does between two reads is not the client's time."""
 
     def __init__(self) -> None:
-        self._since, self._seen = time.monotonic(), 0
+        self._waited, self._seen = 0.0, 0
 
-    def judge(self, count: int) -> None:
-        """Count bytes that were just moved. Raises Gone where they were too few for too long."""
-        now = time.monotonic()
+    def judge(self, count: int, seconds: float) -> None:
+        """Count bytes that were waited for so long. Raises Gone for too few in too long a time."""
+        self._waited += seconds
         self._seen += count
-        if now - self._since < IDLE_TIME:
+        if self._waited < IDLE_TIME:
             return
-        if self._seen < SLOWEST * (now - self._since):
+        if self._seen < SLOWEST * self._waited:
             raise Gone
-        self._since, self._seen = now, 0
+        self._waited, self._seen = 0.0, 0

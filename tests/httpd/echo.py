@@ -8,6 +8,7 @@ It prints where it listens, and then a line for each answer, and for each client
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -172,6 +173,7 @@ def shout(sock: socket.socket, early: bytes) -> None:
 
 def fork_for_each(listener: socket.socket, service: Echo) -> None:
     """A front end that has a process for each connection, and no thread at all."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries them (wait(2))
     while True:
         connection, _ = listener.accept()
         with connection:
@@ -179,8 +181,6 @@ def fork_for_each(listener: socket.socket, service: Echo) -> None:
                 listener.close()
                 serve_connection(connection, service, Client(connection))
                 os._exit(0)
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
 
 
 def main(kind: str, *where: str) -> None:

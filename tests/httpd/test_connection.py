@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rootless.httpd import answer, stream
+from rootless.httpd.answer import Answer, Framing, Streamed, Writer
+from rootless.httpd.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +80,48 @@ def test_head_has_no_body(talk: Callable[..., Talk], path: str, fields: dict[str
     assert body == b""
     for name, value in fields.items():
         assert f"\r\n{name}: {value}\r\n".encode() in head.lower() + b"\r\n"
+
+
+def head_of(reply: Answer | Streamed, headers: dict[str, str] | None = None) -> list[str]:
+    """The lines of what a client gets, without the date."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            reply.send(Stream(theirs), Framing(headers or {}, keep=True))
+        got = b"".join(iter(lambda: ours.recv(1000), b"")).decode()
+    return [line for line in got.split("\r\n") if not line.startswith("Date: ")]
+
+
+def nothing(out: Writer) -> None:
+    """A stream of nothing."""
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (Answer(200, {"content-type": "a/b", "content-LENGTH": "7"}, b"x"), "Content-Length: 1"),
+        (Streamed(200, {"content-length": "7"}, nothing), "Transfer-Encoding: chunked"),
+    ],
+)
+def test_no_field_stands_twice(reply: Answer | Streamed, expected: str) -> None:
+    """In capitals or not; where a body ends is not for a service to say."""
+    lines = head_of(reply, {"Content-Type": "x/y"})
+    names = [line.partition(":")[0].lower() for line in lines if ":" in line]
+    assert len(names) == len(set(names))
+    assert expected in lines
+    assert not {"content-length", "transfer-encoding"} <= set(names)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_what_has_no_body_ends_with_its_head(status: int) -> None:
+    """Or the body would be taken for the next answer."""
+    lines = head_of(Answer(status, None, b"HTTP/1.1 200 OK"))
+    assert lines[0].startswith(f"HTTP/1.1 {status} ")
+    assert lines[1:] == ["", ""]
+
+
+def test_a_status_without_a_name() -> None:
+    assert head_of(Answer(599, None, b"x")) == ["HTTP/1.1 599 ", "Content-Length: 1", "", "x"]
 
 
 def test_no_content(talk: Callable[..., Talk]) -> None:

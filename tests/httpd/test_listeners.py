@@ -91,6 +91,16 @@ def test_a_long_path(place: str) -> None:
     assert os.listdir(directory) == []
 
 
+def test_a_long_name(place: str) -> None:
+    with (
+        pytest.raises(OSError, match="File name too long") as error,
+        listeners.unix(f"{place}/{'n' * 108}"),
+    ):
+        pass
+    assert error.value.errno == errno.ENAMETOOLONG
+    assert os.listdir(place) == []
+
+
 def test_a_path_from_here(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
     with listeners.unix("sock"):

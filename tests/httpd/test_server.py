@@ -12,8 +12,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from echo import Echo
 
-from rootless.httpd import tls
+from rootless.httpd import server, tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -295,6 +296,33 @@ def test_a_client_of_tls_that_goes(program: Start, certificate: tuple[str, str])
 
 
 @pytest.mark.needs("openssl")
+def test_a_handshake_that_does_not_come_is_in_nobodys_way(
+    program: Start, certificate: tuple[str, str]
+) -> None:
+    """Who says nothing holds up neither others, though all places are taken, nor the end."""
+    one = program("tls", *certificate)
+    port = int(one.line())
+    trusting = ssl.create_default_context(cafile=certificate[0])
+    with contextlib.ExitStack() as opened:
+        for _ in range(server.SHARE):
+            opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        begun = time.monotonic()
+        with encrypted((port, trusting)) as sock:
+            exchange(sock, HELLO, b"hello")
+        assert time.monotonic() - begun < 5
+        begun = time.monotonic()
+        assert one.stop() == 0
+        assert time.monotonic() - begun < 4
+
+
+def test_an_end_that_is_asked_for_twice() -> None:
+    one = server.Server(Echo(print), [])
+    one.stop()
+    one.serve()
+    one.stop()
+
+
+@pytest.mark.needs("openssl")
 def test_certificates_that_are_of_no_use(certificate: tuple[str, str], tmp_path: Path) -> None:
     crt, key = certificate
     with pytest.raises(FileNotFoundError) as missing:
@@ -326,6 +354,9 @@ def test_a_process_for_each_connection(program: Start, path: str) -> None:
                 found.append(client.getresponse().read().decode())
     assert found[0] == found[1] != found[2] == found[3]
     assert f"user {os.getuid()} {one.process.pid}" not in found
+    for data in (b"", b"GET /he", HELLO, ATTACH) * 5:
+        with dialled(path) as sock:
+            sock.sendall(data)
     with dialled(path) as sock:
         exchange(sock, ATTACH, b"\r\n\r\n")
         assert exchange(sock, b"alive", b"ALIVE") == b"ALIVE"

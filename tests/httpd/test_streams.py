@@ -39,13 +39,56 @@ def test_a_slow_head_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_slow_body_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "IDLE_TIME", 0.3)
     ours, theirs = socket.socketpair()
+    over = threading.Event()
+
+    def drip() -> None:
+        while not over.wait(0.02):
+            ours.send(b"x")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
     with ours, theirs:
         body = Body(Stream(theirs), 1000, chunked=False, expected=False)
+        begun = time.monotonic()
         with pytest.raises(Gone):
-            for _ in range(100):
-                ours.send(b"x")
+            while time.monotonic() - begun < 5:
                 body.read()
-                time.sleep(0.02)
+        over.set()
+        thread.join()
+
+
+def test_a_slow_service_is_not_the_clients_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "IDLE_TIME", 0.1)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        body = Body(Stream(theirs), 3, chunked=False, expected=False)
+        for data in (b"a", b"b", b"c"):
+            time.sleep(0.15)
+            ours.send(data)
+            assert body.read() == data
+        assert body.finished
+
+
+def test_a_long_answer_has_the_time_that_it_takes() -> None:
+    """As long as the client takes something of it: the limit is for silence."""
+    ours, theirs = socket.socketpair()
+    whole = bytes(2 << 20)
+    theirs.settimeout(1)
+    got = 0
+
+    def take() -> None:
+        nonlocal got
+        while data := ours.recv(64 << 10):
+            got += len(data)
+            time.sleep(0.06)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    with ours:
+        with theirs:
+            Stream(theirs).send(b"head", whole)
+        thread.join()
+    assert got == len(whole) + 4
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:

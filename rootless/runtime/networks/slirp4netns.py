@@ -49,21 +49,24 @@ class Slirp4netns:
                 "guest_addr": self._settings["guest"],
                 "guest_port": port["container"],
             }
-            answer = _ask(place.api, {"execute": "add_hostfwd", "arguments": arguments})
-            if "error" in answer:
-                raise LaunchError(
-                    f"slirp4netns cannot publish port {port['host']}: {answer['error']['desc']}"
-                )
+            reason = _ask(place.api, {"execute": "add_hostfwd", "arguments": arguments})
+            if reason:
+                raise LaunchError(f"slirp4netns cannot publish port {port['host']}: {reason}")
         return published
 
 
-def _ask(path: str, question: dict[str, object]) -> dict[str, dict[str, str]]:
+def _ask(path: str, question: dict[str, object]) -> str:
+    """Return why it does not do what it is asked to, "" where it does."""
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         sock.connect(path)
         sock.sendall(jsonio.dump_bytes(question))
         sock.shutdown(_socket.SHUT_WR)
-        answer: dict[str, dict[str, str]] = jsonio.loads(sock.recv(_MOST))
+        answer = jsonio.loads(sock.recv(_MOST))
+        return str(answer["error"]["desc"]) if "error" in answer else ""
+    except OSError:
+        return "it does not answer, it may have ended"
+    except (ValueError, TypeError, KeyError):
+        return "it answers what nobody understands"
     finally:
         sock.close()
-    return answer

@@ -115,3 +115,38 @@ def test_not_installed(busybox: Store, tmp_path: Path) -> None:
     )
     assert done.returncode == 125
     assert "pasta is not installed" in done.stderr
+
+
+FAKE = """#!/usr/bin/python3
+import os, re, socket, sys
+given = " ".join(sys.argv)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(re.search(r"api-socket=(\\S+)", given)[1])
+listener.listen()
+{before}
+os.write(int(re.search(r"ready-fd=(\\d+)", given)[1]), b"1")
+sock, _ = listener.accept()
+while sock.recv(4096): pass
+{answer}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "answer", "reason"),
+    [
+        ("listener.close()", "", "it does not answer, it may have ended"),
+        ("", "", "it answers what nobody understands"),
+        ("", 'sock.send(b\'{"error": "x"}\')', "it answers what nobody understands"),
+        ("", 'sock.send(b\'{"error": {"desc": "no"}}\')', "no"),
+    ],
+)
+def test_slirp4netns_that_publishes_nothing(
+    busybox: Store, tmp_path: Path, before: str, answer: str, reason: str
+) -> None:
+    program = tmp_path / "slirp4netns"
+    program.write_text(FAKE.format(before=before, answer=answer))
+    program.chmod(0o755)
+    line = ["run", "--rm", "--network", "slirp4netns", "-p", "18095:80", "busybox", "true"]
+    done = busybox(*line, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert done.returncode == 125
+    assert done.stderr == f"Error: slirp4netns cannot publish port 18095: {reason}\n"
