@@ -166,7 +166,10 @@ class OfPlatform(TypedDict, total=False):
 
 
 class PullAsked(OfPlatform, PatientReach, total=False):
-    """What pull is asked for, beside its own."""
+    """What pull is asked for, beside its own; what has no effect comes last in the help."""
+
+    decryption_key: DecryptionKey
+    disable_content_trust: DisableContentTrust
 
 
 class CopyShape(OfPlatform, total=False):

@@ -47,4 +47,7 @@ def security_options(security: Security) -> list[str]:
         found.append("mask=" + ":".join(masked))
     if security["proc_options"]:
         found.append("proc-opts=" + ",".join(security["proc_options"]))
+    found += [f"label={word}" for word in security["labels"]]
+    if security["apparmor"]:
+        found.append(f"apparmor={security['apparmor']}")
     return found

@@ -137,6 +137,8 @@ def _limits(record: Any) -> Fields:
             "readonly": linux["readonlyPaths"],
             "cgroup_writable": private["privileged"],
             "proc_options": [],
+            "labels": _said("label", asked),
+            "apparmor": "".join(_said("apparmor", asked)[-1:]),
         },
         "rlimits": process["rlimits"],
         "sysctls": linux["sysctl"],
@@ -165,6 +167,12 @@ def _is_tmpfs(asked: Any, item: Volume) -> bool:
     return item["type"] == "tmpfs" and any(
         text.partition(":")[0].rstrip("/") == item["destination"] for text in texts
     )
+
+
+def _said(key: str, asked: Any) -> list[str]:
+    """What --security-opt said of a subject: KEY=VALUE, or KEY:VALUE."""
+    texts = [str(text) for text in asked.get("security_opt") or ()]
+    return [text[len(key) + 1 :] for text in texts if text.startswith((f"{key}=", f"{key}:"))]
 
 
 def _devices(asked: Any, mounts: Any) -> Any:

@@ -103,6 +103,10 @@ if TYPE_CHECKING:
         cgroup_writable: bool
         proc_options: list[str]
         """hidepid=, subset= and gid= of proc(5)."""
+        labels: list[str]
+        """disable, type:..., of SELinux, which confines by its own policy: for `inspect`."""
+        apparmor: str
+        """unconfined or nothing, for `inspect`: profiles cannot be chosen without root."""
 
     class Healthcheck(TypedDict, total=False):
         """A health check as image configurations hold it; times in nanoseconds."""
@@ -333,6 +337,8 @@ def security(*, privileged: bool = False) -> Security:
         "readonly": [] if privileged else list(READ_ONLY),
         "cgroup_writable": privileged,
         "proc_options": [],
+        "labels": [],
+        "apparmor": "",
     }
 
 

@@ -67,3 +67,8 @@ def test_nothing_asked_is_help(cli: Store) -> None:
     assert "Usage: rootless" in cli.ok()
     assert "Usage: rootless container" in cli.ok("container")
     assert "Usage: rootless" in cli.ok("--debug=false")
+
+
+def test_options_of_pull_that_do_nothing_come_last() -> None:
+    names = [param.name for param in options_of("pull") if param.name != "help"]
+    assert names[-2:] == ["decryption_key", "disable_content_trust"]

@@ -94,6 +94,15 @@ def test_it_is_shown_and_prepared(name: str, tmp_path: Path) -> None:
     assert "hostname" in etc.files(found)
 
 
+def test_what_confines_nothing_is_shown_as_it_was_asked(tmp_path: Path) -> None:
+    old = written("plain")
+    old["asked"]["security_opt"] = ["label:disable", "label=type:x", "apparmor=unconfined"]
+    (tmp_path / "config.json").write_text(json.dumps(old))
+    shown = inspect(record.read(str(tmp_path)), Seen("created"), directory="/x")
+    expected = ["label=disable", "label=type:x", "apparmor=unconfined"]
+    assert shown["HostConfig"]["SecurityOpt"] == expected
+
+
 def test_one_that_is_neither(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"asked": 1}')
     with pytest.raises(StoreError, match="record is damaged"):

@@ -26,8 +26,6 @@ def pull(
     all_tags: opt.AllTags = False,
     policy: opt.PullWhen = "always",
     quiet: common.Silent = False,
-    decryption_key: opt.DecryptionKey = None,
-    disable_content_trust: opt.DisableContentTrust = False,
     **asked: Unpack[opt.PullAsked],
 ) -> int:
     """Fetch images from registries, archives and directories.
@@ -45,7 +43,7 @@ def pull(
     """
     from rootless.cli.teller import Teller
 
-    if decryption_key:
+    if asked.get("decryption_key"):
         raise UsageError("--decryption-key: encrypted images are not supported")
     wanted_platform = platform_of(asked)
     store = engine.images

@@ -72,7 +72,8 @@ def _lines(path: str, option: str, base: str) -> list[str]:
     if "\0" in path:
         raise UsageError(f"{option}: invalid path {path!r}")
     try:
-        with open(os.path.join(base, path), encoding="utf-8-sig") as file:
+        # An empty name is that of no file, and not of the directory.
+        with open(path and os.path.join(base, path), encoding="utf-8-sig") as file:
             lines = [line.rstrip("\n").lstrip() for line in file]
     except OSError as error:
         raise UsageError(f"{option}: open {path}: {error.strerror}") from error

@@ -20,10 +20,10 @@ _LATER = "comes with a later version"
 def namespaces(asked: Asked) -> Namespaces:
     """Parse --pid, --ipc, --uts and --cgroupns."""
     found: Namespaces = {
-        "pid": asked.get("pid") or "private",
-        "ipc": asked.get("ipc") or "private",
-        "uts": asked.get("uts") or "private",
         "cgroup": asked.get("cgroupns") or "private",
+        "ipc": asked.get("ipc") or "private",
+        "pid": asked.get("pid") or "private",
+        "uts": asked.get("uts") or "private",
     }
     for kind, value in found.items():
         field, allowed, mode = f"namespaces.{kind}", NAMESPACES[kind], str(value)

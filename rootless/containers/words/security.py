@@ -63,8 +63,11 @@ def _apply(result: Security, text: str, base: str) -> None:
             f"{_OPTION} {text}: AppArmor profiles cannot be chosen without root",
             "leave it out, or use apparmor=unconfined",
         )
-    elif key not in ("label", "apparmor"):
-        # Labels are SELinux's, which confines by its own policy here; scripts often turn it off.
+    elif key == "apparmor":
+        result["apparmor"] = value
+    elif key == "label":  # scripts often turn SELinux off
+        result["labels"].append(value)
+    else:
         raise UsageError(f"invalid {_OPTION} {text!r}")
 
 

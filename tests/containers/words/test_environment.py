@@ -132,6 +132,13 @@ def test_env_file_refused(tmp_path: Path, content: bytes) -> None:
         compose(env_file=[str(file)])
 
 
+def test_no_name_is_no_file() -> None:
+    with pytest.raises(UsageError, match="No such file"):
+        environment.changes({"env_file": [""]}, {}, "/")
+    with pytest.raises(UsageError, match="No such file"):
+        environment.labels({"label_file": [""]}, "/")
+
+
 @pytest.mark.parametrize("name", ["missing", ".", "\0"])
 def test_env_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="env_file"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rootless.containers import request
+from rootless.containers.docker import security_options
 from rootless.containers.words import security
 from rootless.errors import UsageError
 
@@ -92,5 +93,7 @@ def test_security_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["label=disable", "label:disable", "apparmor=unconfined"])
-def test_security_ignored(text: str) -> None:
-    assert request.security() == secured(text)
+def test_security_that_is_only_shown(text: str) -> None:
+    usual, made = request.security(), secured(text)
+    assert {key for key, value in made.items() if value != usual.get(key)} < {"labels", "apparmor"}
+    assert security_options(made) == [text.replace(":", "=")]
