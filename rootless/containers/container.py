@@ -81,8 +81,8 @@ class Container(Handle):
     def resize(self, rows: int, columns: int) -> None:
         """Change the window of its terminal, whoever is attached.
 
-        Raises Conflict where it does not run or has none, HostError where its supervisor does not
-        answer.
+        Raises UsageError for a size that none has, Conflict where it does not run or has none,
+        HostError where its supervisor does not answer.
         """
         from rootless.containers.running.attach import resize
 
