@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -285,3 +286,27 @@ def test_more_patience_than_poll_has(busybox: Store) -> None:
     until(lambda: busybox.ok("logs", "one") != "")
     assert say(busybox, "print(containers.get('one').stop(2160000))") == "True"
     assert busybox.ok("wait", "one") == "5"
+
+
+def test_moments_of_next_year(busybox: Store) -> None:
+    """What is waited for, or looked at, later than in 24 days, which poll(2) cannot count."""
+    script = "sleep 0.5; echo x; sleep 0.5; exit 3"
+    often = ("--health-cmd", "true", "--health-interval", "9000h", "--health-timeout", "9000h")
+    busybox.ok("run", "-d", "--name", "one", *often, "busybox", "sh", "-c", script)
+    until_then = str(int(time.time()) + 10**8)
+    assert busybox.ok("logs", "-f", "--until", until_then, "one") == "x"
+    assert busybox.ok("wait", "one") == "3"
+    code = """
+        import time
+        from rootless.system import events
+
+        now = time.time()
+        for event in events.between(Engine().paths.root, now, now + 10**8, follow=True):
+            print(event["action"])
+            break
+    """
+    with program(busybox, code) as process:
+        time.sleep(1)
+        busybox.ok("rm", "one")
+        out, err = process.communicate(timeout=20)
+    assert (out.split(), err) == (["destroy"], "")
