@@ -6,7 +6,7 @@ import os
 import time
 
 from rootless import trace
-from rootless.containers.handle import Handle
+from rootless.containers.handle import Handle, hold_standard
 from rootless.errors import Conflict, NotFound
 from rootless.store import records
 
@@ -118,6 +118,7 @@ class Container(Handle):
         from rootless.containers.running.stopping import forget
         from rootless.containers.starting import start
 
+        hold_standard()
         held = self.lock()
         alive = None
         try:

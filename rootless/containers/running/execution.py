@@ -7,6 +7,7 @@ import os
 from rootless import values
 from rootless.containers import events
 from rootless.containers.creation import environment
+from rootless.containers.handle import hold_standard
 from rootless.containers.running import sessions
 from rootless.containers.running.ends import window
 from rootless.containers.running.stdio import Stdio
@@ -160,6 +161,7 @@ def check_health(container: Handle, command: list[str], ends: Ends) -> int:
 
 def open_running(container: Handle) -> int:
     """Return a pidfd of the container's command. Raises Conflict where it does not run."""
+    hold_standard()
     state = container.state()
     if state.running and state.status == "paused":
         raise Conflict(f"container {container.name} is paused", "unpause it first")

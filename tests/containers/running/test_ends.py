@@ -310,3 +310,18 @@ def test_moments_of_next_year(busybox: Store) -> None:
         busybox.ok("rm", "one")
         out, err = process.communicate(timeout=20)
     assert (out.split(), err) == (["destroy"], "")
+
+
+def test_a_program_without_standard_descriptors(busybox: Store) -> None:
+    busybox.ok("create", "--name", "one", "busybox", "sleep", "1000")
+    code = """
+        said = os.dup(1)
+        for fd in (0, 1, 2):
+            os.close(fd)
+        one = containers.get('one')
+        one.start()
+        code = one.execute({"command": ["sh", "-c", "echo x; exit 3"]}, Ends(stdout=said))
+        os.write(said, f"{code} {one.state().status}".encode())
+    """
+    assert say(busybox, code) == "x\n3 running"
+    busybox.ok("rm", "-f", "one")
