@@ -18,10 +18,13 @@ from rootless.cli import exits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Iterable
     from typing import NoReturn
 
     from rootless.oci.errors import Error
+else:
+    import _signal
 
 
 def main() -> NoReturn:
@@ -35,6 +38,8 @@ def main() -> NoReturn:
         # takes them for something else, the same name would be two (PEP 540).
         python = sys.executable
         os.execv(python, [python, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
+    # Whoever started us may ignore the ends of children, and then the kernel says nothing of ours.
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     os._exit(run(sys.argv[1:]))
 
 

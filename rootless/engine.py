@@ -70,16 +70,19 @@ class Engine:
         pull: str = "missing",
         platform: str = "",
         replace: bool = False,
+        parsed: bool = False,
         teller: Teller = QUIET,
     ) -> Container:
         """Make a container; its image is looked for, and pulled as the policy `pull` says.
 
-        Raises what `Images.resolve` and `Containers.create` raise.
+        `parsed` is for who has the request from `containers.words`: its values are not looked at
+        again. Raises UsageError for one that cannot be, before anything has happened, and what
+        `Images.resolve` and `Containers.create` raise.
         """
         from rootless.containers.collection import ImageGone
 
         containers, images = self.containers, self.images
-        containers.check(request)
+        containers.check(request, parsed=parsed)
         while True:
             image = None
             if request["rootfs"] is None:
@@ -90,6 +93,8 @@ class Engine:
                     teller.note(image.foreign)
                 trace.mark("image found")
             try:
-                return containers.create(request, image, replace=replace, teller=teller)
+                return containers.create(
+                    request, image, replace=replace, parsed=True, teller=teller
+                )
             except ImageGone:
                 continue  # it may be another image that is meant now, or one to be pulled

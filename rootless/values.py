@@ -128,6 +128,15 @@ def signal_number(text: str) -> int:
     return int(found)
 
 
+def checked_signal(number: int) -> int:
+    """Return the number of a signal. Raises UsageError for what is none."""
+    if not (isinstance(number, int) and 1 <= number <= int(_signal.SIGRTMAX)):
+        raise UsageError(
+            f"invalid signal: {number!r:.60}", f"signals are 1 to {int(_signal.SIGRTMAX)}"
+        )
+    return number
+
+
 def _realtime(text: str, base: str, distance: int) -> int:
     lowest, highest = int(_signal.SIGRTMIN), int(_signal.SIGRTMAX)
     number = lowest + distance if base == "RTMIN" else highest - distance

@@ -35,14 +35,15 @@ class Containers:
         self.objects = objects(paths)
         """Their directories and names."""
 
-    def check(self, request: Request) -> None:
+    def check(self, request: Request, *, parsed: bool = False) -> None:
         """Refuse a request that cannot be, before an image is pulled for it.
 
-        Raises UsageError, and what `get` raises for a container whose network is wanted.
+        `parsed` is whether `words` has made it. Raises UsageError, and what `get` raises
+        for a container whose network is wanted.
         """
         from rootless.containers.creation import conflicts
 
-        conflicts.check(request)
+        conflicts.check(request, parsed=parsed)
         for one in request["networks"]:
             if one["kind"] == "container":
                 self.get(one["name"])
@@ -53,12 +54,13 @@ class Containers:
         image: Image | None,
         *,
         replace: bool = False,
+        parsed: bool = False,
         teller: Teller = QUIET,
     ) -> Container:
         """Make a container of `image`, None for a root file system of its own; nothing runs yet.
 
-        `replace` is whether it takes its name from another container, which is removed. Raises
-        what `check` raises, Conflict for a name in use, ImageGone.
+        `replace` is whether it takes its name from another container, which is removed; for
+        `parsed` see `check`. Raises what `check` raises, Conflict for a name in use, ImageGone.
         """
         # Here, because listing and finding shall not pay for it (2.5 of 16 ms).
         from rootless.containers import events, networks
@@ -66,7 +68,7 @@ class Containers:
         from rootless.containers.names import random_name
         from rootless.store.objects import new_id
 
-        self.check(request)
+        self.check(request, parsed=parsed)
         self._paths.prepare()
         attached = networks.resolved(request["networks"], lambda name: self.get(name).id)
         trace.mark("request checked")

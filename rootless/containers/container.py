@@ -6,7 +6,7 @@ import os
 import time
 
 from rootless import trace
-from rootless.containers.handle import Handle
+from rootless.containers.handle import Handle, hold_standard
 from rootless.errors import Conflict, NotFound, named
 from rootless.store import records
 
@@ -81,8 +81,8 @@ class Container(Handle):
     def resize(self, rows: int, columns: int) -> None:
         """Change the window of its terminal, whoever is attached.
 
-        Raises Conflict where it does not run or has none, HostError where its supervisor does not
-        answer.
+        Raises UsageError for a size that none has, Conflict where it does not run or has none,
+        HostError where its supervisor does not answer.
         """
         from rootless.containers.running.attach import resize
 
@@ -118,6 +118,7 @@ class Container(Handle):
         from rootless.containers.running.stopping import forget
         from rootless.containers.starting import start
 
+        hold_standard()
         held = self.lock()
         alive = None
         try:

@@ -153,3 +153,15 @@ class Handle:
     def open_supervisor(self) -> int | None:
         """Return a pidfd of the supervisor, None where nothing runs. The caller closes it."""
         return self.open_process("supervisor")
+
+
+def hold_standard() -> None:
+    """Put /dev/null where this process has no descriptor 0, 1 or 2.
+
+    Else what is opened for a child would get their numbers, which the child gives to others.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)  # the lowest free number: fd

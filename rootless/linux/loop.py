@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 
 _NEVER = float("inf")
+_LONGEST = 1 << 30
+"""Milliseconds, which epoll_wait(2) counts in an int: a timer of next month takes two waits."""
 
 
 class Loop:
@@ -73,7 +75,7 @@ class Loop:
         """Handle what is reported within `timeout` milliseconds; return how much it was."""
         if self._timers:
             until = max(0, int((self._due - time.monotonic()) * 1000) + 1)
-            timeout = until if timeout is None else min(until, timeout)
+            timeout = min(until, _LONGEST if timeout is None else timeout)
         if self._always:
             timeout = 0
         ready = self._wait(timeout)

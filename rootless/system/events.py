@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from rootless.store.events import Event
 
 
+_LONGEST = 1 << 30
+"""Milliseconds, which poll(2) counts in an int."""
+
+
 class Filters:
     """The filters of one question: of one key they are alternatives, of several all apply."""
 
@@ -46,14 +50,17 @@ def _turns(root: str, last: float) -> Iterator[None]:
     """Yield whenever there may be more to read, until the moment `last`."""
     os.makedirs(root, 0o700, exist_ok=True)
     changes = inotify.watch(root, inotify.IN_MODIFY | inotify.IN_CREATE | inotify.IN_MOVED_TO)
-    poll = select.poll()
-    poll.register(changes, select.POLLIN)
-    yield
-    while not last or time.time() < last:
-        left = max(0, int((last - time.time()) * 1000) + 1) if last else None
-        if poll.poll(left):
-            os.read(changes, 1 << 16)
+    try:
+        poll = select.poll()
+        poll.register(changes, select.POLLIN)
         yield
+        while not last or time.time() < last:
+            left = max(0, int((last - time.time()) * 1000) + 1) if last else _LONGEST
+            if poll.poll(min(left, _LONGEST)):
+                os.read(changes, 1 << 16)
+            yield
+    finally:
+        os.close(changes)
 
 
 def tests(texts: list[str]) -> dict[str, list[Any]]:

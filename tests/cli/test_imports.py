@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # fmt: off
 ALLOWED = {
     "__future__", "_blake2", "_collections", "_ctypes", "_json", "_operator", "_socket", "_struct",
-    "ctypes", "ctypes._endian", "encodings.ascii", "errno", "fcntl", "grp", "math", "pwd",
+    "ctypes", "ctypes._endian", "encodings.ascii", "errno", "fcntl", "gc", "grp", "math", "pwd",
     "resource", "select", "struct", "termios", "types",
 }
 """All that hot commands may load of Python's own library, beyond what Python itself does."""

@@ -135,6 +135,7 @@ def _create(
             pull={"true": "always", "false": "never"}.get(pull, pull),
             platform=asked.get("platform", ""),
             replace=bool(asked.get("replace")),
+            parsed=True,
             teller=teller,
         )
     path = asked.get("cidfile")

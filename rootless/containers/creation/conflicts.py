@@ -7,6 +7,7 @@ import stat
 
 from rootless.containers import networks
 from rootless.containers.names import check_name
+from rootless.containers.request import request as usual_request
 from rootless.errors import UsageError, named
 from rootless.runtime.privileges import caps
 from rootless.values import is_address, is_host_name, is_number, is_usable
@@ -15,21 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rootless.containers.request import Request, Volume
+    from rootless.containers.request import Request, Security, Volume
     from rootless.runtime.spec import Mount, Rlimit
-
-NAMESPACES = {
-    "pid": ("host", "private"),
-    "ipc": ("host", "private", "shareable", "none"),
-    "uts": ("host", "private"),
-    "cgroup": ("host", "private"),
-}
-RESTARTS = ("no", "on-failure", "always", "unless-stopped")
-LOG_DRIVERS = ("json-file", "k8s-file", "journald", "none", "passthrough")
-NOTIFIERS = ("container", "supervisor", "healthy", "ignore")
-FAILURE_ACTIONS = ("none", "kill", "restart", "stop")
-USERNS = ("host", "nomap", "keep-id")
-"""The values that some fields can have."""
 
 _IPC_SYSCTLS = frozenset(
     [
@@ -63,42 +51,63 @@ _PROC_FILES = frozenset(
 """What lxcfs and the like replace: runc's list."""
 
 
-def check(request: Request) -> None:
-    """Raise UsageError for what cannot be, before anything happens; its field says which."""
+def check(request: Request, *, parsed: bool = False) -> None:
+    """Raise UsageError for what cannot be, before anything happens; its field says which.
+
+    Whatever it was given: what passes can be written down, read again and started. `parsed` is
+    whether it comes from `words`, whose values are right: to look at them costs a start a
+    twentieth.
+    """
+    if not parsed:
+        _check_values(request)
     if not is_usable(request):
         field = next(field for field, value in request.items() if not is_usable(value))
         raise UsageError(f"{named(field)}: {request.get(field)!r} holds a NUL byte")
-    _check_choices(request)
     _check_life(request)
     _check_namespaces(request)
     check_user(request["user"], named("user"))
     _check_network(request)
     for name in request["sysctls"]:
         _check_sysctl(request, name)
-    security = request["security"]
-    try:
-        caps.resolve(security["cap_add"], security["cap_drop"], privileged=security["privileged"])
-    except UsageError as error:
-        error.field = "security.cap_add"
-        raise
+    _check_capabilities(request["security"])
     _check_limits(request["rlimits"])
     _check_mounts(request)
 
 
-def _check_choices(request: Request) -> None:
-    choices: list[tuple[str, str, tuple[str, ...]]] = [
-        ("health.on_failure", request["health"]["on_failure"], FAILURE_ACTIONS),
-        ("log.driver", request["log"]["driver"], LOG_DRIVERS),
-        ("restart", request["restart"]["policy"], RESTARTS),
-        ("sdnotify", request["sdnotify"], NOTIFIERS),
-        ("userns", request["userns"]["mode"], USERNS),
-    ]
-    choices += [("networks", one["kind"], networks.KINDS) for one in request["networks"]]
-    for kind, value in request["namespaces"].items():
-        choices.append((f"namespaces.{kind}", str(value), NAMESPACES[kind]))
-    for field, chosen, allowed in choices:
-        if chosen not in allowed:
-            raise UsageError(f"{named(field)}: there is no {chosen!r}", ", ".join(allowed))
+def _check_values(request: Request) -> None:
+    """Look at each field alone, which is spared those that are as usual: most of most requests.
+
+    Raises UsageError, TypeError for what is no dictionary.
+    """
+    if not isinstance(request, dict):
+        raise TypeError(f"{type(request).__name__} is no request")
+    usual = usual_request("")
+    for field in usual.keys() - request.keys():
+        raise UsageError(f"{named(field)}: it is missing")
+    odd = {field: value for field, value in request.items() if not _is_usual(field, value, usual)}
+    if odd:
+        from rootless.containers.creation import sense, shapes
+
+        for field, value in odd.items():
+            shapes.check(field, value)
+            sense.check(field, value)
+
+
+def _is_usual(field: str, value: object, usual: Request) -> bool:
+    """Whether there is nothing to be said about a value: the usual one, or any of its kind."""
+    expected = usual.get(field)
+    if type(value) is not type(expected):
+        return False
+    if field == "command" and isinstance(value, list):
+        return all(isinstance(word, str) for word in value)
+    if isinstance(value, bool) or field in _TEXTS:
+        return True
+    # False is 0 for ==, and the other way round.
+    return value == expected and (isinstance(value, (str, int)) or repr(value) == repr(expected))
+
+
+_TEXTS = ("image", "name", "user", "workdir", "hostname", "cidfile")
+"""Fields of which each text has the right shape; some are looked at below."""
 
 
 def _check_life(request: Request) -> None:
@@ -220,6 +229,21 @@ def _check_sysctl(request: Request, name: str) -> None:
             "only net.*, fs.mqueue.* and those of System V IPC belong to a container",
             field=field,
         )
+
+
+def _check_capabilities(security: Security) -> None:
+    for field in ("cap_add", "cap_drop"):
+        for number, name in enumerate(security[field]):
+            try:
+                caps.resolve([name])
+            except UsageError as error:
+                error.field = f"security.{field}.{number}"
+                raise
+    try:
+        caps.resolve(security["cap_add"], security["cap_drop"])
+    except UsageError as error:
+        error.field = "security.cap_add"
+        raise
 
 
 def _check_limits(limits: list[Rlimit]) -> None:

@@ -9,7 +9,7 @@ import struct
 import time
 
 from rootless.containers import events
-from rootless.containers.running.ends import Feed, watch_size
+from rootless.containers.running.ends import WINDOW, Feed, watch_size, window
 from rootless.errors import Conflict, HostError
 from rootless.linux.loop import Loop
 from rootless.runtime.supervision import streams
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 _PATIENCE = 10
 """Seconds that a supervisor has to answer."""
 
-_WINDOW = struct.Struct(">HH")
-"""Rows and columns, as they stand in a frame."""
-
 
 def join(container: Handle, ends: Ends, detach_keys: str) -> int:
     """Attach to a container that runs already; see Container.attach."""
@@ -45,12 +42,13 @@ def join(container: Handle, ends: Ends, detach_keys: str) -> int:
 
 def resize(container: Handle, rows: int, columns: int) -> None:
     """Change the window of a running container's terminal; see Container.resize."""
+    size = window(rows, columns)
     refuse_inactive(container, "resize the terminal of")
     if not container.record["tty"]:
         raise Conflict(f"container {container.name} has no terminal")
     stream = connect(container, streams.ATTACH)
     try:
-        stream.sendall(streams.frame(streams.RESIZE, _WINDOW.pack(rows, columns)))
+        stream.sendall(streams.frame(streams.RESIZE, size))
         # Until it hangs up as well: one that finds us gone with output for us would not look at
         # what we have said.
         stream.shutdown(_socket.SHUT_WR)
@@ -160,13 +158,16 @@ def serve(stream: _socket.socket, container: Handle, ends: Ends, detach_keys: st
     """Move bytes between `ends` and the container until it ends.
 
     Return its exit code, None where the user has left it by the keys; 255 where the supervisor
-    was killed.
+    was killed. `stream` is closed here, whatever `ends` raise.
     """
-    keys = keys_of(container.record, detach_keys)
-    session = _Session(stream, container.record, ends, keys)
-    with ends:
-        ends.pass_signals(container.send_signal)
-        session.run()
+    try:
+        keys = keys_of(container.record, detach_keys)
+        session = _Session(stream, container.record, ends, keys)
+        with ends:
+            ends.pass_signals(container.send_signal)
+            session.run()
+    finally:
+        stream.close()
     return None if session.left else session.exit_code
 
 
@@ -217,7 +218,7 @@ class _Session:
 
     def _resize(self, rows: int, columns: int) -> None:
         if self._tty:
-            self._send(streams.RESIZE, _WINDOW.pack(rows, columns))
+            self._send(streams.RESIZE, WINDOW.pack(rows, columns))
 
     def _send(self, kind: int, payload: bytes) -> None:
         self._pending += streams.frame(kind, payload)

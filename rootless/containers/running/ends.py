@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import select
+import struct
 
+from rootless.errors import UsageError
 from rootless.runtime.supervision import streams
 
 TYPE_CHECKING = False
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
 
     from rootless.containers.running.keys import Keys
     from rootless.linux.loop import Loop
+
+
+WINDOW = struct.Struct(">HH")
+"""Rows and columns, as they go to whoever has the terminal."""
 
 
 class Ends:
@@ -120,6 +126,19 @@ def watch_size(loop: Loop, ends: Ends, handler: Callable[[int, int], None]) -> N
     tell()
     if ends.resized >= 0:
         loop.watch(ends.resized, select.POLLIN, changed)
+
+
+def window(rows: int, columns: int) -> bytes:
+    """Return the size of a window as it goes to whoever has the terminal.
+
+    Raises UsageError for one that there is not.
+    """
+    try:
+        return WINDOW.pack(rows, columns)
+    except struct.error:
+        raise UsageError(
+            f"no window has {rows!r:.60} rows and {columns!r:.60} columns", "0 to 65535 of each"
+        ) from None
 
 
 def write_all(fd: int, data: bytes) -> None:

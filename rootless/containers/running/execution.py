@@ -7,8 +7,10 @@ import os
 from rootless import values
 from rootless.containers import events
 from rootless.containers.creation import environment
+from rootless.containers.handle import hold_standard
 from rootless.containers.running import sessions
-from rootless.containers.running.stdio import WINDOW, Stdio
+from rootless.containers.running.ends import window
+from rootless.containers.running.stdio import Stdio
 from rootless.errors import Conflict, LaunchError, StoreError, UsageError
 from rootless.runtime.launch import single
 from rootless.runtime.launch.command import code_of_failure
@@ -59,7 +61,11 @@ class Exec:
             os.close(init)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Change the window of its terminal. Raises Conflict where it has none, or has ended."""
+        """Change the window of its terminal. Raises Conflict where it has none, or has ended.
+
+        UsageError for a size that none has.
+        """
+        size = window(rows, columns)
         session = sessions.Session(self.container.directory, self.id)
         try:
             fifo = os.open(session.window, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -68,14 +74,15 @@ class Exec:
             reason = "does not run" if now["request"].get("tty") else "has no terminal"
             raise Conflict(f"exec {self.id[:12]} {reason}") from None
         try:
-            os.write(fifo, WINDOW.pack(rows, columns))
+            os.write(fifo, size)
         except OSError:
             pass  # it has just ended; or it stands still, and has not seen thousands of others
         finally:
             os.close(fifo)
 
     def send_signal(self, number: int) -> bool:
-        """Send a signal to its first process; False where it does not run."""
+        """Send a signal to its first process; False where it does not run. Raises UsageError."""
+        values.checked_signal(number)
         opened = sessions.open_command(self.container.directory, self.id)
         if opened is None:
             return False
@@ -154,6 +161,7 @@ def check_health(container: Handle, command: list[str], ends: Ends) -> int:
 
 def open_running(container: Handle) -> int:
     """Return a pidfd of the container's command. Raises Conflict where it does not run."""
+    hold_standard()
     state = container.state()
     if state.running and state.status == "paused":
         raise Conflict(f"container {container.name} is paused", "unpause it first")
@@ -182,10 +190,53 @@ def process_for(record: Record, request: ExecRequest) -> Process:
     return process
 
 
+_KINDS = {
+    "command": list,
+    "environment": list,
+    "user": str,
+    "workdir": str,
+    "tty": bool,
+    "stdin": bool,
+    "privileged": bool,
+    "detach_keys": str,
+}
+"""What a request may hold."""
+
+
 def _check(request: ExecRequest) -> None:
-    if not values.is_usable(request):
-        raise UsageError(f"exec: one of {request!r} holds a NUL byte")
+    """Raise UsageError for what cannot be, before it is written down; its field says which.
+
+    As that of a container it may come from anywhere, with anything in it.
+    """
+    if not isinstance(request, dict):
+        raise TypeError(f"{type(request).__name__} is no request")
+    for field, value in request.items():
+        if not isinstance(value, _KINDS.get(field, ())):
+            raise UsageError(f"exec: no {field!r:.60} can be {value!r:.60}", field=str(field))
+        if not values.is_usable(value):
+            raise UsageError(f"exec: one of {request!r} holds a NUL byte", field=field)
+    command = request.get("command")
+    if not command or not all(isinstance(word, str) for word in command):
+        raise UsageError("exec: a command is a list of words", field="command")
+    for number, entry in enumerate(request.get("environment", ())):
+        if not _is_change(entry):
+            raise UsageError(
+                f"exec: {entry!r:.60} is no name and value", field=f"environment.{number}"
+            )
     _keys(request)
+
+
+def _is_change(entry: object) -> bool:
+    """Whether it is [name, value] of the environment, perhaps with None as the value."""
+    if not isinstance(entry, list) or len(entry) != 2:
+        return False
+    name, value = entry
+    return (
+        isinstance(name, str)
+        and name != ""
+        and "=" not in name
+        and isinstance(value, (str, type(None)))
+    )
 
 
 def _keys(request: ExecRequest) -> Keys | None:
@@ -194,7 +245,11 @@ def _keys(request: ExecRequest) -> Keys | None:
         return None
     from rootless.containers.running.keys import Keys
 
-    return Keys(request["detach_keys"])
+    try:
+        return Keys(request["detach_keys"])
+    except UsageError as error:
+        error.field = "detach_keys"
+        raise
 
 
 def _made(container: Handle, request: ExecRequest) -> sessions.Session:

@@ -284,6 +284,10 @@ def _offset(text: bytes, count: int, form: Format, newest: bool) -> int:
     return 0
 
 
+_LONGEST = 1 << 30
+"""Milliseconds, which poll(2) counts in an int."""
+
+
 def _turns(logs: list[Log], until: float) -> Iterator[None]:
     """Yield whenever there may be more to read; the last time when nothing will come any more."""
     poll = select.poll()
@@ -302,8 +306,8 @@ def _turns(logs: list[Log], until: float) -> Iterator[None]:
                 poll.register(supervisor, select.POLLIN)
         yield
         while running and (not until or time.time() < until):
-            left = max(0, int((until - time.time()) * 1000) + 1) if until else None
-            for fd, _ in poll.poll(left):
+            left = max(0, int((until - time.time()) * 1000) + 1) if until else _LONGEST
+            for fd, _ in poll.poll(min(left, _LONGEST)):
                 if fd in running:
                     poll.unregister(fd)
                     os.close(fd)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import select
-import struct
 
-from rootless.containers.running.ends import Feed, watch_size
+from rootless.containers.running.ends import WINDOW, Feed, watch_size
 from rootless.containers.running.sessions import LOST
 from rootless.errors import LaunchError
 from rootless.linux.loop import Loop
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from rootless.runtime.launch.join import Join
 else:
     import _signal
-
-WINDOW = struct.Struct(">HH")
-"""Rows and columns, as somebody else writes them into the FIFO of a terminal."""
 
 
 class Stdio:

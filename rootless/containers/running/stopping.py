@@ -24,11 +24,15 @@ else:
     import _signal
 
 
+_NEVER = 2_000_000
+"""Seconds that poll(2), which counts milliseconds in an int, cannot wait: 23 days are no limit."""
+
+
 def kill(container: Handle, signal: str | int) -> bool:
     """Send a signal to the main process; False where nothing runs."""
-    from rootless.values import signal_number
+    from rootless.values import checked_signal, signal_number
 
-    number = signal if isinstance(signal, int) else signal_number(signal)
+    number = signal_number(signal) if isinstance(signal, str) else checked_signal(signal)
     ends = (_signal.SIGKILL, _signal.SIGTERM, _signal.SIGINT, container.record["stop_signal"])
     said = number in ends and _mean_it(container)
     if not container.send_signal(number) and not _end_restarting(container):
@@ -42,6 +46,7 @@ def kill(container: Handle, signal: str | int) -> bool:
 def stop(container: Handle, timeout: int | None) -> bool:
     """Send the stop signal, after a while SIGKILL, and wait for the end; see Container.stop."""
     seconds = container.record["stop_timeout"] if timeout is None else timeout
+    patience = seconds * 1000 if 0 <= seconds < _NEVER else None
     os.close(container.lock())  # a start that is under way comes first
     _mean_it(container)
     state = container.look()
@@ -57,7 +62,7 @@ def stop(container: Handle, timeout: int | None) -> bool:
         return False
     try:
         if container.send_signal(container.record["stop_signal"]):
-            _await_end(container, seconds)
+            _await_end(container, patience)
         elif not _end_restarting(container) and container.state().active:
             from rootless.containers.recovery import end_holder
 
@@ -94,15 +99,15 @@ def _mean_it(container: Handle) -> bool:
     return True
 
 
-def _await_end(container: Handle, seconds: int) -> None:
-    """Wait for the first process, and kill it after `seconds`; if negative, wait for ever."""
+def _await_end(container: Handle, patience: int | None) -> None:
+    """Wait for the first process, and kill it after that many milliseconds; None is for ever."""
     init = container.open_process("pid")
     if init is None:
         return
     try:
         poll = select.poll()
         poll.register(init, select.POLLIN)
-        if not poll.poll(seconds * 1000 if seconds >= 0 else None):
+        if not poll.poll(patience):
             container.send_signal(_signal.SIGKILL)
     finally:
         os.close(init)

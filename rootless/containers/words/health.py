@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.containers.creation.conflicts import FAILURE_ACTIONS
+from rootless.containers.creation.choices import FAILURE_ACTIONS
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
 from rootless.times import span

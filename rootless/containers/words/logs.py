@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rootless import values
-from rootless.containers.creation.conflicts import LOG_DRIVERS, refuse_terminal
+from rootless.containers.creation.choices import LOG_DRIVERS
+from rootless.containers.creation.conflicts import refuse_terminal
 from rootless.errors import UsageError, named
 
 TYPE_CHECKING = False

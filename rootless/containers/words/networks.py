@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.containers.creation.conflicts import NAMESPACES
+from rootless.containers.creation.choices import NAMESPACES
 from rootless.containers.networks import HELPERS
 from rootless.containers.request import attachment
 from rootless.errors import UsageError, named

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.containers.creation.conflicts import NOTIFIERS, RESTARTS
+from rootless.containers.creation.choices import NOTIFIERS, RESTARTS
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
 from rootless.values import is_number, pair, signal_number, size

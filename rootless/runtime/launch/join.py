@@ -67,6 +67,7 @@ class Join:
             close_others(keep)
             # We have all capabilities there, whatever our uid is called.
             namespaces.setns(self.target, self._flags())
+            _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # our starter may have a handler
             self._step = "fork"
             child = os.fork()
             if child == 0:

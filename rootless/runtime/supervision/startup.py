@@ -144,6 +144,7 @@ class Startup:
         for number in process.HANGUPS:
             _signal.signal(number, _signal.SIG_IGN)
         _signal.signal(_signal.SIGTERM, interrupt)
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # the starter may have a handler
         if self._wishes.log["driver"] == "passthrough":
             self._passed = (os.dup(0), os.dup(1), os.dup(2))
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)

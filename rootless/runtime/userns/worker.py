@@ -111,10 +111,6 @@ def _entered(
     entry: namespace.Entry, keep: set[int], function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> Any:
     """Call `function` as root of U, with no descriptor open but `keep`."""
-    import gc
-
-    # What the caller left to be collected may close descriptors that are closed here already.
-    gc.freeze()
     entry.enter()
     namespaces.unshare(namespaces.CLONE_NEWNS)
     close_others(keep)
@@ -122,7 +118,14 @@ def _entered(
 
 
 def close_others(keep: set[int]) -> None:
-    """Close every descriptor of this process but those in `keep`."""
+    """Close every descriptor of this process, a child that never returns, but those in `keep`.
+
+    What the parent has left to be collected, a socket in a traceback say, would close them once
+    more here, when their numbers are those of others. So it is not collected any more.
+    """
+    import gc
+
+    gc.freeze()
     first = 0
     for fd in sorted(keep):
         if first < fd:  # CPython hands an empty range to close_range(2) as one without an end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -225,3 +226,102 @@ def test_output_that_nobody_takes_just_now() -> None:
     assert os.waitpid(pid, 0)[1] == 0
     os.close(reading)
     os.close(writing)
+
+
+GARBAGE = """
+import socket
+
+one = containers.get('one')
+for count in range(6):
+    one.start()
+    try:
+        one.attach(Ends(stdout=int(sys.argv[1])))
+    except BrokenPipeError:
+        print("broken")
+    # What is only collected after the fork has descriptors that are others in the supervisor.
+    for _ in range(10 * count):
+        holder = [*socket.socketpair()]
+        holder.append(holder)
+    print(one.wait())
+"""
+
+
+def test_a_library_user_s_garbage_closes_nothing_of_a_supervisor(busybox: Store) -> None:
+    busybox.ok("create", "--name", "one", "busybox", "sh", "-c", "sleep 0.1; echo x; exit 4")
+    out, end = os.pipe()
+    os.close(out)
+    said = say(busybox, GARBAGE, str(end), pass_fds=(end,))
+    os.close(end)
+    assert said.split() == ["broken", "4"] * 6
+
+
+def test_a_caller_who_ignores_the_ends_of_children(busybox: Store) -> None:
+    code = """
+        import signal
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        os.execvp(sys.argv[1], sys.argv[1:])
+    """
+    words = ("rootless", "run", "--rm", "busybox", "sh", "-c", "exit 3")
+    with program(busybox, code, *words) as process:
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (3, "")
+
+
+def test_windows_and_signals_that_there_are_not(busybox: Store) -> None:
+    busybox.ok("run", "-dt", "--name", "one", "--stop-timeout", "3000000", "busybox", "sleep", "99")
+    for size in ("70000, 1", "1, -1", "'1', 1"):
+        assert "UsageError: no window" in fail(busybox, f"containers.get('one').resize({size})")
+    for number in (0, 65, -1, 2**40, None, []):
+        code = f"containers.get('one').kill({number!r})"
+        assert "UsageError: invalid signal" in fail(busybox, code)
+    assert "TypeError" in fail(busybox, "containers.get('one').stop('now')")
+    assert say(busybox, "print(containers.get('one').state().running)") == "True"
+    busybox.ok("rm", "-f", "one")
+
+
+def test_more_patience_than_poll_has(busybox: Store) -> None:
+    """A wait of 25 days is one without an end."""
+    script = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done"
+    busybox.ok("run", "-d", "--name", "one", "busybox", "sh", "-c", script)
+    until(lambda: busybox.ok("logs", "one") != "")
+    assert say(busybox, "print(containers.get('one').stop(2160000))") == "True"
+    assert busybox.ok("wait", "one") == "5"
+
+
+def test_moments_of_next_year(busybox: Store) -> None:
+    """What is waited for, or looked at, later than in 24 days, which poll(2) cannot count."""
+    script = "sleep 0.5; echo x; sleep 0.5; exit 3"
+    often = ("--health-cmd", "true", "--health-interval", "9000h", "--health-timeout", "9000h")
+    busybox.ok("run", "-d", "--name", "one", *often, "busybox", "sh", "-c", script)
+    until_then = str(int(time.time()) + 10**8)
+    assert busybox.ok("logs", "-f", "--until", until_then, "one") == "x"
+    assert busybox.ok("wait", "one") == "3"
+    code = """
+        import time
+        from rootless.system import events
+
+        now = time.time()
+        for event in events.between(Engine().paths.root, now, now + 10**8, follow=True):
+            print(event["action"])
+            break
+    """
+    with program(busybox, code) as process:
+        time.sleep(1)
+        busybox.ok("rm", "one")
+        out, err = process.communicate(timeout=20)
+    assert (out.split(), err) == (["destroy"], "")
+
+
+def test_a_program_without_standard_descriptors(busybox: Store) -> None:
+    busybox.ok("create", "--name", "one", "busybox", "sleep", "1000")
+    code = """
+        said = os.dup(1)
+        for fd in (0, 1, 2):
+            os.close(fd)
+        one = containers.get('one')
+        one.start()
+        code = one.execute({"command": ["sh", "-c", "echo x; exit 3"]}, Ends(stdout=said))
+        os.write(said, f"{code} {one.state().status}".encode())
+    """
+    assert say(busybox, code) == "x\n3 running"
+    busybox.ok("rm", "-f", "one")

@@ -353,3 +353,36 @@ def test_what_runs_keeps_its_record_however_many(tmp_path: Path) -> None:
     assert len(found) <= sessions.MOST + 11
     for session in held:
         session.close()
+
+
+WRONG: list[tuple[Any, str]] = [
+    ({}, "command"),
+    ({"command": []}, "command"),
+    ({"command": "ls"}, "command"),
+    ({"command": [1]}, "command"),
+    ({"command": ["ls"], "tty": "yes"}, "tty"),
+    ({"command": ["ls"], "workdir": 5}, "workdir"),
+    ({"command": ["ls"], "workdir": "/\0"}, "workdir"),
+    ({"command": ["ls"], "environment": {"A": "b"}}, "environment"),
+    ({"command": ["ls"], "environment": [["A", "b"], "C=d"]}, "environment.1"),
+    ({"command": ["ls"], "environment": [["A=B", "c"]]}, "environment.0"),
+    ({"command": ["ls"], "surprise": 1}, "surprise"),
+    ({"command": ["ls"], "tty": True, "detach_keys": "long"}, "detach_keys"),
+]
+
+
+def test_a_wrong_request_is_refused_before_it_is_written_down(running: Store) -> None:
+    code = """
+        one = containers.get('one')
+        for wanted in json.loads(sys.argv[1]):
+            for call in (one.make_exec, one.execute):
+                try:
+                    print(call(wanted))
+                except Error as error:
+                    print(error.field)
+    """
+    made(running, ["true"])
+    before = os.listdir(f"{directory(running)}/exec")
+    fields = say(running, code, json.dumps([wanted for wanted, _ in WRONG])).split()
+    assert fields == [field for _, field in WRONG for _ in range(2)]
+    assert os.listdir(f"{directory(running)}/exec") == before

@@ -1,0 +1,15 @@
+"""The values that some fields of a request can have."""
+
+from __future__ import annotations
+
+NAMESPACES = {
+    "pid": ("host", "private"),
+    "ipc": ("host", "private", "shareable", "none"),
+    "uts": ("host", "private"),
+    "cgroup": ("host", "private"),
+}
+RESTARTS = ("no", "on-failure", "always", "unless-stopped")
+LOG_DRIVERS = ("json-file", "k8s-file", "journald", "none", "passthrough")
+NOTIFIERS = ("container", "supervisor", "healthy", "ignore")
+FAILURE_ACTIONS = ("none", "kill", "restart", "stop")
+USERNS = ("host", "nomap", "keep-id")
