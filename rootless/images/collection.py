@@ -161,7 +161,7 @@ class Images(Finder):
             from rootless.images.lists.list import ListImage
 
             assert isinstance(image, ListImage)  # noqa: S101 - only those go whole
-            name = target or self.name_of(ref) or ref
+            name = lists.target_of(self, ref, target)
             everything = whole(how, everything=True)
             pushed = Pushed(name, lists.push(self, image, name, everything, reach, teller))
         else:

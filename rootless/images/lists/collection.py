@@ -183,13 +183,11 @@ class Manifests:
         `target` is a name in a registry, by default that which was asked for, or another place of
         `oci.transports`. Raises what `Images.copy` raises.
         """
-        from rootless.images.lists.pushing import push
+        from rootless.images.lists.pushing import push, target_of
 
         how = wish or CopyWish(everything=True)
         image = self.get(ref)
-        name = target or self._images.name_of(ref)
-        if not name:
-            raise UsageError(f"{ref} is no name: where is it to be pushed to?", "push LIST NAME")
+        name = target_of(self._images, ref, target)
         digest = push(self._images, image, name, how, access, teller)
         tell(self._images, "push", [image.id])
         return digest

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from rootless.teller import Teller
 
 
+def target_of(images: Finder, ref: str, target: str) -> str:
+    """Return where a list is pushed to: its own name unless said. Raises UsageError for none."""
+    name = target or images.name_of(ref)
+    if not name:
+        raise UsageError(f"{ref} is no name: where is it to be pushed to?", "push LIST NAME")
+    return name
+
+
 def push(
     images: Finder, image: ListImage, target: str, wish: CopyWish, access: Access, teller: Teller
 ) -> str:
