@@ -6,6 +6,7 @@ import os
 
 from rootless.containers import networks
 from rootless.errors import UsageError, named
+from rootless.values import is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _by_ancestor(known: Known, value: str) -> Any:
 
 
 def _by_exit(_: Known, value: str) -> Any:
-    if not value.isdecimal():
+    if not (is_number(value) and len(value) < 10):
         raise UsageError(f"invalid filter exited={value}", "a number is wanted")
     code = int(value)
     return lambda one: one.state.status == "exited" and one.state.exit_code == code
@@ -147,11 +148,15 @@ def _by_exposed(_: Known, value: str) -> Any:
     return lambda one: not wanted.isdisjoint(one.record["exposed"])
 
 
+def _is_port(text: str) -> bool:
+    return is_number(text) and len(text) < 6 and int(text) < 65536
+
+
 def _port_set(key: str, value: str) -> set[str]:
     """Return all of PORT[-PORT][/PROTOCOL]."""
     ports, _slash, protocol = value.partition("/")
     first, _dash, last = ports.partition("-")
-    if not (first.isdecimal() and (last or first).isdecimal()):
+    if not (_is_port(first) and _is_port(last or first)):
         raise UsageError(f"invalid filter {key}={value}", "PORT[-PORT][/PROTOCOL]")
     return {f"{n}/{protocol or 'tcp'}" for n in range(int(first), int(last or first) + 1)}
 

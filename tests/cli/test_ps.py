@@ -80,7 +80,18 @@ def test_filters(several: Store, words: str, names: str) -> None:
     assert listed(several, *words.split()) == names.split()
 
 
-@pytest.mark.parametrize("text", ["status=odd", "health=odd", "expose=x", "colour=red", "status"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "status=odd",
+        "health=odd",
+        "expose=x",
+        "expose=1-9999999999",
+        "exited=\u00b2",
+        "colour=red",
+        "status",
+    ],
+)
 def test_filters_that_are_none(several: Store, text: str) -> None:
     done = several("ps", "-f", text)
     assert done.returncode == 125
