@@ -161,11 +161,12 @@ if TYPE_CHECKING:
             """What was refused and what was done instead, in words."""
 
 
-def upgraded(found: Any) -> Record:
+def upgraded(found: dict[str, Any]) -> Record:
     """Return a record as it was read, in the form of this release.
 
     Raises StoreError for one that is damaged.
     """
+    usual = request("")
     try:
         if "asked" in found and "request" not in found:
             from rootless.containers import legacy
@@ -173,11 +174,55 @@ def upgraded(found: Any) -> Record:
             found = legacy.upgraded(found)
         else:
             # A later release may have fields that we do not know: they stay.
-            found["request"] = {**request(""), **found["request"]}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise StoreError("a container's record is damaged") from error
-    record: Record = found
-    return record
+            found["request"] = {**usual, **found["request"]}
+        _check(found, usual)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        id = str(found.get("id", ""))[:12]  # noqa: A001 - the field's own word
+        raise StoreError(
+            f"container {id}: its record is damaged", f"rootless rm -f {id} removes it"
+        ) from error
+    return found  # type: ignore[return-value]
+
+
+_KINDS: dict[type, tuple[str, ...]] = {
+    str: ("id", "name", "image", "image_id", "path", "user", "hostname", "restart", "sdnotify"),
+    bool: ("tty", "stdin", "rm"),
+    int: ("stop_signal", "stop_timeout"),
+    list: ("layers", "args", "entrypoint", "cmd", "networks", "hosts", "exposed", "ports"),
+    dict: ("rootfs", "labels", "annotations", "dns", "health", "log_options", "spec"),
+}
+"""What a record has to say, by its type. What is below that is believed, but for what follows."""
+
+_SPEC: dict[type, tuple[str, ...]] = {
+    dict: ("process", "root", "linux", "rootless"),
+    list: ("mounts",),
+}
+_NETWORK: dict[type, tuple[str, ...]] = {str: ("kind", "name")}
+_VOLUME: dict[type, tuple[str, ...]] = {
+    str: ("type", "name", "source", "destination"),
+    bool: ("anonymous",),
+}
+
+
+def _check(found: dict[str, Any], usual: Request) -> None:
+    """Raise KeyError, IndexError or TypeError for what would end a listing of many containers."""
+    _expect(found, _KINDS)
+    _expect(found, {str: ("log_driver",), list: ("volumes",)})
+    _expect(found["spec"], _SPEC)
+    _expect(found["networks"][0], _NETWORK)
+    for item in found["volumes"]:
+        _expect(item, _VOLUME)
+    wanted = found["request"]
+    for key, value in usual.items():
+        if value is not None and type(wanted[key]) is not type(value):
+            raise TypeError(key)
+
+
+def _expect(value: dict[str, Any], kinds: dict[type, tuple[str, ...]]) -> None:
+    for kind, keys in kinds.items():
+        for key in keys:
+            if type(value[key]) is not kind:
+                raise TypeError(key)
 
 
 def stored(record: Record) -> dict[str, Any]:
