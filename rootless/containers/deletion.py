@@ -21,9 +21,10 @@ def delete_ended(root: str, directory: str) -> None:
     """In the supervisor, last of all: remove the container if it was started with --rm."""
     try:
         record: Record = records.read_record(f"{directory}/config.json")
-    except (FileNotFoundError, StoreError):
+        is_wanted = record["rm"]
+    except (FileNotFoundError, KeyError, StoreError):
         return  # removed meanwhile, or beyond help
-    if record["rm"] and not os.path.exists(f"{directory}/{KEPT}"):
+    if is_wanted and not os.path.exists(f"{directory}/{KEPT}"):
         delete(Paths(root), record, volumes=True)
 
 

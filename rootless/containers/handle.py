@@ -53,6 +53,22 @@ class State:
         return Error(*reason).told(name) if reason else self.error
 
 
+_KINDS: tuple[tuple[type | tuple[type, ...], tuple[str, ...]], ...] = (
+    (int, ("pid", "supervisor", "start_ticks", "exit_code", "restart_count")),
+    ((int, float), ("started", "finished")),
+    (str, ("error", "boot", "health")),
+    (list, ("ports", "degraded")),
+)
+"""What a state says, where it says it."""
+
+
+def _is_whole(values: dict[str, Any]) -> bool:
+    """Whether all that a state says can be what it says."""
+    return all(
+        isinstance(values[key], kind) for kind, keys in _KINDS for key in keys if key in values
+    )
+
+
 class Handle:
     """A container of the store: what it is, and what it takes to do something with it."""
 
@@ -97,7 +113,7 @@ class Handle:
     def _read_state(self) -> dict[str, Any]:
         try:
             values: dict[str, Any] = records.read_record(f"{self.directory}/state.json")
-            if isinstance(values["status"], str):
+            if isinstance(values["status"], str) and _is_whole(values):
                 return values
         except FileNotFoundError:
             return {}
@@ -142,7 +158,7 @@ class Handle:
             return None
         try:
             opened = os.pidfd_open(state.values[key])
-        except (OSError, KeyError, TypeError):
+        except (OSError, KeyError, OverflowError):
             return None
         again = self.look()
         if again.active and again.values.get(key) == state.values[key]:

@@ -176,7 +176,7 @@ class Kept(dict[str, "Any"]):
         return dict.__getitem__(self, key)
 
 
-def upgraded(found: Any) -> Record:
+def upgraded(found: dict[str, Any]) -> Record:
     """Return a record as it was read, in the form of this release.
 
     Raises StoreError for one that is damaged.
@@ -189,10 +189,68 @@ def upgraded(found: Any) -> Record:
         else:
             # A later release may have fields that we do not know: they stay.
             found["request"] = Kept(found["request"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise StoreError("a container's record is damaged") from error
-    record: Record = found
-    return record
+        _check(found)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        id = str(found.get("id", ""))[:12]  # noqa: A001 - the field's own word
+        raise StoreError(
+            f"container {id}: its record is damaged", f"rootless rm -f {id} removes it"
+        ) from error
+    return found  # type: ignore[return-value]
+
+
+_KINDS: dict[type, tuple[str, ...]] = {
+    str: ("id", "name", "image", "image_id", "path", "user", "hostname", "restart", "sdnotify"),
+    bool: ("tty", "stdin", "rm"),
+    int: ("stop_signal", "stop_timeout"),
+    list: ("layers", "args", "entrypoint", "cmd", "networks", "hosts", "exposed", "ports"),
+    dict: ("rootfs", "labels", "annotations", "dns", "health", "log_options", "spec"),
+}
+"""What a record has to say, by its type. What is below that is believed, but for what follows."""
+
+_SPEC: dict[type, tuple[str, ...]] = {
+    dict: ("process", "root", "linux", "rootless"),
+    list: ("mounts",),
+}
+_NETWORK: dict[type, tuple[str, ...]] = {str: ("kind", "name")}
+_VOLUME: dict[type, tuple[str, ...]] = {
+    str: ("type", "name", "source", "destination"),
+    bool: ("anonymous",),
+}
+_REQUEST: dict[str, type] = {
+    field: kind
+    for kind, fields in (
+        (str, "image name user workdir hostname cidfile sdnotify"),
+        (int, "shm_size stop_signal stop_timeout"),
+        (bool, "keep_groups tty stdin detached remove init read_only read_only_tmpfs"),
+        (bool, "remap_ports publish_all no_hosts"),
+        (list, "command inherited environment groups mounts tmpfs devices networks ports"),
+        (list, "expose hosts rlimits"),
+        (dict, "labels annotations dns namespaces userns security sysctls healthcheck health"),
+        (dict, "restart log"),
+    )
+    for field in fields.split()
+}
+"""The same of a request, of which only what is unusual is there; a listing loads no more of it."""
+
+
+def _check(found: dict[str, Any]) -> None:
+    """Raise KeyError, IndexError or TypeError for what would end a listing of many containers."""
+    _expect(found, _KINDS)
+    _expect(found, {str: ("log_driver",), list: ("volumes",)})
+    _expect(found["spec"], _SPEC)
+    _expect(found["networks"][0], _NETWORK)
+    for item in found["volumes"]:
+        _expect(item, _VOLUME)
+    for key, value in found["request"].items():
+        if key in _REQUEST and type(value) is not _REQUEST[key]:
+            raise TypeError(key)
+
+
+def _expect(value: dict[str, Any], kinds: dict[type, tuple[str, ...]]) -> None:
+    for kind, keys in kinds.items():
+        for key in keys:
+            if type(value[key]) is not kind:
+                raise TypeError(key)
 
 
 def stored(record: Record) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _end_leftover(pid: int, start_ticks: int) -> None:
 
     try:
         opened = os.pidfd_open(pid)
-    except (OSError, ValueError):
+    except (OSError, OverflowError, ValueError):
         return
     try:
         if start_time(pid) == start_ticks:

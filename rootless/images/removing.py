@@ -12,17 +12,18 @@ import contextlib
 import errno
 import os
 
-from rootless.errors import Conflict, NotFound, named
+from rootless.errors import Conflict, NotFound, StoreError, named
 from rootless.images.entries import identity, list_of, sources_of, unnamed
 from rootless.images.finding import grouped
 from rootless.images.image import Image
 from rootless.images.intake import store_errors
 from rootless.images.transfer.known import Known
 from rootless.images.trees import skeletons
-from rootless.oci import jsonio, reference
+from rootless.oci import reference
 from rootless.oci.blobs import WORK, is_there, locked, reserve, unlink_orphans, write_index
 from rootless.oci.errors import ImageError
 from rootless.oci.layout import Layout, name_of, parts_of
+from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -297,11 +298,16 @@ def containers(paths: Paths) -> Iterable[Document]:
     except FileNotFoundError:
         return
     for container in ids:
-        with contextlib.suppress(OSError, ValueError):
-            with open(f"{paths.containers}/{container}/config.json", "rb") as file:
-                record = jsonio.loads(file.read())
-            if isinstance(record, dict):
+        with contextlib.suppress(OSError, StoreError):
+            record = records.read_record(f"{paths.containers}/{container}/config.json")
+            layers = record.get("layers", [])
+            if isinstance(layers, list) and all(map(_is_place, layers)):
                 yield record
+
+
+def _is_place(layer: object) -> bool:
+    """Whether a container's record can mean a layer of the store by that."""
+    return isinstance(layer, str) and layer.count("/") > 1
 
 
 def _lost(before: list[Document], after: list[Document]) -> list[Document]:

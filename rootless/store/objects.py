@@ -58,7 +58,7 @@ class Objects:
         """Holds a link for each name."""
         self.noun = noun
         self._record = record
-        self._empty = empty
+        self._tree = empty
         self._absent, self._damaged = absent, damaged
 
     def path(self, id: str) -> str:  # noqa: A002 - the field's own word
@@ -230,6 +230,15 @@ class Objects:
                     os.close(held)
             except (OSError, Error):
                 continue  # somebody was faster, or the store cannot be written: the next one will
+
+    def _empty(self, path: str) -> None:
+        """Delete what is at `path`. A link goes, and what it leads to is its user's."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except OSError:  # a directory, or not to be written: that one says so
+            self._tree(path)
 
     # -- names
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _FLOCK = "hhqqi4x"
 """struct flock (fcntl(2)): type, whence, start, length, pid."""
 
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+"""A FIFO in the place of a file is damage, and nobody to wait for."""
+
 
 def write_record(directory: str, name: str, value: Any, *, durable: bool = True) -> None:
     """Write `value` as `directory`/`name`: a new file, fsynced, renamed, the directory fsynced.
@@ -95,7 +98,7 @@ def read_record(path: str) -> Any:
     Raises FileNotFoundError where there is none, StoreError for one that is damaged.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, _READ)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -124,7 +127,7 @@ def lock(path: str, *, wait: bool = True, shared: bool = False) -> int | None:
     With `wait=False`, None where somebody else has it. Closing the descriptor, or the end of
     all processes that have it, gives the lock back.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(path, _READ)
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
         fcntl.flock(fd, kind if wait else kind | fcntl.LOCK_NB)
@@ -173,7 +176,7 @@ def await_release(fd: int) -> None:
 def is_claimed(path: str) -> bool:
     """Whether somebody holds the life lock on `path`. Takes nothing."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, _READ)
     except OSError:
         return False
     try:

@@ -92,14 +92,12 @@ class Volumes:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
-
-        def empty(path: str) -> None:
-            if os.path.islink(path):
-                os.unlink(path)  # a user has put the volume elsewhere: that is his
-            else:
-                removal.empty(paths, path)
-
-        self._objects = Objects(paths.volumes, "volume", record=_RECORD, empty=empty)
+        self._objects = Objects(
+            paths.volumes,
+            "volume",
+            record=_RECORD,
+            empty=lambda path: removal.empty(paths, path),
+        )
 
     # -- finding
 

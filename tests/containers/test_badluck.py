@@ -93,6 +93,65 @@ def test_damaged_config(one: Store, damage: bytes) -> None:
     assert_nothing_left(busybox)
 
 
+AMISS: list[dict[str, Any]] = [
+    {"labels": [1]},
+    {"networks": []},
+    {"networks": ["host"]},
+    {"request": {"networks": 5, "mounts": "x"}},
+    {"rm": None},
+    {"spec": {}},
+    {"volumes": 5},
+    {"volumes": [{}]},
+]
+
+
+@pytest.mark.parametrize("amiss", AMISS, ids=str)
+def test_config_with_other_things_in_it(one: Store, amiss: dict[str, Any]) -> None:
+    """It is JSON, and has an id; and still it spoils no listing and no removal of an image."""
+    one.ok("create", "--name", "two", "busybox", "true")
+    record = Path(f"{one.root}/containers/{identity(one)}/config.json")
+    record.write_text(json.dumps({**json.loads(record.read_text()), **amiss}))
+    listed = one("ps", "-a", "--format", "{{.Names}}")
+    assert (listed.returncode, listed.stdout) == (0, "two\n")
+    short = identity(one)[:12]
+    for command in ("start", "inspect", "commit"):
+        assert_one_clear_line(one(command, "one"), "damaged", short, f"rm -f {short}")
+    assert one("system", "df").returncode == 0
+    assert one.ok("rm", "-f", "one") == "one"
+    one.ok("rm", "two")
+    assert_nothing_left(one)
+
+
+@pytest.mark.parametrize("layers", [5, [5], ["x"]])
+def test_images_are_removed_beside_a_damaged_container(one: Store, layers: object) -> None:
+    record = Path(f"{one.root}/containers/{identity(one)}/config.json")
+    record.write_text(json.dumps({**json.loads(record.read_text()), "layers": layers}))
+    one.ok("rmi", "-f", "busybox")
+    one.ok("rm", "-f", "one")
+
+
+@pytest.mark.parametrize("name", ["config.json", "state.json", "alive"])
+def test_nobody_waits_for_a_pipe_in_the_place_of_a_file(one: Store, name: str) -> None:
+    path = Path(f"{one.root}/containers/{identity(one)}/{name}")
+    path.unlink()
+    os.mkfifo(path)
+    for command in (["ps", "-a"], ["inspect", "one"], ["rmi", "busybox"], ["system", "check"]):
+        one(*command, timeout=20)
+    assert one.ok("rm", "-f", "one", timeout=20) == "one"
+    assert_nothing_left(one)
+
+
+def test_a_link_in_the_place_of_a_container(one: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    place, link = f"{one.root}/containers", "a" * 64
+    os.symlink(tmp_path, f"{place}/{link}")
+    os.symlink(link, f"{place}/.names/link")
+    assert one.ok("rm", "-f", "link") == "link"
+    assert (tmp_path / "file").read_text() == "mine"
+    one.ok("rm", "one")
+    assert_nothing_left(one)
+
+
 def test_record_that_is_gone(one: Store) -> None:
     os.unlink(f"{one.root}/containers/{identity(one)}/config.json")
     assert_one_clear_line(one("start", "one"), "record")
@@ -100,7 +159,19 @@ def test_record_that_is_gone(one: Store) -> None:
     assert_nothing_left(one)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"{}", b'{"status": 7}', b'{"status":"x"}'])
+STATES = [
+    b"",
+    b"{",
+    b"[]",
+    b"{}",
+    b'{"status": 7}',
+    b'{"status":"x"}',
+    b'{"status": "exited", "finished": "x", "exit_code": "y"}',
+    b'{"status": "running", "started": "now", "pid": "x", "boot": 5}',
+]
+
+
+@pytest.mark.parametrize("damage", STATES)
 def test_damaged_state(one: Store, damage: bytes) -> None:
     Path(f"{one.root}/containers/{identity(one)}/state.json").write_bytes(damage)
     assert one.ok("ps", "-a", "--format", "{{.Names}}") == "one"
@@ -121,6 +192,15 @@ def test_damaged_record_of_a_running_container(busybox: Store, name: str) -> Non
     assert_nothing_left(busybox)
 
 
+def test_no_process_has_the_pid_on_record(one: Store) -> None:
+    path = Path(f"{one.root}/containers/{identity(one)}/state.json")
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    state = {**json.loads(path.read_text()), "status": "running", "boot": boot, "pid": 1 << 40}
+    path.write_text(json.dumps(state))
+    assert one.ok("ps", "-a", "--format", "{{.Status}}").startswith("Exited (255)")
+    one.ok("rm", "one")
+
+
 def test_running_says_the_record_but_nobody_lives(one: Store) -> None:
     """For example after a power cut, with pids that somebody else has now."""
     path = Path(f"{one.root}/containers/{identity(one)}/state.json")
@@ -139,6 +219,28 @@ def test_running_says_the_record_but_nobody_lives(one: Store) -> None:
         bystander.wait()
     assert one("start", "-a", "one").returncode == 3
     one.ok("rm", "one")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "{}",
+        '{"id": "ID", "command": ["a"], "pid": "x", "noted": []}',
+        '{"id": "ID", "command": ["a"], "pid": 99999999999999, "noted": 1}',
+        '{"id": "ID", "command": ["a"], "request": {}, "pid": 7}',
+        '{"id": "ID", "command": ["a"], "exit_code": "x"}',
+    ],
+)
+def test_damaged_record_of_an_exec(busybox: Store, record: str) -> None:
+    busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+    busybox.ok("exec", "one", "true")
+    session = "e" * 64
+    path = Path(f"{busybox.root}/containers/{identity(busybox)}/exec/{session}.json")
+    path.write_text(record.replace("ID", session))
+    assert json.loads(busybox.ok("inspect", "one"))[0]["ExecIDs"] in (None, [])
+    assert busybox.ok("exec", "one", "echo", "here") == "here"
+    busybox.ok("rm", "-f", "one", timeout=20)
+    assert_nothing_left(busybox)
 
 
 # -- killed processes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rootless.containers import record
 from rootless.containers.creation import conflicts
 from rootless.containers.request import attachment, bind, publish, request, security, tmpfs, volume
 from rootless.errors import UsageError
@@ -221,3 +222,9 @@ def test_whatever_stands_in_a_field(field: str) -> None:
             else:
                 assert repr(jsonio.loads(jsonio.dump_bytes(wanted))) == repr(wanted), (path, value)
     assert refused > 15
+
+
+def test_records_know_the_type_of_each_field() -> None:
+    usual = request("x")
+    found = {key: type(value) for key, value in usual.items() if value is not None}
+    assert found == record._REQUEST

@@ -95,7 +95,8 @@ def result(directory: str) -> dict[str, Any]:
         value: dict[str, Any] = records.read_record(f"{directory}/health.json")
     except (FileNotFoundError, Error):
         return {}
-    return value
+    kinds = (("status", str), ("failing", int), ("log", list))
+    return value if all(isinstance(value.get(key), kind) for key, kind in kinds) else {}
 
 
 def ask(container: Handle) -> int:

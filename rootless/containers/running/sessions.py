@@ -178,12 +178,12 @@ def status(directory: str, id: str) -> Status:  # noqa: A002 - the field's own w
     try:
         # In this order: a keeper writes the exit code before it lets go of the lock.
         kept = records.is_claimed(path)
-        value = records.read_record(path)
+        value = _look(path)
         if _is_lost(value, kept):  # or it was started between the two looks, and has ended
             kept = records.is_claimed(path)
-            value = records.read_record(path)
+            value = _look(path)
         return _judged(value, kept, os.path.basename(directory))
-    except (FileNotFoundError, KeyError, StoreError):
+    except (FileNotFoundError, StoreError):
         raise NotFound(
             f"no such exec: {id}", "the container was started again or removed"
         ) from None
@@ -216,7 +216,7 @@ def wait(directory: str, id: str) -> int:  # noqa: A002 - the field's own word
 def open_command(directory: str, id: str) -> int | None:  # noqa: A002 - the field's own word
     """Return a pidfd of the command; None where it does not run. The caller closes it."""
     try:
-        value = records.read_record(f"{directory}/exec/{id}.json")
+        value = _look(f"{directory}/exec/{id}.json")
     except (FileNotFoundError, StoreError):
         return None
     return _open(value) if value.get("exit_code") is None else None
@@ -250,6 +250,22 @@ def forget(directory: str) -> None:
             os.unlink(f"{directory}/exec/{name}")
         except OSError:
             pass  # somebody else was faster
+
+
+def _look(path: str) -> dict[str, Any]:
+    """Return the record at `path`. Raises FileNotFoundError, StoreError for a damaged one."""
+    value: dict[str, Any] = records.read_record(path)
+    numbers = ("pid", "started", "finished", "noted")
+    if (
+        isinstance(value.get("id"), str)
+        and isinstance(value.get("command"), list)
+        and isinstance(asked := value.get("request", value), dict)
+        and isinstance(asked.get("command"), list)
+        and isinstance(value.get("exit_code") or 0, int)
+        and all(isinstance(value.get(key, 0), (int, float)) for key in numbers)
+    ):
+        return value
+    raise StoreError(f"damaged record {path}")
 
 
 def _judged(value: dict[str, Any], kept: bool, container: str) -> Status:
@@ -295,7 +311,7 @@ def _open(value: dict[str, Any]) -> int | None:
     pid, noted = value.get("pid") or 0, value.get("noted") or 0
     try:
         opened = os.pidfd_open(pid)
-    except OSError:
+    except (OSError, OverflowError, TypeError):
         return None
     try:
         began = start_time(pid) / os.sysconf("SC_CLK_TCK")

@@ -196,7 +196,7 @@ def _follow_rename(directory: str, event: dict[str, Any]) -> None:
         pass  # it was renamed, or removed
     try:
         name = records.read_record(f"{directory}/config.json")["name"]
-    except (OSError, Error):
+    except (OSError, KeyError, Error):
         return  # removed, or damaged
     event["name"] = event["attributes"]["name"] = name
 
