@@ -1,4 +1,4 @@
-"""Full disks, read-only stores, damaged records, and processes that are killed at any moment.
+"""Damaged records, and processes that are killed at any moment; `test_disks` has the disks.
 
 Each time: a clear error of one line or the right result, nothing lost, and nothing left.
 """
@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -427,162 +426,6 @@ def test_killed_removal_is_finished_by_the_next(busybox: Store, turn: int) -> No
         busybox.ok("rm", "one")
     assert_nothing_left(busybox)
     busybox.ok("run", "--name", "one", "--rm", "busybox", "true")
-
-
-# -- disks
-
-
-def in_namespace(store: Store, script: str, mode: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell script as root of a user and mount namespace of its own; `$R` is rootless."""
-    maps = MAPPED if mode == "mapped" else MAPPED[:1]
-    return subprocess.run(
-        ["unshare", *maps, "--mount", "sh", "-euc", script],
-        env={**store.env, "R": " ".join(store.command), "D": store.directory},
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-
-
-def test_full_disk(busybox: Store, in_user_mode: str) -> None:
-    """A tmpfs of 3 MB holds the store."""
-    script = """
-        mkdir $D/small
-        mount -t tmpfs -o size=3m,mode=700 x $D/small
-        export ROOTLESS_ROOT=$D/small/root
-        $R run --rm host true
-        $R run --name one host sh -c 'echo said; exit 3' || echo code $?
-        $R run --name log -d host sh -c 'while :; do seq 1 1000; sleep 0.01; done' >&2
-        head -c 4000000 /dev/zero > $D/small/fill 2>/dev/null || true
-        sleep 0.3
-        echo --- create
-        $R create host true || echo code $?
-        echo --- run
-        $R run --rm host true || echo code $?
-        echo --- ps
-        $R ps -a --format '{{.Names}} {{.State}}' | sort
-        echo --- logs
-        $R logs one
-        echo --- exec
-        $R exec log echo inside
-        echo --- stop
-        $R stop -t 0 log
-        echo --- rm
-        $R rm one
-        $R rm -f log
-        $R ps -aq
-        rm $D/small/fill
-        echo --- again
-        $R run --rm host echo works
-        ls -A $D/small/root/containers/.names"""
-    done = in_namespace(busybox, script, in_user_mode)
-    parts = dict(re.findall(r"^--- (\w+)\n(.*?)(?=^---|\Z)", done.stdout, re.MULTILINE | re.DOTALL))
-    assert "Traceback" not in done.stderr
-    assert "fault of rootless" not in done.stderr, done.stderr
-    assert done.returncode == 0, (done.stdout, done.stderr)
-    assert parts["create"] == "code 125\n"
-    assert parts["run"] == "code 125\n"
-    assert parts["ps"] == "log running\none exited\n"
-    assert parts["logs"] == "said\n"
-    assert parts["exec"] == "inside\n"
-    assert parts["rm"] == "one\nlog\n"
-    assert parts["again"] == "works\n"
-    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-    assert len(errors) == 2, done.stderr
-    assert all("No space left on device" in line for line in errors), errors
-
-
-def test_read_only_store(one: Store, in_user_mode: str) -> None:
-    script = """
-        mount --bind $D/root $D/root
-        mount -o remount,bind,ro $D/root
-        echo --- ps
-        $R ps -a --format '{{.Names}} {{.State}}'
-        echo --- logs
-        $R logs one
-        echo --- inspect
-        $R inspect -f '{{.State.ExitCode}}' one
-        echo --- images
-        $R images --format '{{.Repository}}'
-        for words in 'create busybox' 'run --rm busybox true' 'start one' 'rm one' 'rm -f one'; do
-            echo --- failing $words >&2
-            if $R $words; then echo 'it works' >&2; fi
-        done"""
-    done = in_namespace(one, script, in_user_mode)
-    assert done.returncode == 0, done.stderr
-    assert "one exited" in done.stdout
-    assert "said" in done.stdout
-    assert "3" in done.stdout
-    assert "busybox" in done.stdout
-    parts = re.findall(
-        r"^--- failing ([^\n]*)\n(.*?)(?=^---|\Z)", done.stderr, re.MULTILINE | re.DOTALL
-    )
-    for words, error in parts:
-        assert "Read-only file system" in error, (words, error)
-        assert error.count("\n") == 1, (words, error)
-        assert error.startswith("Error: ")
-        assert "fault of rootless" not in error
-    assert len(parts) == 5
-    assert one("start", "-a", "one").returncode == 3
-
-
-def test_dead_container_in_a_read_only_store(busybox: Store, in_user_mode: str) -> None:
-    """Its end cannot be written down, but is said."""
-    busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
-    kill(supervisor(busybox))
-    script = """
-        mount --bind $D/root $D/root
-        mount -o remount,bind,ro $D/root
-        $R ps -a --format '{{.Names}} {{.Status}}'
-        $R wait one"""
-    done = in_namespace(busybox, script, in_user_mode)
-    assert done.stdout.startswith("one Exited (255)")
-    assert done.stdout.endswith("\n255\n")
-    busybox.ok("rm", "one")
-
-
-@pytest.mark.parametrize("driver", ["copy", "fuse-overlayfs"])
-@pytest.mark.each
-def test_store_without_overlay(busybox: Store, driver: str) -> None:
-    if driver == "fuse-overlayfs" and not (
-        shutil.which(driver) and os.access("/dev/fuse", os.R_OK | os.W_OK)
-    ):
-        pytest.skip("fuse-overlayfs or /dev/fuse is not here")
-    env = {"ROOTLESS_DRIVER": driver}
-    script = "cat /file 2>/dev/null; echo kept > /file; rm /etc/group; touch /etc/passwd; exit 3"
-    for expected in ("", "kept\n"):
-        words = ["start", "-a", "one"]
-        if not expected:
-            words = ["run", "--name", "one", "busybox", "sh", "-c", script]
-        done = busybox(*words, env=env)
-        assert (done.stdout, done.returncode) == (expected, 3), done.stderr
-    busybox.ok("run", "--rm", "busybox", "ls", "/etc/group", env=env)  # the image is as it was
-    busybox.ok("run", "-d", "--name", "two", "busybox", "sleep", "1000", env=env)
-    kill(supervisor(busybox, "two"))
-    busybox.ok("ps", "-a", env=env)
-    busybox.ok("rm", "one", "two", env=env)
-    assert_nothing_left(busybox)
-
-
-def test_store_that_overlay_refuses(busybox: Store, in_user_mode: str) -> None:
-    """A store on an overlay mount: no upper layer may lie there; the driver is found by trying."""
-    script = """
-        mkdir $D/low $D/up $D/work $D/on
-        mount -t overlay -o lowerdir=$D/low,upperdir=$D/up,workdir=$D/work,userxattr x $D/on
-        export ROOTLESS_ROOT=$D/on/root
-        $R load -q -i $IMAGE >/dev/null
-        $R run --name one busybox sh -c 'echo kept > /file'
-        $R start one >/dev/null
-        $R wait one
-        $R rm one
-        cat $D/on/root/driver"""
-    image = busybox.directory + "/image.tar"
-    busybox.ok("save", "-o", image, "busybox")
-    done = in_namespace(busybox, f"IMAGE={image}; {script}", in_user_mode)
-    os.unlink(image)
-    assert done.returncode == 0, (done.stdout, done.stderr)
-    assert done.stdout.startswith("0\none\n")
-    assert "Traceback" not in done.stderr
 
 
 # -- directories and images
