@@ -279,7 +279,10 @@ def test_binds(composed: Composed, asked: dict[str, Any], binds: list[str]) -> N
     [
         ({}, []),
         ({"privileged": True}, []),
-        ({"security_opt": ["no-new-privileges", "label=disable"]}, ["no-new-privileges"]),
+        (
+            {"security_opt": ["no-new-privileges", "label=disable"]},
+            ["no-new-privileges", "label=disable"],
+        ),
         ({"security_opt": ["seccomp:unconfined"]}, ["seccomp=unconfined"]),
         ({"security_opt": ["systempaths=unconfined"]}, ["unmask=ALL"]),
         ({"security_opt": ["unmask=/proc/kcore", "mask=/x"]}, ["unmask=/proc/kcore", "mask=/x"]),

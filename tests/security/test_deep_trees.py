@@ -22,11 +22,10 @@ from rootless.errors import LaunchError
 from rootless.oci.descent import WINDOW, Walk
 from rootless.oci.layers.compare import difference
 from rootless.oci.remove import remove_tree
-from rootless.runtime.tree import copying
+from rootless.runtime.tree import copying, sizes
 from rootless.runtime.tree.volumes import give_away
 from rootless.runtime.userns import worker
 from rootless.store.paths import Paths
-from rootless.system import sizes
 from tests.conftest import user_mode
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import pytest
 
 from rootless import Engine
 from rootless.containers.creation.image_settings import Settings
-from rootless.containers.request import request
+from rootless.containers.request import bind, request
 from rootless.errors import Error
 from rootless.oci.errors import ImageError
 from rootless.runtime.supervision import streams
@@ -276,7 +276,7 @@ def test_strings_of_an_image_that_no_process_can_have(wrong: str, key: str, shap
         {"labels": {"a": "\0"}},
         {"entrypoint": ["a\0b"]},
         {"hostname": "a\0b"},
-        {"mounts": [{"destination": "/a\0b"}]},
+        {"mounts": [{**bind("/etc", "/a"), "destination": "/a\0b"}]},
         {"name": "a\0b"},
         {"annotations": {"a": "\0"}},
         {"hosts": [["1.2.3.4", "a\0"]]},

@@ -261,7 +261,7 @@ def test_a_caller_who_ignores_the_ends_of_children(busybox: Store) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         os.execvp(sys.argv[1], sys.argv[1:])
     """
-    words = ("rootless", "run", "--rm", "busybox", "sh", "-c", "exit 3")
+    words = (*busybox.command, "run", "--rm", "busybox", "sh", "-c", "exit 3")
     with program(busybox, code, *words) as process:
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (3, "")

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,6 @@ from rootless.runtime.logs.files import LogFile, open_log, writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from rootless.runtime.logs.charge import LogCharge
 
@@ -200,6 +200,7 @@ def test_who_follows_loses_and_repeats_nothing(
     driver: str, compress: bool, tmp_path: Path, seed: int
 ) -> None:
     opened = charge(tmp_path, driver, max_size=3000, max_file=50, compress=compress)
+    before = children()
     target = writer(opened)
     owner: Any = Owner(tmp_path, driver)
     log, dice = Log(owner), random.Random(seed)
@@ -213,16 +214,16 @@ def test_who_follows_loses_and_repeats_nothing(
     log.close()
     os.close(opened["fd"])
     assert seen == list(range(1500))
-    end_children()
+    for pid in children() - before:  # those that compress
+        os.waitpid(pid, 0)
 
 
-def end_children() -> None:
-    """Wait for those that compress."""
-    while True:
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
+def children() -> set[int]:
+    """Return this process's children: other tests may have left some in it."""
+    return {
+        int(pid)
+        for pid in Path("/proc/self/task", str(os.getpid()), "children").read_text().split()
+    }
 
 
 KILLED = """

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rootless.containers.creation.create import compose
+from rootless.containers.words.request import request
 from rootless.runtime.tree.plan import DEVICES, plan
 from rootless.runtime.tree.rootfs import DirectoryRoot
 from rootless.store.paths import Paths
+from tests.containers.conftest import ID, HostImage, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,27 +23,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.once
 
 
-class HostImage:
-    """The built-in image, as planning sees it."""
-
-    host = True
-    id = ""
-    names = ("host",)
-    config: dict[str, Any] = {"config": {"Cmd": ["sh"]}}
-
-    def lowers(self) -> list[str]:
-        return []
-
-
 @pytest.fixture
 def spec(tmp_path: Path) -> Callable[..., Spec]:
     def make(**asked: Any) -> Spec:
-        image: Any = HostImage()
-        options: Any = asked
-        paths = Paths(str(tmp_path / "store"))
-        record = compose(
-            paths, image, ["true"], options, id="a" * 64, directory="/D", reference="host"
-        )
+        wanted = request("host", ["true"], asked, base="/", environ={})  # type: ignore[arg-type]
+        image = HostImage({"Cmd": ["sh"]})
+        record = record_of(Paths(str(tmp_path / "store")), wanted, image)
         return record["spec"]
 
     return make
@@ -64,7 +50,7 @@ def test_the_order(words: Words) -> None:
         "make the mount tree private",
         "use the directory /R as root",
         "set up the private network",
-        f"set the host name {'a' * 12}",
+        f"set the host name {ID[:12]}",
         "mount proc at /proc",
         "mount tmpfs at /dev",
         "mount devpts at /dev/pts",
@@ -85,7 +71,8 @@ def test_the_order(words: Words) -> None:
 def test_nothing_is_done_to_what_is_the_hosts(words: Words) -> None:
     steps = words(network="host", uts="host")
     assert not [step for step in steps if "network" in step or "host name" in step]
-    assert "bind /D/resolv.conf at /etc/resolv.conf" in steps
+    (resolv,) = [step for step in steps if step.endswith(" at /etc/resolv.conf")]
+    assert resolv.endswith(f"/containers/{ID}/resolv.conf at /etc/resolv.conf")
 
 
 def test_which_steps_need_a_namespace(spec: Callable[..., Spec]) -> None:
@@ -93,7 +80,7 @@ def test_which_steps_need_a_namespace(spec: Callable[..., Spec]) -> None:
     needs = {step.describe(): name for step in steps if (name := getattr(step, "needs", ""))}
     assert needs == {
         "set up the private network": "network",
-        f"set the host name {'a' * 12}": "uts",
+        f"set the host name {ID[:12]}": "uts",
         "set sysctl net.ipv4.ping_group_range=0 0": "network",
     }
 

@@ -31,7 +31,11 @@ def test_a_new_volume_begins_with_the_images_files(busybox: Store) -> None:
     # Once: what was removed stays so.
     assert busybox.ok(*run, "ls /etc; rm -r /etc/*") == "mine\npasswd"
     assert busybox.ok(*run, "ls /etc") == ""
-    assert sorted(os.listdir(f"{busybox.root}/volumes/v")) == ["_data", "filled"]
+    assert sorted(os.listdir(f"{busybox.root}/volumes/v")) == [
+        "_data",
+        "filled",
+        "volume.json",
+    ]
 
 
 def test_mode_of_the_directory(busybox: Store) -> None:
