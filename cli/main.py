@@ -13,8 +13,12 @@ import io
 import os
 import sys
 
-from rootless import trace
-from rootless.cli import exits
+from rootless.cli import finder
+
+finder.install()
+
+from rootless import trace  # noqa: E402 - found by it
+from rootless.cli import exits  # noqa: E402
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ import machine
 OTHER_PYTHONS = ["tests/oci", "tests/test_smoke.py"]
 """What runs on the further Pythons: the parsers, and containers from end to end."""
 
-WORKERS = ["-n", "3", "--dist", "worksteal"]
+WORKERS = ["-n", "4", "--dist", "worksteal"]
 """More processes than the two cores of a CI machine: tests wait for clocks and for each other."""
 
 AS_ROOT = "as_root and not soak"
