@@ -51,37 +51,35 @@ class Finder:
         if path is None or not name.startswith(_PACKAGE):
             return None
         folder, last = path[0], name[name.rindex(".") + 1 :]
-        code = self._code(folder, last)
-        if code is not None:
-            return self._made(name, f"{folder}/{last}.py", code)
-        code = self._code(f"{folder}/{last}", "__init__")
+        spec = self._spec_in(name, folder, last)
+        if spec is None:
+            spec = self._spec_in(name, f"{folder}/{last}", "__init__")
+            if spec is not None:
+                spec.submodule_search_locations = [f"{folder}/{last}"]
+        return spec
+
+    def _spec_in(self, name: str, folder: str, last: str) -> Any:
+        source, cached = f"{folder}/{last}.py", f"{folder}/__pycache__/{last}{self._suffix}"
+        code = self._code(source, cached)
         if code is None:
             return None
-        spec = self._made(name, f"{folder}/{last}/__init__.py", code)
-        spec.submodule_search_locations = [f"{folder}/{last}"]
-        return spec
-
-    def _made(self, name: str, source: str, code: CodeType) -> Any:
         spec = self._spec(name, Loader(code), origin=source)
-        spec.has_location = True
+        spec.has_location, spec.cached = True, cached
         return spec
 
-    def _code(self, folder: str, last: str) -> CodeType | None:
+    def _code(self, source: str, cached: str) -> CodeType | None:
         try:
-            fd = os.open(
-                f"{folder}/__pycache__/{last}{self._suffix}",
-                os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK,
-            )
+            fd = os.open(cached, _FLAGS)
         except OSError:
             return None
         try:
             data = os.read(fd, _MOST)
-            source = os.stat(f"{folder}/{last}.py")
+            status = os.stat(source)
         except OSError:
             return None
         finally:
             os.close(fd)
-        stamp = (int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF)
+        stamp = (int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
         made_of = (int.from_bytes(data[8:12], "little"), int.from_bytes(data[12:_HEAD], "little"))
         if data[:8] != self._magic or made_of != stamp or len(data) == _MOST:
             return None

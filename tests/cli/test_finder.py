@@ -28,6 +28,7 @@ for module in (running, records):
     spec = module.__spec__
     print(module.__name__, module.__package__, module.__file__, getattr(module, "__path__", ""))
     print(spec.origin, spec.parent, spec.has_location, spec.submodule_search_locations)
+    print(spec.cached, module.__cached__)
     print(type(module.__loader__).__name__, file=sys.stderr)
 """
 
