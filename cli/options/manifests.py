@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from rootless.cli.options.declare import argument, option
+from rootless.cli.options.registries import Reach
 
 ListName = Annotated[str, argument("LIST", "Name, or id, of a manifest list.")]
 ListNames = Annotated[list[str], argument("LIST...", "Names, or ids, of manifest lists.")]
@@ -37,3 +38,19 @@ MemberOsFeatures = Annotated[
 RemoveList = Annotated[
     bool, option("--rm", "--purge", "-p", about="Remove the list here once it is pushed.")
 ]
+
+
+class OfMember(TypedDict, total=False):
+    """What a manifest list is to say of an image, instead of what the image says."""
+
+    annotation: MemberAnnotations
+    arch: MemberArch
+    features: MemberFeatures
+    os: MemberOs
+    os_features: MemberOsFeatures
+    os_version: MemberOsVersion
+    variant: MemberVariant
+
+
+class AddAsked(OfMember, Reach, total=False):
+    """What `manifest add` is asked for, beside its own."""

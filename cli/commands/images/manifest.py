@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rootless.cli.options import common, registries, transfer
     from rootless.cli.options import manifests as opt
     from rootless.engine import Engine
+    from rootless.images.lists.members import Changes
 
 
 def manifest_create(
@@ -44,14 +45,7 @@ def manifest_add(
     images: opt.Members,
     *,
     all: opt.AllMembers = False,  # noqa: A002 - the option's name
-    annotation: opt.MemberAnnotations = None,
-    arch: opt.MemberArch = "",
-    features: opt.MemberFeatures = None,
-    os: opt.MemberOs = "",
-    os_features: opt.MemberOsFeatures = None,
-    os_version: opt.MemberOsVersion = "",
-    variant: opt.MemberVariant = "",
-    **asked: Unpack[registries.Reach],
+    **asked: Unpack[opt.AddAsked],
 ) -> int:
     """Add images to a manifest list.
 
@@ -61,18 +55,7 @@ def manifest_add(
         rootless manifest add tools docker://ghcr.io/me/tools:arm64
         rootless manifest add --arch arm64 --variant v8 tools docker://debian:12
     """
-    from rootless.images.lists.members import Changes
-
-    changes = Changes(
-        os=os,
-        arch=arch,
-        variant=variant,
-        os_version=os_version,
-        features=_words(features),
-        os_features=_words(os_features),
-        annotations=annotation,
-    )
-    access = access_of(asked)
+    changes, access = _changes(asked), access_of(asked)
     output.say(engine.manifests.add(list, images, changes, access=access, everything=all))
     return exits.OK
 
@@ -81,33 +64,29 @@ def manifest_annotate(
     engine: Engine,
     list: opt.ListName,  # noqa: A002 - the argument's name
     image: opt.ListMember,
-    *,
-    annotation: opt.MemberAnnotations = None,
-    arch: opt.MemberArch = "",
-    features: opt.MemberFeatures = None,
-    os: opt.MemberOs = "",
-    os_features: opt.MemberOsFeatures = None,
-    os_version: opt.MemberOsVersion = "",
-    variant: opt.MemberVariant = "",
+    **asked: Unpack[opt.OfMember],
 ) -> int:
     """Change what a manifest list says of an image.
 
     Examples:
         rootless manifest annotate --arch arm --variant v7 tools ghcr.io/me/tools:arm
     """
+    output.say(engine.manifests.annotate(list, image, _changes(asked)))
+    return exits.OK
+
+
+def _changes(asked: opt.OfMember) -> Changes:
     from rootless.images.lists.members import Changes
 
-    changes = Changes(
-        os=os,
-        arch=arch,
-        variant=variant,
-        os_version=os_version,
-        features=_words(features),
-        os_features=_words(os_features),
-        annotations=annotation,
+    return Changes(
+        os=asked.get("os", ""),
+        arch=asked.get("arch", ""),
+        variant=asked.get("variant", ""),
+        os_version=asked.get("os_version", ""),
+        features=_words(asked.get("features")),
+        os_features=_words(asked.get("os_features")),
+        annotations=asked.get("annotation"),
     )
-    output.say(engine.manifests.annotate(list, image, changes))
-    return exits.OK
 
 
 def _words(values: list[str] | None) -> list[str]:
