@@ -180,23 +180,15 @@ def _refused(what: str, error: OSError | ValueError) -> StoreError:
 def _finds_data(paths: Paths) -> bool:
     """Whether overlay finds content in a data-only layer: tried once for each kernel."""
     note = f"{paths.skeletons}/finds-data"
-    release = os.uname().release
-    try:
-        with open(note, encoding="utf-8") as file:
-            answer, _, tried_with = file.read().strip().partition(" ")
-    except OSError:
-        answer = tried_with = ""
-    if answer in ("yes", "no") and tried_with == release:
+    answer = rootfs.remembered(note, ("yes", "no"))
+    if answer:
         return answer == "yes"
     from rootless.images.shared import overlay_finds_data
 
     finds = bool(worker.call(paths, overlay_finds_data, paths.containers))
     try:
         os.makedirs(paths.skeletons, 0o700, exist_ok=True)
-        temporary = f"{note}.{os.getpid()}"
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(f"{'yes' if finds else 'no'} {release}\n")
-        os.rename(temporary, note)
+        rootfs.remember(note, "yes" if finds else "no")
     except OSError:
         pass  # it is tried again
     return finds

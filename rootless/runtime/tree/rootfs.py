@@ -43,19 +43,29 @@ def choose_driver(paths: Paths) -> str:
             raise HostError(f"ROOTLESS_DRIVER={asked} is none of {', '.join(DRIVERS)}")
         return asked
     note = f"{paths.root}/driver"
-    release = os.uname().release
+    driver = remembered(note, DRIVERS)
+    if not driver:
+        driver = _try_out(paths)
+        remember(note, driver)
+    return driver
+
+
+def remembered(note: str, answers: tuple[str, ...]) -> str:
+    """Return the answer found out on this kernel, of which the file `note` tells; "" if none is."""
     try:
         with open(note, encoding="utf-8") as file:
-            driver, _, tried_with = file.read().strip().partition(" ")
+            answer, _, tried_with = file.read().strip().partition(" ")
     except OSError:
-        driver = tried_with = ""
-    if driver not in DRIVERS or tried_with != release:
-        driver = _try_out(paths)
-        temporary = f"{note}.{os.getpid()}"
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(f"{driver} {release}\n")
-        os.rename(temporary, note)
-    return driver
+        return ""
+    return answer if answer in answers and tried_with == os.uname().release else ""
+
+
+def remember(note: str, answer: str) -> None:
+    """Write what was found out on this kernel for `remembered`. Raises OSError."""
+    temporary = f"{note}.{os.getpid()}"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(f"{answer} {os.uname().release}\n")
+    os.rename(temporary, note)
 
 
 def _try_out(paths: Paths) -> str:
