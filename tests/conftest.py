@@ -11,6 +11,7 @@ A test of such a file that differs all the same is marked `each`, or asks for th
 
 from __future__ import annotations
 
+import faulthandler
 import fcntl
 import os
 import pwd
@@ -33,6 +34,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "TEST_SEED")
 """What survives of the environment that pytest was started with."""
 
+SEEN: pytest.StashKey[int] = pytest.StashKey()
+"""Stderr as the person or the log has it."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Scrub the environment and set hypothesis up, before any test module is imported."""
@@ -43,11 +47,41 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["LANG"] = "C.UTF-8"
     # A shell lets what it starts in the background ignore SIGINT, and so would all that we start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.stash[SEEN] = os.dup(2)  # before pytest catches what is written there
     examples = 2000 if config.option.markexpr == "soak" else 50
     hypothesis.settings.register_profile(
         "house", database=None, deadline=None, print_blob=True, max_examples=examples
     )
     hypothesis.settings.load_profile("house")
+
+
+def watch(item: pytest.Item) -> None:
+    """End this process, with the stack on stderr, if the test is not over long after its time."""
+    limit = item.config.getoption("timeout") or float(item.config.getini("timeout"))
+    if mark := item.get_closest_marker("timeout"):
+        limit = mark.args[0]
+    faulthandler.dump_traceback_later(2 * limit + 60, exit=True, file=item.config.stash[SEEN])
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """See that no test holds the run up for good; pytest-xdist names the test whose worker ended.
+
+    pytest-timeout raises once, in the main thread: hypothesis takes that for a failing example and
+    tries it again without a limit, and what tears a failed test down has no limit either.
+    """
+    watch(item)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """Watch on: pytest's own faulthandler stops all watching when a test has failed."""
+    if isinstance(node, pytest.Item):
+        watch(node)
 
 
 def user_mode() -> str:
