@@ -14,6 +14,7 @@ from rootless.errors import Ambiguous, NotFound, StoreError
 from rootless.oci.remove import remove_tree
 from rootless.store import records
 from rootless.store.objects import Objects, is_name, new_id
+from tests.children import end, in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,24 +59,6 @@ def remove(things: Objects, one: str, name: str) -> None:
 
 def entries(things: Objects, below: str = "") -> list[str]:
     return sorted(os.listdir(f"{things.directory}/{below}"))
-
-
-def in_child(what: Callable[[], object]) -> int:
-    """Start a process that does it; its exit code is 1 where it raises."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            what()
-        except BaseException as error:  # noqa: BLE001 - it must not come back
-            os.write(2, repr(error).encode())
-            os._exit(1)
-        os._exit(0)
-    return pid
-
-
-def end(pid: int) -> int:
-    """Wait for a process; return its exit code, or minus the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_what_is_on_the_disk(some: Objects) -> None:

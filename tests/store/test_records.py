@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rootless.errors import StoreError
 from rootless.store import records
+from tests.children import end, in_child
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,11 +105,7 @@ def test_life_lock_is_kept_by_a_fork_and_awaited(tmp_path: Path) -> None:
     held = records.claim(path)
     assert held is not None
     read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(write)
-        os.read(read, 1)
-        os._exit(0)
+    pid = in_child(lambda: (os.close(write), os.read(read, 1)))
     os.close(held)
     os.close(read)
     assert records.is_claimed(path)
@@ -120,7 +117,7 @@ def test_life_lock_is_kept_by_a_fork_and_awaited(tmp_path: Path) -> None:
     assert again is not None
     os.close(again)
     os.close(opened)
-    os.waitpid(pid, 0)
+    assert end(pid) == 0
 
 
 def test_a_record_written_over_takes_no_room(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from rootless.errors import Conflict, NotFound, StoreError, UsageError
 from rootless.store import records
 from rootless.store.paths import Paths
 from rootless.teller import Quiet
-from tests.store.test_objects import end, in_child, killed_at, waits_for
+from tests.children import end, in_child
+from tests.store.test_objects import killed_at, waits_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

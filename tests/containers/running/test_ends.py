@@ -13,6 +13,7 @@ import pytest
 from rootless.containers.running.ends import Ends, Feed, watch_size, write_all
 from rootless.containers.running.keys import Keys
 from rootless.linux.loop import Loop
+from tests.children import end, in_child
 from tests.containers.running.library import fail, program, say
 from tests.containers.test_restarts import until
 
@@ -213,17 +214,18 @@ def test_no_window_is_told_and_one_that_went_away() -> None:
 
 def test_output_that_nobody_takes_just_now() -> None:
     reading, writing = os.pipe2(os.O_NONBLOCK)
-    pid = os.fork()
-    if pid == 0:
+
+    def take() -> None:
         poll = select.poll()
         poll.register(reading, select.POLLIN)
         left = 1 << 20
         while left:
             poll.poll()
             left -= len(os.read(reading, 1 << 16))
-        os._exit(0)
+
+    taker = in_child(take)
     write_all(writing, bytes(1 << 20))
-    assert os.waitpid(pid, 0)[1] == 0
+    assert end(taker) == 0
     os.close(reading)
     os.close(writing)
 

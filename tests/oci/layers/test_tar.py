@@ -16,6 +16,7 @@ from tars import END, directory, file, gnu_long, header, link, padded, pax, read
 from rootless.oci.errors import LayerError
 from rootless.oci.layers import tar
 from rootless.oci.layers.tar import Limits, Reader
+from tests.children import end, in_child
 
 if TYPE_CHECKING:
     import random
@@ -266,11 +267,13 @@ def test_entries_larger_than_the_buffer(tmp_path: Path) -> None:
     big = os.urandom(tar.BUFFER * 2 + 12345)
     data = file(b"a") + file(b"big", big) + file(b"b", b"after") + END
     reading, writing = os.pipe()
-    if os.fork() == 0:
+
+    def feed() -> None:
         os.close(reading)
         with open(writing, "wb") as pipe:
             pipe.write(data)
-        os._exit(0)
+
+    feeder = in_child(feed)
     os.close(writing)
     reader = Reader(reading)
     with open(tmp_path / "out", "w+b") as out:
@@ -280,7 +283,7 @@ def test_entries_larger_than_the_buffer(tmp_path: Path) -> None:
         out.seek(0)
         assert out.read() == big
     os.close(reading)
-    os.wait()
+    assert end(feeder) == 0
     assert [name.name for name in read(data)] == [b"a", b"big", b"b"]
 
 

@@ -10,6 +10,7 @@ import pytest
 from rootless.errors import LaunchError
 from rootless.runtime.launch.report import Phase, Report
 from rootless.runtime.supervision import startup
+from tests.children import in_child
 
 
 @pytest.mark.parametrize("told", [False, True])
@@ -17,15 +18,15 @@ def test_launcher_that_is_killed(told: bool) -> None:
     """Its child, which waits for us, keeps the channel open: that must not keep us waiting."""
     ours, theirs = Report.pair()
     end, kept = os.pipe()
-    launcher = os.fork()
-    if launcher == 0:
+
+    def launch() -> None:
         os.close(kept)
-        if os.fork() == 0:
-            os.read(end, 1)  # until the test is over
-            os._exit(0)
+        in_child(lambda: os.read(end, 1))  # until the test is over
         if told:
             theirs.send(Phase.FORKED, pid=1)
         os.kill(os.getpid(), signal.SIGKILL)
+
+    launcher = in_child(launch)
     os.close(end)
     theirs.close()
     try:

@@ -9,6 +9,7 @@ import pytest
 
 from rootless.runtime.userns import identity, namespace, worker
 from rootless.store.paths import Paths
+from tests.children import end, in_child
 
 
 def inside() -> dict[str, object]:
@@ -41,12 +42,9 @@ def test_it_is_found_through_who_holds_it(rootless_root: str) -> None:
     worker.call(paths, lambda: MARK.write_text("1001"))
     entry = namespace.Entry(paths, identity.detect())
     assert entry.is_new
-    pid = os.fork()
-    if pid == 0:
-        entry.enter()
-        os._exit(0)
+    pid = in_child(entry.enter)
     fd = entry.serve(pid)
-    os.waitpid(pid, 0)
+    assert end(pid) == 0
     member = namespace.Membership(paths, mode, fd)
     assert worker.call(paths, inside)["namespace"] == f"user:[{os.fstat(fd).st_ino}]"
     assert worker.call(paths, MARK.read_text) != "1001\n"
