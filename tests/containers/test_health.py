@@ -101,15 +101,15 @@ def unique() -> str:
 
 def sleepers(seconds: str) -> list[Path]:
     """Return the processes that sleep for just so long."""
-    line = f"sleep\0{seconds}\0"
+    line = f"sleep\0{seconds}\0".encode()
     return [path for path in Path("/proc").glob("[0-9]*/cmdline") if read(path) == line]
 
 
-def read(path: Path) -> str:
+def read(path: Path) -> bytes:
     try:
-        return path.read_text()
+        return path.read_bytes()
     except OSError:
-        return ""
+        return b""
 
 
 def test_forms_of_the_command(busybox: Store) -> None:
