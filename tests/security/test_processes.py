@@ -61,10 +61,12 @@ def test_init_passes_signals_on_to_another_user(shared: Store, in_user_mode: str
 
 def test_init_holds_no_file_of_the_container(shared: Store) -> None:
     """Else a reader of a pipe would wait for init, too."""
-    script = "ls -l /proc/1/fd | grep -c -e '->'; tr '\\0' ' ' </proc/1/cmdline"
+    # It may execute a little later than the command that it starts.
+    wait = "until grep -q ^init /proc/1/cmdline; do sleep 0.1; done"
+    script = f"{wait}; ls -l /proc/1/fd | grep -c -e '->'; tr '\\0' ' ' </proc/1/cmdline"
     count, line = shared.ok("run", "--rm", "--init", "busybox", "sh", "-c", script).split("\n")
     assert count == "0"
-    assert line.startswith("init -- sh -c ls -l /proc/1/fd")
+    assert line.startswith(f"init -- sh -c {wait}; ls -l /proc/1/fd")
 
 
 WATCH = """
