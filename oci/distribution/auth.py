@@ -18,6 +18,8 @@ from rootless.oci.errors import RegistryError, Unauthorized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rootless.oci.distribution.credentials import Credentials
     from rootless.oci.distribution.http import Client, Response
 
@@ -53,21 +55,30 @@ class Authority:
         `sent` is the `header` that was not enough; `tls` is whether the registry itself speaks
         TLS: then its secrets never go without.
         """
-        kind, _, rest = challenge.partition(" ")
-        fields = _fields(rest)
+        offered = challenges(challenge)
+        kinds = [kind for kind, _ in offered]
+        bearer = [found for kind, found in offered if kind == "bearer" and found.get("realm")]
         with self._lock:
             if self.header(scopes) != sent:
                 return  # another thread was challenged, too, and has got it meanwhile
-            if kind.lower() == "basic":
+            if bearer:
+                self._headers[scopes] = f"Bearer {self._token(bearer[0], scopes, tls=tls)}"
+            elif "basic" in kinds:
                 if self.credentials is None:
                     raise Unauthorized("it wants a user name and a password")
                 if sent:
                     raise Rejected("it does not take the password")
                 self._headers[""] = self.credentials.basic
-            elif kind.lower() == "bearer" and fields.get("realm"):
-                self._headers[scopes] = f"Bearer {self._token(fields, scopes, tls=tls)}"
             else:
-                raise Unauthorized("it asks for an unknown kind of authentication")
+                raise self._not_understood(kinds)
+
+    def _not_understood(self, kinds: list[str]) -> RegistryError:
+        """Return the error for a registry that wants to know who we are in ways of its own."""
+        if not kinds or "bearer" in kinds:
+            return Unauthorized("it says nowhere how it wants to know")
+        asked = ", ".join(kind.title() for kind in kinds)
+        message = f"{self._host} asks who you are in a way that is not known here: {asked[:100]}"
+        return RegistryError(message, "Basic and Bearer are")
 
     def _token(self, fields: dict[str, str], scopes: str, *, tls: bool) -> str:
         from urllib.parse import urlsplit
@@ -108,14 +119,48 @@ class Authority:
         return self._client.request(url, headers)
 
 
-def _fields(text: str) -> dict[str, str]:
-    """The fields of a challenge: key="value" with commas between."""
-    from urllib.request import parse_http_list, parse_keqv_list
+def challenges(text: str) -> list[tuple[str, dict[str, str]]]:
+    """Return kind and parameters of each challenge (RFC 9110, 11.6.1), both by names in lower case.
 
-    try:
-        return parse_keqv_list(parse_http_list(text))
-    except (ValueError, IndexError):
-        return {}
+    Of one header, or of several that were joined by commas, which is the same thing.
+    """
+    found: list[tuple[str, dict[str, str]]] = []
+    for item in filter(None, _split(text)):
+        before, equals, value = item.partition("=")
+        kind, _, name = before.strip().partition(" ")
+        if name or not equals:  # with a space before it, or alone: a new challenge begins
+            found.append((kind.lower(), {}))
+        else:
+            name = kind
+        if equals and found:
+            found[-1][1].setdefault(name.strip().lower(), _unquoted(value.strip()))
+    return found
+
+
+def _split(text: str) -> Iterator[str]:
+    """Yield what stands between commas, those within quotation marks left out."""
+    start, quoted, escaped = 0, False, False
+    for at, letter in enumerate(text):
+        if escaped:
+            escaped = False
+        elif letter == "\\" and quoted:
+            escaped = True
+        elif letter == '"':
+            quoted = not quoted
+        elif letter == "," and not quoted:
+            yield text[start:at].strip()
+            start = at + 1
+    yield text[start:].strip()
+
+
+def _unquoted(text: str) -> str:
+    """Return the value of a parameter, a token or a quoted string (RFC 9110, 5.6.4)."""
+    if text[:1] != '"':
+        return text
+    if len(text) < 2 or text[-1] != '"':
+        return ""
+    parts = text[1:-1].split("\\\\")
+    return "\\".join(part.replace("\\", "") for part in parts)
 
 
 def _token(data: bytes, realm: str) -> str:

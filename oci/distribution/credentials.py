@@ -29,11 +29,18 @@ if TYPE_CHECKING:
 DOCKER_KEY = "https://index.docker.io/v1/"
 """Docker's own name for its registry, from the first version of the protocol."""
 
+_DOCKER_HOSTS = ("index.docker.io", "registry-1.docker.io")
+
 TOKEN_USER = "<token>"  # noqa: S105 - not a password: how helpers mark one
 """The user name with which a helper says that the secret is an identity token."""
 
 MAX_FILE = 16 << 20
 _HELPER_TIMEOUT = 30
+_KEPT = "your credentials are kept by it"
+
+
+class HelperError(RegistryError):
+    """A helper that is not there, or did not work."""
 
 
 class Credentials:
@@ -90,18 +97,22 @@ class AuthFile:
             raise RegistryError(f"cannot read {self.path}: it is no JSON object")
         return document
 
-    def find(self, key: str) -> Credentials | None:
-        """Return what the file, or a helper that it names, has under exactly this key.
+    def find(self, key: str, failed: dict[str, RegistryError]) -> Credentials | None:
+        """Return what the file, or a helper that it names, has under this key.
 
-        Raises RegistryError for a damaged file or entry.
+        A helper that does not work knows of nothing, and is put among those that have `failed`,
+        which are not asked again. Raises RegistryError for a damaged file or entry.
         """
         document = self.read()
-        helper = _table(document, "credHelpers").get(key) or document.get("credsStore")
-        if isinstance(helper, str) and helper:
-            found = _ask_helper(helper, key)
+        helper = _under(key, _table(document, "credHelpers")) or document.get("credsStore")
+        if isinstance(helper, str) and helper and helper not in failed:
+            try:
+                found = _ask_helper(helper, key)
+            except HelperError as error:
+                found, failed[helper] = None, error
             if found is not None:
                 return found
-        entry = _table(document, "auths").get(key)
+        entry = _under(key, _table(document, "auths"))
         return _decode(entry, f"{self.path}: {key}") if isinstance(entry, dict) else None
 
     def keys(self) -> list[str]:
@@ -112,7 +123,7 @@ class AuthFile:
     def store(self, key: str, credentials: Credentials) -> None:
         """Keep credentials under a key, with the helper that the file names for it, if any."""
         with self._changing() as document:
-            helper = _table(document, "credHelpers").get(key) or document.get("credsStore")
+            helper = _under(key, _table(document, "credHelpers")) or document.get("credsStore")
             if isinstance(helper, str) and helper:
                 secret = credentials.token or credentials.password
                 user = TOKEN_USER if credentials.token else credentials.user
@@ -126,13 +137,24 @@ class AuthFile:
             document["auths"] = {**_table(document, "auths"), key: entry}
 
     def forget(self, key: str) -> bool:
-        """Remove what is kept under a key; whether there was something."""
+        """Remove what is kept under a key; whether there was something.
+
+        Raises RegistryError where a helper keeps it and does not work, when the rest is done.
+        """
+        failed: HelperError | None = None
         with self._changing() as document:
-            helper = _table(document, "credHelpers").get(key) or document.get("credsStore")
-            known = _table(document, "auths").pop(key, None) is not None
+            helper = _under(key, _table(document, "credHelpers")) or document.get("credsStore")
+            auths = _table(document, "auths")
+            written = [name for name in auths if name == key or normal(name) == key]
+            known = bool([auths.pop(name) for name in written])
             if isinstance(helper, str) and helper:
-                known = _ask_helper(helper, key) is not None or known
-                _run_helper(helper, "erase", key)
+                try:
+                    known = _ask_helper(helper, key) is not None or known
+                    _run_helper(helper, "erase", key)
+                except HelperError as error:
+                    failed = error
+        if failed is not None:
+            raise failed
         return known
 
     def forget_all(self) -> None:
@@ -201,16 +223,50 @@ def keys_of(domain: str, path: str = "") -> list[str]:
     return [*found, DOCKER_KEY] if domain == DEFAULT_DOMAIN else found
 
 
-def find(domain: str, path: str = "", authfile: str = "") -> Credentials | None:
-    """Return the credentials for a repository, None where there are none. Raises RegistryError."""
+def normal(key: str) -> str:
+    """Return the key that another one means: docker has written URLs for registries.
+
+    Of a URL only the host counts, as for docker.
+    """
+    scheme, colons, rest = key.partition("://")
+    rest = rest if colons and scheme.lower() in ("http", "https") else ""
+    host, _, path = (rest or key).partition("/")
+    if rest or path.rstrip("/") in ("", "v1", "v2"):
+        return DEFAULT_DOMAIN if host in _DOCKER_HOSTS else host
+    return key
+
+
+def _under(key: str, table: Document) -> object:
+    """Return what a table has under a key, or under another that means it."""
+    found = table.get(key)
+    if found is None and key != DOCKER_KEY:
+        found = next((value for name, value in table.items() if normal(name) == key), None)
+    return found
+
+
+def look_up(domain: str, path: str = "", authfile: str = "") -> tuple[Credentials | None, str]:
+    """Return the credentials for a repository, and why a helper did not say any ("" mostly).
+
+    That is no reason to give up: without its helper docker's file is one without credentials, and
+    most of what is pulled is for everybody. Raises RegistryError for damaged files.
+    """
     if authfile and not os.path.exists(authfile):
         hint = f"rootless login --authfile {authfile} {domain} makes it"
         raise RegistryError(f"there is no file of credentials {authfile}", hint)
+    failed: dict[str, RegistryError] = {}
     for file in files(authfile):
         for key in keys_of(domain, path):
-            if (found := file.find(key)) is not None:
-                return found
-    return None
+            if (found := file.find(key, failed)) is not None:
+                return found, ""
+    return None, next((error.message for error in failed.values()), "")
+
+
+def find(domain: str, path: str = "", authfile: str = "") -> Credentials | None:
+    """Return the credentials for a repository, None where there are none. Raises RegistryError."""
+    found, trouble = look_up(domain, path, authfile)
+    if trouble:
+        raise RegistryError(trouble, _KEPT)
+    return found
 
 
 def _table(document: Document, name: str) -> Document:
@@ -223,8 +279,11 @@ def _decode(entry: Document, subject: str) -> Credentials | None:
     token = token if isinstance(token, str) else ""
     packed = entry.get("auth")
     if not isinstance(packed, str) or not packed:
-        return Credentials("", "", token) if token else None
+        given = [entry.get(word) for word in ("username", "password")]  # docker's other form
+        plain = [text if isinstance(text, str) else "" for text in given]
+        return Credentials(plain[0], plain[1], token) if token or all(plain) else None
     try:
+        packed = "".join(packed.split())  # wrapped by base64(1) at 76 columns, as often as not
         user, _, password = binascii.a2b_base64(packed, strict_mode=True).decode().partition(":")
     except (binascii.Error, ValueError) as error:
         raise RegistryError(
@@ -250,7 +309,7 @@ def _run_helper(name: str, action: str, question: Document | str) -> object:
 
     program = f"docker-credential-{name}"
     if "/" in name:
-        raise RegistryError(f"credential helper {name!r}: a name without / is wanted")
+        raise HelperError(f"credential helper {name!r}: a name without / is wanted")
     text = question if isinstance(question, str) else jsonio.dump_bytes(question).decode()
     try:
         done = subprocess.run(
@@ -261,17 +320,15 @@ def _run_helper(name: str, action: str, question: Document | str) -> object:
             timeout=_HELPER_TIMEOUT,
         )
     except FileNotFoundError:
-        raise RegistryError(
-            f"{program} is not installed", "your credentials are kept by it"
-        ) from None
+        raise HelperError(f"{program} is not installed", _KEPT) from None
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise RegistryError(f"{program} {action}: {error}") from error
+        raise HelperError(f"{program} {action}: {error}") from error
     if done.returncode:
         said = (done.stdout or done.stderr).decode(errors="replace").strip()
         if "not found" in said and action != "store":
             return None
-        raise RegistryError(f"{program} {action}: {said[:200] or 'it failed'}")
+        raise HelperError(f"{program} {action}: {said[:200] or 'it failed'}")
     try:
         return jsonio.loads(done.stdout) if action == "get" else None
     except ValueError as error:
-        raise RegistryError(f"{program} {action}: its answer is no JSON") from error
+        raise HelperError(f"{program} {action}: its answer is no JSON") from error

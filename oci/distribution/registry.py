@@ -58,6 +58,7 @@ class Repository:
     Without `tls_verify` TLS without a valid certificate is tried first, then plain HTTP. That is
     how registries on this machine are spoken to by default (None), as by docker. With True they
     are not: on a shared machine anybody may listen there, and would be given the password.
+    `trouble` is why there may be no credentials, for who is refused without.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Repository:
         place: Reference | None = None,
         tls_verify: bool | None = None,
         credentials: Credentials | None = None,
+        trouble: str = "",
         certificates: Certificates | None = None,
     ) -> None:
         self.name = name
@@ -77,6 +79,7 @@ class Repository:
         self._client = Client(verify=verify, lenient=lenient, certificates=certificates)
         self._schemes = ["https", "http"] if lenient or not verify else ["https"]
         self._host = host
+        self._trouble = trouble
         self._authority = Authority(self._client, self.place.domain, credentials)
 
     # -- reading
@@ -338,7 +341,7 @@ class Repository:
             hint = f"{login} first" if credentials is None else ""
             return Unauthorized(f"{self._host} does not list its repositories to you{words}", hint)
         if credentials is None:
-            hint = f"{login} first, if it exists"
+            hint = f"{self._trouble or f'{login} first'}, if it exists"
         else:
             hint = f"you are logged in as {credentials.user or 'somebody'}: does it exist?"
         kind = "push" if actions == _PUSH else "pull"

@@ -82,15 +82,17 @@ class Access:
             verify = not insecure
         # Who we are is a matter of where we ask: a mirror never sees the registry's password.
         where = place or name
+        known: credentials.Credentials | None
         if self.creds and where.domain == name.domain:
-            known: credentials.Credentials | None = credentials.parse(self.creds)
+            known, trouble = credentials.parse(self.creds), ""
         else:
-            known = credentials.find(where.domain, where.path, self.authfile)
+            known, trouble = credentials.look_up(where.domain, where.path, self.authfile)
         return Repository(
             name,
             place=where,
             tls_verify=verify,
             credentials=known,
+            trouble=trouble,
             certificates=certificates.find(where.domain, self.cert_dir),
         )
 

@@ -168,9 +168,122 @@ def test_helpers(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not (places / "kept").exists()
 
 
-@pytest.mark.parametrize("name", ["missing", "../../bin/sh"])
-def test_helpers_that_are_none(places: Path, name: str) -> None:
-    (places / "docker/config.json").write_text(json.dumps({"credHelpers": {"r.example": name}}))
-    with pytest.raises(RegistryError, match=r"docker-credential-missing|without /"):
+BROKEN = {
+    "missing": "docker-credential-missing is not installed",
+    "../../bin/sh": "credential helper '../../bin/sh': a name without / is wanted",
+    "closed": "docker-credential-closed get: [Errno 13] Permission denied: "
+    "'docker-credential-closed'",
+    "failing": "docker-credential-failing get: no session",
+    "odd": "docker-credential-odd get: its answer is no JSON",
+}
+
+
+@pytest.fixture
+def helpers(places: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Credential helpers on PATH that do not work, each of which notes that it was asked."""
+    programs = places / "bin"
+    programs.mkdir()
+    # Nothing but these: some file systems of WSL are on PATH with thousands of programs.
+    monkeypatch.setenv("PATH", str(programs))
+    for name, words, mode in (
+        ("closed", "exit 1", 0o644),
+        ("failing", "echo no session; exit 1", 0o755),
+        ("odd", "echo odd", 0o755),
+    ):
+        program = programs / f"docker-credential-{name}"
+        program.write_text(f"#!/bin/sh\necho >> {places}/asked; {words}\n")
+        program.chmod(mode)
+    return places
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("kind", ["credHelpers", "credsStore"])
+def test_a_helper_that_does_not_work_knows_of_nothing(helpers: Path, name: str, kind: str) -> None:
+    """For who only reads: the other files are looked at, and its message is kept."""
+    document = {"credHelpers": {"r.example": name}} if kind == "credHelpers" else {kind: name}
+    (helpers / "run/containers/auth.json").write_text(json.dumps(document))
+    assert credentials.look_up("r.example", "a/b/c") == (None, BROKEN[name])
+    asked = helpers / "asked"
+    assert not asked.exists() or asked.read_text() == "\n", "asked again, which may take long"
+    with pytest.raises(RegistryError) as caught:
         credentials.find("r.example")
-    assert credentials.find("other.example") is None
+    assert caught.value.message == BROKEN[name]
+    if kind == "credHelpers":
+        assert credentials.look_up("other.example") == (None, "")
+    file = helpers / "docker/config.json"
+    file.write_text(json.dumps({"auths": {"r.example": auth("me", "secret")}}))
+    found, trouble = credentials.look_up("r.example", "a")
+    assert found is not None
+    assert (found.user, trouble) == ("me", "")
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_helper_that_does_not_work_keeps_nothing(helpers: Path, name: str) -> None:
+    """What is to be kept is not lost without a word; what is in the file itself is removed."""
+    path = helpers / "docker/config.json"
+    before = {"credsStore": name, "auths": {"r.example": auth("me", "old")}}
+    path.write_text(json.dumps(before))
+    file = AuthFile(str(path))
+    if name != "odd":  # which is only seen by what it answers
+        with pytest.raises(RegistryError, match=r"docker-credential|credential helper"):
+            file.store("r.example", Credentials("me", "secret"))
+        assert json.loads(path.read_text()) == before
+    with pytest.raises(RegistryError, match=r"docker-credential|credential helper"):
+        file.forget("r.example")
+    assert json.loads(path.read_text()) == {"credsStore": name, "auths": {}}
+
+
+@pytest.mark.parametrize(
+    ("key", "domain"),
+    [
+        ("https://r.example/v1/", "r.example"),
+        ("https://r.example", "r.example"),
+        ("http://r.example:5000/", "r.example:5000"),
+        ("r.example/v2/", "r.example"),
+        ("https://r.example/some/where", "r.example"),
+        ("index.docker.io", "docker.io"),
+        ("https://registry-1.docker.io/v2/", "docker.io"),
+    ],
+)
+def test_keys_that_are_urls(places: Path, key: str, domain: str) -> None:
+    """As docker has written them, and others for it."""
+    path = places / "docker/config.json"
+    path.write_text(json.dumps({"auths": {"other.example": auth("x", "y"), key: auth("me", "s")}}))
+    found = credentials.find(domain, "a/b")
+    assert found is not None
+    assert found.user == "me"
+    assert credentials.find(f"x.{domain}") is None
+    path.write_text(json.dumps({"credHelpers": {key: "none-such"}, **json.loads(path.read_text())}))
+    assert credentials.look_up(domain)[0] is not None
+    path.write_text(path.read_text().replace("credHelpers", "x"))
+    assert AuthFile(str(path)).forget(domain)
+    assert list(json.loads(path.read_text())["auths"]) == ["other.example"]
+
+
+def test_what_is_exact_goes_before_what_is_meant(places: Path) -> None:
+    keys = ("https://r.example/v1/", "r.example")
+    document = {"auths": {key: auth(str(len(key)), "x") for key in keys}}
+    (places / "docker/config.json").write_text(json.dumps(document))
+    found = credentials.find("r.example")
+    assert found is not None
+    assert found.user == "9"
+
+
+@pytest.mark.parametrize("change", ["{}\n", "\n{}", "{}\r\n", "wrapped"])
+def test_base64_with_line_breaks(places: Path, change: str) -> None:
+    text = auth("me", "secret" * 20)["auth"]
+    wrapped = "\n".join(text[at : at + 76] for at in range(0, len(text), 76))
+    entry = {"auth": wrapped if change == "wrapped" else change.format(text)}
+    (places / "docker/config.json").write_text(json.dumps({"auths": {"r.example": entry}}))
+    found = credentials.find("r.example")
+    assert found is not None
+    assert (found.user, found.password) == ("me", "secret" * 20)
+
+
+def test_user_and_password_apart(places: Path) -> None:
+    """As in the secrets of Kubernetes, where auth may be missing."""
+    entry = {"username": "me", "password": "a:b"}
+    (places / "docker/config.json").write_text(json.dumps({"auths": {"r.example": entry}}))
+    found = credentials.find("r.example")
+    assert found is not None
+    assert (found.user, found.password) == ("me", "a:b")

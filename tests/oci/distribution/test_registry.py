@@ -121,6 +121,53 @@ def test_a_registry_that_wants_a_login_is_named(
         repository(server).manifest("latest")
 
 
+BEARER = 'Bearer realm="http://%s/token",service="a, b"'
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sent"),
+    [
+        ("Negotiate", "Basic realm=x", "Basic bWU6c2VjcmV0"),
+        ("Negotiate YII=, Basic realm=x", "", "Basic bWU6c2VjcmV0"),
+        ('Digest realm="a", nonce="b,\\"c", BASIC realm = "x"', "", "Basic bWU6c2VjcmV0"),
+        (f"Negotiate, {BEARER}", "", "Bearer t0ken"),
+        (BEARER.replace("realm", "Realm").replace("service", "SERVICE"), "", "Bearer t0ken"),
+        ('bearer x=y, realm=""', "Basic realm=x", "Basic bWU6c2VjcmV0"),
+        ("Basic realm=x", BEARER, "Bearer t0ken"),
+    ],
+)
+def test_all_challenges_are_read(
+    serve: Callable[..., Server], first: str, second: str, sent: str
+) -> None:
+    """In one header or two, whatever else is offered, names in any case (RFC 9110, 11.6.1)."""
+
+    def answer(path: str, headers: dict[str, str]) -> Answer:
+        if path.startswith("/token"):
+            asked = "service=a%2C+b" in path and headers["authorization"] == "Basic bWU6c2VjcmV0"
+            return 200 if asked else 400, {}, b'{"token": "t0ken"}'
+        if headers.get("authorization") == sent:
+            return 200, {}, MANIFEST
+        texts = [text.replace("%s", headers["host"]) for text in (first, second)]
+        # Two keys, for two headers of the same name.
+        named = {"WWW-Authenticate": texts[0], "www-authenticate": texts[1]}
+        return 401, {key: text for key, text in named.items() if text}, b""
+
+    place = reference.parse(f"{serve(answer).address}/a/b")
+    ours = Repository(place, credentials=Credentials("me", "secret"))
+    assert ours.manifest("latest").data == MANIFEST
+    again = Repository(place, credentials=Credentials("me", "secret"))
+    assert again.digest("latest") == digest(MANIFEST), "a HEAD goes another way"
+
+
+def test_what_is_asked_for_in_an_unknown_way_is_named(serve: Callable[..., Server]) -> None:
+    both = {"WWW-Authenticate": "Negotiate", "www-authenticate": 'Digest realm="a"'}
+    address = serve(lambda path, headers: (401, both, b"")).address
+    ours = Repository(reference.parse(f"{address}/a"), credentials=Credentials("me", "secret"))
+    with pytest.raises(RegistryError, match="not known here: Negotiate, Digest") as caught:
+        ours.manifest("latest")
+    assert address in caught.value.message
+
+
 @pytest.mark.parametrize("kind", ["Basic realm=x", 'Bearer realm="http://%s/token"'])
 def test_a_wrong_password_is_called_so(serve: Callable[..., Server], kind: str) -> None:
     def answer(path: str, headers: dict[str, str]) -> Answer:
