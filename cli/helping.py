@@ -14,12 +14,6 @@ if TYPE_CHECKING:
 
 MARK = "Examples:\n"
 
-LATER = (
-    *("--expose", "--network-alias", "--ip"),
-    *("-m", "--memory", "--cpus", "--cpu-shares", "--pids-limit"),
-)
-"""Options of run that those who come from docker miss: networks of one's own, and limits."""
-
 OVERVIEW = """Containers without root and without a daemon.
 
 Command lines of docker and podman work as they are.
@@ -97,13 +91,22 @@ def message(error: Any) -> str:
 
 
 def hint(error: Any) -> str:
-    """Return where to read on, for a mistake, or that it will be none."""
-    name = getattr(error, "option_name", "")
-    if name in LATER and message(error).startswith("no such option"):
-        return f"docker's {name} comes with a later version"
+    """Return why something is not here that docker or podman has, or else where to read on."""
     ctx = getattr(error, "ctx", None)
     words = [ctx.info_name] if ctx is not None else ["rootless"]
     while ctx is not None and ctx.parent is not None:
         ctx = ctx.parent
         words.insert(0, ctx.info_name)
-    return f"see '{' '.join(words)} --help'"
+    return _absence(error, words[1:]) or f"see '{' '.join(words)} --help'"
+
+
+def _absence(error: Any, words: list[str]) -> str:
+    from rootless.cli import absent
+
+    name = getattr(error, "option_name", "")
+    text = message(error)
+    if name and text.startswith("no such option"):
+        return absent.option(words, name)
+    if text.startswith("no such command"):
+        return absent.command([*words, text.split("'")[1]])
+    return ""

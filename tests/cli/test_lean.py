@@ -8,7 +8,7 @@ import pytest
 from command_lines import every_command, lines
 from hypothesis import given, settings
 
-from rootless.cli import app, generate, lean
+from rootless.cli import absent, app, generate, lean
 from rootless.errors import UsageError
 
 pytestmark = pytest.mark.once
@@ -150,11 +150,26 @@ def helped(line: str) -> str:
     return f"rootless {name}" if name in TOP.COMMANDS else "rootless"
 
 
-@pytest.mark.parametrize("option", ["-m", "--cpus", "--network-alias"])
-def test_options_that_docker_users_miss(option: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("run -m 1g img", absent.LIMITS),
+        ("container create -c 2 img", absent.LIMITS),
+        ("run --network-alias=web img", absent.NETWORKS),
+        ("ps -p", absent.PODS),
+        ("start --checkpoint=x name", absent.CHECKPOINTS),
+        ("build .", absent.BUILDS),
+        ("image build .", absent.BUILDS),
+        ("network create x", absent.NETWORKS),
+        ("system connection ls", absent.DAEMON),
+        ("stop -c name", "see 'rootless stop --help'"),
+        ("nothing", "see 'rootless --help'"),
+    ],
+)
+def test_what_docker_and_podman_have_is_missed_with_a_reason(line: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
-        app.parse(["run", option, "1", "img"])
-    assert caught.value.hint == f"docker's {option} comes with a later version"
+        app.parse(line.split())
+    assert caught.value.hint == hint
 
 
 # ---- the property: random lines -------------------------------------------------------------

@@ -1,0 +1,90 @@
+"""What docker or podman has and `rootless` has not, and why: for messages and for docs/options.md.
+
+A test reads the help of both programs: what is no option here has to stand in this list. Nothing of
+it is loaded before a mistake was made.
+"""
+
+from __future__ import annotations
+
+LIMITS = "limits come with a later version"
+NETWORKS = "networks with names come with a later version"
+PODS = "pods come with a later version"
+BUILDS = "builds come with a later version; 'rootless commit' makes an image of a container"
+WINDOWS = "it is for containers of Windows"
+SWARM = "it belongs to docker's swarm, for which a daemon is needed"
+DAEMON = "there is no daemon to connect to"
+PODMAN = "it is about podman's inside"
+CHECKPOINTS = "checkpoints need rights that a user does not have; 'rootless commit' keeps files"
+SIGNING = "signing is for tools of its own, such as cosign and skopeo"
+
+COMMANDS = {
+    "build": BUILDS,
+    "builder": BUILDS,
+    "buildx": BUILDS,
+    "compose": "compose files come with a later version",
+    "cp": "it comes with a later version; 'rootless export NAME | tar -x PATH' takes files out",
+    "network": NETWORKS,
+    "volume": "it comes with a later version; 'run -v NAME:/PATH' makes a volume",
+    "pod": PODS,
+    "secret": "secrets come with a later version",
+    "kube": "files of Kubernetes come with a later version",
+    "play": "files of Kubernetes come with a later version",
+    "generate": "'rootless boot enable' starts containers with the machine",
+    "auto-update": "'rootless run --replace --pull newer' starts a container of a newer image",
+    "machine": "containers run on this machine itself",
+    "farm": "containers run on this machine itself",
+    "system connection": DAEMON,
+    "system service": "the interface for programs comes with a later version",
+    "context": DAEMON,
+    "checkpoint": CHECKPOINTS,
+    "restore": CHECKPOINTS,
+    "plugin": "plugins belong to docker's daemon",
+    "trust": "'rootless image trust' says whose signatures count",
+    "config": SWARM,
+    "node": SWARM,
+    "service": SWARM,
+    "stack": SWARM,
+    "swarm": SWARM,
+    "sign": SIGNING,
+}
+"""Commands and groups, by their words or by the last of them."""
+
+OPTIONS = (
+    ("--memory --memory-reservation --memory-swap --memory-swappiness -m", LIMITS),
+    ("--cpu-period --cpu-quota --cpu-rt-period --cpu-rt-runtime --cpu-shares --cpus", LIMITS),
+    ("--cpuset-cpus --cpuset-mems --blkio-weight --blkio-weight-device --kernel-memory", LIMITS),
+    ("--device-read-bps --device-read-iops --device-write-bps --device-write-iops", LIMITS),
+    ("--pids-limit", LIMITS),
+    ("--ip --ip6 --link-local-ip --network-alias", NETWORKS),
+    ("--init-ctr --pod --pod-id-file", PODS),
+    ("--secret", "secrets come with a later version"),
+    ("--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops --isolation", WINDOWS),
+    ("--use-api-socket --tls --tlscacert --tlscert --tlskey --tlsverify", DAEMON),
+    ("--identity --ssh", DAEMON),
+    ("--checkpoint --checkpoint-dir", CHECKPOINTS),
+    ("--volume-driver", "a volume is a directory in the store, without a driver"),
+    ("--sign-by --sign-by-sigstore-private-key --sign-passphrase-file", SIGNING),
+)
+"""Options, of whatever command."""
+
+OWN = {
+    ("run", "-c"): LIMITS,
+    ("create", "-c"): LIMITS,
+    ("update", "-c"): LIMITS,
+    ("ps", "-p"): PODS,
+}
+"""Options whose names mean something else in other commands."""
+
+
+def command(words: list[str]) -> str:
+    """Return why there is no such command; "" where neither docker nor podman has it."""
+    names = (" ".join(words), words[-1], words[0])
+    return next((COMMANDS[name] for name in names if name in COMMANDS), "")
+
+
+def option(words: list[str], name: str) -> str:
+    """Return why the command `words` has no such option."""
+    for names, why in OPTIONS:
+        if name in names.split():
+            return why
+    return OWN.get((words[-1], name), "") if words else ""
