@@ -59,6 +59,14 @@ def platform_of(asked: OfPlatform) -> str:
     return "/".join(part for part in parts if part)
 
 
+def refuse_encrypted(keys: list[str] | None) -> None:
+    """Raise UsageError where an image is to be decrypted."""
+    if keys:
+        raise UsageError(
+            "--decryption-key: encrypted images are not supported", "skopeo copy decrypts them"
+        )
+
+
 def tell_digest(digest: str, file: str, *, quiet: bool) -> None:
     """Say the digest of what was copied, also to a file if one is named. Raises UsageError."""
     if file:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rootless.containers.request import Request
     from rootless.images.collection import Images
     from rootless.images.lists.collection import Manifests
+    from rootless.images.transfer.access import Access
     from rootless.teller import Teller
     from rootless.volumes.collection import Volumes
 
@@ -27,6 +28,8 @@ class Engine:
 
     def __init__(self, root: str = "") -> None:
         self.paths = Paths(root)
+        self.access: Access | None = None
+        """How registries are spoken with where `create` pulls an image; None for as they want."""
 
     @property
     def containers(self) -> Containers:
@@ -87,7 +90,11 @@ class Engine:
             image = None
             if request["rootfs"] is None:
                 image = images.resolve(
-                    request["image"], pull=pull, platform=platform, teller=teller
+                    request["image"],
+                    pull=pull,
+                    platform=platform,
+                    access=self.access,
+                    teller=teller,
                 )
                 if not platform and image.foreign:
                     teller.note(image.foreign)

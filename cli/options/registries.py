@@ -6,22 +6,43 @@ from typing import Annotated, TypedDict
 
 from rootless.cli.options.declare import argument, option
 
+REGISTRY = "Registry"
+
 TlsVerify = Annotated[
     bool | None,
-    option("--tls-verify", about="Require a valid certificate. (default: true, but of localhost)"),
+    option(
+        "--tls-verify",
+        panel=REGISTRY,
+        about="Require a valid certificate. (default: true, but of localhost)",
+    ),
 ]
 """None where it was not given: given as true it holds for a registry on this machine as well."""
 Creds = Annotated[
-    str, option("--creds", metavar="USER[:PASSWORD]", about="Instead of what login has kept.")
+    str,
+    option(
+        "--creds",
+        metavar="USER[:PASSWORD]",
+        panel=REGISTRY,
+        about="Instead of what login has kept.",
+    ),
 ]
 AuthFile = Annotated[
-    str, option("--authfile", metavar="FILE", about="Where credentials are. (REGISTRY_AUTH_FILE)")
+    str,
+    option(
+        "--authfile",
+        metavar="FILE",
+        panel=REGISTRY,
+        about="Where credentials are. (REGISTRY_AUTH_FILE)",
+    ),
 ]
 CompatAuthFile = Annotated[
     str, option("--compat-auth-file", metavar="FILE", about="The same, with docker's names in it.")
 ]
 CertDir = Annotated[
-    str, option("--cert-dir", metavar="DIR", about="Certificates: *.crt, *.cert and *.key.")
+    str,
+    option(
+        "--cert-dir", metavar="DIR", panel=REGISTRY, about="Certificates: *.crt, *.cert and *.key."
+    ),
 ]
 RegistryName = Annotated[str, argument("[REGISTRY]", "Host, or host and name space. (docker.io)")]
 Username = Annotated[str, option("--username", "-u", metavar="NAME", about="The user's name.")]
@@ -34,10 +55,21 @@ VerboseLogin = Annotated[bool, option("--verbose", "-v", about="Say which file w
 AllRegistries = Annotated[bool, option("--all", "-a", about="All registries.")]
 Retry = Annotated[
     int,
-    option("--retry", metavar="N", about="How often more, where a registry does not answer. (0)"),
+    option(
+        "--retry",
+        metavar="N",
+        panel=REGISTRY,
+        about="How often more, where a registry does not answer. (0)",
+    ),
 ]
 RetryDelay = Annotated[
-    str, option("--retry-delay", metavar="TIME", about="Before each: 5s, 1m. (2s, 4s, 8s, ...)")
+    str,
+    option(
+        "--retry-delay",
+        metavar="TIME",
+        panel=REGISTRY,
+        about="Before each: 5s, 1m. (2s, 4s, 8s, ...)",
+    ),
 ]
 Term = Annotated[str, argument("TERM", "A part of a name, a registry before it or not.")]
 Limit = Annotated[int, option("--limit", metavar="N", about="Results of each registry. (25)")]

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypedDict
 from rootless.cli.options.declare import argument, option
 from rootless.cli.options.health import HealthAsked
 from rootless.cli.options.network import NetworkAsked
+from rootless.cli.options.registries import PatientReach
 from rootless.cli.options.security import SecurityAsked, UsersAsked
 from rootless.cli.options.volumes import FilesAsked
 
@@ -146,6 +147,29 @@ Platform = Annotated[
     str,
     option("--platform", metavar="OS/ARCH", panel=IMAGE, about="Of an image for many machines."),
 ]
+Arch = Annotated[
+    str, option("--arch", metavar="ARCH", panel=IMAGE, about="Instead of this machine's.")
+]
+Os = Annotated[str, option("--os", metavar="OS", panel=IMAGE, about="Instead of linux.")]
+Variant = Annotated[
+    str,
+    option("--variant", metavar="VARIANT", panel=IMAGE, about="Of the architecture: v7, v8, ..."),
+]
+QuietPull = Annotated[
+    bool, option("--quiet", "-q", panel=IMAGE, about="Do not show how far a pull is.")
+]
+DecryptionKey = Annotated[
+    list[str],
+    option(
+        "--decryption-key",
+        metavar="KEY",
+        panel=IMAGE,
+        about="Refused: images cannot be encrypted here.",
+    ),
+]
+ContentTrust = Annotated[
+    bool, option("--disable-content-trust", panel=IMAGE, about="Accepted, as for docker.")
+]
 
 
 class BasicAsked(TypedDict, total=False):
@@ -184,7 +208,13 @@ class ImageAsked(TypedDict, total=False):
     """Where its image comes from."""
 
     pull: PullPolicy
+    quiet: QuietPull
     platform: Platform
+    arch: Arch
+    os: Os
+    variant: Variant
+    decryption_key: DecryptionKey
+    disable_content_trust: ContentTrust
 
 
 class Asked(
@@ -196,6 +226,7 @@ class Asked(
     UsersAsked,
     SecurityAsked,
     ImageAsked,
+    PatientReach,
     total=False,
 ):
     """What run and create have in common. Only what was given is passed on."""

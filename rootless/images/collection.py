@@ -32,6 +32,7 @@ class Images(Finder):
         *,
         pull: str = "missing",
         platform: str = "",
+        access: Access | None = None,
         teller: Teller = QUIET,
     ) -> Image:
         """Return the image for a new container: `get`, or pulled as the policy `pull` says.
@@ -56,7 +57,7 @@ class Images(Finder):
                 f"no such image: {ref}",
                 "it is to be had from no registry" if pull != "never" else "",
             )
-        return self.pull(ref, platform=platform, policy=pull, teller=teller)
+        return self.pull(ref, platform=platform, policy=pull, access=access, teller=teller)
 
     def load(self, source: str = "-", *, teller: Teller = QUIET) -> Names:
         """Load the images of an archive or OCI directory; "-" is standard input.

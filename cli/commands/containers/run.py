@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from rootless.cli.options import common as opt
     from rootless.cli.options import run as ropt
     from rootless.containers.container import Container
+    from rootless.containers.words.asked import Asked
     from rootless.engine import Engine
+
+_OF_IMAGES = {"arch", "os", "variant", "decryption_key", "tls_verify", "creds", "authfile"}
+_OF_IMAGES |= {"cert_dir", "retry", "retry_delay"}
+"""Options of how the image is found and fetched that are rarely there."""
 
 
 def run(
@@ -123,17 +128,23 @@ def _create(
     from rootless.cli.teller import Teller
     from rootless.containers.words.request import request
 
-    pull = asked.get("pull") or "missing"
-    with Teller() as teller:
+    pull, platform = asked.get("pull") or "missing", asked.get("platform", "")
+    if not _OF_IMAGES.isdisjoint(asked):
+        from rootless.cli.reach import access_of, platform_of, refuse_encrypted
+
+        refuse_encrypted(asked.get("decryption_key"))
+        engine.access, platform = access_of(asked, asked), platform_of(asked)
+    with Teller(quiet=asked.get("quiet", False)) as teller:
         # A relative path is one of the directory that we are in, which may be gone by now.
-        wanted = request(image, command, {**asked, "detach": detach}, base=".", environ=os.environ)
+        texts: Asked = {**asked, "detach": detach, "platform": platform}
+        wanted = request(image, command, texts, base=".", environ=os.environ)
         network = wanted["networks"][0]["kind"] if wanted["networks"] else "private"
         if wanted["ports"] and network in ("none", "host"):
             teller.note(f"-p does nothing with --network {network}")
         container = engine.create(
             wanted,
             pull={"true": "always", "false": "never"}.get(pull, pull),
-            platform=asked.get("platform", ""),
+            platform=platform,
             replace=bool(asked.get("replace")),
             parsed=True,
             teller=teller,

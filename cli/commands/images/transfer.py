@@ -6,7 +6,7 @@ import sys
 
 from rootless.cli import exits
 from rootless.cli.output import complain, say
-from rootless.cli.reach import access_of, platform_of, write_digest
+from rootless.cli.reach import access_of, platform_of, refuse_encrypted, write_digest
 from rootless.errors import Error, UsageError
 
 TYPE_CHECKING = False
@@ -43,8 +43,7 @@ def pull(
     """
     from rootless.cli.teller import Teller
 
-    if asked.get("decryption_key"):
-        raise UsageError("--decryption-key: encrypted images are not supported")
+    refuse_encrypted(asked.get("decryption_key"))
     wanted_platform = platform_of(asked)
     store = engine.images
     access = access_of(asked, asked)

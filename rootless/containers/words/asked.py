@@ -81,3 +81,17 @@ class Asked(TypedDict, total=False):
     uts: str
     volume: list[str]
     workdir: str
+
+    # How its image is found and fetched, which is the front end's matter.
+    arch: str
+    authfile: str
+    cert_dir: str
+    creds: str
+    decryption_key: list[str]
+    disable_content_trust: bool
+    os: str
+    quiet: bool
+    retry: int
+    retry_delay: str
+    tls_verify: bool | None
+    variant: str

@@ -255,6 +255,8 @@ def test_every_option_is_read() -> None:
     """Of those that say what a container is; the others are of `run` alone."""
     subjects = {option for options, _ in words._SUBJECTS for option in options.split()}
     others = {"env_host", "http_proxy", "pull", "replace", "rootfs"}
+    others |= {"arch", "authfile", "cert_dir", "creds", "decryption_key", "disable_content_trust"}
+    others |= {"os", "quiet", "retry", "retry_delay", "tls_verify", "variant"}
     assert Asked.__annotations__.keys() == {*words._AS_IT_IS} | subjects | others
 
 

@@ -107,12 +107,15 @@ def test_blobs_that_are_here_are_not_fetched(cli: Store, filled: str) -> None:
 def test_run_and_create_show_the_pull_on_a_terminal_only(
     cli: Store, filled: str, command: str
 ) -> None:
+    """And there only where it is not to be --quiet, and there is one."""
     line = [*cli.command, command, "--rm", f"{filled}/bb:oci", "true"]
     piped = subprocess.run(line, env=cli.env, capture_output=True, timeout=60)
     assert (piped.returncode, piped.stderr) == (0, b"")
-    cli("rm", "--all")
-    cli.ok("rmi", f"{filled}/bb:oci")
-    for pulls in (True, False):
+    for quiet, pulls in ((True, False), (False, True), (False, False)):
+        if quiet or pulls:
+            cli("rm", "--all")
+            cli.ok("rmi", f"{filled}/bb:oci")
+        line = [*cli.command, command, f"--quiet={quiet}", "--rm", f"{filled}/bb:oci", "true"]
         ours, theirs = pty.openpty()
         env = {**cli.env, "TERM": "xterm", "COLUMNS": "100"}
         done = subprocess.run(

@@ -406,6 +406,7 @@ def test_retry_waits_as_long_as_a_registry_wants(
         assert waited == seconds
 
 
+@pytest.mark.parametrize("command", ["pull", "run", "create"])
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -415,8 +416,8 @@ def test_retry_waits_as_long_as_a_registry_wants(
         (["--platform", "linux/arm64", "--arch", "arm64"], "--platform goes with neither"),
     ],
 )
-def test_options_that_are_refused(cli: Store, options: list[str], words: str) -> None:
-    done = cli("pull", *options, "localhost/x")
+def test_options_that_are_refused(cli: Store, command: str, options: list[str], words: str) -> None:
+    done = cli(command, *options, "localhost/x")
     assert done.returncode == 125
     assert words in done.stderr
 
@@ -424,4 +425,26 @@ def test_options_that_are_refused(cli: Store, options: list[str], words: str) ->
 def test_the_parts_of_a_platform(cli: Store, mirror: str) -> None:
     done = cli("pull", "--arch", "arm", "--variant", "v6", f"{mirror}/mirrored/bb:1")
     assert "not linux/arm/v6" in done.stderr
+    done = cli("create", "--arch", "arm", "--variant", "v6", f"{mirror}/mirrored/bb:1")
+    assert "not linux/arm/v6" in done.stderr
     cli.ok("pull", "--os", "linux", f"{mirror}/mirrored/bb:1")
+
+
+def test_run_reaches_a_registry_as_pull_does(cli: Store, tmp_path: Path) -> None:
+    """With who we are by an option or a file, and without a gap that was not asked for."""
+    asking = {"WWW-Authenticate": 'Basic realm="x"'}
+    server = Server(lambda _, headers: (404 if "authorization" in headers else 401, asking, b""))
+    image = f"{server.address}/x"
+    auths = {"auths": {server.address: {"auth": "ZmlsZTpw"}}}
+    (tmp_path / "auth.json").write_text(json.dumps(auths))
+    try:
+        for options in (["--creds", "u:p"], ["--authfile", str(tmp_path / "auth.json")]):
+            assert cli("create", *options, "--retry", "0", image).returncode == 125
+        known = [headers.get("authorization") for _, headers in server.seen]
+        assert {*known} - {None} == {"Basic dTpw", "Basic ZmlsZTpw"}
+        server.seen.clear()
+        done = cli("run", "--tls-verify", "--retry", "1", "--retry-delay", "1ms", image)
+        assert done.returncode == 125
+        assert server.seen == []
+    finally:
+        server.close()
