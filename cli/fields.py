@@ -36,6 +36,7 @@ _OPTIONS = {
     "run.restart": "run --restart",
     "security.seccomp": "--security-opt seccomp",
     "sysctls": "--sysctl",
+    "timezone": "--tz",
 }
 """Where it is not the field itself behind two dashes."""
 

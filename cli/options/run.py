@@ -130,6 +130,29 @@ EnvFile = Annotated[
 EnvHost = Annotated[
     bool, option("--env-host", panel=ENVIRONMENT, about="Copy this whole environment.")
 ]
+EnvMerge = Annotated[
+    list[str],
+    option(
+        "--env-merge",
+        metavar="KEY=VALUE",
+        panel=ENVIRONMENT,
+        about="Make a variable of the image's: PATH='${PATH}:/opt/bin'.",
+    ),
+]
+UnsetEnv = Annotated[
+    list[str],
+    option("--unsetenv", metavar="KEY", panel=ENVIRONMENT, about="Leave out one of the image's."),
+]
+UnsetEnvAll = Annotated[
+    bool, option("--unsetenv-all", panel=ENVIRONMENT, about="Leave out the image's and ours.")
+]
+TimeZone = Annotated[
+    str,
+    option("--tz", metavar="ZONE", panel=ENVIRONMENT, about="Europe/Berlin, ..., or local."),
+]
+Umask = Annotated[
+    str, option("--umask", metavar="MODE", panel=ENVIRONMENT, about="In octal. (0022)")
+]
 HttpProxy = Annotated[
     bool,
     option("--http-proxy", panel=ENVIRONMENT, about="Pass the proxy variables. (default: true)"),
@@ -200,8 +223,13 @@ class EnvironmentAsked(TypedDict, total=False):
     env: Env
     env_file: EnvFile
     env_host: EnvHost
+    env_merge: EnvMerge
+    unsetenv: UnsetEnv
+    unsetenv_all: UnsetEnvAll
     http_proxy: HttpProxy
     workdir: Workdir
+    tz: TimeZone
+    umask: Umask
 
 
 class ImageAsked(TypedDict, total=False):

@@ -219,12 +219,12 @@ _VOLUME: dict[type, tuple[str, ...]] = {
 _REQUEST: dict[str, type] = {
     field: kind
     for kind, fields in (
-        (str, "image name user workdir hostname cidfile sdnotify"),
-        (int, "shm_size stop_signal stop_timeout"),
+        (str, "image name user workdir hostname cidfile sdnotify timezone"),
+        (int, "shm_size stop_signal stop_timeout umask"),
         (bool, "keep_groups tty stdin detached remove init read_only read_only_tmpfs"),
-        (bool, "remap_ports publish_all no_hosts"),
+        (bool, "remap_ports publish_all no_hosts unsetenv_all"),
         (list, "command inherited environment groups mounts tmpfs devices networks ports"),
-        (list, "expose hosts rlimits"),
+        (list, "expose hosts rlimits env_merge unsetenv"),
         (dict, "labels annotations dns namespaces userns security sysctls healthcheck health"),
         (dict, "restart log"),
     )

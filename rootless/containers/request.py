@@ -163,6 +163,15 @@ if TYPE_CHECKING:
         """[name, value] of what comes from the caller's surroundings, such as http_proxy."""
         environment: list[list[str | None]]
         """[name, value] after the image's and the inherited ones; None takes it away."""
+        env_merge: list[list[str]]
+        """[name, value] of variables that are made of the image's: see `creation.merging`."""
+        unsetenv: list[str]
+        """Variables of the image, and of ours, that it does not have."""
+        unsetenv_all: bool
+        """Whether it has none of those."""
+        timezone: str
+        """A name of /usr/share/zoneinfo, or local; empty for the image's own."""
+        umask: int
         user: str
         """USER[:GROUP], names or numbers, which the container's /etc/passwd knows."""
         groups: list[str]
@@ -229,6 +238,8 @@ if TYPE_CHECKING:
 STOP_TIMEOUT = 10
 """Seconds between the stop signal and SIGKILL."""
 
+UMASK = 0o022
+
 MASKED = (
     "/proc/acpi",
     "/proc/kcore",
@@ -271,6 +282,11 @@ def request(image: str, command: Iterable[str] = (), **fields: Unpack[Fields]) -
         "annotations": {},
         "inherited": [],
         "environment": [],
+        "env_merge": [],
+        "unsetenv": [],
+        "unsetenv_all": False,
+        "timezone": "",
+        "umask": UMASK,
         "user": "",
         "groups": [],
         "keep_groups": False,

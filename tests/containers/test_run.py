@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import pwd
 import random
@@ -98,6 +99,24 @@ def test_host_environment_stays_outside_unless_asked_for(shared: Store) -> None:
     assert "SECRET" not in done.stdout
     assert "SECRET=s3cret" in shared.ok("run", "--rm", "-e", "SECRET", "busybox", "env", env=given)
     assert "SECRET=s3cret" in shared.ok("run", "--rm", "--env-host", "busybox", "env", env=given)
+
+
+def test_time_zone_and_umask(shared: Store) -> None:
+    """Both hold for a command of exec as well, and a command is found without a PATH."""
+    zone = Path("/usr/share/zoneinfo/Asia/Tokyo")
+    if not zone.is_file():
+        pytest.skip("tzdata is not installed")
+    options = ["--tz", "Asia/Tokyo", "--umask", "0027", "--unsetenv-all", "--name", "zone"]
+    shared.ok("run", "-d", *options, "busybox", "sleep", "100")
+    try:
+        said = shared.ok("exec", "zone", "sh", "-c", "umask; base64 /etc/localtime")
+        umask, _, text = said.partition("\n")
+        assert (umask, base64.b64decode(text)) == ("0027", zone.read_bytes())
+        assert shared.ok("exec", "zone", "env") == "HOME=/root"
+        shown = "{{.Config.Umask}} {{.Config.Timezone}} {{.Config.Env}}"
+        assert shared.ok("inspect", "-f", shown, "zone") == "0027 Asia/Tokyo []"
+    finally:
+        shared.ok("rm", "-f", "zone")
 
 
 def test_working_directory_is_made(shared: Store) -> None:

@@ -72,6 +72,10 @@ def check(request: Request, *, parsed: bool = False) -> None:
     _check_capabilities(request["security"])
     _check_limits(request["rlimits"])
     _check_mounts(request)
+    if request["timezone"]:
+        from rootless.containers.creation import zones
+
+        zones.source(request["timezone"])
 
 
 def _check_values(request: Request) -> None:

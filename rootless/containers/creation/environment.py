@@ -1,20 +1,19 @@
 """What a process in a container finds in its environment.
 
-Later ones win, in podman's documented order: the built-in variables, the image's, the host's
-proxy settings, --env-host, --env-file, --env. HOME is the launcher's work: it needs the
-container's /etc/passwd.
+Later ones win, in podman's documented order: the built-in variables, the image's, those made of
+them (--env-merge), of which --unsetenv takes some away again, the host's proxy settings,
+--env-host, --env-file, --env. HOME is the launcher's work: it needs the container's /etc/passwd.
 """
 
 from __future__ import annotations
+
+from rootless.values import PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rootless.containers.request import Request
-
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where commands are looked for when the image does not say."""
 
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 """Passed from the host by default, as podman does, also in capitals."""
@@ -47,6 +46,13 @@ def compose(image: Iterable[str], request: Request, hostname: str) -> list[str]:
         key, equals, value = text.partition("=")
         if key and equals:
             result[key] = value
+    if request["env_merge"]:
+        from rootless.containers.creation.merging import expanded
+
+        for name, template in request["env_merge"]:
+            result[name] = expanded(template, result)
+    for name in [*result] if request["unsetenv_all"] else request["unsetenv"]:
+        result.pop(name, None)
     return changed(result, [*request["inherited"], *request["environment"]])
 
 

@@ -49,6 +49,14 @@ def _environment(entries: list[list[str | None]], field: str = "environment") ->
             raise _refuse(f"invalid name {entry[0]!r:.60}", where)
 
 
+def _env_merge(entries: list[list[str]]) -> None:
+    from rootless.containers.creation.merging import expanded
+
+    _environment(entries, "env_merge")  # type: ignore[arg-type]
+    for _, text in entries:
+        expanded(text, {})
+
+
 def _inherited(entries: list[list[str]]) -> None:
     _environment(entries, "inherited")  # type: ignore[arg-type]
 
@@ -246,6 +254,7 @@ def _is_number(text: str) -> bool:
 _CHECKS: dict[str, Callable[[Any], None]] = {
     "devices": _devices,
     "dns": _dns,
+    "env_merge": _env_merge,
     "environment": _environment,
     "expose": _expose,
     "health": _health,

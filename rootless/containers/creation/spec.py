@@ -77,7 +77,7 @@ def build(plan: Plan) -> Spec:
 
 
 def _process(plan: Plan) -> Process:
-    user: User = {"username": plan.user, "umask": 0o022}
+    user: User = {"username": plan.user, "umask": plan.request["umask"]}
     return {
         "terminal": plan.request["tty"],
         "user": user,
@@ -159,6 +159,7 @@ def mounts(plan: Plan) -> list[Mount]:
     if plan.request["read_only"] and plan.request["read_only_tmpfs"]:
         others += [_scratch(path) for path in READ_ONLY_TMPFS if path not in taken]
     others += _etc(plan, taken)
+    others += _local_time(plan, taken)
     system = [
         item
         for item in system_mounts(plan)
@@ -254,6 +255,17 @@ def _etc(plan: Plan, taken: Iterable[str]) -> list[Mount]:
         for name in wanted
         if f"/etc/{name}" not in taken
     ]
+
+
+def _local_time(plan: Plan, taken: Iterable[str]) -> list[Mount]:
+    """The time zone, by the file of this machine."""
+    place = "/etc/localtime"
+    if not plan.request["timezone"] or not {place, "/etc"}.isdisjoint(taken):
+        return []
+    from rootless.containers.creation import zones
+
+    options = ["bind", "ro", *_SAFE, "rprivate"]
+    return [_mount(place, "bind", options, zones.source(plan.request["timezone"]))]
 
 
 def overlay_binds(plan: Plan) -> dict[str, OverlayBind]:

@@ -10,7 +10,7 @@ import contextlib
 import os
 
 from rootless.containers import events
-from rootless.containers.creation.environment import PATH, PROXIES
+from rootless.containers.creation.environment import PROXIES
 from rootless.containers.files.trees import check_whole, ids_of, trees_of
 from rootless.containers.running.pausing import standing
 from rootless.errors import NotFound, UsageError
@@ -19,7 +19,7 @@ from rootless.images.making import Making
 from rootless.oci import reference
 from rootless.teller import QUIET
 from rootless.times import now
-from rootless.values import signal_name
+from rootless.values import PATH, signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ class Asked(TypedDict, total=False):
     env: list[str]
     env_file: list[str]
     env_host: bool
+    env_merge: list[str]
     group_add: list[str]
     health_cmd: str
     health_interval: str
@@ -75,7 +76,11 @@ class Asked(TypedDict, total=False):
     sysctl: list[str]
     tmpfs: list[str]
     tty: bool
+    tz: str
     ulimit: list[str]
+    umask: str
+    unsetenv: list[str]
+    unsetenv_all: bool
     user: str
     userns: str
     uts: str

@@ -40,6 +40,18 @@ def changes(asked: Asked, host: Mapping[str, str], base: str) -> list[list[str |
     return result
 
 
+def merges(asked: Asked) -> list[list[str]]:
+    """Parse --env-merge NAME=VALUE, in which $NAME and ${NAME} are variables that there are."""
+    from rootless.containers.creation.merging import expanded
+
+    result = []
+    for text in asked.get("env_merge", ()):
+        key, value = pair(text, named("env_merge"), needs_value=True)
+        expanded(value, {})
+        result.append([key, value])
+    return result
+
+
 def labels(asked: Asked, base: str) -> dict[str, str]:
     """Return the labels of --label-file and --label; later ones win."""
     result = {}

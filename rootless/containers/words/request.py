@@ -40,6 +40,9 @@ _AS_IT_IS = {
     "rm": "remove",
     "stop_timeout": "stop_timeout",
     "tty": "tty",
+    "tz": "timezone",
+    "unsetenv": "unsetenv",
+    "unsetenv_all": "unsetenv_all",
     "user": "user",
     "workdir": "workdir",
 }
@@ -107,6 +110,7 @@ def _environment(asked: Asked, base: str, environ: Mapping[str, str]) -> Fields:
 
     return {
         "environment": _in("environment", environment.changes, asked, environ, base),
+        "env_merge": _in("env_merge", environment.merges, asked),
         "labels": _in("labels", environment.labels, asked, base),
     }
 
@@ -185,13 +189,14 @@ def _rest(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
         "restart": values.restart(asked.get("restart", "")),
         "sdnotify": values.sdnotify(asked.get("sdnotify", "")),
         "stop_signal": _in("stop_signal", values.stop_signal, asked.get("stop_signal", "")),
+        "umask": _in("umask", values.umask, asked.get("umask", "")),
     }
     groups, keeps = _in("groups", values.groups, asked.get("group_add", []))
     return {**result, "groups": groups, "keep_groups": keeps}
 
 
 _SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], ...] = (
-    ("env env_file label label_file", _environment),
+    ("env env_file env_merge label label_file", _environment),
     ("volume mount tmpfs device", _mounts),
     ("pid ipc uts cgroupns userns network dns dns_search dns_option add_host", _spaces),
     ("publish expose publish_privileged", _ports),
@@ -205,7 +210,7 @@ _SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], 
     ),
     ("log_driver log_opt", _log),
     (
-        "entrypoint annotation ulimit sysctl shm_size restart sdnotify stop_signal group_add",
+        "entrypoint annotation ulimit sysctl shm_size restart sdnotify stop_signal group_add umask",
         _rest,
     ),
 )

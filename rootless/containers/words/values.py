@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.containers.creation.choices import NOTIFIERS, RESTARTS
+from rootless.containers.request import UMASK
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
 from rootless.values import is_number, pair, signal_number, size
@@ -92,6 +93,15 @@ def shm_size(text: str) -> int:
 def stop_signal(text: str) -> int:
     """Parse --stop-signal."""
     return signal_number(text) if text else 0
+
+
+def umask(text: str) -> int:
+    """Parse --umask, octal digits."""
+    if not text:
+        return UMASK
+    if len(text) > 4 or set(text) - set("01234567"):
+        raise UsageError(f"{named('umask')}: invalid value {text!r}", "octal digits, such as 0027")
+    return int(text, 8)
 
 
 def restart(policy: str) -> Restart:

@@ -20,6 +20,7 @@ from rootless.linux.seccomp import seccomp_set_mode_filter
 from rootless.runtime.launch import stub
 from rootless.runtime.launch.command import find_command, not_executable
 from rootless.runtime.privileges import caps
+from rootless.values import PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Settlement:
         """
         values = self._environment(user)
         arguments = self.process["args"]
-        path = find_command(arguments[0], values.get("PATH", ""))
+        path = find_command(arguments[0], values.get("PATH", PATH))
         reset_signals()
         if self.listening is None:
             close_on_exec(3, spare=self._channel)

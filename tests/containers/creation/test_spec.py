@@ -221,6 +221,17 @@ def test_read_only(composed: Composed, paths: Paths) -> None:
     assert mounts["/etc/hosts"] == ("bind", source, ["bind", "rprivate", "ro"])
 
 
+def test_a_time_zone(composed: Composed) -> None:
+    options = ["bind", "ro", *SAFE, "rprivate"]
+    if not os.path.exists("/etc/localtime"):
+        pytest.skip("this machine has no time zone of its own")
+    mounts = by_path(composed(tz="local"))
+    assert mounts["/etc/localtime"] == ("bind", "/etc/localtime", options)
+    for taken in ("/etc", "/etc/localtime"):
+        found = by_path(composed(tz="local", volume=[f"/a:{taken}"]))
+        assert {found[path][1] for path in found if path in ("/etc", "/etc/localtime")} == {"/a"}
+
+
 def test_read_only_with_mounts_of_the_users(composed: Composed) -> None:
     mounts = by_path(composed(read_only=True, tmpfs=["/tmp:size=1m"], volume=["v:/run"]))
     assert "size=1048576" in mounts["/tmp"][2]

@@ -12,6 +12,7 @@ from rootless.containers.creation import environment as composing
 from rootless.containers.words import environment
 from rootless.containers.words.request import request
 from rootless.errors import UsageError
+from rootless.values import PATH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ def compose(
     return {key: value for key, _, value in pairs}
 
 
-BASE = {"PATH": composing.PATH, "HOSTNAME": "box"}
+BASE = {"PATH": PATH, "HOSTNAME": "box"}
 
 
 def test_nothing_asked() -> None:
@@ -122,6 +123,41 @@ def test_env_file(tmp_path: Path) -> None:
         "C": "=",
         "D": "",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("${A}-some", "image-some"),
+        ("$A$A.$", "imageimage.$"),
+        ("$MISSING${MISSING}!", "!"),
+        ("${A:-other}${MISSING:-other}${EMPTY:-}", "imageother"),
+        ("${A:+other}${EMPTY:+other}", "other"),
+        (r"\$A \\${A}", r"$A \image"),
+        ("$1", "$1"),
+        ("$A1", ""),
+        ("${A}}", "image}"),
+    ],
+)
+def test_a_variable_made_of_the_images(text: str, expected: str) -> None:
+    made = compose(("A=image", "EMPTY="), env_merge=[f"B={text}", "C=$B"])
+    assert made == {**BASE, "A": "image", "EMPTY": "", "B": expected, "C": expected}
+
+
+@pytest.mark.parametrize("text", ["A", "=x", "A=${", "A=${}", "A=${1}", "A=${A", "A=${A:?x}"])
+def test_what_makes_no_variable(text: str) -> None:
+    with pytest.raises(UsageError, match="env_merge") as caught:
+        compose(env_merge=[text])
+    assert caught.value.field == "env_merge"
+
+
+def test_variables_of_the_image_are_left_out() -> None:
+    host = {"http_proxy": "p"}
+    assert compose(("A=1", "B=2"), unsetenv=["A", "PATH", "X"]) == {"B": "2", "HOSTNAME": "box"}
+    made = compose(("A=1",), host, unsetenv_all=True, env=["C=3"], env_merge=["D=$A"])
+    assert made == {"http_proxy": "p", "C": "3"}
+    assert compose(("A=1",), unsetenv=["A"], env=["A=2"]) == {**BASE, "A": "2"}
 
 
 @pytest.mark.parametrize("content", [b"A B=1", b"=x", b"A =1", b"A\tB", b"\xff=1", b"A=\0"])

@@ -234,6 +234,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "host": networks.host_entry,
     "user": lambda text: conflicts.check(request("image", user=text)),
     "restart": values.restart,
+    "umask": values.umask,
     "sdnotify": values.sdnotify,
     "entrypoint": values.entrypoint,
     "pair": lambda text: plain.pair(text, "x"),
