@@ -24,6 +24,9 @@ The form on disk, which overlayfs (with `userxattr`) and fuse-overlayfs 1.10 (De
   file (`layers.owners`) has the truth. In a user namespace the kernel never allows them.
 - Attributes `user.overlay.*` and the like from the archive are dropped: an image does not speak
   to the union file system. So are `security.*` but capabilities: they are the host's policy.
+- An owner that the user namespace does not know, as directories of companies hand out by the
+  hundred million, becomes root; the side file has the true one, and a set-id bit is left out that
+  would be root's then.
 - Set-id bits and capabilities of files, and that others may write, are left out: they may reach
   this tree. `layers.withheld` puts them where they may not; the side file has the truth.
 
@@ -42,6 +45,7 @@ import stat
 
 from rootless.oci.errors import LayerError
 from rootless.oci.layers import withheld, xattrs
+from rootless.oci.layers.mapped import Mapped, known
 from rootless.oci.layers.owners import Truth
 from rootless.oci.layers.places import Places, is_whiteout, split
 from rootless.oci.layers.tar import (
@@ -71,7 +75,6 @@ OPAQUE_XATTR = "user.overlay.opaque"
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPECIAL = frozenset((b"", b".", b".."))
-_LARGEST_ID = (1 << 32) - 2  # (uid_t) -1 means "leave it" to chown(2)
 _WARNINGS = 100
 
 
@@ -91,6 +94,10 @@ class Extractor:
         self._places = Places(root, self._over_whiteout, depth=reader.limits.depth)
         self._record = owners == "record"
         self._me = (os.geteuid(), os.getegid())
+        self._mapped = Mapped()
+        self._foreign = 0
+        self._stranger = ""
+        """An entry whose owner is not mapped, and who that is."""
         self._directories: dict[bytes, Entry] = {}
         self._deleted: set[bytes] = set()
         """Whiteouts that had to stay files."""
@@ -115,6 +122,12 @@ class Extractor:
             raise LayerError(f"unpack {show(reader.last)}: {error}", hint) from error
         finally:
             self._places.close()
+        if self._foreign:
+            self._warn(
+                f"{self._foreign} files have owners outside of your subordinate ids, such as "
+                f"{self._stranger}: they are root's here, and keep their owners for push and save "
+                "(see rootless doctor)"
+            )
         reader.drain()
 
     def _entries(self) -> None:
@@ -170,8 +183,8 @@ class Extractor:
                 self.truths.pop(at.path + base, None)  # of what went with its directory
             if mode != entry.mode or (self._record and (entry.uid or entry.gid)):
                 self._note(entry, at.path + base, mode)
-            if not self._record and (entry.uid, entry.gid) != self._me:
-                os.fchown(fd, *_ids(entry))
+            if not self._record and (owner := self._owner(entry, at.path + base)) != self._me:
+                os.fchown(fd, *owner)
             if entry.xattrs is not None:
                 self._withhold_capability(entry, at.path + base)
                 self._set_xattrs(entry, at.path + base, fd)
@@ -357,15 +370,28 @@ class Extractor:
         if self._record:
             if entry.uid or entry.gid:
                 self._note(entry, at.path + base)
-        elif (entry.uid, entry.gid) != self._me:
-            os.chown(base, *_ids(entry), dir_fd=at.fd, follow_symlinks=False)
+        elif (owner := self._owner(entry, at.path + base)) != self._me:
+            os.chown(base, *owner, dir_fd=at.fd, follow_symlinks=False)
             if mode & 0o7000 and entry.type != SYMLINK:
                 os.chmod(base, mode, dir_fd=at.fd)
         os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=at.fd, follow_symlinks=False)
 
     def _is_ours(self, entry: Entry) -> bool:
         """Whether an entry's group on the disk is ours, with others in it perhaps."""
-        return self._record or entry.gid == self._me[1]
+        return self._record or self._mapped.owner(entry)[1] == self._me[1]
+
+    def _owner(self, entry: Entry, path: bytes) -> tuple[int, int]:
+        """Who is to own an entry on the disk; the side file is told of an owner that cannot."""
+        owner = self._mapped.owner(entry)
+        if owner != (entry.uid, entry.gid):
+            self._foreign += 1
+            self._stranger = self._stranger or f"{show(path)} of {entry.uid}:{entry.gid}"
+            truth = self._note(entry, path)
+            if entry.type != DIRECTORY:
+                truth.unfit = stat.S_ISUID * (owner[0] != entry.uid) | stat.S_ISGID * (
+                    owner[1] != entry.gid
+                )
+        return owner
 
     def _withhold_capability(self, entry: Entry, path: bytes) -> None:
         """Leave a file's capabilities to the second tree: only the side file tells of them."""
@@ -389,7 +415,7 @@ class Extractor:
         """Put the truth of an entry into the side file's table; `mode` is what the disk got."""
         truth = self.truths.get(path)
         if truth is None:
-            truth = self.truths[path] = Truth(*_ids(entry))
+            truth = self.truths[path] = Truth(*known(entry))
         if mode not in (-1, entry.mode):
             truth.mode = entry.mode
         return truth
@@ -437,8 +463,8 @@ class Extractor:
             mode |= 0o500
         if mode != entry.mode or (self._record and (entry.uid or entry.gid)):
             self._note(entry, path, mode)
-        if not self._record and (entry.uid, entry.gid) != self._me:
-            os.chown(base, *_ids(entry), dir_fd=at.fd, follow_symlinks=False)
+        if not self._record and (owner := self._owner(entry, path)) != self._me:
+            os.chown(base, *owner, dir_fd=at.fd, follow_symlinks=False)
         if entry.xattrs is not None:
             fd = os.open(base, _OPEN_DIRECTORY, dir_fd=at.fd)
             try:
@@ -471,18 +497,10 @@ class Extractor:
             return 0
 
 
-def _ids(entry: Entry) -> tuple[int, int]:
-    if entry.uid > _LARGEST_ID or entry.gid > _LARGEST_ID:
-        raise ValueError(f"its owner {entry.uid}:{entry.gid} is out of range")
-    return entry.uid, entry.gid
-
-
 def _explain(name: bytes, error: OSError) -> NoReturn:
     """Raise a LayerError for what the kernel refused."""
     hint = ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "free some space, or name another directory with --root"
-    elif error.errno == errno.EINVAL:
-        hint = "its owner may be outside the subordinate ids: see rootless doctor"
     message = f"unpack {show(name)}: {os.strerror(error.errno or errno.EIO)}"
     raise LayerError(message, hint) from error

@@ -1,7 +1,8 @@
 """The side file `owners` of a layer: what the tree on disk could not be given.
 
-With one uid only, everything unpacked belongs to the user; devices are empty files wherever the
-kernel refuses them. push, save and commit read the true values here.
+With one uid only, everything unpacked belongs to the user, and with many what belongs to none of
+them belongs to root; devices are empty files wherever the kernel refuses them. push, save and
+commit read the true values here.
 
 The file is JSON lines in UTF-8, sorted by path as bytes, one for each path that differs:
 
@@ -13,6 +14,8 @@ The file is JSON lines in UTF-8, sorted by path as bytes, one for each path that
   surrogateescape has them, written as `\\udcXX`;
 - uid, gid: the archive's, always;
 - mode: permission bits, only where those in `fs` had to differ, as set-id bits of files must;
+- unfit: those of the set-id bits in `mode` whose owner is another on the disk: no copy of the tree
+  has them;
 - type: `c` or `b` with device [major, minor]: on disk it is an empty file;
 - xattrs: name to base64, those that the file system or the kernel refused, and capabilities.
 
@@ -37,13 +40,15 @@ FILE = "owners"
 class Truth:
     """What an entry really is, where the disk says otherwise."""
 
-    __slots__ = ("device", "gid", "kind", "mode", "uid", "xattrs")
+    __slots__ = ("device", "gid", "kind", "mode", "uid", "unfit", "xattrs")
 
     def __init__(self, uid: int, gid: int, mode: int = -1) -> None:
         self.uid = uid
         self.gid = gid
         self.mode = mode
         """Permission bits, or -1 where those on disk are right."""
+        self.unfit = 0
+        """Set-id bits of `mode` that would give away the rights of whom the disk names instead."""
         self.kind = ""
         """`c` or `b` for a device that is an empty file on disk."""
         self.device = (0, 0)
@@ -81,6 +86,8 @@ def _line(path: bytes, truth: Truth) -> str:
     more: dict[str, Any] = {}
     if truth.mode >= 0:
         more["mode"] = truth.mode
+    if truth.unfit:
+        more["unfit"] = truth.unfit
     if truth.kind:
         more |= {"type": truth.kind, "device": truth.device}
     if truth.xattrs:
@@ -101,6 +108,7 @@ def _parse(line: str) -> tuple[str, Truth]:
         raise ValueError(f"{FILE}: a damaged line: {line[:100]!r}")
     more = values[3] if len(values) == 4 else {}
     truth = Truth(int(values[1]), int(values[2]), more.get("mode", -1))
+    truth.unfit = more.get("unfit", 0)
     truth.kind = more.get("type", "")
     truth.device = tuple(more.get("device", (0, 0)))
     if "xattrs" in more:

@@ -145,7 +145,7 @@ class Maker:
         modes, capabilities = {}, {}
         for path, truth in owners.read(layer):
             if truth.mode >= 0:
-                modes[os.fsencode(path)] = truth.mode
+                modes[os.fsencode(path)] = truth.mode & ~truth.unfit
             if truth.xattrs and _CAPABILITY in truth.xattrs:
                 capabilities[os.fsencode(path)] = truth.xattrs[_CAPABILITY]
         self._modes.append(modes)

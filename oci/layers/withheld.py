@@ -101,8 +101,12 @@ def write(
 
 
 def _counts(truth: Truth) -> bool:
-    may = truth.mode > 0 and truth.mode & (_PROGRAM | _WRITE)
-    return not truth.kind and bool(may or _capability(truth))
+    return not truth.kind and bool(_held(truth) or _capability(truth))
+
+
+def _held(truth: Truth) -> int:
+    """The bits that may be in the second tree only."""
+    return max(truth.mode, 0) & (_PROGRAM | _WRITE) & ~truth.unfit
 
 
 def _capability(truth: Truth) -> list[tuple[bytes, bytes]]:
@@ -142,7 +146,7 @@ class _Tree:
         *parents, name = _parts(path)
         self._enter(parents)
         mode = os.lstat(name, dir_fd=self._way[-1].theirs).st_mode
-        missing = max(truth.mode, 0) & ~mode & (_PROGRAM | _WRITE)
+        missing = _held(truth) & ~mode
         if stat.S_ISREG(mode) and (missing or _capability(truth)):
             self._make_way()
             self._file(path, name, mode | missing, _capability(truth))

@@ -98,6 +98,19 @@ def test_content_stays_where_it_is(layers: Path) -> None:
     os.close(fd)
 
 
+def test_a_set_id_bit_of_somebody_else_is_left_out(layers: Path) -> None:
+    """The side file tells which: the file's owner on the disk is another."""
+    truths = {}
+    for name, unfit in ((b"su", 0), (b"far", stat.S_ISUID)):
+        (layers / "low/fs" / name.decode()).touch()
+        truths[name] = owners.Truth(0, 0, 0o6755)
+        truths[name].unfit = unfit
+    owners.write(str(layers / "low"), truths)
+    made = make(layers)
+    modes = [stat.S_IMODE((made / "fs" / name).stat().st_mode) for name in ("su", "far")]
+    assert modes == [0o6755, 0o2755]
+
+
 def test_a_whole_one_has_it_with_the_holes(layers: Path) -> None:
     tree = layers / "low/fs"
     (tree / "big").write_bytes(BIG)

@@ -125,10 +125,62 @@ def test_owners_and_modes_are_those_of_the_archive(paths: Paths) -> None:
     assert found.splitlines() == ["sparse 6:0 4711", "su 0:0 4755", "wall 0:5 2755"]
 
 
-@pytest.mark.modes("mapped")
-def test_an_owner_outside_the_map_is_an_error_that_names_the_entry(paths: Paths) -> None:
-    with pytest.raises(LayerError, match=r"'far': Invalid argument .*subordinate ids"):
-        layer(paths, "l", file(b"near") + file(b"far", uid=3_000_000))
+FAR = 172_761_424
+"""An id as the directory of a company hands it out."""
+
+
+@pytest.mark.modes("mapped", "single")
+def test_owners_outside_the_map_are_kept_beside(paths: Paths) -> None:
+    """On the disk root has the files, but no set-id bit of theirs; each id counts for itself."""
+    place = layer(
+        paths,
+        "l",
+        directory(b"home", uid=FAR, gid=FAR, mode=0o2770)
+        + file(b"home/f", uid=FAR, gid=5, mode=0o600)
+        + file(b"su", b"x", uid=FAR, gid=5, mode=0o6755)
+        + file(b"wall", b"x", uid=5, gid=FAR, mode=0o6775)
+        + link(b"again", b"su")
+        + symlink(b"s", b"f", uid=FAR, gid=FAR)
+        + header(b"pipe", b"6", uid=FAR, gid=5)
+        + header(b"dev", b"3", device=(1, 3), uid=FAR, gid=FAR)
+        + file(b"gone", uid=FAR)
+        + file(b"gone", uid=0),
+    )
+    truths = {path: (truth.uid, truth.gid) for path, truth in owners.read(str(place))}
+    assert "gone" not in truths
+    expected = dict.fromkeys(("home", "s", "dev"), (FAR, FAR))
+    expected |= dict.fromkeys(("home/f", "su", "again", "pipe"), (FAR, 5))
+    assert truths == expected | {"wall": (5, FAR)}
+    if ids() == "record":
+        return
+    found = inside(paths, f"cd {place}/fs; stat -c '%n %u:%g %a' * */*; cd ../withheld/fs; stat -c"
+                          " '%n %u:%g %a' *")  # fmt: skip
+    assert found.splitlines() == [
+        "again 0:5 755",
+        "dev 0:0 644",
+        "gone 0:0 644",
+        "home 0:0 2750",
+        "pipe 0:5 644",
+        "s 0:0 777",
+        "su 0:5 755",
+        "wall 5:0 755",
+        "home/f 0:5 600",
+        # What had better not be open to others: su for its group, wall for its owner.
+        "again 0:5 2755",
+        "home 0:0 2770",
+        "su 0:5 2755",
+        "wall 5:0 4775",
+    ]
+    record = jsonio.loads((place / "layer.json").read_bytes())
+    warnings = [text for text in record["warnings"] if "owners" in text]
+    assert len(warnings) == 1
+    assert f"8 files have owners outside of your subordinate ids, such as 'home/f' of {FAR}:5" \
+        in warnings[0]  # fmt: skip
+
+
+def test_what_is_no_id_is_refused_by_name(paths: Paths) -> None:
+    with pytest.raises(LayerError, match=r"'far': its owner 4294967295:0 is out of range"):
+        layer(paths, "l", file(b"near") + file(b"far", uid=(1 << 32) - 1))
 
 
 def test_capabilities_belong_to_the_namespace(paths: Paths) -> None:
