@@ -210,7 +210,7 @@ def _become(user: User) -> None:
     if (os.getuid(), os.getgid()) != (user.uid, user.gid):
         raise LaunchError(
             f"cannot become user {user.uid}:{user.gid}: the container has no such id",
-            "it has your subordinate ids, and one where you have none; rootless doctor says how to get more",
+            "it has only your subordinate ids; rootless doctor says how to get more",
         )
 
 
