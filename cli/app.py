@@ -103,6 +103,7 @@ COMMANDS = (
     Entry("version", "machine.info", "version", HOST),
     Entry("unshare", "machine.unshare", "unshare", HOST),
     Entry("completion", "machine.completion", "completion", HOST),
+    Entry("help", "machine.help", "help_", HOST),
 )
 """The commands, in the order of the overview."""
 

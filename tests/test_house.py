@@ -16,7 +16,7 @@ pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parent.parent
 SKIPPED = {"__pycache__", "dist", "build-out"}
-LINKS = {ROOT / "rootless/cli", ROOT / "rootless/oci"}
+LINKS = {ROOT / "rootless" / name for name in ("cli", "oci", "docs")}
 
 LONGEST_FILE = 600
 LONGEST_FUNCTION = 60

@@ -46,3 +46,6 @@ Stream = Annotated[
     bool, option("--stream", about="Go on with what happens; false ends with now. (default: true)")
 ]
 Json = Annotated[bool, option("--json", about="As JSON.")]
+HelpWords = Annotated[
+    list[str] | None, argument("[COMMAND|TOPIC]...", "By default a list of both.")
+]

@@ -153,12 +153,10 @@ class Containers:
 
         return find(self._read(container_of(self._paths, id)), id)
 
-    def remove(
-        self, ref: str, *, force: bool = False, volumes: bool = False, timeout: int = 0
-    ) -> None:
+    def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
         """Remove the container that `ref` means; with `force` also one with a damaged record.
 
-        `timeout` is that of `Container.remove`. Raises what `get` and `Container.remove` raise.
+        Raises what `get` and `Container.remove` raise.
         """
         try:
             found = self.get(ref)
@@ -169,7 +167,7 @@ class Containers:
 
             remove_damaged(self._paths, self.objects.named(ref) or self.objects.full_id(ref))
         else:
-            found.remove(force=force, volumes=volumes, timeout=timeout)
+            found.remove(force=force, volumes=volumes)
 
     def _read(self, id: str) -> Container:  # noqa: A002 - the field's own word
         return Container(self._paths, upgraded(self.objects.read(id)))

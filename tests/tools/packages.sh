@@ -5,7 +5,7 @@ wanted="
     acl apache2-utils attr bind9-dnsutils binutils binutils-aarch64-linux-gnu
     binutils-powerpc64le-linux-gnu binutils-riscv64-linux-gnu binutils-s390x-linux-gnu bubblewrap
     buildah busybox-static cron crun curl
-    docker-registry fish fuse-overlayfs git gpg gpg-agent iperf3 iproute2 iputils-ping
+    docker-registry fish fuse-overlayfs git gpg gpg-agent groff-base iperf3 iproute2 iputils-ping
     libcap2-bin libseccomp2 mmdebstrap ncat passt podman python3-venv qemu-user runc skopeo slirp4netns
     strace tmux uidmap umoci xz-utils zsh zstd
 "

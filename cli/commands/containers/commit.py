@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from rootless.cli.commands.containers import choosing
 from rootless.cli.output import pretty, say, say_json, say_lines
 from rootless.errors import UsageError
 
@@ -68,7 +67,9 @@ def diff(
         rootless diff --format json web busybox
     """
     if latest:
-        names = [choosing.one(engine, "", latest=True), *(names or [])]
+        from rootless.cli.commands.containers.lifecycle import chosen
+
+        names = [*chosen(engine, None, latest=True), *(names or [])]
     return _diff(engine, names, format, "container" if latest else "all")
 
 
@@ -77,11 +78,8 @@ def diff_container(
     names: opt.Compared = None,
     *,
     format: common.JsonFormat = "",  # noqa: A002 - the option's name
-    latest: opt.TheLatest = False,
 ) -> int:
     """Show which files a container has changed."""
-    if latest:
-        names = [choosing.one(engine, "", latest=True), *(names or [])]
     return _diff(engine, names, format, "container")
 
 

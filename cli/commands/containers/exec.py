@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 
-from rootless.cli.commands.containers import choosing
 from rootless.containers.running.ends import Ends
-from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.cli.options import common
     from rootless.cli.options import containers as opt
     from rootless.containers.running.sessions import ExecRequest
     from rootless.engine import Engine
@@ -17,15 +16,14 @@ if TYPE_CHECKING:
 
 def execute(
     engine: Engine,
-    container: opt.MaybeContainer = "",
-    command: opt.ExecCommand = None,
+    container: common.Container,
+    command: opt.ExecCommand,
     *,
     detach: opt.ExecDetach = False,
     interactive: opt.ExecInteractive = False,
     tty: opt.ExecTty = False,
     env: opt.ExecEnv = None,
     env_file: opt.ExecEnvFile = None,
-    latest: opt.TheLatest = False,
     workdir: opt.ExecWorkdir = "",
     user: opt.ExecUser = "",
     privileged: opt.ExecPrivileged = False,
@@ -39,12 +37,9 @@ def execute(
         rootless exec -it web sh
         rootless exec -u 1000:1000 -w /www web ls -l
     """
-    name, words = choosing.shifted(engine, container, command, latest=latest)
-    if not words:
-        raise UsageError("which command?", "it stands behind the container")
-    one = engine.containers.get(name)
+    one = engine.containers.get(container)
     request: ExecRequest = {
-        "command": words,
+        "command": command,
         "environment": _changes(env or [], env_file or []),
         "user": user,
         "workdir": workdir,

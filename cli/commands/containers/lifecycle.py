@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from rootless.cli import exits
-from rootless.cli.commands.containers import choosing
 from rootless.cli.output import complain, each, say
+from rootless.cli.teller import Teller
 from rootless.errors import Conflict, Error, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from rootless.cli.options import common
     from rootless.cli.options import containers as opt
     from rootless.engine import Engine
@@ -20,17 +18,18 @@ def start(
     engine: Engine,
     containers: opt.SomeContainers = None,
     *,
+    all: opt.All = False,  # noqa: A002 - the option's name
     attach: opt.Attach = False,
     detach_keys: opt.AttachKeys = "ctrl-p,ctrl-q",
+    filter: common.Filter = None,  # noqa: A002 - the option's name
     interactive: opt.AttachInput = False,
+    latest: opt.TheLatest = False,
     sig_proxy: opt.AttachSignals = True,
-    **which: Unpack[opt.Which],
 ) -> int:
     """Start containers that were created, or have ended.
 
-    --filter takes what `ps` takes, and chooses among those named, or among all. Of
-    restart-policy=POLICY it is what a boot has to start: `unless-stopped` leaves out those that
-    were stopped on purpose.
+    With --filter restart-policy=POLICY, what a boot has to start: `unless-stopped` leaves out
+    those that were stopped on purpose.
 
     Examples:
         rootless start web
@@ -39,10 +38,10 @@ def start(
         # after a boot; see also rootless boot
         rootless start --all --filter restart-policy=always
     """
-    names = choosing.some(engine, containers, which)
+    names = chosen(engine, containers, all=all or bool(filter), latest=latest, filters=filter)
     if not (attach or interactive):
         return each(names, lambda name: engine.containers.get(name).start())
-    if len(names) != 1:
+    if len(names) > 1:
         raise UsageError("only one container can be attached to")
     from rootless.cli.ends import OwnEnds
 
@@ -71,9 +70,10 @@ def attach(
         rootless attach web
         rootless attach --no-stdin --sig-proxy=false web
     """
+    (name,) = chosen(engine, [container] if container else None, latest=latest)
     from rootless.cli.ends import OwnEnds
 
-    one = engine.containers.get(choosing.one(engine, container, latest=latest))
+    one = engine.containers.get(name)
     stdin = not no_stdin and one.record["stdin"]
     ends = OwnEnds(stdin=stdin, tty=one.record["tty"], proxy=sig_proxy)
     return one.attach(ends, detach_keys=detach_keys)
@@ -83,10 +83,11 @@ def restart(
     engine: Engine,
     containers: opt.SomeContainers = None,
     *,
+    all: opt.All = False,  # noqa: A002 - the option's name
+    filter: common.Filter = None,  # noqa: A002 - the option's name
+    latest: opt.TheLatest = False,
     running: opt.Running = False,
-    signal: opt.FirstSignal = "",
     time: opt.Time = None,
-    **which: Unpack[opt.Which],
 ) -> int:
     """Stop containers and start them again.
 
@@ -96,49 +97,46 @@ def restart(
         rootless restart -t 2 web
         rootless restart --running
     """
-    if running and not containers:
-        which["all"] = True
-    names = choosing.some(engine, containers, which, running=running)
-    return each(names, lambda name: engine.containers.get(name).restart(time, signal or None))
+    every = all or running or bool(filter)
+    names = chosen(engine, containers, all=every, running=running, latest=latest, filters=filter)
+    return each(names, lambda name: engine.containers.get(name).restart(time))
 
 
 def stop(
     engine: Engine,
     containers: opt.SomeContainers = None,
     *,
-    ignore: common.Ignore = False,
-    signal: opt.FirstSignal = "",
+    all: opt.All = False,  # noqa: A002 - the option's name
     time: opt.Time = None,
-    **which: Unpack[opt.Which],
+    ignore: common.Ignore = False,
 ) -> int:
     """Stop containers.
 
-    Their stop signal is sent first, and SIGKILL when the time is up. --filter takes what `ps`
-    takes, and chooses among those named, or among all that run.
+    Their stop signal is sent first, and SIGKILL when the time is up.
 
     Examples:
         rootless stop web
         rootless stop -t 1 --all
     """
-    names = choosing.some(engine, containers, which, running=True, ignore=ignore)
+    names = chosen(engine, containers, all=all, running=True)
     if ignore:
         names = _existing(engine, names)
-    return each(names, lambda name: engine.containers.get(name).stop(time, signal or None))
+    return each(names, lambda name: engine.containers.get(name).stop(time))
 
 
 def kill(
     engine: Engine,
     containers: opt.SomeContainers = None,
     *,
+    all: opt.All = False,  # noqa: A002 - the option's name
     signal: opt.Signal = "KILL",
-    **which: Unpack[opt.Which],
 ) -> int:
     """Send a signal to the main process of containers.
 
     Examples:
         rootless kill -s HUP web
     """
-    names = choosing.some(engine, containers, which, running=True)
+    names = chosen(engine, containers, all=all, running=True)
 
     def end(name: str) -> None:
         one = engine.containers.get(name)
@@ -154,11 +152,10 @@ def rm(
     engine: Engine,
     containers: opt.SomeContainers = None,
     *,
+    all: opt.All = False,  # noqa: A002 - the option's name
     force: opt.Force = False,
     volumes: opt.Volumes = False,
     ignore: common.Ignore = False,
-    time: opt.RmTime = None,
-    **which: Unpack[opt.WhichToRemove],
 ) -> int:
     """Remove containers.
 
@@ -167,12 +164,10 @@ def rm(
         # all of them, also running ones
         rootless rm -fa
     """
-    if time is not None and not force:
-        raise UsageError("--time goes with --force only", "what runs is not removed without it")
     code = 0
-    for name in choosing.some(engine, containers, which, ignore=ignore):
+    for name in chosen(engine, containers, all=all):
         try:
-            engine.containers.remove(name, force=force, volumes=volumes, timeout=time or 0)
+            engine.containers.remove(name, force=force, volumes=volumes)
         except NotFound as error:
             # docker says so and is content with --force; podman's --ignore says nothing.
             if not ignore:
@@ -191,10 +186,8 @@ def wait(
     containers: opt.SomeContainers = None,
     *,
     condition: opt.Condition = None,
-    ignore: opt.WaitIgnore = False,
-    interval: opt.Interval = "",
-    return_on_first: opt.ReturnOnFirst = False,
-    **which: Unpack[opt.Named],
+    ignore: common.Ignore = False,
+    latest: opt.TheLatest = False,
 ) -> int:
     """Wait until containers end, and print their exit codes.
 
@@ -203,21 +196,9 @@ def wait(
     Examples:
         rootless wait job
         rootless wait --condition healthy web
-        # the first of two to end
-        rootless wait --return-on-first job1 job2
     """
-    if interval:
-        _check_interval(interval)
-    names = choosing.named(engine, containers, which)
-    if return_on_first:
-        from rootless.containers.running.waiting import wait_for_one
-
-        if ignore:
-            names = _existing(engine, names)
-        say(str(wait_for_one([engine.containers.get(name) for name in names], condition or ())))
-        return exits.OK
     code = 0
-    for name in names:
+    for name in chosen(engine, containers, latest=latest):
         try:
             say(str(engine.containers.get(name).wait(condition or ())))
         except NotFound as error:
@@ -232,14 +213,6 @@ def wait(
     return code
 
 
-def _check_interval(text: str) -> None:
-    """Raise UsageError for what is neither a span of time nor, as for podman, milliseconds."""
-    from rootless import times
-
-    if times.span(text) is None and not text.isdecimal():
-        raise UsageError(f"--interval {text!r} is no time", "for example 250ms or 2s")
-
-
 def healthcheck_run(engine: Engine, container: common.Container) -> int:
     """Run the health check of a container now.
 
@@ -249,6 +222,37 @@ def healthcheck_run(engine: Engine, container: common.Container) -> int:
         rootless healthcheck run web
     """
     return exits.OK if engine.containers.get(container).check_health() == 0 else exits.FAILED
+
+
+def chosen(
+    engine: Engine,
+    given: list[str] | None,
+    *,
+    all: bool = False,  # noqa: A002 - the option's name
+    running: bool = False,
+    latest: bool = False,
+    filters: list[str] | None = None,
+) -> list[str]:
+    """Return the containers that a command is about: those named, or all that fit."""
+    if all or latest:
+        if given:
+            raise UsageError("names and --all, --latest or --filter contradict each other")
+    elif not given:
+        raise UsageError("which container?", "name one, or say --all")
+    else:
+        return given
+    found = engine.containers.list()
+    if latest:
+        if not found:
+            raise NotFound("there is no container yet")
+        return [found[0].id]
+    if filters:
+        from rootless.containers.filters import Filters
+        from rootless.containers.summary import listed
+
+        fitting = Filters(filters, engine.containers, engine.images).keep(listed(found, Teller()))
+        found = [one.container for one in fitting]
+    return [one.id for one in found if not running or one.state().active]
 
 
 def _existing(engine: Engine, names: list[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rootless.cli import output
-from rootless.cli.commands.containers import choosing
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -21,8 +20,6 @@ def mount(
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
     format: common.JsonFormat = "",  # noqa: A002 - the option's name
-    latest: opt.TheLatest = False,
-    no_trunc: opt.MountNoTrunc = False,
 ) -> int:
     """Mount containers, read-only, and print where.
 
@@ -36,8 +33,6 @@ def mount(
 
     mounts = Mounts(engine.paths, "container")
     here = [one for one in engine.containers.list() if one.record["rootfs"]["kind"] != "host"]
-    if latest:
-        containers = choosing.named(engine, containers, {"latest": True})
     names = _wanted(containers, every=all, known=lambda: [one.id for one in here])
     places: dict[str, tuple[str, str]] = {}
     for name in names:
@@ -101,7 +96,6 @@ def unmount(
     *,
     all: opt.UnmountAll = False,  # noqa: A002 - the option's name
     force: opt.ForceUnmount = False,
-    latest: opt.TheLatest = False,
 ) -> int:
     """Unmount containers.
 
@@ -109,8 +103,6 @@ def unmount(
         rootless unmount web
     """
     found = engine.containers
-    if latest:
-        containers = choosing.named(engine, containers, {"latest": True})
     return _unmount(engine, "container", containers, lambda name: found.get(name).id, all, force)
 
 
