@@ -16,6 +16,7 @@ _OPTIONS = {
     "groups": "--group-add",
     "health.on_failure": "--health-on-failure",
     "hosts": "--add-host",
+    "hostusers": "--hostuser",
     "image": "image",
     "keys": "--pubkeysfile",
     "kind": "--type",

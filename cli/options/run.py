@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypedDict
 
+from rootless.cli.options.accounts import AccountsAsked
 from rootless.cli.options.declare import argument, option
 from rootless.cli.options.health import HealthAsked
 from rootless.cli.options.network import NetworkAsked
@@ -252,6 +253,7 @@ class Asked(
     FilesAsked,
     NetworkAsked,
     UsersAsked,
+    AccountsAsked,
     SecurityAsked,
     ImageAsked,
     PatientReach,

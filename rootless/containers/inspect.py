@@ -164,6 +164,7 @@ def _config(record: Record) -> dict[str, Any]:
         "StopSignal": signal_name(record["stop_signal"]),
         "StopTimeout": record["stop_timeout"],
         "SdNotifyMode": record["sdnotify"],
+        "Passwd": record["request"]["passwd"],
         "Timezone": record["request"]["timezone"],
         "Umask": f"{process['user'].get('umask', 0o022):04o}",
         "HealthcheckOnFailureAction": record["health"]["on_failure"],

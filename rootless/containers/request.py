@@ -174,6 +174,14 @@ if TYPE_CHECKING:
         umask: int
         user: str
         """USER[:GROUP], names or numbers, which the container's /etc/passwd knows."""
+        passwd: bool
+        """Whether users that the image does not know get lines in /etc/passwd and /etc/group."""
+        passwd_entry: str
+        """The line of such a user, with $USERNAME, $UID, $GID, $NAME and $HOME; empty for ours."""
+        group_entry: str
+        """The line of such a group, with $GROUPNAME, $GID and $USERLIST."""
+        hostusers: list[str]
+        """Users of this machine, names or numbers, who get a line as well."""
         groups: list[str]
         keep_groups: bool
         """Whether it has the supplementary groups of the caller."""
@@ -288,6 +296,10 @@ def request(image: str, command: Iterable[str] = (), **fields: Unpack[Fields]) -
         "timezone": "",
         "umask": UMASK,
         "user": "",
+        "passwd": True,
+        "passwd_entry": "",
+        "group_entry": "",
+        "hostusers": [],
         "groups": [],
         "keep_groups": False,
         "workdir": "",

@@ -107,8 +107,10 @@ if TYPE_CHECKING:
         """The user as this machine knows him."""
 
         name: str
+        full_name: str
         uid: int
         group: str
+        """Empty for one that gets no line."""
         gid: int
         home: str
         """Where he is at home in the container."""
@@ -134,6 +136,13 @@ if TYPE_CHECKING:
         """Whether root's files are root's in it (userns.shift); old containers do not say it."""
         account: Account | None
         """Who is to have a name in it, with keep-id."""
+        hostusers: list[Account]
+        """Others of this machine who are to have one."""
+        passwd: bool
+        """Whether anybody gets one who has none; old containers do not say it."""
+        passwd_entry: str
+        """The line of such a user, with variables; empty for the usual one."""
+        group_entry: str
         groups: list[str]
         """Supplementary groups by name or number, looked up by the launcher."""
         keep_groups: bool
@@ -175,6 +184,10 @@ def complete(config: Mapping[str, Any]) -> Spec:
         "userns": "host",
         "shifted": False,
         "account": None,
+        "hostusers": [],
+        "passwd": True,
+        "passwd_entry": "",
+        "group_entry": "",
         "groups": [str(group) for group in user.get("additionalGids") or ()],
         "keep_groups": False,
         "privileged": False,

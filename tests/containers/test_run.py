@@ -206,6 +206,33 @@ def test_unknown_uid_gets_a_line_in_passwd(shared: Store) -> None:
     assert lines.splitlines() == ["4321", "4321:*:4321:0:4321:/:/bin/sh", "/"]
 
 
+LINES = "grep -v ^root: /etc/passwd | tail -n +3; grep 5678 /etc/group; echo $HOME"
+
+
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        (["--passwd=false"], ["/"]),
+        (["--passwd-entry", "$USERNAME:*:$UID:$GID:a $NAME:/home/$UID:sh"],
+         ["4321:*:4321:5678:a 4321:/home/4321:sh", "5678:x:5678:4321", "/home/4321"]),
+        (["--group-entry", "$GROUPNAME:*:$GID:x,$USERLIST"],
+         ["4321:*:4321:5678:4321:/:/bin/sh", "5678:*:5678:x,4321", "/"]),
+    ],
+)  # fmt: skip
+def test_lines_of_an_unknown_user(shared: Store, options: list[str], lines: list[str]) -> None:
+    found = inside(shared, "-u", "4321:5678", *options, "--", LINES)
+    assert found.splitlines() == lines
+
+
+def test_a_user_of_the_host_is_known(shared: Store) -> None:
+    """Who is known there already, by his name or his number, gets no second line."""
+    me, users = pwd.getpwuid(os.getuid()), ["--hostuser", "root", "--hostuser", str(os.getuid())]
+    full = me.pw_gecos.partition(",")[0]
+    found = inside(shared, *users, "-w", "/tmp", "--", "tail -n +3 /etc/passwd").splitlines()
+    line = f"{me.pw_name}:*:{me.pw_uid}:{me.pw_gid}:{full}:/tmp:/bin/sh"
+    assert found[1:] == ([line] if os.getuid() not in (0, 1000) else [])
+
+
 def test_user_owns_his_output(shared: Store) -> None:
     """nginx and others open /dev/stderr again."""
     done = shared("run", "--rm", "-u", "1000", "busybox", "sh", "-c", "echo hello > /dev/stderr")

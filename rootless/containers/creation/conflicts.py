@@ -163,6 +163,12 @@ def _check_namespaces(request: Request) -> None:
         )
     if request["keep_groups"] and groups:
         raise UsageError(f"{named('groups')} keep-groups cannot be combined with other groups")
+    for field in ("passwd_entry", "group_entry"):
+        entry = request[field]
+        if entry and not request["passwd"]:
+            raise UsageError(f"{named(field)} needs {named('passwd')}")
+        if "\n" in entry:
+            raise UsageError(f"{named(field)}: it is one line")
     if any(not group or ":" in group for group in groups):
         raise UsageError(f"{named('groups')}: a group is a name or a number")
 

@@ -16,10 +16,12 @@ from rootless.oci.errors import ImageError
 from rootless.runtime.privileges import caps
 from rootless.store.objects import new_id
 from rootless.teller import QUIET
-from rootless.values import is_usable
+from rootless.values import is_number, is_usable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pwd import struct_passwd
+
     from rootless.containers.record import Image, Record, Rootfs
     from rootless.containers.request import Healthcheck, Publish, Request, Restart, Userns, Volume
     from rootless.runtime.spec import Account, Attachment
@@ -50,6 +52,7 @@ def compose(
     if not is_usable(plan.args):
         raise UsageError(f"the {named('command')} {plan.args!r} holds a NUL byte")
     plan.account = _account(plan)
+    plan.hostusers = [_hostuser(plan, name) for name in request["hostusers"]]
     exposed = list(dict.fromkeys([*settings.exposed, *request["expose"]]))
     record: Record = {
         "version": 1,
@@ -141,22 +144,53 @@ def _account(plan: Plan) -> Account | None:
     import pwd
 
     uid, gid = os.getuid(), os.getgid()
-    name, home, group = str(uid), "", str(gid)
+    name, home, group, full = str(uid), "", str(gid), ""
     try:
         user = pwd.getpwuid(uid)
-        name, home = user.pw_name, user.pw_dir
+        name, home, full = user.pw_name, user.pw_dir, _full_name(user)
         group = grp.getgrgid(gid).gr_name
     except KeyError:
         pass  # this machine has no names for him
-    mounted = (item["destination"] for item in plan.volumes)
-    is_here = any(f"{home}/".startswith(f"{path.rstrip('/')}/") for path in mounted if home)
     return {
         "name": name,
+        "full_name": full,
         "uid": uid,
         "group": group,
         "gid": gid,
-        "home": home if is_here else plan.cwd,
+        "home": _home(plan, home),
     }
+
+
+def _hostuser(plan: Plan, asked: str) -> Account:
+    """Return the user of this machine of that name or number. Raises UsageError for none."""
+    import pwd
+
+    try:
+        user = pwd.getpwuid(int(asked)) if is_number(asked) else pwd.getpwnam(asked)
+    except (KeyError, OverflowError, ValueError):
+        raise UsageError(
+            f"{named('hostusers')}: this machine has no user {asked!r:.60}", field="hostusers"
+        ) from None
+    return {
+        "name": user.pw_name,
+        "full_name": _full_name(user),
+        "uid": user.pw_uid,
+        "group": "",
+        "gid": user.pw_gid,
+        "home": _home(plan, user.pw_dir),
+    }
+
+
+def _full_name(user: struct_passwd) -> str:
+    """As Go has it, which podman asks."""
+    return user.pw_gecos.partition(",")[0]
+
+
+def _home(plan: Plan, home: str) -> str:
+    """Where a user of this machine is at home inside: there, if that is mounted (podman)."""
+    mounted = (item["destination"] for item in plan.volumes)
+    is_here = any(f"{home}/".startswith(f"{path.rstrip('/')}/") for path in mounted if home)
+    return home if is_here else plan.cwd
 
 
 def _signal_of(settings: Settings) -> int:

@@ -53,6 +53,7 @@ class Plan:
         self.userns = "host"
         """In full: host, nomap or keep-id:uid=N,gid=N."""
         self.account: Account | None = None
+        self.hostusers: list[Account] = []
         self.args: list[str] = []
         self.env: list[str] = []
         self.cwd = "/"
@@ -134,6 +135,10 @@ def _private(plan: Plan) -> Private:
         "userns": plan.userns,
         "shifted": userns["mode"] != "host" and not userns["shared"],
         "account": plan.account,
+        "hostusers": plan.hostusers,
+        "passwd": request["passwd"],
+        "passwd_entry": request["passwd_entry"],
+        "group_entry": request["group_entry"],
         "groups": request["groups"],
         "keep_groups": request["keep_groups"],
         "privileged": request["security"]["privileged"],

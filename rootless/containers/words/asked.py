@@ -25,6 +25,7 @@ class Asked(TypedDict, total=False):
     env_host: bool
     env_merge: list[str]
     group_add: list[str]
+    group_entry: str
     health_cmd: str
     health_interval: str
     health_on_failure: str
@@ -38,6 +39,7 @@ class Asked(TypedDict, total=False):
     health_startup_timeout: str
     health_timeout: str
     hostname: str
+    hostuser: list[str]
     http_proxy: bool
     init: bool
     interactive: bool
@@ -58,6 +60,8 @@ class Asked(TypedDict, total=False):
     dns_option: list[str]
     no_healthcheck: bool
     no_hosts: bool
+    passwd: bool
+    passwd_entry: str
     pid: str
     platform: str
     privileged: bool

@@ -173,10 +173,9 @@ class Launch:
     def _enter(self, tree: Tree, report: Report) -> None:
         """From the finished tree to the command."""
         process, private = self.spec["process"], self.spec["rootless"]
-        accounts = Accounts(tree, self.directory)
-        if account := private.get("account"):
-            self.begin("add the user to /etc/passwd")
-            accounts.introduce(account)
+        accounts = Accounts(tree, self.directory, private)
+        self.begin("add users to /etc/passwd")
+        accounts.introduce()
         self.begin("look up the user")
         user = users.resolve(tree.root, process["user"].get("username", ""), private["groups"])
         change = shift.wanted(private["userns"], self.who, user.uid, user.gid)
@@ -186,6 +185,8 @@ class Launch:
         if not user.name and user.uid != 0:
             self.begin("add the user to /etc/passwd")
             accounts.add(user)
+            if private.get("passwd_entry"):
+                user.home = users.resolve(tree.root, str(user.uid)).home
         if single.is_emulated(self.who.mode, self.spec):
             single.tell_apt(tree, process)
         slave = self._make_terminal(tree, report) if process.get("terminal") else -1

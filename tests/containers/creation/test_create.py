@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -282,6 +283,26 @@ def test_userns(composed: Composed, mode: str, expected: str) -> None:
 
 def test_keep_id_with_a_user(composed: Composed) -> None:
     assert composed(userns="keep-id", user="web")["user"] == "web"
+
+
+def test_users_of_this_machine(composed: Composed) -> None:
+    """At home they are in the container where their home is mounted (podman)."""
+    root = pwd.getpwuid(0)
+    expected = {
+        "name": "root",
+        "full_name": root.pw_gecos.partition(",")[0],
+        "uid": 0,
+        "group": "",
+        "gid": 0,
+    }
+    for name in ("root", "0"):
+        private = composed(hostuser=[name], workdir="/w")["spec"]["rootless"]
+        assert private["hostusers"] == [{**expected, "home": "/w"}]
+    private = composed(hostuser=["root"], volume=[f"/tmp:{root.pw_dir}"])["spec"]["rootless"]
+    assert private["hostusers"][0]["home"] == root.pw_dir
+    for name in ("no-such-user", "99999999999999999999", ""):
+        with pytest.raises(UsageError, match="hostusers: this machine has no user"):
+            composed(hostuser=[name])
 
 
 def test_hosts_without_a_network(composed: Composed) -> None:
