@@ -283,8 +283,20 @@ def request(image: str, command: Iterable[str] = (), **fields: Unpack[Fields]) -
     usual: Request = {
         "image": image,
         "command": list(command),
+        **_process(),
+        **_surroundings(),
+        **_life(),
+    }
+    if unknown := fields.keys() - usual.keys():
+        raise TypeError(f"a request has no field {min(unknown)}")
+    usual.update(fields)  # type: ignore[typeddict-item]
+    return usual
+
+
+def _process() -> Fields:
+    """What runs, and as whom."""
+    return {
         "entrypoint": None,
-        "rootfs": None,
         "name": "",
         "labels": {},
         "annotations": {},
@@ -303,13 +315,16 @@ def request(image: str, command: Iterable[str] = (), **fields: Unpack[Fields]) -
         "groups": [],
         "keep_groups": False,
         "workdir": "",
-        "hostname": "",
         "tty": False,
         "stdin": False,
-        "detached": False,
-        "remove": False,
-        "init": False,
-        "cidfile": "",
+    }
+
+
+def _surroundings() -> Fields:
+    """What it finds around it."""
+    return {
+        "rootfs": None,
+        "hostname": "",
         "mounts": [],
         "tmpfs": [],
         "devices": [],
@@ -329,6 +344,16 @@ def request(image: str, command: Iterable[str] = (), **fields: Unpack[Fields]) -
         "security": security(),
         "rlimits": [],
         "sysctls": {},
+    }
+
+
+def _life() -> Fields:
+    """How it begins and ends."""
+    return {
+        "detached": False,
+        "remove": False,
+        "init": False,
+        "cidfile": "",
         "healthcheck": {},
         "health": {"on_failure": "none", "startup": None},
         "restart": {"policy": "no", "most": 0},
@@ -337,10 +362,6 @@ def request(image: str, command: Iterable[str] = (), **fields: Unpack[Fields]) -
         "stop_signal": 0,
         "stop_timeout": STOP_TIMEOUT,
     }
-    if unknown := fields.keys() - usual.keys():
-        raise TypeError(f"a request has no field {min(unknown)}")
-    usual.update(fields)  # type: ignore[typeddict-item]
-    return usual
 
 
 def unusual(wanted: Request) -> dict[str, Any]:

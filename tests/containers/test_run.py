@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import pwd
 import random
@@ -101,24 +100,6 @@ def test_host_environment_stays_outside_unless_asked_for(shared: Store) -> None:
     assert "SECRET=s3cret" in shared.ok("run", "--rm", "--env-host", "busybox", "env", env=given)
 
 
-def test_time_zone_and_umask(shared: Store) -> None:
-    """Both hold for a command of exec as well, and a command is found without a PATH."""
-    zone = Path("/usr/share/zoneinfo/Asia/Tokyo")
-    if not zone.is_file():
-        pytest.skip("tzdata is not installed")
-    options = ["--tz", "Asia/Tokyo", "--umask", "0027", "--unsetenv-all", "--name", "zone"]
-    shared.ok("run", "-d", *options, "busybox", "sleep", "100")
-    try:
-        said = shared.ok("exec", "zone", "sh", "-c", "umask; base64 /etc/localtime")
-        umask, _, text = said.partition("\n")
-        assert (umask, base64.b64decode(text)) == ("0027", zone.read_bytes())
-        assert shared.ok("exec", "zone", "env") == "HOME=/root"
-        shown = "{{.Config.Umask}} {{.Config.Timezone}} {{.Config.Env}}"
-        assert shared.ok("inspect", "-f", shown, "zone") == "0027 Asia/Tokyo []"
-    finally:
-        shared.ok("rm", "-f", "zone")
-
-
 def test_working_directory_is_made(shared: Store) -> None:
     assert inside(shared, "-w", "/new/deep", "--", "pwd; ls -ld . | cut -c1-10") == (
         "/new/deep\ndrwxr-xr-x"
@@ -199,38 +180,6 @@ def test_users_by_name_and_number(shared: Store, in_user_mode: str) -> None:
         groups = inside(shared, "--group-add", "users", "--group-add", "77", "--", "id -G")
         assert sorted(groups.split()) == ["0", "100", "77"]
     assert inside(shared, "-u", "1000:7", "--", script).splitlines()[:2] == ["1000", "7"]
-
-
-def test_unknown_uid_gets_a_line_in_passwd(shared: Store) -> None:
-    lines = inside(shared, "-u", "4321", "--", "whoami; tail -n 1 /etc/passwd; echo $HOME")
-    assert lines.splitlines() == ["4321", "4321:*:4321:0:4321:/:/bin/sh", "/"]
-
-
-LINES = "grep -v ^root: /etc/passwd | tail -n +3; grep 5678 /etc/group; echo $HOME"
-
-
-@pytest.mark.parametrize(
-    ("options", "lines"),
-    [
-        (["--passwd=false"], ["/"]),
-        (["--passwd-entry", "$USERNAME:*:$UID:$GID:a $NAME:/home/$UID:sh"],
-         ["4321:*:4321:5678:a 4321:/home/4321:sh", "5678:x:5678:4321", "/home/4321"]),
-        (["--group-entry", "$GROUPNAME:*:$GID:x,$USERLIST"],
-         ["4321:*:4321:5678:4321:/:/bin/sh", "5678:*:5678:x,4321", "/"]),
-    ],
-)  # fmt: skip
-def test_lines_of_an_unknown_user(shared: Store, options: list[str], lines: list[str]) -> None:
-    found = inside(shared, "-u", "4321:5678", *options, "--", LINES)
-    assert found.splitlines() == lines
-
-
-def test_a_user_of_the_host_is_known(shared: Store) -> None:
-    """Who is known there already, by his name or his number, gets no second line."""
-    me, users = pwd.getpwuid(os.getuid()), ["--hostuser", "root", "--hostuser", str(os.getuid())]
-    full = me.pw_gecos.partition(",")[0]
-    found = inside(shared, *users, "-w", "/tmp", "--", "tail -n +3 /etc/passwd").splitlines()
-    line = f"{me.pw_name}:*:{me.pw_uid}:{me.pw_gid}:{full}:/tmp:/bin/sh"
-    assert found[1:] == ([line] if os.getuid() not in (0, 1000) else [])
 
 
 def test_user_owns_his_output(shared: Store) -> None:

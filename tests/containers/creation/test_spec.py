@@ -55,6 +55,33 @@ def by_path(record: Record) -> dict[str, tuple[str, str, list[str]]]:
     return result
 
 
+PRIVATE = {
+    "init": False,
+    "userns": "host",
+    "shifted": False,
+    "account": None,
+    "hostusers": [],
+    "passwd": True,
+    "passwd_entry": "",
+    "group_entry": "",
+    "groups": [],
+    "keep_groups": False,
+    "privileged": False,
+    "volumes_U": [],
+    "copy_up": [],
+    "overlay_binds": [],
+    "cgroupns": "private",
+    "log_driver": "json-file",
+    "network": {
+        "settings": addresses.parse(""),
+        "helper": "",
+        "names": "10.0.2.2",
+        "needed": False,
+    },
+}
+"""What there is beside the OCI specification."""
+
+
 def test_the_whole_by_default(composed: Composed, paths: Paths) -> None:
     record = composed()
     spec = record["spec"]
@@ -96,30 +123,7 @@ def test_the_whole_by_default(composed: Composed, paths: Paths) -> None:
             "seccomp": {"profile": "default"},
             "rootfsPropagation": "rprivate",
         },
-        "rootless": {
-            "init": False,
-            "userns": "host",
-            "shifted": False,
-            "account": None,
-            "hostusers": [],
-            "passwd": True,
-            "passwd_entry": "",
-            "group_entry": "",
-            "groups": [],
-            "keep_groups": False,
-            "privileged": False,
-            "volumes_U": [],
-            "copy_up": [],
-            "overlay_binds": [],
-            "cgroupns": "private",
-            "log_driver": "json-file",
-            "network": {
-                "settings": addresses.parse(""),
-                "helper": "",
-                "names": "10.0.2.2",
-                "needed": False,
-            },
-        },
+        "rootless": PRIVATE,
     }
 
 
