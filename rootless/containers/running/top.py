@@ -5,6 +5,7 @@ See ps(1) for what the columns mean; proc(5), "stat" and "status", for where the
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import time
@@ -60,13 +61,51 @@ class Process:
         """Processor use over its life."""
         return f"{100 * self.cpu / self.age if self.age else 0:.3f}"
 
-    def user(self) -> str:
+    def user(self, which: int) -> str:
+        """A user as the container knows him; `which` counts as in `status`: 0 real, 1 effective."""
+        return self._inside("Uid", which, "/etc/passwd")
+
+    def group(self, which: int) -> str:
+        """A group as the container knows it."""
+        return self._inside("Gid", which, "/etc/group")
+
+    def _inside(self, kind: str, which: int, table: str) -> str:
+        from rootless.runtime.launch.users import name_of
+
+        id = self._map(kind, int(self.status[kind].split()[which]))  # noqa: A001
+        try:
+            root = os.open(f"/proc/{self.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return str(id)  # of somebody else, or it has just ended
+        try:
+            return name_of(root, table, id)
+        finally:
+            os.close(root)
+
+    def _map(self, kind: str, outer: int) -> int:
+        """Return an id of ours as the process's user namespace has it (user_namespaces(7))."""
+        with open(f"/proc/{self.pid}/{kind.lower()}_map", encoding="ascii") as file:
+            for line in file:
+                inside, outside, count = map(int, line.split())
+                if outside <= outer < outside + count:
+                    return inside + outer - outside
+        return outer
+
+    def host_user(self) -> str:
         """The effective user on the host, by name where there is one."""
         uid = int(self.status["Uid"].split()[1])
         try:
             return pwd.getpwuid(uid).pw_name
         except KeyError:
             return str(uid)
+
+    def host_group(self) -> str:
+        """The effective group on the host."""
+        gid = int(self.status["Gid"].split()[1])
+        try:
+            return grp.getgrgid(gid).gr_name
+        except KeyError:
+            return str(gid)
 
     def started(self) -> str:
         """The time of day when it started, or the day."""
@@ -112,25 +151,25 @@ COLUMNS: dict[str, tuple[str, Callable[[Process], str]]] = {
     "comm": ("COMMAND", lambda p: p.comm),
     "cputime": ("TIME", lambda p: _clock(p.cpu)),
     "etime": ("ELAPSED", lambda p: _elapsed(p.age)),
-    "group": ("GROUP", lambda p: p.status["Gid"].split()[1]),
-    "hgroup": ("HGROUP", lambda p: p.status["Gid"].split()[1]),
+    "group": ("GROUP", lambda p: p.group(1)),
+    "hgroup": ("HGROUP", Process.host_group),
     "hpid": ("HPID", lambda p: str(p.pid)),
     "hppid": ("HPPID", lambda p: p.stat[1]),
-    "huser": ("HUSER", lambda p: p.status["Uid"].split()[1]),
+    "huser": ("HUSER", Process.host_user),
     "nice": ("NI", lambda p: p.stat[16]),
     "pcpu": ("%CPU", Process.percent),
     "pgid": ("PGID", lambda p: p.inner("NSpgid")),
     "pid": ("PID", lambda p: p.inner("NSpid")),
     "ppid": ("PPID", Process.inner_parent),
-    "rgroup": ("RGROUP", lambda p: p.status["Gid"].split()[0]),
+    "rgroup": ("RGROUP", lambda p: p.group(0)),
     "rss": ("RSS", lambda p: p.status.get("VmRSS", "0").split()[0]),
-    "ruser": ("RUSER", lambda p: p.status["Uid"].split()[0]),
+    "ruser": ("RUSER", lambda p: p.user(0)),
     "seccomp": ("SECCOMP", lambda p: ("disabled", "strict", "filter")[int(p.status["Seccomp"])]),
     "state": ("STATE", lambda p: p.stat[0]),
     "stime": ("STIME", Process.started),
     "time": ("TIME", lambda p: _elapsed(p.cpu)),
     "tty": ("TTY", Process.tty),
-    "user": ("USER", Process.user),
+    "user": ("USER", lambda p: p.user(1)),
     "vsz": ("VSZ", lambda p: p.status.get("VmSize", "0").split()[0]),
 }
 """Descriptor -> heading and value; ps(1) has most of them, podman-top(1) the rest."""
@@ -165,9 +204,9 @@ def top(container: Handle, words: list[str]) -> list[list[str]]:
     for pid in pids:
         try:
             process = Process(pid)
+            rows.append([COLUMNS[name][1](process) for name in names or DEFAULT])
         except OSError:
             continue  # it has just ended
-        rows.append([COLUMNS[name][1](process) for name in names or DEFAULT])
     return rows
 
 

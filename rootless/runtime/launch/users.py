@@ -66,6 +66,14 @@ def resolve(root: int, asked: str, extra_groups: Iterable[str] = ()) -> User:
     return user
 
 
+def name_of(root: int, path: str, number: int) -> str:
+    """Return the name of an id in passwd or group (`path`) below `root`, else the number."""
+    for row in _table(root, path, 3):
+        if _number(row[2]) == number:
+            return row[0]
+    return str(number)
+
+
 def _find_user(users: list[list[str]], name: str) -> User:
     number = _number(name)
     for row in users:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,6 +121,26 @@ def test_top_with_descriptors(busybox: Store) -> None:
     assert lines[0].split() == "PID PPID STATE EFFECTIVE CAPS COMMAND SECCOMP".split()
     assert lines[1].split() == ["1", "0", "S", "none", "sleep", "1001", "filter"]
     busybox.ok("rm", "-f", "one")
+
+
+@pytest.mark.each
+def test_top_names_users_as_the_container_does(busybox: Store, in_user_mode: str) -> None:
+    """A user of the image, one that has no name there, and the same ones on the host."""
+    busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1001")
+    columns = ["user", "ruser", "group", "rgroup", "huser", "hgroup"]
+    own = [pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name]
+    row = busybox.ok("top", "one", *columns).splitlines()[1].split()
+    assert row == ["root"] * 4 + own
+    busybox.ok("rm", "-f", "one")
+    if in_user_mode == "single":
+        return  # root is all there is
+    for user, expected in (("user:users", "user user users users"), ("77:88", "77 77 88 88")):
+        busybox.ok("run", "-d", "--name", "one", "-u", user, "busybox", "sleep", "1001")
+        row = busybox.ok("top", "one", *columns).splitlines()[1].split()
+        assert row[:4] == expected.split()
+        assert row[4] not in (user.partition(":")[0], own[0])
+        assert busybox.ok("top", "one").splitlines()[1].split()[0] == expected.split()[0]
+        busybox.ok("rm", "-f", "one")
 
 
 @pytest.mark.needs("ps")
