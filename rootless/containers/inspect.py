@@ -93,7 +93,8 @@ def inspect(
 
 
 def _state(record: Record, state: Status, health: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {
+    checked = _health(state, health) if has_check(record) else None
+    return {
         "Status": state.status,
         "Running": state.active,
         "Paused": state.status == "paused",
@@ -107,10 +108,9 @@ def _state(record: Record, state: Status, health: Mapping[str, Any]) -> dict[str
         "StartedAt": rfc3339(state.started),
         "FinishedAt": ZERO_TIME if state.running else rfc3339(state.finished),
         "Degraded": state.degraded,
+        "Health": checked,
+        "Healthcheck": checked,
     }
-    if has_check(record):
-        shown["Health"] = shown["Healthcheck"] = _health(state, health)
-    return shown
 
 
 def _health(state: Status, health: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,6 +159,9 @@ def _config(record: Record) -> dict[str, Any]:
         "WorkingDir": process["cwd"],
         "Entrypoint": record["entrypoint"] or None,
         "OnBuild": None,
+        "Shell": None,
+        "NetworkDisabled": False,
+        "MacAddress": "",
         "Labels": record["labels"],
         "Annotations": record["annotations"],
         "StopSignal": signal_name(record["stop_signal"]),
@@ -226,6 +229,8 @@ def _host_config(record: Record) -> dict[str, Any]:
         "MaskedPaths": spec["linux"]["maskedPaths"],
         "ReadonlyPaths": spec["linux"]["readonlyPaths"],
         **dict.fromkeys(_NO_LIMITS, 0),
+        **dict.fromkeys(_NOT_HERE, None),
+        **dict.fromkeys(_NO_CHOICE, ""),
     }
 
 
@@ -238,7 +243,31 @@ _NO_LIMITS = (
     "MemoryReservation",
     "MemorySwap",
     "PidsLimit",
+    "MemorySwappiness",
+    "BlkioWeight",
+    "CpuCount",
+    "CpuPercent",
+    "CpuRealtimePeriod",
+    "CpuRealtimeRuntime",
+    "IOMaximumBandwidth",
+    "IOMaximumIOps",
 )
+
+_NOT_HERE = (
+    "BlkioDeviceReadBps",
+    "BlkioDeviceReadIOps",
+    "BlkioDeviceWriteBps",
+    "BlkioDeviceWriteIOps",
+    "BlkioWeightDevice",
+    "DeviceCgroupRules",
+    "DeviceRequests",
+    "Mounts",
+    "OomKillDisable",
+    "StorageOpt",
+)
+"""docker's fields of what there is nothing of: a template that names one finds null, as there."""
+
+_NO_CHOICE = ("CgroupParent", "CpusetCpus", "CpusetMems")
 
 
 def _limit(value: int) -> int:
@@ -288,6 +317,7 @@ def _mount(item: Volume) -> dict[str, Any]:
 def _driver(record: Record, directory: str) -> dict[str, Any]:
     data = {"LowerDir": ":".join(reversed(record["layers"]))} if record["layers"] else {}
     data |= {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
+    data["MergedDir"] = ""  # the container alone sees the layers as one
     return {"Name": "overlay", "Data": data}
 
 
@@ -343,6 +373,11 @@ def _network(record: Record, state: Status) -> dict[str, Any]:
         "Bridge": "",
         "SandboxID": "",
         "SandboxKey": "",
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
         "Ports": _published(record, state) if state.running else {},
         **endpoint,
         "Networks": {

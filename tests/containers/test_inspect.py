@@ -86,6 +86,7 @@ def test_created(composed: Composed, paths: Paths) -> None:
                 "LowerDir": "/layers/two/fs:/layers/one/fs",
                 "UpperDir": f"{own}/upper",
                 "WorkDir": f"{own}/work",
+                "MergedDir": "",
             },
         },
     }
@@ -104,6 +105,8 @@ def test_created(composed: Composed, paths: Paths) -> None:
         "StartedAt": ZERO_TIME,
         "FinishedAt": ZERO_TIME,
         "Degraded": [],
+        "Health": None,
+        "Healthcheck": None,
     }
     assert shown["Config"]["Labels"] == {"x": "y"}
     assert json.loads(json.dumps(shown)) == shown
@@ -115,6 +118,28 @@ def test_running(composed: Composed) -> None:
     assert (shown["Status"], shown["Running"], shown["Pid"]) == ("running", True, 7)
     assert (shown["StartedAt"], shown["FinishedAt"]) == (rfc3339(1.0), ZERO_TIME)
     assert shown["ExitCode"] == 0
+
+
+DOCKERS = """
+    State.Health HostConfig.BlkioWeightDevice HostConfig.BlkioWeight HostConfig.CgroupParent
+    HostConfig.CpuCount HostConfig.CpuRealtimePeriod HostConfig.CpusetCpus HostConfig.DeviceRequests
+    HostConfig.DeviceCgroupRules HostConfig.IOMaximumIOps HostConfig.Mounts
+    HostConfig.OomKillDisable
+    HostConfig.StorageOpt HostConfig.MemorySwappiness HostConfig.Links HostConfig.VolumesFrom
+    Config.Healthcheck Config.OnBuild Config.Shell Config.MacAddress Config.NetworkDisabled
+    NetworkSettings.HairpinMode NetworkSettings.LinkLocalIPv6Address
+    NetworkSettings.SecondaryIPAddresses NetworkSettings.SecondaryIPv6Addresses
+    GraphDriver.Data.MergedDir
+"""
+
+
+@pytest.mark.parametrize("field", DOCKERS.split())
+def test_what_there_is_nothing_of(composed: Composed, field: str) -> None:
+    """A template that names it finds null or nothing, as docker's, and no error."""
+    value: Any = inspect(composed(), Seen("created"))
+    for word in field.split("."):
+        value = value[word]
+    assert not value
 
 
 def test_exited(composed: Composed) -> None:
