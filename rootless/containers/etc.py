@@ -50,7 +50,7 @@ def hosts(record: Record) -> str:
         # Programs look up their own host name; without a network that is the loopback.
         address = private["settings"]["guest"] if private else "127.0.0.1"
         text += f"{address}\t{' '.join(dict.fromkeys(own))}\n"
-    if private:
+    if private or on_host:
         gateway = [name for name in GATEWAY_NAMES if name not in known]
         text += f"{_host_gateway(record)}\t{' '.join(gateway)}\n" if gateway else ""
     return text
@@ -86,6 +86,10 @@ def resolv_conf(record: Record) -> str:
     for word, *rest in filter(None, lines):
         if word == "nameserver":
             kept[word] += rest[:1]
+        elif word == "domain":
+            kept["search"] = rest[:1]  # the older word for a list of one
+        elif word == "options":
+            kept[word] += rest
         elif word in kept:
             kept[word] = rest  # the last counts (resolv.conf(5))
     kept["search"] = [name for name in dns["search"] or kept["search"] if name != "."]

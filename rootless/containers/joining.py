@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.containers import networks
 from rootless.containers.handle import Handle
 from rootless.containers.record import read
 from rootless.errors import Conflict, NotFound
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 def joined(paths: Paths, record: Record) -> Record:
     """Return the record with the place where the network of the other container is now.
 
-    Its gateway and name servers are ours. Raises Conflict where that does not run, NotFound where
-    it is gone.
+    Its gateway, name servers and names of the host are ours. Raises Conflict where that does not
+    run, NotFound where it is gone.
     """
     other_id = record["networks"][0]["name"]
     try:
@@ -35,10 +36,26 @@ def joined(paths: Paths, record: Record) -> Record:
     spec, path = record["spec"], f"/proc/{state.values['command_pid']}/ns/net"
     spaces = spec["linux"]["namespaces"]
     kept: list[Namespace] = [space for space in spaces if space["type"] != "network"]
-    private = other.record["spec"]["rootless"]["network"]
+    owner = _owner(paths, other.record)
+    private = owner["spec"]["rootless"]["network"]
     spec = {
         **spec,
         "linux": {**spec["linux"], "namespaces": [*kept, {"type": "network", "path": path}]},
         "rootless": {**spec["rootless"], "network": private},
     }
-    return {**record, "spec": spec}
+    on_host = networks.kind(owner["networks"]) == "host"
+    return {
+        **record,
+        "spec": spec,
+        "networks": owner["networks"] if on_host else record["networks"],
+    }
+
+
+def _owner(paths: Paths, record: Record) -> Record:
+    """Return the record of the container whose network that of `record` is, its own perhaps."""
+    while networks.kind(record["networks"]) == "container":
+        try:
+            record = read(f"{paths.containers}/{record['networks'][0]['name']}")
+        except FileNotFoundError:
+            break  # of a release that let it go
+    return record

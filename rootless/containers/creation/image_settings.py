@@ -83,12 +83,15 @@ def command(
     """Return Entrypoint and Cmd of the container, by docker's rules.
 
     An entrypoint replaces the image's and drops the image's Cmd as well; an empty one only drops
-    both. Words after the image replace its Cmd. Raises UsageError where nothing is left to run.
+    both, and one of one empty word is none: a Dockerfile has no other way to say so. Words after
+    the image replace its Cmd. Raises UsageError where nothing is left to run.
     """
     if entrypoint is None:
         first, rest = settings.entrypoint, words or settings.cmd
     else:
         first, rest = entrypoint, words
+    if first == [""]:
+        first = []
     if not first and not rest:
         raise UsageError(
             f"no command specified for {name}",

@@ -56,6 +56,10 @@ CMD, ENTRY = ["c1", "c2"], ["e1", "e2"]
         ({"Entrypoint": ENTRY}, "[1]", [], ["[1]"]),
         ({"Entrypoint": ENTRY}, "[", [], ["["]),
         ({"Cmd": CMD}, None, [""], [""]),
+        # One empty word is no entrypoint.
+        ({"Entrypoint": [""], "Cmd": CMD}, None, [], CMD),
+        ({"Entrypoint": [""]}, None, ["a"], ["a"]),
+        ({"Entrypoint": ENTRY, "Cmd": CMD}, '[""]', ["a"], ["a"]),
     ],
 )
 def test_command(
@@ -324,10 +328,32 @@ def test_files_on_the_hosts_network(composed: Composed) -> None:
     record = composed(network="host", add_host=["gate:host-gateway"])
     files = etc.files(record)
     assert "127.0.0.1\tgate\n" in files["hosts"]
+    assert files["hosts"].endswith("127.0.0.1\thost.containers.internal host.docker.internal\n")
     if os.path.exists("/etc/resolv.conf"):
         with open("/etc/resolv.conf", encoding="utf-8") as file:
             assert files["resolv.conf"] == file.read()
     assert files["hostname"] == os.uname().nodename + "\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("domain corp.example", "search corp.example"),
+        ("search a.b\ndomain corp.example", "search corp.example"),
+        ("domain corp.example\nsearch a.b c.d", "search a.b c.d"),
+        ("domain corp.example lab.example", "search corp.example"),
+        ("options ndots:2\noptions rotate", "options ndots:2 rotate"),
+        ("domain", ""),
+        ("sortlist 10.0.0.0", ""),
+    ],
+)
+def test_how_the_host_completes_names(
+    composed: Composed, monkeypatch: pytest.MonkeyPatch, host: str, expected: str
+) -> None:
+    """The last of domain and search counts, and all options do (resolv.conf(5))."""
+    monkeypatch.setattr(etc, "_read", lambda _path: f"{host}\nnameserver 192.0.2.1\n")
+    text = etc.resolv_conf(composed())
+    assert text.splitlines()[1:] == ([expected] if expected else [])
 
 
 def test_files_of_a_private_network(composed: Composed) -> None:
