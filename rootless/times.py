@@ -16,13 +16,13 @@ def moment(text: str) -> float:
     Dates as RFC 3339 or a beginning of it; without a zone they are local.
     Raises UsageError.
     """
-    seconds = span(text)
-    if seconds is not None:
-        return time.time() - seconds
     try:
         return float(text)
     except ValueError:
         pass
+    seconds = span(text)
+    if seconds is not None:
+        return time.time() - seconds
     from datetime import datetime
 
     try:
@@ -34,8 +34,10 @@ def moment(text: str) -> float:
 
 
 def span(text: str) -> float | None:
-    """Return the seconds of a span in Go's form (1h30m, 500ms); None where it is none."""
+    """Return the seconds of a span in Go's form (1h30m, 500ms, 0); None where it is none."""
     total = 0.0
+    if text == "0":
+        return total
     rest = text
     while rest:
         digits = rest[: len(rest) - len(rest.lstrip("0123456789."))]

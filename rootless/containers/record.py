@@ -277,7 +277,7 @@ def write(directory: str, record: Record) -> None:
 def has_check(record: Record) -> bool:
     """Whether there is a health check, and it was not forbidden."""
     test = (record["healthcheck"] or {}).get("Test") or ["NONE"]
-    return bool(test[0] != "NONE")
+    return test[0] not in ("NONE", "")
 
 
 def objects(paths: Paths) -> Objects:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rootless.containers import record as records
+from rootless.containers.running.health import checks, words
 from tests.containers.test_restarts import record, until
 
 if TYPE_CHECKING:
@@ -125,6 +127,37 @@ def test_forms_of_the_command(busybox: Store) -> None:
     busybox.ok("wait", "--condition", "unhealthy", "one")
     assert last(busybox)["exit"] == 127
     assert "nosuch" in last(busybox)["output"]
+
+
+@pytest.mark.parametrize(
+    ("test", "command"),
+    [
+        (["CMD", "a", "b"], ["a", "b"]),
+        (["CMD-SHELL", "a b"], ["/bin/sh", "-c", "a b"]),
+        (["test", "-e", "/etc"], ["test", "-e", "/etc"]),
+        (["a b"], ["a b"]),
+    ],
+)
+def test_words_of_a_check(test: list[str], command: list[str]) -> None:
+    """An image may have them without docker's first word: podman takes them as they are."""
+    assert words(test) == command
+
+
+def test_no_check_comes_by_itself(busybox: Store) -> None:
+    busybox.ok(
+        *["run", "-d", "--name", "one", "--health-interval", "disable"],
+        *["--health-start-period", "1h", "--health-cmd", "true", *SLEEPER],
+    )
+    state = record(busybox, "one")
+    found = checks(records.read(f"{busybox.root}/containers/{container_id(busybox)}"))
+    assert min(found["interval"], found["start_interval"]) > 1e9
+    assert state["health"] == "starting"
+    assert busybox("healthcheck", "run", "one").returncode == 0
+    assert busybox.ok("inspect", "-f", "{{.State.Health.Status}}", "one") == "healthy"
+
+
+def container_id(store: Store) -> str:
+    return store.ok("inspect", "-f", "{{.Id}}", "one")
 
 
 def test_healthcheck_run(busybox: Store) -> None:

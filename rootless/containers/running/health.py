@@ -7,6 +7,7 @@ import struct
 import sys
 
 from rootless.containers.handle import Handle
+from rootless.containers.health import NEVER
 from rootless.containers.record import read
 from rootless.errors import Error, HostError
 from rootless.runtime.supervision import streams
@@ -38,6 +39,8 @@ def checks(record: Record) -> Checks:
         value = config.get(key)
         known = isinstance(value, int) and value > 0  # it may come from an image
         seconds[key] = float(value) / _SECOND if known else span(default) or 0.0  # type: ignore[arg-type]
+    if config.get("Interval") == NEVER:
+        seconds["StartInterval"] = seconds["Interval"]
     retries = config.get("Retries")
     startup = extras["startup"]
     return {
@@ -77,9 +80,7 @@ def probe(root: str, directory: str, kind: str) -> NoReturn:
         test = (record["healthcheck"] or {}).get("Test", [])
         if kind == "startup" and record["health"]["startup"] is not None:
             test = record["health"]["startup"]["test"]
-        command = test[1:]
-        if test[:1] == ["CMD-SHELL"]:
-            command = ["/bin/sh", "-c", *command]
+        command = words(test)
         code = check_health(Handle(Paths(root), record), command, Ends(-1, 1, 2))
     except Error as error:
         print(error, file=sys.stderr)
@@ -87,6 +88,13 @@ def probe(root: str, directory: str, kind: str) -> NoReturn:
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def words(test: list[str]) -> list[str]:
+    """Return the command of a check. A list without docker's first word is one, as for podman."""
+    if test[:1] == ["CMD-SHELL"]:
+        return ["/bin/sh", "-c", *test[1:]]
+    return test[1:] if test[:1] == ["CMD"] else test
 
 
 def result(directory: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.containers.creation.choices import FAILURE_ACTIONS
+from rootless.containers.health import NEVER
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
 from rootless.times import span
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from rootless.containers.words.asked import Asked
 
 _SECOND = 1_000_000_000
+_DISABLED = "disable"
+"""podman: no check comes by itself, `healthcheck run` makes one."""
 _STARTUP = ("interval", "timeout", "retries", "success")
 
 _TIMES = {
@@ -84,6 +87,8 @@ def _test(text: str, option: str) -> list[str]:
 
 
 def _nanoseconds(text: str, option: str) -> int:
+    if text == _DISABLED and option.endswith("_interval"):
+        return NEVER
     seconds = span(text)
     if seconds is None or (0 < seconds < 0.001):
         raise UsageError(

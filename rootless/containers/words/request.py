@@ -73,6 +73,8 @@ def request(
     for option, field in _AS_IT_IS.items():
         if option in asked:
             fields[field] = asked[option]  # type: ignore[literal-required]
+    if asked.get("name", "")[:1] == "/":  # as docker's own names begin
+        fields["name"] = asked["name"][1:] or "/"
     if asked.get("rootfs"):
         fields["rootfs"] = directory(image, base)
     for options, parse in _SUBJECTS:
@@ -129,7 +131,9 @@ def _mounts(asked: Asked, base: str, _: Mapping[str, str]) -> Fields:
     return {
         "mounts": volumes,
         "tmpfs": _each("tmpfs", asked.get("tmpfs", ()), mounts.tmpfs),
-        "devices": _each("devices", asked.get("device", ()), mounts.device),
+        "devices": _each(
+            "devices", apart(asked.get("device", ()), lambda word: word[:1] == "/"), mounts.device
+        ),
     }
 
 
@@ -141,19 +145,19 @@ def _spaces(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
         "userns": _in("userns", networks.userns, asked.get("userns", "")),
         "networks": _in("networks", networks.networks, asked.get("network", "")),
         "dns": {
-            "servers": asked.get("dns", []),
-            "search": asked.get("dns_search", []),
-            "options": asked.get("dns_option", []),
+            "servers": apart(asked.get("dns", ())),
+            "search": apart(asked.get("dns_search", ())),
+            "options": apart(asked.get("dns_option", ())),
         },
-        "hosts": _each("hosts", asked.get("add_host", ()), networks.host_entry),
+        "hosts": _each("hosts", apart(asked.get("add_host", ())), networks.host_entry),
     }
 
 
 def _ports(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
     from rootless.containers.words import ports
 
-    published = _each("ports", asked.get("publish", ()), ports.parse)
-    exposed = _each("expose", asked.get("expose", ()), ports.expose)
+    published = _each("ports", apart(asked.get("publish", ())), ports.parse)
+    exposed = _each("expose", apart(asked.get("expose", ())), ports.expose)
     return {
         "ports": [port for found in published for port in found],
         "expose": [port for found in exposed for port in found],
@@ -177,25 +181,26 @@ def _health(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
 def _log(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
     from rootless.containers.words import logs
 
-    return {"log": _in("log", logs.parse, asked)}
+    options = apart(asked.get("log_opt", ()), _is_pair)
+    return {"log": _in("log", logs.parse, {**asked, "log_opt": options})}
 
 
 def _rest(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
     from rootless.containers.words import values
 
-    limits = _each("rlimits", asked.get("ulimit", ()), values.ulimit)
+    limits = _each("rlimits", apart(asked.get("ulimit", ())), values.ulimit)
     result: Fields = {
         "entrypoint": values.entrypoint(asked.get("entrypoint")),
         "annotations": _in("annotations", values.notes, asked.get("annotation", ())),
         "rlimits": [limit for limit in limits if limit is not None],
-        "sysctls": _in("sysctls", values.sysctls, asked.get("sysctl", ())),
+        "sysctls": _in("sysctls", values.sysctls, apart(asked.get("sysctl", ()), _is_pair)),
         "shm_size": _in("shm_size", values.shm_size, asked.get("shm_size", "")),
         "restart": values.restart(asked.get("restart", "")),
         "sdnotify": values.sdnotify(asked.get("sdnotify", "")),
         "stop_signal": _in("stop_signal", values.stop_signal, asked.get("stop_signal", "")),
         "umask": _in("umask", values.umask, asked.get("umask", "")),
     }
-    groups, keeps = _in("groups", values.groups, asked.get("group_add", []))
+    groups, keeps = _in("groups", values.groups, apart(asked.get("group_add", ())))
     return {**result, "groups": groups, "keep_groups": keeps}
 
 
@@ -219,6 +224,27 @@ _SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], 
     ),
 )
 """Options, of which one at least was asked -> what reads them."""
+
+
+def apart(texts: Iterable[str], begins: Callable[[str], bool] = lambda _: True) -> list[str]:
+    """Return the values of a list option that podman also takes in one text, between commas.
+
+    `begins` says whether a part begins a value of its own; else its comma belongs to the last one.
+    """
+    found: list[str] = []
+    for text in texts:
+        first, *others = text.split(",")
+        found.append(first)
+        for part in others:
+            if begins(part):
+                found.append(part)
+            else:
+                found[-1] += f",{part}"
+    return found
+
+
+def _is_pair(text: str) -> bool:
+    return "=" in text
 
 
 def _each(

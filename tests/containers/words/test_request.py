@@ -53,6 +53,20 @@ MEANINGS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"entrypoint": ""}, {"entrypoint": []}),
     ({"env": ["A=1=2", "B"]}, {"environment": [["A", "1=2"], ["B", None]]}),
     ({"expose": ["80", "90-91/udp"]}, {"expose": ["80/tcp", "90/udp", "91/udp"]}),
+    # Several in one text, as podman has them.
+    ({"expose": ["80,81"]}, {"expose": ["80/tcp", "81/tcp"]}),
+    ({"group_add": ["audio,44", "7"]}, {"groups": ["audio", "44", "7"]}),
+    ({"dns": ["::9,1.1.1.1"], "dns_search": ["a,b"], "dns_option": ["ndots:1,rotate"]},
+     {"dns": {"servers": ["::9", "1.1.1.1"], "search": ["a", "b"],
+              "options": ["ndots:1", "rotate"]}}),
+    ({"add_host": ["a:1.2.3.4,b:::1"]}, {"hosts": [["1.2.3.4", "a"], ["::1", "b"]]}),
+    ({"sysctl": ["net.a=1,net.b=2", "net.ports=1,2,3"]},
+     {"sysctls": {"net.a": "1", "net.b": "2", "net.ports": "1,2,3"}}),
+    ({"log_opt": ["max-size=1k,max-file=2"]},
+     {"log": {"driver": "json-file", "options": {"max-size": "1024", "max-file": "2"}}}),
+    ({"name": "/web"}, {"name": "web"}),
+    ({"health_cmd": "true", "health_interval": "disable", "health_start_period": "0"},
+     {"healthcheck": {"Test": ["CMD-SHELL", "true"], "Interval": 2**63 - 1, "StartPeriod": 0}}),
     ({"group_add": ["audio", "44"]}, {"groups": ["audio", "44"]}),
     ({"group_add": ["keep-groups"]}, {"keep_groups": True}),
     ({"health_cmd": "true", "health_interval": "3s"},
@@ -340,6 +354,20 @@ ACCEPTED: list[dict[str, Any]] = [
     {"stop_timeout": -1},
     {"ulimit": ["host"]},
 ]
+
+
+def test_several_in_one_text() -> None:
+    """The number of each is in its field's list; a comma in a path is none between paths."""
+    wanted = parsed(
+        publish=["8000:80,8001:81"], ulimit=["core=0,nofile=9"], device=["/dev/null,/dev/zero"]
+    )
+    assert [port["host"] for port in wanted["ports"]] == [8000, 8001]
+    assert [limit["type"] for limit in wanted["rlimits"]] == ["RLIMIT_CORE", "RLIMIT_NOFILE"]
+    assert [item["source"] for item in wanted["devices"]] == ["/dev/null", "/dev/zero"]
+    with pytest.raises(UsageError, match="/dev/nul,x"):
+        conflicts.check(parsed(device=["/dev/nul,x"]))
+    with pytest.raises(UsageError, match="'' is no IP address"):
+        conflicts.check(parsed(dns=["1.1.1.1,"]))
 
 
 @pytest.mark.parametrize("asked", ACCEPTED, ids=str)
