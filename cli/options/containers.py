@@ -68,6 +68,7 @@ AttachInput = Annotated[
 ]
 Signal = Annotated[str, option("--signal", "-s", metavar="SIGNAL", about="Name or number. (KILL)")]
 Force = Annotated[bool, option("--force", "-f", about="Kill it first if it is running.")]
+Depend = Annotated[bool, option("--depend", about="With those that use its network.")]
 Volumes = Annotated[bool, option("--volumes", "-v", about="With its anonymous volumes.")]
 AttachKeys = Annotated[
     str,

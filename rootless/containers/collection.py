@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from rootless.containers.record import Image, Record
     from rootless.containers.request import Request
     from rootless.containers.running.execution import Exec
+    from rootless.runtime.spec import Attachment
     from rootless.store.paths import Paths
     from rootless.teller import Teller
+
+
+def bare(name: str) -> str:
+    """Return a container's name without the slash that docker's own names begin with."""
+    return name.removeprefix("/") or name
 
 
 class ImageGone(NotFound):
@@ -77,6 +83,7 @@ class Containers:
             self._paths, request, image, id=id, attached=attached, teller=teller
         )
         trace.mark("record composed")
+        self._note_use(id, attached)
         try:
             while not self._store(record, replace=replace):
                 if request["name"]:
@@ -93,6 +100,13 @@ class Containers:
             container.remove(force=True)
             raise ImageGone(f"the image {request['image']} was removed meanwhile")
         return container
+
+    def _note_use(self, id: str, attached: builtins.list[Attachment]) -> None:  # noqa: A002
+        for one in attached:
+            if one["kind"] == "container":
+                from rootless.containers.users import note
+
+                note(self._paths, one["name"], id)
 
     def _abandon(self, id: str) -> None:  # noqa: A002 - the field's own word
         """Remove a container that was being made, if it was there already."""
@@ -144,7 +158,7 @@ class Containers:
 
         Raises NotFound, Ambiguous, or StoreError for a damaged record.
         """
-        return Container(self._paths, upgraded(self.objects.find(ref)))
+        return Container(self._paths, upgraded(self.objects.find(bare(ref))))
 
     def get_exec(self, id: str) -> Exec:  # noqa: A002 - the field's own word
         """Return the command of `exec` with this id, whatever its container. Raises NotFound."""
@@ -153,21 +167,35 @@ class Containers:
 
         return find(self._read(container_of(self._paths, id)), id)
 
-    def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
+    def remove(
+        self, ref: str, *, force: bool = False, volumes: bool = False, depend: bool = False
+    ) -> None:
         """Remove the container that `ref` means; with `force` also one with a damaged record.
 
-        Raises what `get` and `Container.remove` raise.
+        With `depend`, those first that need it. Raises what `get` and `Container.remove` raise.
         """
         try:
             found = self.get(ref)
+            if depend:
+                self._remove_users(found.id, force=force, volumes=volumes)
         except StoreError:
             if not force:
                 raise
             from rootless.containers.recovery import remove_damaged
 
+            ref = bare(ref)
             remove_damaged(self._paths, self.objects.named(ref) or self.objects.full_id(ref))
         else:
             found.remove(force=force, volumes=volumes)
+
+    def _remove_users(self, id: str, *, force: bool, volumes: bool) -> None:  # noqa: A002
+        from rootless.containers.users import users
+
+        for user in users(self._paths, id):
+            try:
+                self.remove(user, force=force, volumes=volumes, depend=True)
+            except NotFound:
+                pass  # somebody else was faster
 
     def _read(self, id: str) -> Container:  # noqa: A002 - the field's own word
         return Container(self._paths, upgraded(self.objects.read(id)))
@@ -179,6 +207,7 @@ class Containers:
         """
         from rootless.containers.renaming import rename
 
+        name = bare(name)
         if not rename(self.get(ref), name):
             raise self.taken(name)
 

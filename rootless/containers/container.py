@@ -198,7 +198,8 @@ class Container(Handle):
     def wait(self, conditions: Sequence[str] = ()) -> int:
         """Wait until it has ended, or until one of the conditions is met; return the exit code.
 
-        -1 where it has not ended then. For the conditions see `waiting`.
+        Without conditions a restart policy does not keep it from an end: the first one counts. With
+        them -1 where it has not ended then. For the conditions see `waiting`.
         """
         from rootless.containers.running.waiting import wait
 
@@ -222,8 +223,12 @@ class Container(Handle):
     def remove(self, *, force: bool = False, volumes: bool = False) -> None:
         """Remove it and all that is its own; with `force` kill it first.
 
-        Raises Conflict for a running container, NotFound where somebody else was faster.
+        Raises Conflict for a running container, InUse for one that another needs, NotFound where
+        somebody else was faster.
         """
+        from rootless.containers.users import refuse_use
+
+        refuse_use(self)
         while not self._remove(volumes=volumes):
             if not force:
                 raise Conflict(

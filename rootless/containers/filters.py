@@ -64,8 +64,10 @@ def _by_name(_: Known, value: str) -> Any:
             pattern = re.compile(value)
         except re.error as error:
             raise UsageError(f"invalid filter name={value}: {error}") from error
-        return lambda one: pattern.search(one.record["name"])
-    return lambda one: value.removeprefix("/") in one.record["name"]
+        return lambda one: (
+            pattern.search(one.record["name"]) or pattern.search(f"/{one.record['name']}")
+        )
+    return lambda one: value in f"/{one.record['name']}"  # docker's names begin with the slash
 
 
 def _by_status(_: Known, value: str) -> Any:

@@ -77,6 +77,9 @@ def tests(texts: list[str]) -> dict[str, list[Any]]:
 
 def _of(kind: str) -> Any:
     def make(value: str) -> Any:
+        if kind == "container":
+            value = value.removeprefix("/")
+
         def test(event: Event) -> bool:
             if kind == "image" and event["kind"] == "container":
                 return event["attributes"].get("image", "").startswith(value)

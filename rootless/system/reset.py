@@ -78,7 +78,7 @@ class Reset:
         containers = self._engine.containers
         for container in containers.ids():
             try:
-                containers.remove(container, force=True, volumes=True)
+                containers.remove(container, force=True, volumes=True, depend=True)
             except NotFound:
                 pass  # somebody else was faster
 

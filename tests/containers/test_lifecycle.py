@@ -159,6 +159,77 @@ def test_names_and_prefixes(busybox: Store) -> None:
     assert len(busybox.ok("rm", "-a").split()) == 21
 
 
+def test_the_slash_before_a_name(busybox: Store) -> None:
+    """docker's own names begin with it, and its scripts give them back as they come."""
+    busybox.ok("create", "--name", "/foo", "busybox", "true")
+    busybox.ok("create", "--name", "foobar", "--network", "container:/foo", "busybox", "true")
+    assert busybox.ok("inspect", "-f", "{{.Name}}", "/foo", "foo") == "/foo\n/foo"
+    for pattern, found in (
+        ("^/foo$", "foo"),
+        ("^foo$", "foo"),
+        ("/foo", "foobar foo"),
+        ("^/?foob", "foobar"),
+        ("/oo", ""),
+        ("oob", "foobar"),
+    ):
+        line = ["ps", "-a", "--format", "{{.Names}}", "--filter", f"name={pattern}"]
+        assert busybox.ok(*line).split() == found.split(), pattern
+    busybox.ok("rename", "/foobar", "/bar")
+    assert "rename" in busybox.ok(
+        *["events", "--stream=false", "--since", "1h", "--filter", "container=/bar"]
+    )
+    assert busybox.ok("ps", "-aq", "--filter", "before=/bar") != ""
+    assert busybox.ok("rm", "/bar", "/foo") == "/bar\n/foo"
+    assert busybox("create", "--name", "/", "busybox", "true").returncode == 125
+    assert busybox("create", "--name", "//a", "busybox", "true").returncode == 125
+
+
+def test_cleaning_up_twice_is_no_mistake(shared: Store) -> None:
+    for line in (["rm", "-f", "nosuch"], ["rm", "--ignore", "nosuch"], ["rmi", "-f", "nosuch"]):
+        done = shared(*line)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), line
+    for line in (["rm", "nosuch"], ["rmi", "nosuch"]):
+        assert shared(*line).returncode == 1
+
+
+def test_who_uses_a_container(busybox: Store) -> None:
+    def make(name: str, *options: str) -> None:
+        busybox.ok("create", "--name", name, *options, "busybox", "true")
+
+    def there() -> set[str]:
+        return set(busybox.ok("ps", "-a", "--format", "{{.Names}}").split())
+
+    make("one")
+    make("two", "--network", "container:one")
+    make("three", "--network", "container:two")
+    for line in (["rm", "one"], ["rm", "-f", "one"], ["run", "--replace", "--name", "one", "host"]):
+        refused = busybox(*line, *(["true"] if "run" in line else []))
+        assert refused.returncode != 0
+        assert "cannot remove container one: container" in refused.stderr
+        assert "uses its network" in refused.stderr
+    assert there() == {"one", "two", "three"}
+    assert busybox("rm", "one", "two").returncode == 1  # the third is left
+    assert there() == {"one", "two", "three"}
+    busybox.ok("rm", "one", "three", "two")  # in any order
+    assert there() == set()
+    make("one")
+    make("two", "--network", "container:one")
+    make("three", "--network", "container:one")
+    refused = busybox("rm", "one")
+    assert "use their network" in refused.stderr or "use its network" in refused.stderr
+    assert "--depend" in refused.stderr
+    busybox.ok("rm", "--depend", "one")
+    assert there() == set()
+    make("one")
+    make("two", "--network", "container:one")
+    busybox.ok("rm", "two")
+    busybox.ok("rm", "one")
+    make("one")
+    make("two", "--network", "container:one")
+    busybox.ok("rm", "--all")
+    assert there() == set()
+
+
 @pytest.mark.parametrize("ref", ["../x", "", ".", "..", ".names", "/", "a\nb", "x" * 5000])
 def test_hostile_references(busybox: Store, ref: str) -> None:
     for command in ("rm", "stop", "logs", "start", "inspect"):

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.once
 
+AT_LAST = ["wait", "--condition", "exited"]
+"""Until nothing follows: `wait` alone is content with the first end."""
+
 FAILS = "echo run >> /runs; exit 3"
 
 
@@ -43,13 +46,33 @@ def test_on_failure_gives_up_at_last(busybox: Store) -> None:
     busybox.ok(
         "run", "-d", "--name", "one", "--restart", "on-failure:2", "busybox", "sh", "-c", script
     )
-    assert busybox.ok("wait", "one") == "3"
+    assert busybox.ok(*AT_LAST, "one") == "3"
     assert busybox.ok("logs", "one") == "run\nrun\nrun"
     state = record(busybox, "one")
     assert (state["status"], state["restart_count"], state["exit_code"]) == ("exited", 2, 3)
     busybox.ok("start", "one")  # by hand: it counts from the beginning
-    assert busybox.ok("wait", "one") == "3"
+    assert busybox.ok(*AT_LAST, "one") == "3"
     assert busybox.ok("logs", "one") == "\n".join(["run"] * 6)
+
+
+def test_wait_returns_at_the_first_end(busybox: Store) -> None:
+    """Of a container that starts again for ever it would never return otherwise."""
+    busybox.ok("run", "-d", "--name", "one", "--restart", "always", "busybox", "sleep", "1000")
+    with busybox.start("wait", "one") as waiting:
+        until(lambda: inotify_of(waiting.pid))
+        os.kill(record(busybox, "one")["pid"], signal.SIGKILL)
+        assert waiting.communicate(timeout=60)[0] == "137\n"
+    until(lambda: busybox.ok("ps", "--format", "{{.State}}") == "running")
+    busybox.ok("rm", "-f", "one")
+
+
+def inotify_of(pid: int) -> bool:
+    """Whether a process waits for changes by now."""
+    directory = f"/proc/{pid}/fd"
+    try:
+        return any("inotify" in os.readlink(f"{directory}/{fd}") for fd in os.listdir(directory))
+    except OSError:
+        return False  # one has just been closed
 
 
 def test_on_failure_is_content_with_success(busybox: Store) -> None:
@@ -97,7 +120,7 @@ def test_files_and_terminal_are_kept(busybox: Store) -> None:
     script = "cat /runs; tty; echo run >> /runs; exit 3"
     options = ["--restart", "on-failure:2", "-t", "--name", "one"]
     busybox.ok("run", "-d", *options, "busybox", "sh", "-c", script)
-    busybox.ok("wait", "one")
+    busybox.ok(*AT_LAST, "one")
     lines = [line for line in busybox.ok("logs", "one").split() if line != "run"]
     assert lines.count("/dev/pts/0") == 3
     assert busybox.ok("logs", "one").split().count("run") == 3
@@ -108,7 +131,7 @@ def test_foreground_ends_with_the_first_run(busybox: Store) -> None:
         "run", "--name", "one", "--restart", "on-failure:1", "busybox", "sh", "-c", FAILS
     )
     assert done.returncode == 3
-    assert busybox.ok("wait", "one") == "3"
+    assert busybox.ok(*AT_LAST, "one") == "3"
     assert record(busybox, "one")["restart_count"] == 1
 
 

@@ -9,6 +9,8 @@ from rootless.errors import Conflict, Error, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rootless.cli.options import common
     from rootless.cli.options import containers as opt
     from rootless.engine import Engine
@@ -153,31 +155,48 @@ def rm(
     containers: opt.SomeContainers = None,
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
+    depend: opt.Depend = False,
     force: opt.Force = False,
     volumes: opt.Volumes = False,
     ignore: common.Ignore = False,
 ) -> int:
     """Remove containers.
 
+    One whose network another container uses stays, unless that goes as well.
+
     Examples:
         rootless rm job
         # all of them, also running ones
         rootless rm -fa
     """
-    code = 0
-    for name in chosen(engine, containers, all=all):
-        try:
-            engine.containers.remove(name, force=force, volumes=volumes)
-        except NotFound as error:
-            # docker says so and is content with --force; podman's --ignore says nothing.
-            if not ignore:
-                complain(error)
-                code = code if force else exits.FAILED
-        except Error as error:
-            complain(error)
-            code = exits.FAILED
-        else:
-            say(name)
+    names = chosen(engine, containers, all=all)
+    missing = ignore or force  # cleaning up twice is no mistake
+
+    def remove(name: str) -> None:
+        engine.containers.remove(name, force=force, volumes=volumes, depend=depend)
+
+    return _in_any_order(names, remove, missing=missing)
+
+
+def _in_any_order(names: list[str], remove: Callable[[str], None], *, missing: bool) -> int:
+    """Remove all that are named, each after those that use it; `missing` ones may be no failure."""
+    from rootless.containers.users import InUse
+
+    code, todo, last = exits.OK, names, len(names) == 1
+    while todo:
+        left = []
+        for name in todo:
+            try:
+                remove(name)
+            except Error as error:
+                if isinstance(error, InUse) and not last:
+                    left.append(name)  # perhaps its user is named behind it
+                elif not (missing and isinstance(error, NotFound)):
+                    complain(error)
+                    code = exits.FAILED
+            else:
+                say(name)
+        todo, last = left, len(left) == len(todo)
     return code
 
 
@@ -191,7 +210,9 @@ def wait(
 ) -> int:
     """Wait until containers end, and print their exit codes.
 
-    With conditions, until one of them is met; -1 stands for one that still runs then.
+    One that is started again by its restart policy has ended as well; `--condition exited` waits
+    until it stays so. With conditions, until one of them is met; -1 stands for one that still runs
+    then.
 
     Examples:
         rootless wait job

@@ -172,7 +172,7 @@ def rmi(
         try:
             lines = engine.images.remove([name], force=force or all, prune=not no_prune)
         except NotFound as error:
-            if not ignore:
+            if not (ignore or force):  # cleaning up twice is no mistake
                 complain(error)
                 code = exits.FAILED
         except Error as error:

@@ -1,6 +1,7 @@
 """Waiting for what becomes of a container, by events: inotify on its records, and its supervisor.
 
-docker's `wait` waits for the end. podman's conditions are these and several may be named:
+docker's `wait` waits for the end: where a restart policy starts it again, for the first one.
+podman's conditions are these and several may be named:
 
     created running paused restarting exited (stopped)     its status
     healthy unhealthy                                      its health check's
@@ -36,6 +37,9 @@ _CHANGES = (
 )
 """A record was written, a flag made or removed, the container removed."""
 
+_END = "end"
+"""What is waited for where nobody names a condition: this life's end, if another follows or not."""
+
 _LOOK = 5000
 """Milliseconds between looks at whether anybody is left to say more."""
 
@@ -54,11 +58,11 @@ def check(conditions: Sequence[str]) -> list[str]:
 
 def wait(container: Handle, conditions: Sequence[str]) -> int:
     """See Container.wait."""
-    wanted = check(conditions) or ["exited"]
+    wanted = check(conditions) or [_END]
     if set(wanted) <= {*_HEALTH} and not has_check(container.record):
         raise Conflict(f"container {container.name} has no health check")
     held = None
-    if "exited" in wanted:
+    if {_END, "exited"} & {*wanted}:
         # Whoever removes the container waits for this lock until we have read how it ended.
         try:
             held = records.lock(f"{container.directory}/alive", shared=True)
@@ -75,18 +79,21 @@ def wait(container: Handle, conditions: Sequence[str]) -> int:
             os.close(held)
     if state.status in ("running", "restarting") and not state.active:
         state = container.state()  # its supervisor was killed: somebody has to write that down
+    if wanted == [_END]:
+        return int(state.values.get("exit_code", 0))
     return -1 if state.active else state.exit_code
 
 
 def _follow(container: Handle, wanted: list[str]) -> State:
     """Return the first state that is wanted. Raises FileNotFoundError once it is removed."""
     changes = inotify.watch(container.directory, _CHANGES)
+    ends = container.look().restart_count
     try:
         while True:
             supervisor = container.open_supervisor()
             try:
                 state = container.look()
-                if _is_met(state, wanted):
+                if _is_met(state, wanted) or (_END in wanted and state.restart_count != ends):
                     return state
                 if set(wanted) <= {*_HEALTH} and state.status == "exited":
                     raise Conflict(f"container {container.name} has ended ({state.exit_code})")
@@ -99,7 +106,7 @@ def _follow(container: Handle, wanted: list[str]) -> State:
 
 
 def _is_met(state: State, wanted: list[str]) -> bool:
-    if not state.active and "exited" in wanted:
+    if not state.active and {_END, "exited"} & {*wanted}:
         return True
     settled = state.active or state.status in ("created", "exited")
     return (settled and state.status in wanted) or state.health in wanted

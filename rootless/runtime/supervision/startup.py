@@ -186,6 +186,7 @@ class Startup:
             "degraded": ready["degraded"],
             "cgroup": self._cgroup,
             "restart_count": before.get("restart_count", 0),
+            "exit_code": before.get("exit_code", 0),  # of the life before, for who waits for that
             "ports": self._wishes.forwarded + [{**port, "fd": -1} for port in self._wishes.ports],
         }
         if self._wishes.health is not None:
