@@ -10,9 +10,6 @@ if TYPE_CHECKING:
 
     from rootless.containers.request import Healthcheck
 
-NEVER = 2**63 - 1
-"""An interval in nanoseconds: the longest time that docker's records can hold."""
-
 
 def compose(image: Healthcheck | None, given: Healthcheck) -> Healthcheck | None:
     """Return the check of a container: the image's with what was given; None where none is meant.

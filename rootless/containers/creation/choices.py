@@ -13,3 +13,6 @@ LOG_DRIVERS = ("json-file", "k8s-file", "journald", "none", "passthrough")
 NOTIFIERS = ("container", "supervisor", "healthy", "ignore")
 FAILURE_ACTIONS = ("none", "kill", "restart", "stop")
 USERNS = ("host", "nomap", "keep-id")
+
+NEVER = 2**63 - 1
+"""Interval of a health check that none comes by itself: docker's longest time, in nanoseconds."""

@@ -6,8 +6,8 @@ import os
 import struct
 import sys
 
+from rootless.containers.creation.choices import NEVER
 from rootless.containers.handle import Handle
-from rootless.containers.health import NEVER
 from rootless.containers.record import read
 from rootless.errors import Error, HostError
 from rootless.runtime.supervision import streams

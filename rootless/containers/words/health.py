@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.containers.creation.choices import FAILURE_ACTIONS
-from rootless.containers.health import NEVER
+from rootless.containers.creation.choices import FAILURE_ACTIONS, NEVER
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
 from rootless.times import span
