@@ -148,8 +148,8 @@ class Store:
         self.env = {**os.environ, "ROOTLESS_ROOT": self.root, "XDG_RUNTIME_DIR": self.runtime}
         self.env["XDG_CONFIG_HOME"] = f"{self.directory}/config"
         self.env["XDG_CACHE_HOME"] = f"{self.directory}/cache"
-        # This machine's own registries.conf and aliases are none of a test's business.
-        self.env["CONTAINERS_REGISTRIES_CONF"] = os.devnull
+        # This machine's own settings and aliases are none of a test's business.
+        self.env["CONTAINERS_REGISTRIES_CONF"] = self.env["CONTAINERS_CONF"] = os.devnull
         self.command = [sys.executable, os.path.dirname(sys.executable) + "/rootless"]
 
     def __call__(
@@ -211,7 +211,8 @@ def rootless_root(cli: Store, monkeypatch: pytest.MonkeyPatch) -> str:
     """The data directory of `cli`, set in the environment for the engine as a library."""
     monkeypatch.setenv("ROOTLESS_ROOT", cli.root)
     monkeypatch.setenv("XDG_RUNTIME_DIR", cli.runtime)
-    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "CONTAINERS_REGISTRIES_CONF"):
+    names = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "CONTAINERS_REGISTRIES_CONF", "CONTAINERS_CONF")
+    for name in names:
         monkeypatch.setenv(name, cli.env[name])
     return cli.root
 

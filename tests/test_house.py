@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "store": "store linux",
     "netstack": "netstack linux",
     "settings": "settings store",
+    "defaults": "defaults containers runtime store",
     "runtime": "runtime netstack store linux",
     "images": "images runtime settings store linux oci",
     "artifacts": "artifacts images settings store linux oci",
@@ -49,8 +50,8 @@ MAY_IMPORT = {
     "doctor": "doctor runtime store linux oci",
     "system": "system doctor engine artifacts containers volumes images runtime store linux oci",
     "testing": "testing registry httpd",
-    "cli": "cli system doctor engine registry artifacts containers volumes images runtime store"
-    " linux oci",
+    "cli": "cli system doctor engine registry artifacts defaults containers volumes images runtime"
+    " store linux oci",
 }
 """Part -> the parts that it may import, for types as well. A part is a folder of rootless/, or a
 module beside them; each stands here."""

@@ -50,7 +50,7 @@ def hosts(record: Record) -> str:
         # Programs look up their own host name; without a network that is the loopback.
         address = private["settings"]["guest"] if private else "127.0.0.1"
         text += f"{address}\t{' '.join(dict.fromkeys(own))}\n"
-    if private or on_host:
+    if (private or on_host) and record["request"]["host_address"] != "none":
         gateway = [name for name in GATEWAY_NAMES if name not in known]
         text += f"{_host_gateway(record)}\t{' '.join(gateway)}\n" if gateway else ""
     return text
@@ -63,6 +63,9 @@ def _host_gateway(record: Record) -> str:
     own address, unless the gateway was made to stand for the loopback.
     """
     private = record["spec"]["rootless"]["network"]
+    told = record["request"]["host_address"]
+    if told and told != "none":
+        return told
     if not private:
         return "127.0.0.1"
     from rootless.netstack import addresses

@@ -220,12 +220,12 @@ _REQUEST: dict[str, type] = {
     field: kind
     for kind, fields in (
         (str, "image name user workdir hostname cidfile sdnotify timezone"),
-        (str, "passwd_entry group_entry"),
+        (str, "passwd_entry group_entry host_address"),
         (int, "shm_size stop_signal stop_timeout umask"),
         (bool, "keep_groups tty stdin detached remove init read_only read_only_tmpfs"),
         (bool, "remap_ports publish_all no_hosts unsetenv_all passwd"),
         (list, "command inherited environment groups mounts tmpfs devices networks ports"),
-        (list, "expose hosts rlimits env_merge unsetenv hostusers"),
+        (list, "expose hosts rlimits env_merge unsetenv hostusers preset"),
         (dict, "labels annotations dns namespaces userns security sysctls healthcheck health"),
         (dict, "restart log"),
     )

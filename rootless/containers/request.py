@@ -159,6 +159,8 @@ if TYPE_CHECKING:
         """Empty for one that is made up."""
         labels: dict[str, str]
         annotations: dict[str, str]
+        preset: list[list[str]]
+        """[name, value] before the image's variables, which win."""
         inherited: list[list[str]]
         """[name, value] of what comes from the caller's surroundings, such as http_proxy."""
         environment: list[list[str | None]]
@@ -217,6 +219,8 @@ if TYPE_CHECKING:
         hosts: list[list[str]]
         """[address, name, ...], lines of /etc/hosts; the address may be host-gateway."""
         no_hosts: bool
+        host_address: str
+        """What /etc/hosts calls the host's; "none" for no line of it, empty for what is found."""
         namespaces: Namespaces
         userns: Userns
         security: Security
@@ -300,6 +304,7 @@ def _process() -> Fields:
         "name": "",
         "labels": {},
         "annotations": {},
+        "preset": [],
         "inherited": [],
         "environment": [],
         "env_merge": [],
@@ -339,6 +344,7 @@ def _surroundings() -> Fields:
         "dns": {"servers": [], "search": [], "options": []},
         "hosts": [],
         "no_hosts": False,
+        "host_address": "",
         "namespaces": {"pid": "private", "ipc": "private", "uts": "private", "cgroup": "private"},
         "userns": {"mode": "host", "uid": None, "gid": None, "shared": False},
         "security": security(),

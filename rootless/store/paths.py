@@ -9,7 +9,11 @@ from __future__ import annotations
 import os
 import stat
 
-from rootless.errors import HostError, StoreError, named
+from rootless.errors import HostError, StoreError, UsageError, named
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MARKER = "rootless-store"
 """Name of the file that says a directory is a store of ours; without it nothing is ever deleted."""
@@ -155,10 +159,80 @@ def default_root() -> str:
 
 def config_file() -> str:
     """Where the user's settings are, or would be: $XDG_CONFIG_HOME/rootless/config.toml."""
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    if not base.startswith("/"):
-        base = f"{home()}/.config"
-    return f"{base}/rootless/config.toml"
+    return f"{_config_home(os.environ)}/rootless/config.toml"
+
+
+def _config_home(environ: Mapping[str, str]) -> str:
+    base = environ.get("XDG_CONFIG_HOME", "")
+    return base if base.startswith("/") else f"{home()}/.config"
+
+
+def containers_confs(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the containers.conf that there are, in podman's order: the later ones win.
+
+    Each start asks: it is three listings of directories where there is none. Raises UsageError.
+
+    $CONTAINERS_CONF stands alone, and is an empty one as /dev/null; $CONTAINERS_CONF_OVERRIDE is
+    read last in any case.
+    """
+    only = environ.get("CONTAINERS_CONF", "")
+    found = []
+    if only:
+        found += _named("CONTAINERS_CONF", only)
+    else:
+        for base in ("/usr/share/containers", "/etc/containers"):
+            found += _confs_below(base) + _confs_for_user(base)
+        found += _confs_below(f"{_config_home(environ)}/containers")
+    last = environ.get("CONTAINERS_CONF_OVERRIDE", "")
+    return found + _named("CONTAINERS_CONF_OVERRIDE", last) if last else found
+
+
+def _named(variable: str, path: str) -> list[str]:
+    if path == os.devnull:
+        return []
+    try:
+        os.stat(path)
+    except OSError as error:
+        raise UsageError(
+            f"{variable}: cannot read {path}: {error.strerror}",
+            "unset the variable, or let it name a containers.conf",
+        ) from error
+    return [path]
+
+
+def _confs_below(base: str) -> list[str]:
+    there = _names(base)
+    found = [f"{base}/containers.conf"] if "containers.conf" in there else []
+    return found + (_drop_ins(f"{base}/containers.conf.d") if "containers.conf.d" in there else [])
+
+
+def _confs_for_user(base: str) -> list[str]:
+    """Return those that are for root alone, or for all others, or for one of these."""
+    there, user = _names(base), os.getuid()
+    if user == 0:
+        name = "containers.rootful.conf.d"
+        return _drop_ins(f"{base}/{name}") if name in there else []
+    name = "containers.rootless.conf"
+    found = [f"{base}/{name}"] if name in there else []
+    if f"{name}.d" in there:
+        found += _drop_ins(f"{base}/{name}.d") + _drop_ins(f"{base}/{name}.d/{user}")
+    return found
+
+
+def _drop_ins(directory: str) -> list[str]:
+    paths = [f"{directory}/{name}" for name in sorted(_names(directory)) if name[-5:] == ".conf"]
+    return [path for path in paths if not os.path.isdir(path)]
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {directory}: {error.strerror}", "containers.conf is looked for there"
+        ) from error
 
 
 def home() -> str:

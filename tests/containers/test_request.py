@@ -162,7 +162,8 @@ def test_no_key_may_be_missing() -> None:
 
 FULL = request(
     "plain", ["true"], entrypoint=["x"], labels={"a": "b"}, annotations={"c": "d"},
-    inherited=[["a", "b"]], environment=[["A", "b"], ["C", None]], groups=["1"],
+    preset=[["a", "b"]], inherited=[["a", "b"]], environment=[["A", "b"], ["C", None]],
+    groups=["1"],
     mounts=[bind("/etc", "/x"), volume("v3", "/y"), volume("", "/u", rw=False)],
     tmpfs=[tmpfs("/z", "size=1m")],
     devices=[{"destination": "/dev/x", "type": "bind", "source": "/dev/null", "options": ["bind"]}],

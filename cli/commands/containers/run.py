@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 
-from rootless.errors import Error
+from rootless.errors import Error, UsageError
+from rootless.store.paths import containers_confs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Unpack
+    from typing import Any, Unpack
 
     from rootless.cli.options import common as opt
     from rootless.cli.options import run as ropt
     from rootless.containers.container import Container
+    from rootless.containers.request import Fields
     from rootless.containers.words.asked import Asked
     from rootless.engine import Engine
 
@@ -124,6 +126,33 @@ def create(
 def _create(
     engine: Engine, image: str, command: list[str], asked: ropt.Asked, *, detach: bool
 ) -> Container:
+    """Make the container, with the user's own defaults for what was not asked."""
+    files = containers_confs()
+    if not files:
+        return _made(engine, image, command, asked, detach=detach)
+    from rootless.defaults import completing, settings
+
+    conf = settings.read(files)
+    conf.export(os.environ)
+    try:
+        whole: Any = completing.completed({**asked, "detach": detach}, conf)
+        fields = completing.fields(conf, os.environ)
+        return _made(engine, image, command, whole, detach=detach, fields=fields)
+    except UsageError as error:
+        from rootless.defaults.blaming import blamed
+
+        raise blamed(error, conf, {**asked, "detach": detach}) from error
+
+
+def _made(
+    engine: Engine,
+    image: str,
+    command: list[str],
+    asked: ropt.Asked,
+    *,
+    detach: bool,
+    fields: Fields | None = None,
+) -> Container:
     """Make the container and write its id where --cidfile wants it (the place was checked)."""
     from rootless.cli.teller import Teller
     from rootless.containers.words.request import request
@@ -138,6 +167,7 @@ def _create(
         # A relative path is one of the directory that we are in, which may be gone by now.
         texts: Asked = {**asked, "detach": detach, "platform": platform}
         wanted = request(image, command, texts, base=".", environ=os.environ)
+        wanted.update(fields or {})  # type: ignore[typeddict-item]
         network = wanted["networks"][0]["kind"] if wanted["networks"] else "private"
         if wanted["ports"] and network in ("none", "host"):
             teller.note(f"-p does nothing with --network {network}")

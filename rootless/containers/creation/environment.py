@@ -1,8 +1,9 @@
 """What a process in a container finds in its environment.
 
-Later ones win, in podman's documented order: the built-in variables, the image's, those made of
-them (--env-merge), of which --unsetenv takes some away again, the host's proxy settings,
---env-host, --env-file, --env. HOME is the launcher's work: it needs the container's /etc/passwd.
+Later ones win, in podman's documented order: the built-in variables, those of containers.conf, the
+image's, those made of them (--env-merge), of which --unsetenv takes some away again, the host's
+proxy settings, --env-host, --env-file, --env. HOME is the launcher's work: it needs the container's
+/etc/passwd.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def compose(image: Iterable[str], request: Request, hostname: str) -> list[str]:
     result: dict[str, str] = {"PATH": PATH, "HOSTNAME": hostname}
     if request["tty"]:
         result["TERM"] = "xterm"
+    changed(result, request["preset"])
     for text in image:
         key, equals, value = text.partition("=")
         if key and equals:

@@ -11,6 +11,7 @@ import os
 from rootless.containers import networks, ports
 from rootless.containers.creation.shapes import PROPAGATIONS
 from rootless.errors import UsageError, named
+from rootless.values import is_address
 from rootless.volumes.names import check_name
 
 TYPE_CHECKING = False
@@ -59,6 +60,15 @@ def _env_merge(entries: list[list[str]]) -> None:
 
 def _inherited(entries: list[list[str]]) -> None:
     _environment(entries, "inherited")  # type: ignore[arg-type]
+
+
+def _preset(entries: list[list[str]]) -> None:
+    _environment(entries, "preset")  # type: ignore[arg-type]
+
+
+def _host_address(text: str) -> None:
+    if text not in ("", "none") and not is_address(text):
+        raise _refuse(f"{text!r:.60} is no IP address", "host_address")
 
 
 def _labels(labels: dict[str, str]) -> None:
@@ -259,6 +269,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "expose": _expose,
     "health": _health,
     "healthcheck": _healthcheck,
+    "host_address": _host_address,
     "hosts": _hosts,
     "inherited": _inherited,
     "labels": _labels,
@@ -266,6 +277,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "mounts": _mounts,
     "networks": _networks,
     "ports": _ports,
+    "preset": _preset,
     "restart": _restart,
     "rlimits": _rlimits,
     "rootfs": _rootfs,

@@ -81,6 +81,7 @@ SHAPES: dict[str, Any] = {
     "name": str,
     "labels": _NAMES,
     "annotations": _NAMES,
+    "preset": [_TEXTS],
     "inherited": [_TEXTS],
     "environment": [[Maybe(str)]],
     "env_merge": [_TEXTS],
@@ -134,6 +135,7 @@ SHAPES: dict[str, Any] = {
     "dns": {"servers": _TEXTS, "search": _TEXTS, "options": _TEXTS},
     "hosts": [_TEXTS],
     "no_hosts": bool,
+    "host_address": str,
     "namespaces": choices.NAMESPACES,
     "userns": {"mode": choices.USERNS, "uid": _ID, "gid": _ID, "shared": bool},
     "security": {

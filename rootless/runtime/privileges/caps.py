@@ -93,7 +93,7 @@ def resolve(
     Case and the prefix CAP_ do not matter; ALL is every capability of this kernel. Raises
     UsageError for a name that is none, and for one that is both added and dropped.
     """
-    adds, drops = _normal(add), _normal(drop)
+    adds, drops = spelled(add), spelled(drop)
     both = sorted(set(adds) & set(drops))
     if both:
         raise UsageError(f"capability {both[0]} cannot be both added and dropped")
@@ -105,8 +105,11 @@ def resolve(
     return sorted((set(default) | set(adds)) - set(drops))
 
 
-def _normal(asked: Iterable[str]) -> list[str]:
-    """Upper case, with prefix, each once. podman splits at commas, so "A,B" are two."""
+def spelled(asked: Iterable[str]) -> list[str]:
+    """Return names in upper case, with prefix, each once. Raises UsageError for what is none.
+
+    podman splits at commas, so "A,B" are two.
+    """
     result: list[str] = []
     current = known()
     for name in ",".join(asked).split(","):
@@ -162,7 +165,7 @@ def sets(
     """
     if root:
         return {"bounding": allowed, "effective": allowed, "permitted": allowed}
-    adds = _normal(added)
+    adds = spelled(added)
     own = [name for name in allowed if name in adds or "ALL" in adds]
     return {
         "bounding": allowed,

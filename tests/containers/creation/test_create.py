@@ -356,6 +356,19 @@ def test_how_the_host_completes_names(
     assert text.splitlines()[1:] == ([expected] if expected else [])
 
 
+@pytest.mark.parametrize("network", ["private", "none"])
+def test_the_hosts_address_as_the_request_has_it(composed: Composed, network: str) -> None:
+    record = composed(network=network, add_host=["gate:host-gateway"] * (network != "none"))
+    names = "host.containers.internal host.docker.internal"
+    record["request"]["host_address"] = "10.9.9.9"
+    told = network == "private"
+    assert ("10.9.9.9\tgate\n" in etc.hosts(record)) == told
+    assert (f"10.9.9.9\t{names}\n" in etc.hosts(record)) == told
+    record["request"]["host_address"] = "none"
+    assert names not in etc.hosts(record)
+    assert ("\tgate\n" in etc.hosts(record)) == told
+
+
 def test_files_of_a_private_network(composed: Composed) -> None:
     """The container is its own address, the host's loopback and name servers are the gateway."""
     network = "private:cidr=10.1.0.0/16,host-loopback=on"

@@ -1,0 +1,1 @@
+"""What a user has set for all his containers in podman's containers.conf."""
