@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # fmt: off
 _inspect_container: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0), '--size': ('size', 0), '-f': ('format', 1), '-l': ('latest', 0), '-s': ('size', 0)}
-_diff_container: dict[str, Any] = {'--format': ('format', ('', 'json'))}
+_diff_container: dict[str, Any] = {'--format': ('format', ('', 'json')), '--latest': ('latest', 0), '-l': ('latest', 0)}
 _container_prune: dict[str, Any] = {'--filter': ('filter', 2), '--force': ('force', 0), '-f': ('force', 0)}
 OPTIONS: dict[str, Any] = {}
 COMMANDS: dict[str, Any] = {

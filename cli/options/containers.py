@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict
 
+from rootless.cli.options import common  # noqa: TC001 - Typer evaluates the hints
 from rootless.cli.options.declare import argument, option
 
-ExecCommand = Annotated[list[str], argument("COMMAND [ARG]...", "The command and its arguments.")]
+ExecCommand = Annotated[
+    list[str] | None, argument("COMMAND [ARG]...", "The command and its arguments.")
+]
 SomeContainers = Annotated[
     list[str] | None, argument("[CONTAINER]...", "Names or ids, which may be shortened.")
 ]
@@ -23,6 +26,7 @@ PublishRm = Annotated[
 CaptureFile = Annotated[str, argument("FILE", "A pcap file; - is stdout.")]
 NoStream = Annotated[bool, option("--no-stream", about="Look once.")]
 MaybePort = Annotated[str, argument("[PORT[/PROTO]]", "A port of the container.")]
+AllPorts = Annotated[bool, option("--all", "-a", about="Of all containers that run.")]
 MaybeContainer = Annotated[str, argument("[CONTAINER]", "Name or id, which may be shortened.")]
 All = Annotated[bool, option("--all", "-a", about="All containers.")]
 Time = Annotated[
@@ -45,6 +49,7 @@ Sort = Annotated[
 Latest = Annotated[bool, option("--latest", "-l", about="The one that was created last.")]
 Size = Annotated[bool, option("--size", "-s", about="Show how much each has written.")]
 UnmountAll = Annotated[bool, option("--all", "-a", about="All that are mounted here.")]
+MountNoTrunc = Annotated[bool, option("--no-trunc", about="Accepted: nothing is shortened.")]
 ForceUnmount = Annotated[bool, option("--force", "-f", about="Also what is in use.")]
 CommitName = Annotated[str, argument("[IMAGE[:TAG]]", "A name for the new image.")]
 Author = Annotated[str, option("--author", "-a", metavar="NAME", about="Who has made it.")]
@@ -83,7 +88,41 @@ AttachSignals = Annotated[
 ]
 NoStdin = Annotated[bool, option("--no-stdin", about="Do not pass standard input on.")]
 TheLatest = Annotated[bool, option("--latest", "-l", about="The container created last.")]
+CidFile = Annotated[
+    list[str] | None,
+    option("--cidfile", metavar="FILE", about="That whose id `run --cidfile` has put into FILE."),
+]
+RmFilter = Annotated[
+    list[str] | None,
+    option("--filter", metavar="KEY=VALUE", about="Only what fits; as for `ps`."),
+]
+FirstSignal = Annotated[
+    str,
+    option("--signal", "-s", metavar="SIGNAL", about="To be sent first. (the container's, TERM)"),
+]
+RmTime = Annotated[
+    int | None,
+    option(
+        "--time",
+        "-t",
+        metavar="SECONDS",
+        about="With --force: let it end by its stop signal, and kill it then.",
+    ),
+]
 Running = Annotated[bool, option("--running", about="Only those that run.")]
+WaitIgnore = Annotated[bool, option("--ignore", about="Do not mind where there is none.")]
+Interval = Annotated[
+    str,
+    option(
+        "--interval",
+        "-i",
+        metavar="TIME",
+        about="Accepted: nothing is asked again and again, an end is seen at once.",
+    ),
+]
+ReturnOnFirst = Annotated[
+    bool, option("--return-on-first", about="Wait for one of them only, and print its code.")
+]
 Condition = Annotated[
     list[str] | None,
     option(
@@ -109,3 +148,24 @@ Color = Annotated[bool, option("--color", about="Give each container a colour.")
 Follow = Annotated[bool, option("--follow", "-f", about="Go on as output arrives.")]
 Tail = Annotated[str, option("--tail", "-n", metavar="N", about="Only the last N lines. (all)")]
 Timestamps = Annotated[bool, option("--timestamps", "-t", about="Show when each line was written.")]
+
+
+class Named(TypedDict, total=False):
+    """Which containers are meant, beside those named."""
+
+    cidfile: CidFile
+    latest: TheLatest
+
+
+class Which(Named, total=False):
+    """The same, where it may be many."""
+
+    all: All
+    filter: common.Filter
+
+
+class WhichToRemove(Named, total=False):
+    """The same for rm, where -f is something else."""
+
+    all: All
+    filter: RmFilter

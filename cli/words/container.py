@@ -36,7 +36,7 @@ COMMANDS: dict[str, Any] = {
     'logs': 'logs',
     'inspect': ('Show all that is known of containers', {'--format': 'json, docker, podman, or a Go template.', '-f': 'json, docker, podman, or a Go template.', '--latest': 'The container created last.', '-l': 'The container created last.', '--size': 'Show how much a container has written.', '-s': 'Show how much a container has written.'}, ('[CONTAINER]...',)),
     'commit': 'commit',
-    'diff': ('Show which files a container has changed', {'--format': 'json, as podman has it.'}, ('NAME [NAME]',)),
+    'diff': ('Show which files a container has changed', {'--format': 'json, as podman has it.', '--latest': 'The container created last.', '-l': 'The container created last.'}, ('NAME [NAME]',)),
     'export': 'export',
     'mount': 'mount',
     'unmount': 'unmount',

@@ -168,16 +168,23 @@ class Containers:
         return find(self._read(container_of(self._paths, id)), id)
 
     def remove(
-        self, ref: str, *, force: bool = False, volumes: bool = False, depend: bool = False
+        self,
+        ref: str,
+        *,
+        force: bool = False,
+        volumes: bool = False,
+        depend: bool = False,
+        timeout: int = 0,
     ) -> None:
         """Remove the container that `ref` means; with `force` also one with a damaged record.
 
-        With `depend`, those first that need it. Raises what `get` and `Container.remove` raise.
+        With `depend`, those first that need it. `timeout` is that of `Container.remove`. Raises
+        what `get` and `Container.remove` raise.
         """
         try:
             found = self.get(ref)
             if depend:
-                self._remove_users(found.id, force=force, volumes=volumes)
+                self._remove_users(found.id, force=force, volumes=volumes, timeout=timeout)
         except StoreError:
             if not force:
                 raise
@@ -186,14 +193,21 @@ class Containers:
             ref = bare(ref)
             remove_damaged(self._paths, self.objects.named(ref) or self.objects.full_id(ref))
         else:
-            found.remove(force=force, volumes=volumes)
+            found.remove(force=force, volumes=volumes, timeout=timeout)
 
-    def _remove_users(self, id: str, *, force: bool, volumes: bool) -> None:  # noqa: A002
+    def _remove_users(
+        self,
+        id: str,  # noqa: A002
+        *,
+        force: bool,
+        volumes: bool,
+        timeout: int,
+    ) -> None:
         from rootless.containers.users import users
 
         for user in users(self._paths, id):
             try:
-                self.remove(user, force=force, volumes=volumes, depend=True)
+                self.remove(user, force=force, volumes=volumes, depend=True, timeout=timeout)
             except NotFound:
                 pass  # somebody else was faster
 

@@ -148,8 +148,11 @@ class Container(Handle):
             time.sleep(0.005)
         return None
 
-    def restart(self, timeout: int | None = None) -> None:
-        """Stop it, if it runs, and start it again; --rm does not remove it in between."""
+    def restart(self, timeout: int | None = None, signal: str | int | None = None) -> None:
+        """Stop it, if it runs, and start it again; --rm does not remove it in between.
+
+        `timeout` and `signal` are those of `stop`, whose errors it raises.
+        """
         from rootless.containers import events
 
         if self.record["log_driver"] == "passthrough":
@@ -163,7 +166,7 @@ class Container(Handle):
             if self.record["rm"]:
                 os.close(os.open(flag, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             try:
-                self.stop(timeout)
+                self.stop(timeout, signal)
             finally:
                 try:
                     os.unlink(flag)
@@ -179,15 +182,15 @@ class Container(Handle):
         except (Conflict, NotFound):
             pass
 
-    def stop(self, timeout: int | None = None) -> bool:
-        """Send the stop signal, after `timeout` seconds SIGKILL, and wait for the end.
+    def stop(self, timeout: int | None = None, signal: str | int | None = None) -> bool:
+        """Send the stop signal, or `signal`, after `timeout` seconds SIGKILL; wait for the end.
 
         A container that does not run is left as it is: then return False. A negative timeout
-        waits for ever. Raises HostError where the supervisor is stopped itself.
+        waits for ever. Raises UsageError, HostError where the supervisor is stopped itself.
         """
         from rootless.containers.running.stopping import stop
 
-        return stop(self, timeout)
+        return stop(self, timeout, signal)
 
     def kill(self, signal: str | int = "KILL") -> bool:
         """Send a signal to the main process; False where nothing runs. Raises UsageError."""
@@ -220,11 +223,12 @@ class Container(Handle):
 
         return unpause(self)
 
-    def remove(self, *, force: bool = False, volumes: bool = False) -> None:
-        """Remove it and all that is its own; with `force` kill it first.
+    def remove(self, *, force: bool = False, volumes: bool = False, timeout: int = 0) -> None:
+        """Remove it and all that is its own; with `force` stop it first.
 
-        Raises Conflict for a running container, InUse for one that another needs, NotFound where
-        somebody else was faster.
+        `timeout` is how many seconds that may take before it is killed. Raises Conflict for a
+        running container, InUse for one that another needs, NotFound where somebody else was
+        faster.
         """
         from rootless.containers.users import refuse_use
 
@@ -235,7 +239,7 @@ class Container(Handle):
                     f"container {self.name} is running",
                     f"stop it first, or use {named('remove.force')}",
                 )
-            self.stop(0)  # perhaps not for the first time: somebody may start it again meanwhile
+            self.stop(timeout)  # perhaps once more: somebody may start it again meanwhile
 
     def _remove(self, *, volumes: bool) -> bool:
         """Remove it, unless it runs: then return False."""

@@ -104,6 +104,7 @@ def _by_exit(_: Known, value: str) -> Any:
 
 def _by_restart_policy(_: Known, value: str) -> Any:
     """docker has no such filter, podman means what a boot starts: so stopped ones are left out."""
+    value = {"none": "no", "": "no"}.get(value, value)  # podman's
     if value not in ("no", "on-failure", "always", "unless-stopped"):
         raise UsageError(
             f"invalid filter restart-policy={value}",

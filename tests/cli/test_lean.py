@@ -81,7 +81,6 @@ def test_lines_of_docker_and_podman(line: str, expected: dict[str, Any]) -> None
         "run --stop-timeout 007 img",
         "run --stop-timeout 1_0 img",
         "run --help",
-        "exec box",
         "load file",
         "tag one",
         "completion tcsh",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from rootless.cli.commands.containers import choosing
 from rootless.cli.output import pretty, say, say_json, say_lines
 from rootless.errors import UsageError
 
@@ -67,9 +68,7 @@ def diff(
         rootless diff --format json web busybox
     """
     if latest:
-        from rootless.cli.commands.containers.lifecycle import chosen
-
-        names = [*chosen(engine, None, latest=True), *(names or [])]
+        names = [choosing.one(engine, "", latest=True), *(names or [])]
     return _diff(engine, names, format, "container" if latest else "all")
 
 
@@ -78,8 +77,11 @@ def diff_container(
     names: opt.Compared = None,
     *,
     format: common.JsonFormat = "",  # noqa: A002 - the option's name
+    latest: opt.TheLatest = False,
 ) -> int:
     """Show which files a container has changed."""
+    if latest:
+        names = [choosing.one(engine, "", latest=True), *(names or [])]
     return _diff(engine, names, format, "container")
 
 

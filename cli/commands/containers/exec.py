@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
+from rootless.cli.commands.containers import choosing
 from rootless.containers.running.ends import Ends
+from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common
     from rootless.cli.options import containers as opt
     from rootless.containers.running.sessions import ExecRequest
     from rootless.engine import Engine
@@ -16,14 +17,15 @@ if TYPE_CHECKING:
 
 def execute(
     engine: Engine,
-    container: common.Container,
-    command: opt.ExecCommand,
+    container: opt.MaybeContainer = "",
+    command: opt.ExecCommand = None,
     *,
     detach: opt.ExecDetach = False,
     interactive: opt.ExecInteractive = False,
     tty: opt.ExecTty = False,
     env: opt.ExecEnv = None,
     env_file: opt.ExecEnvFile = None,
+    latest: opt.TheLatest = False,
     workdir: opt.ExecWorkdir = "",
     user: opt.ExecUser = "",
     privileged: opt.ExecPrivileged = False,
@@ -37,9 +39,12 @@ def execute(
         rootless exec -it web sh
         rootless exec -u 1000:1000 -w /www web ls -l
     """
-    one = engine.containers.get(container)
+    name, words = choosing.shifted(engine, container, command, latest=latest)
+    if not words:
+        raise UsageError("which command?", "it stands behind the container")
+    one = engine.containers.get(name)
     request: ExecRequest = {
-        "command": command,
+        "command": words,
         "environment": _changes(env or [], env_file or []),
         "user": user,
         "workdir": workdir,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from rootless.cli import exits
+from rootless.cli.commands.containers import choosing
 from rootless.cli.output import complain, each, say
-from rootless.cli.teller import Teller
 from rootless.errors import Conflict, Error, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Unpack
 
     from rootless.cli.options import common
     from rootless.cli.options import containers as opt
@@ -20,18 +21,17 @@ def start(
     engine: Engine,
     containers: opt.SomeContainers = None,
     *,
-    all: opt.All = False,  # noqa: A002 - the option's name
     attach: opt.Attach = False,
     detach_keys: opt.AttachKeys = "ctrl-p,ctrl-q",
-    filter: common.Filter = None,  # noqa: A002 - the option's name
     interactive: opt.AttachInput = False,
-    latest: opt.TheLatest = False,
     sig_proxy: opt.AttachSignals = True,
+    **which: Unpack[opt.Which],
 ) -> int:
     """Start containers that were created, or have ended.
 
-    With --filter restart-policy=POLICY, what a boot has to start: `unless-stopped` leaves out
-    those that were stopped on purpose.
+    --filter takes what `ps` takes, and chooses among those named, or among all. Of
+    restart-policy=POLICY it is what a boot has to start: `unless-stopped` leaves out those that
+    were stopped on purpose.
 
     Examples:
         rootless start web
@@ -40,10 +40,10 @@ def start(
         # after a boot; see also rootless boot
         rootless start --all --filter restart-policy=always
     """
-    names = chosen(engine, containers, all=all or bool(filter), latest=latest, filters=filter)
+    names = choosing.some(engine, containers, which)
     if not (attach or interactive):
         return each(names, lambda name: engine.containers.get(name).start())
-    if len(names) > 1:
+    if len(names) != 1:
         raise UsageError("only one container can be attached to")
     from rootless.cli.ends import OwnEnds
 
@@ -72,10 +72,9 @@ def attach(
         rootless attach web
         rootless attach --no-stdin --sig-proxy=false web
     """
-    (name,) = chosen(engine, [container] if container else None, latest=latest)
     from rootless.cli.ends import OwnEnds
 
-    one = engine.containers.get(name)
+    one = engine.containers.get(choosing.one(engine, container, latest=latest))
     stdin = not no_stdin and one.record["stdin"]
     ends = OwnEnds(stdin=stdin, tty=one.record["tty"], proxy=sig_proxy)
     return one.attach(ends, detach_keys=detach_keys)
@@ -85,11 +84,10 @@ def restart(
     engine: Engine,
     containers: opt.SomeContainers = None,
     *,
-    all: opt.All = False,  # noqa: A002 - the option's name
-    filter: common.Filter = None,  # noqa: A002 - the option's name
-    latest: opt.TheLatest = False,
     running: opt.Running = False,
+    signal: opt.FirstSignal = "",
     time: opt.Time = None,
+    **which: Unpack[opt.Which],
 ) -> int:
     """Stop containers and start them again.
 
@@ -99,46 +97,49 @@ def restart(
         rootless restart -t 2 web
         rootless restart --running
     """
-    every = all or running or bool(filter)
-    names = chosen(engine, containers, all=every, running=running, latest=latest, filters=filter)
-    return each(names, lambda name: engine.containers.get(name).restart(time))
+    if running and not containers:
+        which["all"] = True
+    names = choosing.some(engine, containers, which, running=running)
+    return each(names, lambda name: engine.containers.get(name).restart(time, signal or None))
 
 
 def stop(
     engine: Engine,
     containers: opt.SomeContainers = None,
     *,
-    all: opt.All = False,  # noqa: A002 - the option's name
-    time: opt.Time = None,
     ignore: common.Ignore = False,
+    signal: opt.FirstSignal = "",
+    time: opt.Time = None,
+    **which: Unpack[opt.Which],
 ) -> int:
     """Stop containers.
 
-    Their stop signal is sent first, and SIGKILL when the time is up.
+    Their stop signal is sent first, and SIGKILL when the time is up. --filter takes what `ps`
+    takes, and chooses among those named, or among all that run.
 
     Examples:
         rootless stop web
         rootless stop -t 1 --all
     """
-    names = chosen(engine, containers, all=all, running=True)
+    names = choosing.some(engine, containers, which, running=True, ignore=ignore)
     if ignore:
         names = _existing(engine, names)
-    return each(names, lambda name: engine.containers.get(name).stop(time))
+    return each(names, lambda name: engine.containers.get(name).stop(time, signal or None))
 
 
 def kill(
     engine: Engine,
     containers: opt.SomeContainers = None,
     *,
-    all: opt.All = False,  # noqa: A002 - the option's name
     signal: opt.Signal = "KILL",
+    **which: Unpack[opt.Which],
 ) -> int:
     """Send a signal to the main process of containers.
 
     Examples:
         rootless kill -s HUP web
     """
-    names = chosen(engine, containers, all=all, running=True)
+    names = choosing.some(engine, containers, which, running=True)
 
     def end(name: str) -> None:
         one = engine.containers.get(name)
@@ -154,11 +155,12 @@ def rm(
     engine: Engine,
     containers: opt.SomeContainers = None,
     *,
-    all: opt.All = False,  # noqa: A002 - the option's name
     depend: opt.Depend = False,
     force: opt.Force = False,
     volumes: opt.Volumes = False,
     ignore: common.Ignore = False,
+    time: opt.RmTime = None,
+    **which: Unpack[opt.WhichToRemove],
 ) -> int:
     """Remove containers.
 
@@ -169,11 +171,15 @@ def rm(
         # all of them, also running ones
         rootless rm -fa
     """
-    names = chosen(engine, containers, all=all)
+    if time is not None and not force:
+        raise UsageError("--time goes with --force only", "what runs is not removed without it")
     missing = ignore or force  # cleaning up twice is no mistake
+    names = choosing.some(engine, containers, which, ignore=missing)
 
     def remove(name: str) -> None:
-        engine.containers.remove(name, force=force, volumes=volumes, depend=depend)
+        engine.containers.remove(
+            name, force=force, volumes=volumes, depend=depend, timeout=time or 0
+        )
 
     return _in_any_order(names, remove, missing=missing)
 
@@ -205,8 +211,10 @@ def wait(
     containers: opt.SomeContainers = None,
     *,
     condition: opt.Condition = None,
-    ignore: common.Ignore = False,
-    latest: opt.TheLatest = False,
+    ignore: opt.WaitIgnore = False,
+    interval: opt.Interval = "",
+    return_on_first: opt.ReturnOnFirst = False,
+    **which: Unpack[opt.Named],
 ) -> int:
     """Wait until containers end, and print their exit codes.
 
@@ -217,9 +225,21 @@ def wait(
     Examples:
         rootless wait job
         rootless wait --condition healthy web
+        # the first of two to end
+        rootless wait --return-on-first job1 job2
     """
+    if interval:
+        _check_interval(interval)
+    names = choosing.named(engine, containers, which)
+    if return_on_first:
+        from rootless.containers.running.waiting import wait_for_one
+
+        if ignore:
+            names = _existing(engine, names)
+        say(str(wait_for_one([engine.containers.get(name) for name in names], condition or ())))
+        return exits.OK
     code = 0
-    for name in chosen(engine, containers, latest=latest):
+    for name in names:
         try:
             say(str(engine.containers.get(name).wait(condition or ())))
         except NotFound as error:
@@ -234,6 +254,14 @@ def wait(
     return code
 
 
+def _check_interval(text: str) -> None:
+    """Raise UsageError for what is neither a span of time nor, as for podman, milliseconds."""
+    from rootless import times
+
+    if times.span(text) is None and not text.isdecimal():
+        raise UsageError(f"--interval {text!r} is no time", "for example 250ms or 2s")
+
+
 def healthcheck_run(engine: Engine, container: common.Container) -> int:
     """Run the health check of a container now.
 
@@ -243,37 +271,6 @@ def healthcheck_run(engine: Engine, container: common.Container) -> int:
         rootless healthcheck run web
     """
     return exits.OK if engine.containers.get(container).check_health() == 0 else exits.FAILED
-
-
-def chosen(
-    engine: Engine,
-    given: list[str] | None,
-    *,
-    all: bool = False,  # noqa: A002 - the option's name
-    running: bool = False,
-    latest: bool = False,
-    filters: list[str] | None = None,
-) -> list[str]:
-    """Return the containers that a command is about: those named, or all that fit."""
-    if all or latest:
-        if given:
-            raise UsageError("names and --all, --latest or --filter contradict each other")
-    elif not given:
-        raise UsageError("which container?", "name one, or say --all")
-    else:
-        return given
-    found = engine.containers.list()
-    if latest:
-        if not found:
-            raise NotFound("there is no container yet")
-        return [found[0].id]
-    if filters:
-        from rootless.containers.filters import Filters
-        from rootless.containers.summary import listed
-
-        fitting = Filters(filters, engine.containers, engine.images).keep(listed(found, Teller()))
-        found = [one.container for one in fitting]
-    return [one.id for one in found if not running or one.state().active]
 
 
 def _existing(engine: Engine, names: list[str]) -> list[str]:

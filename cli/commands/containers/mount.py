@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli import output
+from rootless.cli.commands.containers import choosing
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -20,6 +21,8 @@ def mount(
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
     format: common.JsonFormat = "",  # noqa: A002 - the option's name
+    latest: opt.TheLatest = False,
+    no_trunc: opt.MountNoTrunc = False,
 ) -> int:
     """Mount containers, read-only, and print where.
 
@@ -33,6 +36,8 @@ def mount(
 
     mounts = Mounts(engine.paths, "container")
     here = [one for one in engine.containers.list() if one.record["rootfs"]["kind"] != "host"]
+    if latest:
+        containers = choosing.named(engine, containers, {"latest": True})
     names = _wanted(containers, every=all, known=lambda: [one.id for one in here])
     places: dict[str, tuple[str, str]] = {}
     for name in names:
@@ -96,6 +101,7 @@ def unmount(
     *,
     all: opt.UnmountAll = False,  # noqa: A002 - the option's name
     force: opt.ForceUnmount = False,
+    latest: opt.TheLatest = False,
 ) -> int:
     """Unmount containers.
 
@@ -103,6 +109,8 @@ def unmount(
         rootless unmount web
     """
     found = engine.containers
+    if latest:
+        containers = choosing.named(engine, containers, {"latest": True})
     return _unmount(engine, "container", containers, lambda name: found.get(name).id, all, force)
 
 

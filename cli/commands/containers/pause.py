@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from rootless.cli import output
-from rootless.cli.commands.containers.lifecycle import chosen
+from rootless.cli.commands.containers import choosing
 from rootless.errors import Conflict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from rootless.cli.options import common
     from rootless.cli.options import containers as opt
     from rootless.engine import Engine
@@ -16,10 +18,7 @@ if TYPE_CHECKING:
 def pause(
     engine: Engine,
     containers: opt.SomeContainers = None,
-    *,
-    all: opt.All = False,  # noqa: A002 - the option's name
-    filter: common.Filter = None,  # noqa: A002 - the option's name
-    latest: opt.TheLatest = False,
+    **which: Unpack[opt.Which],
 ) -> int:
     """Let all processes of containers stand still.
 
@@ -29,8 +28,7 @@ def pause(
     Examples:
         rootless pause web
     """
-    every = all or bool(filter)
-    names = chosen(engine, containers, all=every, running=True, latest=latest, filters=filter)
+    names = choosing.some(engine, containers, which, running=True)
     ways = set()
 
     def stop(name: str) -> None:
@@ -49,19 +47,16 @@ def pause(
 def unpause(
     engine: Engine,
     containers: opt.SomeContainers = None,
-    *,
-    all: opt.All = False,  # noqa: A002 - the option's name
-    filter: common.Filter = None,  # noqa: A002 - the option's name
-    latest: opt.TheLatest = False,
+    **which: Unpack[opt.Which],
 ) -> int:
     """Let paused containers go on.
 
     Examples:
         rootless unpause --all
     """
-    if all:
-        filter = [*(filter or []), "status=paused"]  # noqa: A001 - the option's name
-    names = chosen(engine, containers, all=all or bool(filter), latest=latest, filters=filter)
+    if which.get("all"):
+        which["filter"] = [*(which.get("filter") or []), "status=paused"]
+    names = choosing.some(engine, containers, which)
 
     def let_go(name: str) -> None:
         one = engine.containers.get(name)
@@ -81,7 +76,13 @@ def rename(engine: Engine, container: common.Container, name: opt.ContainerName)
     return 0
 
 
-def top(engine: Engine, container: common.Container, columns: opt.Descriptors = None) -> int:
+def top(
+    engine: Engine,
+    container: opt.MaybeContainer = "",
+    columns: opt.Descriptors = None,
+    *,
+    latest: opt.TheLatest = False,
+) -> int:
     """Show the processes of a container.
 
     COLUMN is a descriptor of podman's (pid, ppid, hpid, user, huser, args, comm, etime, time, pcpu,
@@ -94,5 +95,6 @@ def top(engine: Engine, container: common.Container, columns: opt.Descriptors = 
     """
     from rootless.containers.running.top import top as rows
 
-    output.say_table(rows(engine.containers.get(container), columns or []))
+    name, words = choosing.shifted(engine, container, columns, latest=latest)
+    output.say_table(rows(engine.containers.get(name), words))
     return 0

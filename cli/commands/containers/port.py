@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rootless.cli import output
+from rootless.cli.commands.containers import choosing
+from rootless.containers.ports import listed
 from rootless.errors import NotFound, UsageError
 
 TYPE_CHECKING = False
@@ -12,7 +14,14 @@ if TYPE_CHECKING:
     from rootless.engine import Engine
 
 
-def port(engine: Engine, container: common.Container, port: opt.MaybePort = "") -> int:
+def port(
+    engine: Engine,
+    container: opt.MaybeContainer = "",
+    port: opt.MaybePort = "",
+    *,
+    all: opt.AllPorts = False,  # noqa: A002 - the option's name
+    latest: opt.TheLatest = False,
+) -> int:
     """List the published ports of a container.
 
     With PORT only the addresses of the host where that one is.
@@ -21,22 +30,36 @@ def port(engine: Engine, container: common.Container, port: opt.MaybePort = "") 
         rootless port web
         # the host's address alone, for a script
         rootless port web 80
+        rootless port --all
     """
-    from rootless.containers.ports import listed
-
-    found = listed(engine.containers.get(container).state().ports)
-    if not port:
+    if all:
+        if container or latest:
+            raise UsageError("--all contradicts a name, and --latest")
+        return _show_all(engine)
+    name, words = choosing.shifted(engine, container, [port] if port else [], latest=latest)
+    if len(words) > 1:
+        raise UsageError("names and --latest contradict each other")
+    found = listed(engine.containers.get(name).state().ports)
+    if not words:
         for inside, outside in found:
             output.say(f"{inside} -> {outside}")
         return 0
-    number, _, protocol = port.partition("/")
+    number, _, protocol = words[0].partition("/")
     if not (number.isascii() and number.isdigit()):
-        raise UsageError(f"{port!r} is no port", "PORT or PORT/PROTOCOL")
+        raise UsageError(f"{words[0]!r} is no port", "PORT or PORT/PROTOCOL")
     wanted = f"{number}/{protocol or 'tcp'}"
     addresses = [outside for inside, outside in found if inside == wanted]
     if not addresses:
-        raise NotFound(f"no public port '{wanted}' published for {container}")
+        raise NotFound(f"no public port '{wanted}' published for {name}")
     output.say_lines(addresses)
+    return 0
+
+
+def _show_all(engine: Engine) -> int:
+    """Print the ports of all containers, each with the id before it, as podman does."""
+    for one in engine.containers.list():
+        for inside, outside in listed(one.state().ports):
+            output.say(f"{one.id[:12]}\t{inside} -> {outside}")
     return 0
 
 

@@ -30,9 +30,7 @@ _NEVER = 2_000_000
 
 def kill(container: Handle, signal: str | int) -> bool:
     """Send a signal to the main process; False where nothing runs."""
-    from rootless.values import checked_signal, signal_number
-
-    number = signal_number(signal) if isinstance(signal, str) else checked_signal(signal)
+    number = _number(signal)
     ends = (_signal.SIGKILL, _signal.SIGTERM, _signal.SIGINT, container.record["stop_signal"])
     said = number in ends and _mean_it(container)
     if not container.send_signal(number) and not _end_restarting(container):
@@ -43,8 +41,15 @@ def kill(container: Handle, signal: str | int) -> bool:
     return True
 
 
-def stop(container: Handle, timeout: int | None) -> bool:
+def _number(signal: str | int) -> int:
+    from rootless.values import checked_signal, signal_number
+
+    return signal_number(signal) if isinstance(signal, str) else checked_signal(signal)
+
+
+def stop(container: Handle, timeout: int | None, signal: str | int | None) -> bool:
     """Send the stop signal, after a while SIGKILL, and wait for the end; see Container.stop."""
+    first = container.record["stop_signal"] if signal is None else _number(signal)
     seconds = container.record["stop_timeout"] if timeout is None else timeout
     patience = seconds * 1000 if 0 <= seconds < _NEVER else None
     os.close(container.lock())  # a start that is under way comes first
@@ -61,7 +66,7 @@ def stop(container: Handle, timeout: int | None) -> bool:
     except FileNotFoundError:
         return False
     try:
-        if container.send_signal(container.record["stop_signal"]):
+        if container.send_signal(first):
             _await_end(container, patience)
         elif not _end_restarting(container) and container.state().active:
             from rootless.containers.recovery import end_holder

@@ -58,25 +58,32 @@ def check(conditions: Sequence[str]) -> list[str]:
 
 def wait(container: Handle, conditions: Sequence[str]) -> int:
     """See Container.wait."""
+    return wait_for_one([container], conditions)
+
+
+def wait_for_one(containers: Sequence[Handle], conditions: Sequence[str]) -> int:
+    """Wait as Container.wait does, until one of the containers is as wanted; return its code.
+
+    The first in the list, where several are. Raises what Container.wait raises for any of them.
+    """
     wanted = check(conditions) or [_END]
-    if set(wanted) <= {*_HEALTH} and not has_check(container.record):
-        raise Conflict(f"container {container.name} has no health check")
-    held = None
-    if {_END, "exited"} & {*wanted}:
-        # Whoever removes the container waits for this lock until we have read how it ended.
-        try:
-            held = records.lock(f"{container.directory}/alive", shared=True)
-        except FileNotFoundError:
-            pass  # it was never started
+    only_health = set(wanted) <= {*_HEALTH}
+    for container in containers:
+        if only_health and not has_check(container.record):
+            raise Conflict(f"container {container.name} has no health check")
+    watched: list[_Watched] = []
     try:
-        state = _follow(container, wanted)
-    except FileNotFoundError:
+        for container in containers:
+            hold = bool({_END, "exited"} & {*wanted})
+            watched.append(_Watched(container, hold=hold))
+        container, state = _follow(watched, wanted)
+    except NotFound:
         if "removed" in wanted:
             return -1
-        raise NotFound(f"no such container: {container.name}") from None
+        raise
     finally:
-        if held is not None:
-            os.close(held)
+        for one in watched:
+            one.close()
     if state.status in ("running", "restarting") and not state.active:
         state = container.state()  # its supervisor was killed: somebody has to write that down
     if wanted == [_END]:
@@ -84,25 +91,63 @@ def wait(container: Handle, conditions: Sequence[str]) -> int:
     return -1 if state.active else state.exit_code
 
 
-def _follow(container: Handle, wanted: list[str]) -> State:
-    """Return the first state that is wanted. Raises FileNotFoundError once it is removed."""
-    changes = inotify.watch(container.directory, _CHANGES)
-    ends = container.look().restart_count
-    try:
-        while True:
-            supervisor = container.open_supervisor()
+class _Watched:
+    """A container that is waited for, and what tells of its changes."""
+
+    def __init__(self, container: Handle, *, hold: bool) -> None:
+        """`hold` is whether its removal has to wait until we have read how it ended."""
+        self.container = container
+        self.supervisor: int | None = None
+        self._held: int | None = None
+        if hold:
             try:
-                state = container.look()
-                if _is_met(state, wanted) or (_END in wanted and state.restart_count != ends):
-                    return state
-                if set(wanted) <= {*_HEALTH} and state.status == "exited":
-                    raise Conflict(f"container {container.name} has ended ({state.exit_code})")
-                _sleep(container, changes, supervisor)
-            finally:
-                if supervisor is not None:
-                    os.close(supervisor)
-    finally:
-        os.close(changes)
+                self._held = records.lock(f"{container.directory}/alive", shared=True)
+            except FileNotFoundError:
+                pass  # it was never started
+        try:
+            self.changes = inotify.watch(container.directory, _CHANGES)
+            self.ends = container.look().restart_count
+        except FileNotFoundError:
+            self._let_go()
+            raise self.gone() from None
+
+    def look(self) -> State:
+        """Return its state; a change after this wakes whoever polls `changes` and `supervisor`."""
+        self._forget_supervisor()
+        self.supervisor = self.container.open_supervisor()
+        return self.container.look()
+
+    def gone(self) -> NotFound:
+        """Return the error for one that was removed."""
+        return NotFound(f"no such container: {self.container.name}")
+
+    def close(self) -> None:
+        """Watch it no more."""
+        self._forget_supervisor()
+        os.close(self.changes)
+        self._let_go()
+
+    def _forget_supervisor(self) -> None:
+        if self.supervisor is not None:
+            os.close(self.supervisor)
+        self.supervisor = None
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+        self._held = None
+
+
+def _follow(watched: list[_Watched], wanted: list[str]) -> tuple[Handle, State]:
+    """Return the first container with a state that is wanted. Raises NotFound once one is gone."""
+    while True:
+        for one in watched:
+            state = one.look()
+            if _is_met(state, wanted) or (_END in wanted and state.restart_count != one.ends):
+                return one.container, state
+            if set(wanted) <= {*_HEALTH} and state.status == "exited":
+                raise Conflict(f"container {one.container.name} has ended ({state.exit_code})")
+        _sleep(watched)
 
 
 def _is_met(state: State, wanted: list[str]) -> bool:
@@ -112,18 +157,21 @@ def _is_met(state: State, wanted: list[str]) -> bool:
     return (settled and state.status in wanted) or state.health in wanted
 
 
-def _sleep(container: Handle, changes: int, supervisor: int | None) -> None:
-    """Wait for the next change. Raises FileNotFoundError where the container is gone."""
-    os.stat(f"{container.directory}/config.json")
+def _sleep(watched: list[_Watched]) -> None:
+    """Wait for the next change. Raises NotFound where a container is gone."""
     poll = select.poll()
-    poll.register(changes, select.POLLIN)
-    if supervisor is not None:
-        poll.register(supervisor, select.POLLIN)
-    ready = poll.poll(_LOOK)
-    if any(fd == changes for fd, _ in ready):
-        os.read(changes, 1 << 16)
-    if not ready and supervisor is not None:
-        _refuse_unheard_end(container)
+    for one in watched:
+        if not os.path.exists(f"{one.container.directory}/config.json"):
+            raise one.gone()
+        poll.register(one.changes, select.POLLIN)
+        if one.supervisor is not None:
+            poll.register(one.supervisor, select.POLLIN)
+    ready = {fd for fd, _ in poll.poll(_LOOK)}
+    for one in watched:
+        if one.changes in ready:
+            os.read(one.changes, 1 << 16)
+        if not ready and one.supervisor is not None:
+            _refuse_unheard_end(one.container)
 
 
 def _refuse_unheard_end(container: Handle) -> None:
