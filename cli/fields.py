@@ -10,6 +10,7 @@ _OPTIONS = {
     "command": "command",
     "compression": "--compression-format",
     "conditions": "--condition",
+    "detached": "--detach",
     "devices": "--device",
     "environment": "--env",
     "everything": "--all",

@@ -49,7 +49,12 @@ PublishPrivileged = Annotated[
 ]
 Dns = Annotated[
     list[str],
-    option("--dns", metavar="IP", panel=NETWORK, about="Name server. (the host's)"),
+    option(
+        "--dns",
+        metavar="IP",
+        panel=NETWORK,
+        about="Name server; none for the image's file. (the host's)",
+    ),
 ]
 DnsSearch = Annotated[
     list[str],
@@ -61,6 +66,10 @@ DnsOption = Annotated[
 ]
 Hostname = Annotated[
     str, option("--hostname", "-h", metavar="NAME", panel=NETWORK, about="By default the id.")
+]
+MacAddress = Annotated[
+    str,
+    option("--mac-address", metavar="MAC", panel=NETWORK, about="Of its own network's interface."),
 ]
 AddHost = Annotated[
     list[str],
@@ -88,5 +97,6 @@ class NetworkAsked(TypedDict, total=False):
     dns_search: DnsSearch
     dns_option: DnsOption
     hostname: Hostname
+    mac_address: MacAddress
     add_host: AddHost
     no_hosts: NoHosts

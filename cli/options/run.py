@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypedDict
 from rootless.cli.options.accounts import AccountsAsked
 from rootless.cli.options.declare import argument, option
 from rootless.cli.options.health import HealthAsked
+from rootless.cli.options.insides import InsidesAsked
 from rootless.cli.options.network import NetworkAsked
 from rootless.cli.options.registries import PatientReach
 from rootless.cli.options.security import SecurityAsked, UsersAsked
@@ -100,6 +101,16 @@ SdNotify = Annotated[
         metavar="MODE",
         panel=BASIC,
         about="container, supervisor, healthy, ignore: who tells systemd. (container)",
+    ),
+]
+Attach = Annotated[
+    list[str],
+    option(
+        "--attach",
+        "-a",
+        metavar="STREAM",
+        panel=BASIC,
+        about="stdin, stdout or stderr alone; stdin needs -i. (what there is)",
     ),
 ]
 DetachKeys = Annotated[
@@ -201,6 +212,7 @@ class BasicAsked(TypedDict, total=False):
 
     interactive: Interactive
     tty: Tty
+    attach: Attach
     rm: Rm
     name: Name
     replace: Replace
@@ -257,6 +269,7 @@ class Asked(
     SecurityAsked,
     ImageAsked,
     PatientReach,
+    InsidesAsked,
     total=False,
 ):
     """What run and create have in common. Only what was given is passed on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 from rootless.cli.options.declare import option
 
@@ -57,6 +57,15 @@ SecurityOpt = Annotated[
         about="seccomp=FILE|unconfined, no-new-privileges, unmask=PATHS.",
     ),
 ]
+SeccompPolicy = Annotated[
+    Literal["default", "image"],
+    option(
+        "--seccomp-policy",
+        metavar="POLICY",
+        panel=SECURITY,
+        about="default, or image: the profile in a label of the image. (default)",
+    ),
+]
 Ulimit = Annotated[
     list[str],
     option("--ulimit", metavar="NAME=SOFT[:HARD]", panel=SECURITY, about="Set a limit."),
@@ -87,5 +96,6 @@ class SecurityAsked(TypedDict, total=False):
     cap_add: CapAdd
     cap_drop: CapDrop
     security_opt: SecurityOpt
+    seccomp_policy: SeccompPolicy
     ulimit: Ulimit
     sysctl: Sysctl

@@ -140,13 +140,14 @@ def as_podman(document: dict[str, Any]) -> dict[str, Any]:
 
 def _config(record: Record) -> dict[str, Any]:
     process, attached = record["spec"]["process"], not record["request"]["detached"]
+    streams = record["request"]["attach"] or ("stdout", "stderr") if attached else ()
     return {
         "Hostname": record["hostname"],
         "Domainname": "",
         "User": record["user"],
         "AttachStdin": attached and record["stdin"],
-        "AttachStdout": attached,
-        "AttachStderr": attached,
+        "AttachStdout": "stdout" in streams,
+        "AttachStderr": "stderr" in streams,
         "ExposedPorts": {port: {} for port in record["exposed"]},
         "Tty": record["tty"],
         "OpenStdin": record["stdin"],
@@ -161,7 +162,7 @@ def _config(record: Record) -> dict[str, Any]:
         "OnBuild": None,
         "Shell": None,
         "NetworkDisabled": False,
-        "MacAddress": "",
+        "MacAddress": record["networks"][0].get("mac", ""),
         "Labels": record["labels"],
         "Annotations": record["annotations"],
         "StopSignal": signal_name(record["stop_signal"]),
@@ -363,7 +364,8 @@ def _endpoint(record: Record, state: Status) -> dict[str, Any]:
         "IPAddress": settings["guest"],
         "IPPrefixLen": settings["prefix"],
         "IPv6Gateway": settings["gateway6"],
-        "MacAddress": "" if private["helper"] == "pasta" else _MAC,  # pasta makes one up
+        # pasta makes one up.
+        "MacAddress": settings.get("mac") or ("" if private["helper"] == "pasta" else _MAC),
     }
 
 

@@ -77,6 +77,8 @@ def behind_stack(networks: Iterable[Attachment], *, needed: bool) -> PrivateNetw
         settings = one["settings"]
         if one["kind"] not in OWN or settings is None:
             continue
+        if one["mac"]:
+            settings = {**settings, "mac": one["mac"]}
         names = settings["gateway"]
         if one["kind"] == "slirp4netns":
             from rootless.netstack import addresses

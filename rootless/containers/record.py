@@ -226,6 +226,7 @@ _REQUEST: dict[str, type] = {
         (bool, "remap_ports publish_all no_hosts unsetenv_all passwd"),
         (list, "command inherited environment groups mounts tmpfs devices networks ports"),
         (list, "expose hosts rlimits env_merge unsetenv hostusers preset"),
+        (list, "attach"),
         (dict, "labels annotations dns namespaces userns security sysctls healthcheck health"),
         (dict, "restart log"),
     )

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         """What /etc/resolv.conf is to say otherwise than the host's does."""
 
         servers: list[str]
+        """The word `none` alone leaves the image's file as it is."""
         search: list[str]
         options: list[str]
 
@@ -97,7 +98,10 @@ if TYPE_CHECKING:
         cap_drop: list[str]
         no_new_privileges: bool
         seccomp: dict[str, Any] | None
-        """None, {"profile": "default"}, or a profile as docker's and podman's files hold it."""
+        """None, {"profile": "default"}, or a profile as docker's and podman's files hold it.
+
+        {"profile": "image"} is the one in the image's label io.containers.seccomp.profile.
+        """
         masked: list[str]
         readonly: list[str]
         cgroup_writable: bool
@@ -193,6 +197,8 @@ if TYPE_CHECKING:
         stdin: bool
         detached: bool
         """Whether it is to run in the background: then the end of an input is not its own."""
+        attach: list[str]
+        """Which of stdin, stdout and stderr a front end has; empty for all that there are."""
         remove: bool
         """Whether it goes when it ends."""
         init: bool
@@ -357,6 +363,7 @@ def _life() -> Fields:
     """How it begins and ends."""
     return {
         "detached": False,
+        "attach": [],
         "remove": False,
         "init": False,
         "cidfile": "",

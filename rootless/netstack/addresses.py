@@ -119,6 +119,17 @@ class Addresses:
         return address
 
 
+def link_address(text: str) -> str:
+    """Return a guest's link address in one spelling: six bytes with colons between.
+
+    Raises ValueError for what is none, or that of the gateway.
+    """
+    mac = _pack_mac(text.replace("-", ":").replace(".", ""))
+    if mac == GATEWAY_MAC:
+        raise ValueError(f"{text} is the link address of the gateway")
+    return mac.hex(":")
+
+
 def _pack_mac(text: str) -> bytes:
     """Return the bytes of a link address. Raises ValueError for what no single guest can have."""
     try:
@@ -126,7 +137,7 @@ def _pack_mac(text: str) -> bytes:
     except ValueError:
         mac = b""
     if len(mac) != 6 or mac[0] & 1 or not any(mac):  # IEEE 802: the lowest bit is for groups
-        raise ValueError(f"no link address of a guest: {text}")
+        raise ValueError(f"no link address of a guest: {text!r:.60}")
     return mac
 
 

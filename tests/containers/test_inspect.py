@@ -182,6 +182,22 @@ def test_config(composed: Composed) -> None:
     assert not any(item.startswith("HOSTNAME=") for item in shown["Env"])
 
 
+@pytest.mark.parametrize(
+    ("asked", "streams"),
+    [
+        ({}, "01100"),
+        ({"interactive": True}, "11111"),
+        ({"attach": ["stderr"]}, "00100"),
+        ({"attach": ["stdin"], "interactive": True}, "10011"),
+        ({"interactive": True, "detach": True}, "00010"),
+    ],
+)
+def test_streams(composed: Composed, asked: dict[str, Any], streams: str) -> None:
+    shown = inspect(composed(**asked), Seen("created"))["Config"]
+    names = ("AttachStdin", "AttachStdout", "AttachStderr", "OpenStdin", "StdinOnce")
+    assert "".join(str(int(shown[name])) for name in names) == streams
+
+
 def test_config_without(composed: Composed) -> None:
     shown = inspect(composed("x", entrypoint="", detach=True), Seen("created"))["Config"]
     assert (shown["Entrypoint"], shown["Cmd"]) == (None, ["x"])
@@ -283,6 +299,12 @@ def test_network(composed: Composed) -> None:
     assert (network["IPAddress"], network["Gateway"]) == ("10.0.2.100", "10.0.2.2")
     assert network["MacAddress"] == addresses.GUEST_MAC.hex(":")
     assert inspect(record, Seen("exited"))["NetworkSettings"]["IPAddress"] == ""
+    assert shown["Config"]["MacAddress"] == ""
+    for kind in ("private", "pasta"):
+        other = composed(mac_address="92:D0:C6:0A:29:33", network=kind)
+        shown = inspect(other, Seen("running", pid=7))
+        assert shown["Config"]["MacAddress"] == "92:d0:c6:0a:29:33"
+        assert shown["NetworkSettings"]["MacAddress"] == "92:d0:c6:0a:29:33"
 
 
 @pytest.mark.parametrize(

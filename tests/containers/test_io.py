@@ -107,6 +107,21 @@ def test_streams_stay_apart(shared: Store) -> None:
     assert (len(done.stderr), set(done.stderr)) == (5000000, {"e"})
 
 
+def test_streams_that_are_not_attached_are_kept_in_the_log(shared: Store) -> None:
+    line = ["--name", "some", "busybox", "sh", "-c", "cat; echo out; echo err >&2; exit 3"]
+    for streams, out, err in (("stdout", "in\nout\n", ""), ("STDERR", "", "err\n")):
+        done = shared("run", "-i", "-a", streams, *line, input="in\n")
+        assert (done.stdout, done.stderr, done.returncode) == (out, err, 3)
+        logs = shared("logs", "some")
+        assert (logs.stdout, logs.stderr) == ("in\nout\n", "err\n")
+        shared.ok("rm", "some")
+    done = shared("run", "-i", "-a", "stdin", *line, input="in\n")
+    assert done.stdout == shared.ok("inspect", "-f", "{{.Id}}", "some") + "\n"
+    assert (done.stderr, done.returncode) == ("", 3)
+    assert shared("logs", "some").stdout == "in\nout\n"
+    shared.ok("rm", "some")
+
+
 def test_both_streams_into_one_file_keep_their_order(shared: Store, tmp_path: Path) -> None:
     script = "for n in 1 2 3 4 5; do echo out $n; sleep 0.02; echo err $n >&2; sleep 0.02; done"
     with open(tmp_path / "file", "wb") as file:

@@ -104,6 +104,17 @@ def test_who_may_ping_is_a_matter_of_taste(busybox: Store) -> None:
     assert busybox.ok("run", "--rm", *nobody, *look).split() != ["0", "0"]
 
 
+def test_a_link_address_and_the_images_name_servers(busybox: Store) -> None:
+    script = "cat /sys/class/net/eth0/address; cat /etc/resolv.conf; " + WEB.format(port=80)
+    options = ["--mac-address", "92:d0:c6:0a:29:33", "--dns", "none", "-p", "127.0.0.1::80"]
+    busybox.ok("run", "-d", "--name", "web", *options, "busybox", "sh", "-c", script)
+    assert get(busybox.ok("port", "web", "80")) == "served"
+    done = busybox("logs", "web")
+    assert done.stdout == "92:d0:c6:0a:29:33\n"
+    assert "resolv.conf" in done.stderr  # there is none in the image
+    busybox.ok("rm", "-f", "web")
+
+
 def test_settings(busybox: Store) -> None:
     network = ["--network", "private:cidr=172.30.0.0/16,mtu=1500,ipv6=off"]
     said = busybox.ok("run", "--rm", *network, "busybox", "ip", "addr", "show", "eth0")

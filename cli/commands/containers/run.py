@@ -22,6 +22,10 @@ _OF_IMAGES = {"arch", "os", "variant", "decryption_key", "tls_verify", "creds", 
 _OF_IMAGES |= {"cert_dir", "retry", "retry_delay"}
 """Options of how the image is found and fetched that are rarely there."""
 
+_INSIDES = {"runtime", "cgroups", "cgroup_parent", "cgroup_conf", "device_cgroup_rule", "gpus"}
+_INSIDES |= {"oom_kill_disable"}
+"""Those that name what docker and podman have inside."""
+
 
 def run(
     engine: Engine,
@@ -71,6 +75,13 @@ def _run(container: Container, detach_keys: str, *, sig_proxy: bool) -> int:
 
         stdin, tty = container.record["stdin"], container.record["tty"]
         ends = OwnEnds(stdin=stdin, tty=tty, proxy=sig_proxy)
+        if streams := container.record["request"]["attach"]:
+            ends.stdout = 1 if "stdout" in streams else -1
+            ends.stderr = 2 if "stderr" in streams else -1
+            if ends.stdout == ends.stderr:  # as docker: else nobody would know of it
+                from rootless.cli.output import say
+
+                say(container.id)
         return container.run(ends, detach_keys=detach_keys)
     except BaseException:  # a signal, which may have come before the start
         if container.record["rm"]:
@@ -164,6 +175,10 @@ def _made(
         refuse_encrypted(asked.get("decryption_key"))
         engine.access, platform = access_of(asked, asked), platform_of(asked)
     with Teller(quiet=asked.get("quiet", False)) as teller:
+        if not _INSIDES.isdisjoint(asked):
+            from rootless.cli.commands.containers.insides import heed
+
+            heed(asked, teller)
         # A relative path is one of the directory that we are in, which may be gone by now.
         texts: Asked = {**asked, "detach": detach, "platform": platform}
         wanted = request(image, command, texts, base=".", environ=os.environ)

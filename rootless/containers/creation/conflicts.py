@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rootless.containers.request import Request, Security, Volume
+    from rootless.containers.request import Dns, Request, Security, Volume
     from rootless.runtime.spec import Mount, Rlimit
 
 _IPC_SYSCTLS = frozenset(
@@ -131,6 +131,8 @@ def _check_life(request: Request) -> None:
         raise UsageError(
             f"{named('log.driver')} passthrough is for the foreground, and without a terminal"
         )
+    if request["attach"] and request["detached"]:
+        raise UsageError(f"{named('attach')} and {named('detached')} exclude each other")
     if request["stop_timeout"] < -1:
         raise UsageError(f"{named('stop_timeout')}: seconds, or -1 for no limit")
     workdir = request["workdir"]
@@ -197,6 +199,12 @@ def _check_network(request: Request) -> None:
             f"{named('ports')} and {named('networks')} {networks.mode(wanted)} exclude each other",
             "publish the port with the container that has the network",
         )
+    if kind not in networks.OWN and wanted[0]["mac"]:
+        raise UsageError(
+            f"{named('mac_address')} and {named('networks')} {networks.mode(wanted)} exclude each "
+            "other: its interface is another's",
+            field="networks.0",
+        )
     for number, (address, *names) in enumerate(request["hosts"]):
         field = f"hosts.{number}"
         if address == "host-gateway" and kind == "none":
@@ -209,7 +217,22 @@ def _check_network(request: Request) -> None:
             raise UsageError(f"{named('hosts')}: invalid name {wrong[0]!r}", field=field)
         if address != "host-gateway" and not is_address(address):
             raise UsageError(f"{named('hosts')}: {address!r} is no IP address", field=field)
-    for number, server in enumerate(request["dns"]["servers"]):
+    _check_dns(request["dns"])
+
+
+def _check_dns(dns: Dns) -> None:
+    if dns["servers"] == ["none"]:
+        for key, name in (("search", "dns_search"), ("options", "dns_option")):
+            if dns[key]:  # type: ignore[literal-required]
+                raise UsageError(
+                    f"{named('dns')} none and {named(name)} exclude each other", field=f"dns.{key}"
+                )
+        return
+    for number, server in enumerate(dns["servers"]):
+        if server == "none":
+            raise UsageError(
+                f"{named('dns')} none goes with no other server", field=f"dns.servers.{number}"
+            )
         if not is_address(server):
             raise UsageError(
                 f"{named('dns')}: {server!r} is no IP address", field=f"dns.servers.{number}"

@@ -53,6 +53,8 @@ def compose(
         raise UsageError(f"the {named('command')} {plan.args!r} holds a NUL byte")
     plan.account = _account(plan)
     plan.hostusers = [_hostuser(plan, name) for name in request["hostusers"]]
+    if plan.seccomp == {"profile": "image"}:
+        plan.seccomp = settings.seccomp
     exposed = list(dict.fromkeys([*settings.exposed, *request["expose"]]))
     record: Record = {
         "version": 1,

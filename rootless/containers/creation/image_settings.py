@@ -6,6 +6,7 @@ The configuration comes from other people's tools: each value is checked when it
 from __future__ import annotations
 
 from rootless.errors import UsageError
+from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
 from rootless.values import is_usable
 
@@ -30,6 +31,8 @@ _KEYS = (
     "Healthcheck",
 )
 """What of it is of use here."""
+
+_SECCOMP = "io.containers.seccomp.profile"
 
 
 class Settings:
@@ -57,6 +60,22 @@ class Settings:
         healthcheck: Healthcheck = self._object("Healthcheck")  # type: ignore[assignment]
         self.healthcheck = healthcheck or None
         """Docker's extension of the format, kept by docker archives and docker's manifests."""
+
+    @property
+    def seccomp(self) -> dict[str, Any]:
+        """The profile that the image has in a label, for podman's policy `image`.
+
+        Raises ImageError where there is none, or it is damaged.
+        """
+        if _SECCOMP not in self.labels:
+            raise ImageError(f"image {self._name}: it has no seccomp profile (label {_SECCOMP})")
+        try:
+            profile = jsonio.loads(self.labels[_SECCOMP])
+        except ValueError:
+            profile = None
+        if not isinstance(profile, dict) or not isinstance(profile.get("defaultAction"), str):
+            raise ImageError(f"image {self._name}: its label {_SECCOMP} is no seccomp profile")
+        return profile
 
     def _list(self, key: str) -> list[str]:
         value = self._config.get(key) or []

@@ -150,12 +150,25 @@ def _networks(wanted: list[Attachment]) -> None:
             _absolute(name, f"{where}.name")
         if name and kind not in ("container", "ns"):
             raise _refuse(f"{kind} has no name", f"{where}.name")
-        if wrong := [key for key in ("aliases", "ipv4", "ipv6", "mac") if one[key]]:
+        if one["mac"]:
+            _mac(one["mac"], f"{where}.mac")
+        if wrong := [key for key in ("aliases", "ipv4", "ipv6") if one[key]]:
             raise _refuse(f"{kind} knows none", f"{where}.{wrong[0]}")
         if one["settings"] is not None:
             if kind not in networks.OWN:
                 raise _refuse(f"{kind} has none", f"{where}.settings")
             _settings(one, f"{where}.settings")
+
+
+def _mac(text: str, where: str) -> None:
+    from rootless.netstack import addresses
+
+    try:
+        clean = addresses.link_address(text)
+    except ValueError as error:
+        raise _refuse(str(error), where) from None
+    if clean != text:
+        raise _refuse(f"{text!r:.60} is not written as {clean}", where)
 
 
 def _settings(one: Attachment, where: str) -> None:
@@ -203,7 +216,7 @@ def _hosts(wanted: list[list[str]]) -> None:
 def _security(wanted: Any) -> None:
     seccomp = wanted["seccomp"]
     if seccomp is not None and "profile" in seccomp:
-        if len(seccomp) > 1 or seccomp["profile"] not in ("default", "default-386"):
+        if len(seccomp) > 1 or seccomp["profile"] not in ("default", "default-386", "image"):
             raise _refuse("unknown profile", "security.seccomp")
     elif seccomp is not None and not isinstance(seccomp.get("defaultAction"), str):
         raise _refuse("it has no defaultAction", "security.seccomp")

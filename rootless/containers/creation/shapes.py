@@ -101,6 +101,7 @@ SHAPES: dict[str, Any] = {
     "tty": bool,
     "stdin": bool,
     "detached": bool,
+    "attach": [choices.STREAMS],
     "remove": bool,
     "init": bool,
     "cidfile": str,

@@ -60,6 +60,7 @@ class Plan:
         self.volumes: list[Volume] = []
         """The mounts and tmpfs of the request, and the image's volumes, each with its source."""
         self.capabilities: dict[str, list[str]] = {}
+        self.seccomp = request["security"]["seccomp"]
 
 
 def build(plan: Plan) -> Spec:
@@ -100,7 +101,7 @@ def _linux(plan: Plan) -> Linux:
         "maskedPaths": security["masked"],
         "readonlyPaths": security["readonly"],
         "sysctl": plan.request["sysctls"],
-        "seccomp": security["seccomp"],
+        "seccomp": plan.seccomp,
         # A mount can only pass on events if the root above it does (mount_namespaces(7)).
         "rootfsPropagation": "rshared" if shared else "rslave" if slave else "rprivate",
     }
@@ -252,7 +253,7 @@ def _etc(plan: Plan, taken: Iterable[str]) -> list[Mount]:
     if "/etc" in taken:
         return []
     wanted = ["hostname"] if plan.request["no_hosts"] else ["hosts", "hostname"]
-    if networks.kind(plan.networks) != "none":
+    if networks.kind(plan.networks) != "none" and plan.request["dns"]["servers"] != ["none"]:
         wanted.append("resolv.conf")  # without a network no name server can be reached anyway
     options = ["bind", "rprivate"] + (["ro"] if plan.request["read_only"] else [])
     return [

@@ -13,6 +13,7 @@ class Asked(TypedDict, total=False):
 
     add_host: list[str]
     annotation: list[str]
+    attach: list[str]
     cap_add: list[str]
     cap_drop: list[str]
     cgroupns: str
@@ -48,6 +49,7 @@ class Asked(TypedDict, total=False):
     label_file: list[str]
     log_driver: str
     log_opt: list[str]
+    mac_address: str
     mount: list[str]
     name: str
     network: str
@@ -73,6 +75,7 @@ class Asked(TypedDict, total=False):
     rm: bool
     rootfs: bool
     sdnotify: str
+    seccomp_policy: str
     security_opt: list[str]
     shm_size: str
     stop_signal: str
@@ -104,3 +107,12 @@ class Asked(TypedDict, total=False):
     retry_delay: str
     tls_verify: bool | None
     variant: str
+
+    # What names the insides of docker and podman: the front end's matter as well.
+    cgroup_conf: list[str]
+    cgroup_parent: str
+    cgroups: str
+    device_cgroup_rule: list[str]
+    gpus: str
+    oom_kill_disable: bool
+    runtime: str

@@ -34,8 +34,20 @@ def namespaces(asked: Asked) -> Namespaces:
     return found
 
 
-def networks(mode: str) -> list[Attachment]:
-    """Parse --network; nothing asked is nothing wanted."""
+def networks(mode: str, mac: str = "") -> list[Attachment]:
+    """Parse --network and --mac-address; nothing asked is nothing wanted."""
+    found = _networks(mode or ("private" if mac else ""))
+    if mac:
+        from rootless.netstack import addresses
+
+        try:
+            found[0]["mac"] = addresses.link_address(mac)
+        except ValueError as error:
+            raise UsageError(f"{named('mac_address')}: {error}") from None
+    return found
+
+
+def _networks(mode: str) -> list[Attachment]:
     if not mode:
         return []
     option, (name, _, options) = f"{named('network')} {mode}", mode.partition(":")

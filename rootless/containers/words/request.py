@@ -143,7 +143,9 @@ def _spaces(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
     return {
         "namespaces": networks.namespaces(asked),
         "userns": _in("userns", networks.userns, asked.get("userns", "")),
-        "networks": _in("networks", networks.networks, asked.get("network", "")),
+        "networks": _in(
+            "networks", networks.networks, asked.get("network", ""), asked.get("mac_address", "")
+        ),
         "dns": {
             "servers": apart(asked.get("dns", ())),
             "search": apart(asked.get("dns_search", ())),
@@ -190,6 +192,7 @@ def _rest(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
 
     limits = _each("rlimits", apart(asked.get("ulimit", ())), values.ulimit)
     result: Fields = {
+        "attach": _in("attach", values.streams, asked.get("attach", ())),
         "entrypoint": values.entrypoint(asked.get("entrypoint")),
         "annotations": _in("annotations", values.notes, asked.get("annotation", ())),
         "rlimits": [limit for limit in limits if limit is not None],
@@ -207,9 +210,12 @@ def _rest(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
 _SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], ...] = (
     ("env env_file env_merge label label_file", _environment),
     ("volume mount tmpfs device", _mounts),
-    ("pid ipc uts cgroupns userns network dns dns_search dns_option add_host", _spaces),
+    (
+        "pid ipc uts cgroupns userns network mac_address dns dns_search dns_option add_host",
+        _spaces,
+    ),
     ("publish expose publish_privileged", _ports),
-    ("privileged cap_add cap_drop security_opt platform", _security),
+    ("privileged cap_add cap_drop security_opt seccomp_policy platform", _security),
     (
         "no_healthcheck health_cmd health_interval health_timeout health_retries "
         "health_start_period health_start_interval health_on_failure health_startup_cmd "
@@ -219,7 +225,8 @@ _SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], 
     ),
     ("log_driver log_opt", _log),
     (
-        "entrypoint annotation ulimit sysctl shm_size restart sdnotify stop_signal group_add umask",
+        "attach entrypoint annotation ulimit sysctl shm_size restart sdnotify stop_signal "
+        "group_add umask",
         _rest,
     ),
 )

@@ -39,6 +39,10 @@ def parse(asked: Asked, base: str) -> Security:
     result["cap_drop"] = list(asked.get("cap_drop", ()))
     for text in asked.get("security_opt", ()):
         _apply(result, text, base)
+    if asked.get("seccomp_policy") == "image":
+        if result["seccomp"] != {"profile": "default"}:
+            raise UsageError(f"{named('seccomp_policy')} image is for a container with a filter")
+        result["seccomp"] = {"profile": "image"}
     return result
 
 

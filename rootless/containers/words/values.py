@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.containers.creation.choices import NOTIFIERS, RESTARTS
+from rootless.containers.creation.choices import NOTIFIERS, RESTARTS, STREAMS
 from rootless.containers.request import UMASK
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
@@ -74,6 +74,15 @@ def sysctls(texts: Iterable[str]) -> dict[str, str]:
 def notes(texts: Iterable[str]) -> dict[str, str]:
     """Parse each --annotation KEY=VALUE."""
     return dict(pair(text, named("annotation"), needs_value=True) for text in texts)
+
+
+def streams(texts: Iterable[str]) -> list[str]:
+    """Parse each --attach: a stream, in docker's or podman's spelling."""
+    names = [name.strip().lower() for text in texts for name in text.split(",")]
+    for name in names:
+        if name not in STREAMS:
+            raise UsageError(f"{named('attach')}: invalid stream {name!r}", ", ".join(STREAMS))
+    return [name for name in STREAMS if name in names]
 
 
 def groups(texts: list[str]) -> tuple[list[str], bool]:

@@ -31,6 +31,8 @@ class Pasta:
             found += ["-a", settings["guest6"], "-g", settings["gateway6"]]
         else:
             found.append("-4")
+        if settings.get("mac"):
+            found += ["--ns-mac-addr", settings["mac"]]
         found += [] if settings["host_loopback"] else ["--no-map-gw"]
         if os.geteuid() == 0:
             found += ["--runas", "0:0"]  # nobody may not look at the anchor

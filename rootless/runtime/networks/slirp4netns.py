@@ -32,7 +32,7 @@ class Slirp4netns:
         found = ["--configure", f"--mtu={settings['mtu']}", f"--ready-fd={place.ready}"]
         first = int.from_bytes(pack(settings["gateway"]), "big") - 2
         found.append(f"--cidr={unpack(first.to_bytes(4, 'big'))}/{settings['prefix']}")
-        found.append(f"--macaddress={GUEST_MAC.hex(':')}")
+        found.append(f"--macaddress={settings.get('mac') or GUEST_MAC.hex(':')}")
         found += ["--enable-ipv6"] if settings["guest6"] else []
         found += [] if settings["host_loopback"] else ["--disable-host-loopback"]
         found += [f"--api-socket={place.api}", "--enable-seccomp"]

@@ -214,6 +214,22 @@ def test_a_damaged_image_is_named(composed: Composed, config: dict[str, Any]) ->
         composed(image=config)
 
 
+def test_the_seccomp_profile_of_an_image(composed: Composed) -> None:
+    """By podman's policy `image`, and by no other."""
+
+    def profile(label: str, policy: str) -> object:
+        labels = {"io.containers.seccomp.profile": label} if label else {}
+        record = composed(image={"Cmd": ["x"], "Labels": labels}, seccomp_policy=policy)
+        return record["spec"]["linux"]["seccomp"]
+
+    text = '{"defaultAction": "SCMP_ACT_ALLOW"}'
+    assert profile(text, "image") == {"defaultAction": "SCMP_ACT_ALLOW"}
+    assert profile(text, "default") == {"profile": "default"}
+    for label, words in (("", "it has no seccomp profile"), ("{}", "no seccomp"), ("[", "no sec")):
+        with pytest.raises(ImageError, match=words):
+            profile(label, "image")
+
+
 def test_a_config_that_is_none() -> None:
     assert image_settings.Settings({"config": None}, "x").cmd == []
     with pytest.raises(ImageError, match="not an object"):
@@ -397,6 +413,7 @@ def test_name_servers_that_were_asked_for(composed: Composed) -> None:
     expected = "nameserver 9.9.9.9\nnameserver ::9\nsearch a.b c\noptions ndots:3\n"
     assert etc.files(composed(**asked))["resolv.conf"] == expected
     assert "search" not in etc.files(composed(dns_search=["."]))["resolv.conf"]
+    assert etc.files(composed(dns=["none"])).keys() == {"hosts", "hostname"}
 
 
 def test_ports_of_the_image(composed: Composed) -> None:

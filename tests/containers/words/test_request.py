@@ -43,11 +43,13 @@ def test_nothing_asked() -> None:
 MEANINGS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"add_host": ["a;b:::1"]}, {"hosts": [["::1", "a", "b"]]}),
     ({"annotation": ["a.b=c=d"]}, {"annotations": {"a.b": "c=d"}}),
+    ({"attach": ["STDERR", "stdin,stderr"]}, {"attach": ["stdin", "stderr"]}),
     ({"cgroupns": "host"}, {"namespaces": {**plain.request("")["namespaces"], "cgroup": "host"}}),
     ({"cidfile": "id"}, {"cidfile": "id"}),
     ({"detach": True}, {"detached": True}),
     ({"dns": ["::9"], "dns_search": ["a"]},
      {"dns": {"servers": ["::9"], "search": ["a"], "options": []}}),
+    ({"dns": ["none"]}, {"dns": {"servers": ["none"], "search": [], "options": []}}),
     ({"entrypoint": "a b"}, {"entrypoint": ["a b"]}),
     ({"entrypoint": '["a", "b"]'}, {"entrypoint": ["a", "b"]}),
     ({"entrypoint": ""}, {"entrypoint": []}),
@@ -91,11 +93,20 @@ MEANINGS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"network": "ns:/run/x"}, {"networks": [plain.attachment("ns", "/run/x")]}),
     ({"network": "pasta:mtu=1500"},
      {"networks": [plain.attachment("pasta", "", addresses.parse("mtu=1500"))]}),
+    ({"mac_address": "92-D0-C6-0A-29-33"},
+     {"networks": [{**plain.attachment("private", "", addresses.parse("")),
+                    "mac": "92:d0:c6:0a:29:33"}]}),
+    ({"mac_address": "92d0.c60a.2933", "network": "slirp4netns"},
+     {"networks": [{**plain.attachment("slirp4netns", "", addresses.parse("")),
+                    "mac": "92:d0:c6:0a:29:33"}]}),
     ({"network": "bridge"},
      {"networks": [plain.attachment("private", "", addresses.parse(""))]}),
     ({"platform": "linux/386"},
      {"security": {**plain.security(), "seccomp": {"profile": "default-386"}}}),
     ({"privileged": True}, {"security": plain.security(privileged=True)}),
+    ({"seccomp_policy": "default"}, {}),
+    ({"seccomp_policy": "image"},
+     {"security": {**plain.security(), "seccomp": {"profile": "image"}}}),
     ({"publish": ["80:8080", "127.0.0.1::53/udp"]},
      {"ports": [plain.publish(8080, 80), plain.publish(53, ip="127.0.0.1", protocol="udp")]}),
     ({"publish_privileged": "remap"}, {"remap_ports": True}),
@@ -212,7 +223,26 @@ REFUSED = [
     ({"network": "ns:/x", "publish": ["80:80"]}, "-p and --network ns:/x exclude each other"),
     ({"publish": ["80:x"]}, "-p 80:x: 'x' is no port"),
     ({"publish_privileged": "no"}, "--publish-privileged: unknown way 'no'"),
+    ({"attach": ["stdlog"]}, "--attach: invalid stream 'stdlog'"),
+    ({"attach": ["stdin"], "detach": True}, "--attach and --detach exclude each other"),
     ({"dns": ["one"]}, "--dns: 'one' is no IP address"),
+    ({"dns": ["1.1.1.1", "none"]}, "--dns none goes with no other server"),
+    ({"dns": ["none"], "dns_search": ["a"]}, "--dns none and --dns-search exclude each other"),
+    ({"dns": ["none"], "dns_option": ["a"]}, "--dns none and --dns-option exclude each other"),
+    ({"mac_address": "x"}, "--mac-address: no link address of a guest: 'x'"),
+    ({"mac_address": "01:00:00:00:00:00"}, "no link address of a guest: '01:"),
+    ({"mac_address": "02:00:00:00:00:02"}, "is the link address of the gateway"),
+    ({"mac_address": "02::", "network": "host"}, "--mac-address: no link address"),
+    (
+        {"mac_address": "02:00:00:00:00:09", "network": "none"},
+        "--mac-address and --network none exclude each other",
+    ),
+    (
+        {"mac_address": "02:00:00:00:00:09", "network": "container:x"},
+        "--mac-address and --network container:x exclude each other",
+    ),
+    ({"seccomp_policy": "image", "privileged": True}, "--seccomp-policy image is for a container"),
+    ({"seccomp_policy": "image", "security_opt": ["seccomp=unconfined"]}, "with a filter"),
     ({"network": "container:"}, "--network container: comes with a later version"),
     ({"network": "mine"}, "--network mine comes with a later version"),
     ({"userns": "private"}, "--userns private comes with a later version"),
@@ -286,6 +316,8 @@ def test_every_option_is_read() -> None:
     subjects = {option for options, _ in words._SUBJECTS for option in options.split()}
     others = {"env_host", "http_proxy", "pull", "replace", "rootfs"}
     others |= {"arch", "authfile", "cert_dir", "creds", "decryption_key", "disable_content_trust"}
+    others |= {"cgroups", "cgroup_conf", "cgroup_parent", "device_cgroup_rule", "gpus"}
+    others |= {"oom_kill_disable", "runtime"}
     others |= {"os", "quiet", "retry", "retry_delay", "tls_verify", "variant"}
     assert Asked.__annotations__.keys() == {*words._AS_IT_IS} | subjects | others
 
@@ -303,6 +335,9 @@ FIELDS = [
     ({"cap_add": ["foo"]}, "security.cap_add.0"),
     ({"security_opt": ["foo"]}, "security"),
     ({"dns": ["1.1.1.1", "x"]}, "dns.servers.1"),
+    ({"dns": ["none"], "dns_option": ["x"]}, "dns.options"),
+    ({"attach": ["x"]}, "attach"),
+    ({"mac_address": "x"}, "networks"),
     ({"network": "mine"}, "networks"),
     ({"publish_privileged": "x"}, "remap_ports"),
     ({"health_cmd": ""}, "healthcheck"),
