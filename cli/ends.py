@@ -34,6 +34,10 @@ class OwnEnds(Ends):
         """`stdin` is whether to read it, `tty` whether the process has a terminal."""
         super().__init__(0 if stdin else -1, 1, 2)
         self._tty = tty
+        if tty and stdin and not os.isatty(0):
+            from rootless.cli.output import warn
+
+            warn("the input device is not a TTY")
         self._raw = RawTerminal(0) if tty and stdin else None
         self._proxy = proxy
         self._send: Callable[[int], object] | None = None
@@ -71,6 +75,14 @@ class OwnEnds(Ends):
             except OSError:
                 continue  # it is none
         return None
+
+    def write(self, stream: int, data: bytes) -> None:
+        """Write output; an error says where it could not be written."""
+        try:
+            super().write(stream, data)
+        except OSError as error:
+            error.filename = "standard output" if stream == 1 else "standard error"
+            raise
 
     def pass_signals(self, send: Callable[[int], object]) -> None:
         """From now on signals go to the container, unless it has our terminal."""

@@ -51,15 +51,17 @@ class Container(Handle):
         """Start it, or attach to it where it runs, and serve it until it ends.
 
         Its output goes to `ends`, and their input to it, if it takes any. Return its exit code; 0
-        where the keys in that input leave its terminal, and it goes on. Raises UsageError for
-        keys that are none, and what `start` raises.
+        where the keys in that input leave its terminal, and it goes on. Where its output cannot be
+        written any more, as in a pipe that nobody reads, it gets to know that as by any pipe, and
+        what `ends` have raised is raised when it has ended. Raises UsageError for keys that are
+        none, and what `start` raises.
         """
         started = self._begin(ends, detach_keys)
         from rootless.containers.running import attach as attaching
 
         if started is None or started.stream is None:
             return attaching.join(self, ends, detach_keys)
-        code = attaching.serve(started.stream, self, ends, detach_keys)
+        code = attaching.serve(started.stream, self, ends, detach_keys, first=True)
         if code is None:
             return 0  # the user has left, the container goes on
         # It has nothing left to do. Where no init reaps orphans (in many containers) it would

@@ -43,6 +43,10 @@ else:
     import _signal
 
 
+_LOG_SIZE, _LOG_FILES = 50 << 20, 3
+"""Of whom has no wish: what is left to write without end must not fill a disk."""
+
+
 class Started:
     """A container that runs."""
 
@@ -214,8 +218,8 @@ def _log(record: Record, directory: str) -> LogCharge:
         "driver": record["log_driver"],
         "path": f"{directory}/log",
         "fd": -1,
-        "max_size": int(options.get("max-size", 0)),
-        "max_file": int(options.get("max-file", 1)),
+        "max_size": int(options.get("max-size", _LOG_SIZE)),
+        "max_file": int(options.get("max-file", 1 if "max-size" in options else _LOG_FILES)),
         "compress": options.get("compress") == "true",
         "fields": fields,
     }

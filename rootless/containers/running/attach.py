@@ -154,20 +154,30 @@ def _refuse_standing(container: Handle) -> None:
     check_supervisor(container, pid, f"lets it go on; {kill}")
 
 
-def serve(stream: _socket.socket, container: Handle, ends: Ends, detach_keys: str) -> int | None:
+def serve(
+    stream: _socket.socket,
+    container: Handle,
+    ends: Ends,
+    detach_keys: str,
+    *,
+    first: bool = False,
+) -> int | None:
     """Move bytes between `ends` and the container until it ends.
 
     Return its exit code, None where the user has left it by the keys; 255 where the supervisor
-    was killed. `stream` is closed here, whatever `ends` raise.
+    was killed. Raises OSError where `ends` cannot write: at once, or where they are the container's
+    `first` after it has heard of that and ended. `stream` is closed here, whatever `ends` raise.
     """
     try:
         keys = keys_of(container.record, detach_keys)
-        session = _Session(stream, container.record, ends, keys)
+        session = _Session(stream, container.record, ends, keys, first=first)
         with ends:
             ends.pass_signals(container.send_signal)
             session.run()
     finally:
         stream.close()
+    if session.lost:
+        raise next(iter(session.lost.values()))
     return None if session.left else session.exit_code
 
 
@@ -179,7 +189,13 @@ class _Session:
     """
 
     def __init__(
-        self, stream: _socket.socket, record: Record, ends: Ends, keys: Keys | None
+        self,
+        stream: _socket.socket,
+        record: Record,
+        ends: Ends,
+        keys: Keys | None,
+        *,
+        first: bool,
     ) -> None:
         self._stream = stream
         self._ends = ends
@@ -193,6 +209,9 @@ class _Session:
         fd = ends.stdin if record["stdin"] else -1
         self._input = Feed(self._loop, fd, keys, self._take)
         self.exit_code = 255
+        self._first = first
+        self.lost: dict[int, OSError] = {}
+        """The streams that cannot be written any more, and why."""
         self._ended = False
         stream.setblocking(False)
 
@@ -213,7 +232,9 @@ class _Session:
             self._loop.turn(None)
 
     def _take(self, data: bytes) -> None:
-        if data or self._ends_input:
+        # A terminal of ours that hangs up, or that is another's now, is no end of input.
+        ends = self._ends_input and not (self._tty and os.isatty(self._ends.stdin))
+        if data or ends:
             self._send(streams.STDIN, data)
 
     def _resize(self, rows: int, columns: int) -> None:
@@ -255,4 +276,15 @@ class _Session:
                 self.exit_code = struct.unpack(">i", payload)[0]
                 self._ended = True
             elif kind in (streams.STDOUT, streams.STDERR):
-                self._ends.write(kind, payload)
+                self._deliver(kind, payload)
+
+    def _deliver(self, stream: int, data: bytes) -> None:
+        if stream in self.lost:
+            return
+        try:
+            self._ends.write(stream, data)
+        except OSError as error:
+            if not self._first:
+                raise
+            self.lost[stream] = error
+            self._send(streams.LOST, bytes((stream,)))

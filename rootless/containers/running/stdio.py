@@ -175,6 +175,8 @@ class Stdio:
             self._ends.write(stream, data)
 
     def _take(self, data: bytes) -> None:
+        if not data and self._tty and self._ends is not None and os.isatty(self._ends.stdin):
+            return  # it has hung up, or is another's now, which is no end of input
         self._input.write(data)
         if self._input.fd < 0:
             self._feed.stop()  # the process has closed it

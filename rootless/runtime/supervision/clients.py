@@ -244,6 +244,8 @@ class Clients:
         self.on_resize: Callable[[int, int], None] = lambda _rows, _columns: None
         self.on_backlog: Callable[[bool], None] = lambda _full: None
         """Called with whether the container's output should wait."""
+        self.on_lost: Callable[[int], None] = lambda _stream: None
+        """Called with a stream that nobody reads any more, who stands for the command."""
         self.on_check: Callable[[Client], None] = lambda client: client.leave(streams.CHECK, b"")
         """Called with a client that wants the health check run."""
         self.on_ports: Callable[[Client, bytes], None] = lambda client, _payload: client.close()
@@ -270,6 +272,7 @@ class Clients:
     def _attach(self, client: Client) -> None:
         client.on_frame = self._on_frame
         if client.first:
+            client.on_frame = self._on_first_frame
             client.on_backlog = self._pass_backlog
         self._all.append(client)
 
@@ -313,6 +316,13 @@ class Clients:
             self.on_ports(client, payload)
         else:
             client.close()
+
+    def _on_first_frame(self, kind: int, payload: bytes) -> None:
+        if kind == streams.LOST:
+            for stream in payload:
+                self.on_lost(stream)
+        else:
+            self._on_frame(kind, payload)
 
     def _on_frame(self, kind: int, payload: bytes) -> None:
         if kind == streams.STDIN:

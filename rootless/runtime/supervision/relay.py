@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import time
 
 from rootless.runtime.supervision import streams
 
@@ -39,6 +40,17 @@ class Output:
 
     def _watch(self, fd: int) -> None:
         self._loop.watch(fd, select.POLLIN, lambda _events: self._read(fd))
+
+    def of(self, stream: int) -> list[int]:
+        """Return the descriptors that are still open for a stream."""
+        return [fd for fd, one in self.sources.items() if one == stream]
+
+    def drop(self, stream: int) -> None:
+        """Close what is read for a stream: who writes there learns that nobody reads it."""
+        for fd in self.of(stream):
+            self._loop.unwatch(fd)
+            del self.sources[fd]
+            os.close(fd)
 
     def pause(self, paused: bool) -> None:
         """Stop or go on reading."""
@@ -78,8 +90,16 @@ class Output:
                 pass  # a terminal, or the limit is reached
 
 
+_END_REPEATED = 10
+"""How often the end of input is said again to a terminal: about a minute in all."""
+
+
 class Input:
-    """The container's standard input: what was sent and it has not taken yet."""
+    """The container's standard input: what was sent and it has not taken yet.
+
+    A terminal has no end of input. What its user would type is written instead (termios(3), VEOF),
+    and again a few times: a shell that has just begun to edit its line loses what came before.
+    """
 
     def __init__(self, loop: Loop, fd: int, *, is_terminal: bool) -> None:
         self._loop = loop
@@ -88,6 +108,8 @@ class Input:
         self._is_terminal = is_terminal
         self._data = bytearray()
         self._ends = False
+        self._repeats = 0
+        self._last = b""
         self.on_backlog: Callable[[bool], None] = lambda _full: None
         """Called with whether the senders should pause."""
         if fd >= 0:
@@ -96,7 +118,7 @@ class Input:
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits."""
-        return not self._data
+        return not self._data and not self._repeats
 
     @property
     def waiting(self) -> bytes:
@@ -114,7 +136,29 @@ class Input:
             return
         if not data:
             self._ends = True
+            if self._is_terminal:
+                self._repeats = _END_REPEATED
+                # The first after a part of a line only ends that line.
+                self._type_end(1 if self._last in (b"", b"\n", b"\r") else 2)
+                return
+        self._last = data[-1:]
         self._data += data
+        self._flush(0)
+
+    def _type_end(self, times: int) -> None:
+        """Write what a user types for the end of input, and come back to it."""
+        import termios
+
+        if self.fd < 0 or not self._repeats:
+            self._repeats, self._ends = 0, False
+            return
+        try:
+            self._data += termios.tcgetattr(self.fd)[6][termios.VEOF] * times
+        except termios.error:
+            pass  # EIO: nobody has it open any more
+        self._repeats -= 1
+        pause = 0.1 * 1.7 ** (_END_REPEATED - self._repeats)
+        self._loop.at(time.monotonic() + pause, lambda: self._type_end(1))
         self._flush(0)
 
     def _flush(self, _events: int) -> None:

@@ -3,7 +3,8 @@
 Frames with docker's header of 8 bytes (Engine API, "Attach to a container": kind, three zero
 bytes, length big-endian), in both directions, on one stream socket:
 
-    client -> supervisor   STDIN (empty: end of input), RESIZE (rows, columns)
+    client -> supervisor   STDIN (empty: end of input), RESIZE (rows, columns),
+                           LOST (a byte: the stream that nobody reads any more)
     supervisor -> client   STDOUT, STDERR, EXIT (exit code; the last frame)
 
 A client that comes later, through the socket in the container's directory, says first what it
@@ -24,6 +25,7 @@ EXIT = 4
 ATTACH = 5
 CHECK = 6
 PORTS = 7
+LOST = 8
 
 SOCKET = "attach"
 """Name of the socket in the container's directory."""

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from rootless.runtime.supervision.clients import Client
     from rootless.runtime.supervision.health import Checks, Health
     from rootless.runtime.supervision.notify import Notice, Notifier
+    from rootless.runtime.supervision.unread import Unread
 else:
     import _signal
 
@@ -75,8 +76,13 @@ class Supervisor:
         self._clients.on_input = self._input.write
         self._clients.on_resize = self._resize
         self._clients.on_backlog = self._output.pause
+        self._clients.on_lost = self._lose
         self._input.on_backlog = self._clients.pause
         self._ended = self._starts_again = False
+        self._unread: dict[int, Unread] = {}
+        """The streams that have lost their reader, until somebody writes there."""
+        self._killer = 0
+        """The signal that we have ended the first process for, which it cannot get."""
         self._unwritten = charge["unwritten"]
         self._health = self._watch_health(charge["health"])
         self._patience: int | None = None
@@ -134,6 +140,9 @@ class Supervisor:
                 self._patience = None  # it did not work: as it is, then
 
     def _deliver(self, stream: int, data: bytes) -> None:
+        if stream in self._unread:
+            self._look_who_writes(stream, data)
+            return
         self._log.write(stream, data)
         self._clients.send(stream, data)
 
@@ -143,6 +152,40 @@ class Supervisor:
             fcntl.ioctl(self._charge["terminal"], termios.TIOCSWINSZ, size)
         except (OSError, ValueError):
             pass  # there is none, or the last process has just closed it
+
+    def _lose(self, stream: int) -> None:
+        """Nobody reads a stream any more: who writes there is to know; a terminal is hung up."""
+        from rootless.runtime.supervision import unread  # few lose their readers
+
+        pid = self._charge["state"]["pid"]
+        if self._charge["terminal"] >= 0:
+            if not unread.expects(pid, _signal.SIGHUP):
+                self._kill_for(_signal.SIGHUP)
+            self._output.drop(stream)
+            self._input.close()
+            os.close(self._charge["terminal"])
+            self._charge["terminal"] = -1
+            return
+        for fd in self._output.of(stream):
+            self._unread[stream] = one = unread.Unread(pid, fd)
+            if not one.is_open:
+                self._close(stream)
+
+    def _look_who_writes(self, stream: int, data: bytes) -> None:
+        one = self._unread[stream]
+        if not one.is_old(data):
+            if one.is_by_first():
+                self._kill_for(_signal.SIGPIPE)
+            self._close(stream)
+
+    def _close(self, stream: int) -> None:
+        self._output.drop(stream)
+        self._unread.pop(stream, None)
+
+    def _kill_for(self, number: int) -> None:
+        """End the first process as the signal `number` would, were it any other."""
+        self._killer = number
+        self._signal(_signal.SIGKILL)
 
     def _on_end(self, _events: int) -> None:
         self._ended = True
@@ -263,6 +306,8 @@ class Supervisor:
         All passes on but connections that the stack holds.
         """
         charge = self._charge
+        for stream in list(self._unread):
+            self._close(stream)
         charge["outputs"] = {str(fd): stream for fd, stream in self._output.sources.items()}
         charge["stdin"] = self._input.fd
         charge["input"] = self._input.waiting.decode("latin-1")
@@ -279,7 +324,7 @@ class Supervisor:
     def _is_idle(self) -> bool:
         checked = self._health is None or self._health.is_idle
         own = self._input.is_idle and self._clients.are_idle and not self._unwritten
-        return own and checked and self._uplink.is_idle
+        return own and checked and not self._unread and self._uplink.is_idle
 
     # -- the end
 
@@ -309,6 +354,8 @@ class Supervisor:
         if result is not None:
             exited = result.si_code == os.CLD_EXITED
             code = result.si_status if exited else 128 + result.si_status
+            if self._killer and code == 128 + _signal.SIGKILL:
+                code = 128 + self._killer
         state.update(exit_code=code, finished=time.time())
         ran = max(0, int(state["finished"] - state["started"]))
         tell(self._charge, "die", exitCode=str(code), execDuration=str(ran))
