@@ -249,7 +249,7 @@ for count in range(6):
 
 
 def test_a_library_user_s_garbage_closes_nothing_of_a_supervisor(busybox: Store) -> None:
-    busybox.ok("create", "--name", "one", "busybox", "sh", "-c", "sleep 0.1; echo x; exit 4")
+    busybox.ok("create", "--name", "one", "busybox", "sh", "-c", "sleep 0.5; echo x; exit 4")
     out, end = os.pipe()
     os.close(out)
     said = say(busybox, GARBAGE, str(end), pass_fds=(end,))
