@@ -60,7 +60,6 @@ OPTIONS = (
     ("--secret", "secrets come with a later version"),
     ("--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops --isolation", WINDOWS),
     ("--use-api-socket --tls --tlscacert --tlscert --tlskey --tlsverify", DAEMON),
-    ("--identity --ssh", DAEMON),
     ("--checkpoint --checkpoint-dir", CHECKPOINTS),
     ("--volume-driver", "a volume is a directory in the store, without a driver"),
     ("--sign-by --sign-by-sigstore-private-key --sign-passphrase-file", SIGNING),

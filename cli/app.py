@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from rootless.cli import helping, lean
-from rootless.cli.options import common as opt
-from rootless.cli.pflag import Command, Group
+from rootless.cli.options import common, everywhere
+from rootless.cli.pflag import BEHIND, Command, Group
 from rootless.errors import UsageError
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ GROUPS = {
             "inspect": Entry("inspect", "inspect", "inspect_container", CONTAINERS),
             "diff": Entry("diff", "containers.commit", "diff_container", CONTAINERS),
             "umount": "unmount",
+            "remove": "rm",
             "prune": Entry("prune", "machine.prune", "container_prune", CONTAINERS),
             "exists": Entry("exists", "inspect", "container_exists", CONTAINERS),
         },
@@ -176,6 +177,7 @@ GROUPS = {
             "ls": "images",
             "list": "images",
             "rm": "rmi",
+            "remove": "rmi",
             **{e.name: e.name for e in COMMANDS if e.panel == IMAGES and "log" not in e.name},
             "inspect": Entry("inspect", "inspect", "inspect_image", IMAGES),
             "diff": Entry("diff", "containers.commit", "diff_image", IMAGES),
@@ -205,7 +207,7 @@ def parse(argv: list[str], root: Any = None) -> lean.Call | int:
     """
     try:
         result = (root or tree())(list(argv), prog_name=PROGRAM, standalone_mode=False)
-    except opt.VersionAsked:
+    except common.VersionAsked:
         return lean.version_call()
     except typer.TyperException as error:
         raise UsageError(helping.message(error), helping.hint(error)) from error
@@ -235,7 +237,8 @@ def build(commands: Sequence[Entry], groups: Mapping[str, GroupEntry]) -> Any:
         for alias, member in members.items():
             target = member if isinstance(member, Entry) else _entry(commands, member)
             target = target._replace(name=alias)
-            _add(group, target, None, hidden=alias == "list", grouped=options is not None)
+            other = alias == "list" or (alias == "remove" and isinstance(member, str))
+            _add(group, target, None, hidden=other, grouped=options is not None)
         app.add_typer(group, name=name, help=text, rich_help_panel="Groups, as docker has them")
     overview = helping.unwrapped(helping.OVERVIEW)
     app.callback(invoke_without_command=True, help=overview)(rootless)
@@ -301,6 +304,9 @@ def _recorder(
         root = ctx.find_root()
         settings = _given(root, root.params)
         settings.pop("version", None)
+        for name, value in ctx.meta.get(BEHIND, {}).items():
+            more = isinstance(value, list)
+            settings[name] = [*settings.get(name, []), *value] if more else value
         given = _given(ctx, values)
         if grouped and ctx.parent is not None:
             given[lean.GROUP] = _given(ctx.parent, ctx.parent.params)
@@ -310,8 +316,7 @@ def _recorder(
         inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
         *_parameters(function),
     ]
-    record.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    record.__annotations__ = {p.name: p.annotation for p in parameters}
+    _sign(record, parameters)
     record.__doc__ = function.__doc__
     record.target = (module, entry.function)  # type: ignore[attr-defined] # for the generator
     return record
@@ -341,15 +346,28 @@ def _parameters(function: Callable[..., int]) -> list[inspect.Parameter]:
             found.append(parameter.replace(annotation=hint, kind=kind))
             continue
         (asked,) = typing.get_args(hint)
-        for name, each in typing.get_type_hints(asked, include_extras=True).items():
-            default = False if typing.get_args(each)[0] is bool else None
-            annotation = each if default is False else _optional(each)
-            found.append(
-                inspect.Parameter(
-                    name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-                )
-            )
+        found += _expanded(asked)
     return found
+
+
+def _expanded(asked: Any) -> list[inspect.Parameter]:
+    """Return a parameter for each key of a TypedDict of options."""
+    found = []
+    for name, each in typing.get_type_hints(asked, include_extras=True).items():
+        default = False if typing.get_args(each)[0] is bool else None
+        annotation = each if default is False else _optional(each)
+        found.append(
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+            )
+        )
+    return found
+
+
+def _sign(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> None:
+    """Let Typer see parameters that a function takes as one."""
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {p.name: p.annotation for p in parameters}
 
 
 @functools.cache
@@ -370,8 +388,9 @@ def _optional(hint: Any) -> Any:
     return Annotated[kind | None, declarations[0]]
 
 
-def rootless(root: opt.Root = "", debug: opt.Debug = False, version: opt.Version = False) -> None:
-    """Take the global options; `record` reads them from the context."""
+def rootless(**_: Any) -> None:
+    """Take the options of all commands; `record` reads them from the context."""
 
 
 rootless.__doc__ = helping.OVERVIEW
+_sign(rootless, _expanded(everywhere.Settings))

@@ -145,7 +145,8 @@ def _words_of(command: Any) -> tuple[str, dict[str, str], tuple[str, ...]]:
 
 
 def _helps(command: Any) -> dict[str, str]:
-    return {s: p.help for p in command.params if is_option(p) for s in p.opts}
+    shown = [p for p in command.params if is_option(p) and not p.hidden]
+    return {s: p.help for p in shown for s in p.opts}
 
 
 def main(argv: list[str]) -> int:

@@ -10,7 +10,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 MARK = "Examples:\n"
 
@@ -84,20 +84,45 @@ def show_examples(function: Callable[..., object] | None) -> None:
 
 def message(error: Any) -> str:
     """Return Typer's message about a mistake in the style of our own: one line, no capital."""
+    if getattr(error, "possibilities", None):
+        error.possibilities = _alike(error.option_name, error.possibilities)
     text: str = " ".join(error.format_message().split()).rstrip(".").replace("\0false", "")
     text = text.replace("'', ", "")  # the default of a choice, which nobody types
     text = text.replace("Value error, ", "")  # pydantic's
+    said, asked, guesses = text.partition(" Did you mean ")
+    if asked:
+        likely = _alike(said.split("'")[1], guesses.split("'")[1::2])
+        shown = ", ".join(f"'{name}'" for name in likely)
+        text = f"{said} Did you mean {shown}?" if likely else said.rstrip(".")
     return text[:1].lower() + text[1:]
+
+
+_LIKENESS = 0.7
+"""Of two words, from 0 to 1: Typer's 0.6 takes `--gpus` for `--pull` and `secret` for `search`."""
+
+
+def _alike(name: str, words: Iterable[str]) -> list[str]:
+    """Return those of `words` that somebody may have meant by `name`."""
+    from difflib import SequenceMatcher
+
+    pairs = [(SequenceMatcher(None, name.strip("-"), w.strip("-")).ratio(), w) for w in words]
+    return [word for ratio, word in pairs if ratio >= _LIKENESS]
 
 
 def hint(error: Any) -> str:
     """Return why something is not here that docker or podman has, or else where to read on."""
+    words = _path(error)
+    return _absence(error, words[1:]) or f"see '{' '.join(words)} --help'"
+
+
+def _path(error: Any) -> list[str]:
+    """Return the words of the command that a mistake was made in, the program's first."""
     ctx = getattr(error, "ctx", None)
     words = [ctx.info_name] if ctx is not None else ["rootless"]
     while ctx is not None and ctx.parent is not None:
         ctx = ctx.parent
         words.insert(0, ctx.info_name)
-    return _absence(error, words[1:]) or f"see '{' '.join(words)} --help'"
+    return words
 
 
 def _absence(error: Any, words: list[str]) -> str:

@@ -42,6 +42,13 @@ ANY = 3
 """How many words an argument takes: one, one or none, one or more, any number; or the choices
 for the one that it takes."""
 
+FIRST = frozenset(
+    "version config context host identity noout out remote ssh url".split()  # noqa: SIM905
+)
+"""The options of all commands that stand before the command only. podman takes its others, by
+their long names, behind it as well.
+"""
+
 GROUP = "group"
 """The keyword argument by which a command gets the options of its group, if that has any."""
 
@@ -70,6 +77,7 @@ def parse(argv: list[str], load: Load = load) -> Call | None:
     try:
         top = load("grammar", "top")
         words = _options(argv, top.OPTIONS, settings, interspersed=False)
+        beside = (top.OPTIONS, settings)
         if settings.pop("version", False):
             return version_call()
         if not words:
@@ -79,7 +87,7 @@ def parse(argv: list[str], load: Load = load) -> Call | None:
         if name in top.GROUPS:
             group = load("grammar", name)
             asked: dict[str, Any] = {}
-            words = _options(words, group.OPTIONS, asked, interspersed=False)
+            words = _options(words, group.OPTIONS, asked, beside, interspersed=False)
             if group.OPTIONS:
                 given[GROUP] = asked
             commands = group.COMMANDS
@@ -90,7 +98,7 @@ def parse(argv: list[str], load: Load = load) -> Call | None:
         if isinstance(command, str):  # the same as one without a group
             command = top.COMMANDS[command]
         module, function, options, arguments, interspersed = command
-        words = _options(words, options, given, interspersed=interspersed)
+        words = _options(words, options, given, beside, interspersed=interspersed)
         _arguments(words, arguments, given)
     except _NotUnderstood:
         return None
@@ -103,9 +111,17 @@ def version_call() -> Call:
 
 
 def _options(
-    words: list[str], options: dict[str, Option], given: dict[str, Any], *, interspersed: bool
+    words: list[str],
+    options: dict[str, Option],
+    given: dict[str, Any],
+    beside: tuple[dict[str, Option], dict[str, Any]] | None = None,
+    *,
+    interspersed: bool,
 ) -> list[str]:
-    """Take the options from `words` into `given` and return the arguments."""
+    """Take the options from `words` into `given` and return the arguments.
+
+    `beside` are the options that all commands have, and what of them is given.
+    """
     arguments = []
     at = 0
     count = len(words)
@@ -121,7 +137,10 @@ def _options(
             break
         if word[1] == "-":
             name, equals, value = word.partition("=")
-            at += _take(options, name, value if equals else None, words[at : at + 1], given)
+            known, into = options, given
+            if beside and name not in options and beside[0].get(name, ("version",))[0] not in FIRST:
+                known, into = beside
+            at += _take(known, name, value if equals else None, words[at : at + 1], into)
         else:
             at += _cluster(options, word[1:], words[at : at + 1], given)
     return arguments + words[at:]

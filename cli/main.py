@@ -109,8 +109,10 @@ def _call(argv: list[str]) -> int:
             return parsed
         call = parsed
     module, function, given, settings = call
-    if settings.get("debug"):
-        trace.enable()
+    if settings.keys() - {"root"}:
+        from rootless.cli import surroundings
+
+        surroundings.apply(settings)
     trace.mark("command line read")
     from rootless.engine import Engine
 

@@ -42,9 +42,14 @@ def say(text: str, *, to_stderr: bool = False, end: str = "\n") -> None:
     print(shown(text), file=sys.stderr if to_stderr else sys.stdout, end=end, flush=True)
 
 
+warnings = True
+"""Whether warnings are wanted: --log-level error leaves them out."""
+
+
 def warn(text: str) -> None:
     """Print a warning."""
-    say(f"Warning: {text}", to_stderr=True)
+    if warnings:
+        say(f"Warning: {text}", to_stderr=True)
 
 
 def say_lines(lines: Iterable[str]) -> None:

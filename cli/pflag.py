@@ -22,6 +22,10 @@ FALSE = "\0false"
 """Suffix of an option's name that switches it off; no command line can contain it."""
 
 
+BEHIND = "rootless.behind"
+"""Where a context keeps what stood behind a command of the options that all commands have."""
+
+
 class Pflag(Base):
     """What commands and groups have in common."""
 
@@ -64,6 +68,9 @@ class Pflag(Base):
                 done.append(word)
             elif word.startswith("--"):
                 name, equals, value = word.partition("=")
+                if name not in known and (param := _of_all(ctx, name)):
+                    _keep(ctx.find_root(), param, value if equals else None, rest)
+                    continue
                 done += _long(ctx, known.get(name), word, value if equals else None, rest)
             else:
                 done += _short(ctx, known, word, rest)
@@ -85,6 +92,29 @@ class Group(Pflag, TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the group's own options; none at all means --help."""
         return super().parse_args(ctx, args or ["--help"])
+
+
+def _of_all(ctx: Any, name: str) -> Any:
+    """Return the option of all commands that may stand behind a command, too; None for no such."""
+    root = ctx.find_root()
+    known = {name: param for param in root.command.params for name in param.opts}
+    param = known.get(name)
+    return None if root is ctx or param is None or param.name in lean.FIRST else param
+
+
+def _keep(root: Any, param: Any, value: str | None, rest: list[str]) -> None:
+    """Note such an option where those before the command are noted."""
+    found: Any = value
+    if param.is_flag:
+        if value is not None and value not in lean.BOOLEANS:
+            raise typer.BadParameter(f"{value!r} is neither true nor false", ctx=root, param=param)
+        found = value is None or lean.BOOLEANS[value]
+    elif value is None:
+        if not rest:
+            raise typer.BadParameter("an argument is missing", ctx=root, param=param)
+        found = rest.pop(0)
+    behind = root.meta.setdefault(BEHIND, {})
+    behind[param.name] = [*behind.get(param.name, []), found] if param.multiple else found
 
 
 def _long(ctx: Any, param: Any, word: str, value: str | None, rest: list[str]) -> list[str]:

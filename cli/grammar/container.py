@@ -44,6 +44,7 @@ COMMANDS: dict[str, Any] = {
     'mount': 'mount',
     'unmount': 'unmount',
     'umount': 'unmount',
+    'remove': 'rm',
     'prune': ('rootless.cli.commands.machine.prune', 'container_prune', _container_prune, (), True),
     'exists': ('rootless.cli.commands.inspect', 'container_exists', {}, (('container', 0),), True),
 }

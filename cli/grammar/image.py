@@ -23,6 +23,7 @@ COMMANDS: dict[str, Any] = {
     'ls': 'images',
     'list': 'images',
     'rm': 'rmi',
+    'remove': 'rmi',
     'images': 'images',
     'pull': 'pull',
     'push': 'push',

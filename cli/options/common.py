@@ -30,7 +30,7 @@ Root = Annotated[
 ]
 Debug = Annotated[
     bool,
-    option("--debug", about="Show where an error arose, and how long each step took."),
+    option("--debug", "-D", about="Show where an error arose, and how long each step took."),
 ]
 Version = Annotated[
     bool,

@@ -17,3 +17,8 @@ def option(*names: str, about: str, panel: str | None = None, metavar: str | Non
 def argument(metavar: str, about: str) -> Any:
     """Return the declaration of an argument. Completion goes by its metavar."""
     return typer.Argument(metavar=metavar, help=about, show_default=False)
+
+
+def silent(*names: str) -> Any:
+    """Return the declaration of an option that is taken, but not shown."""
+    return typer.Option(*names, help="", hidden=True, show_default=False)

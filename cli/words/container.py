@@ -41,6 +41,7 @@ COMMANDS: dict[str, Any] = {
     'mount': 'mount',
     'unmount': 'unmount',
     'umount': 'unmount',
+    'remove': 'rm',
     'prune': ('Remove containers that do not run', {'--filter': 'Only what fits (see below).', '--force': 'Do not ask.', '-f': 'Do not ask.'}, ()),
     'exists': ('End with 0 if there is such a container, else with 1', {}, ('CONTAINER',)),
 }

@@ -23,7 +23,7 @@ def offered(cli: Store, *typed: str) -> list[str]:
 def test_commands(cli: Store) -> None:
     assert offered(cli, "ru") == ["run"]
     assert {"run", "ps", "images", "container"} <= {*offered(cli, "")}
-    assert offered(cli, "image", "r") == ["rm", "rmi"]
+    assert offered(cli, "image", "r") == ["rm", "remove", "rmi"]
     assert "__complete" not in offered(cli, "")
 
 
@@ -38,6 +38,8 @@ def test_options(cli: Store) -> None:
         "--read-only-tmpfs",
         "--replace",
         "--restart",
+        "--retry",
+        "--retry-delay",
     ]
     assert offered(cli, "--ro") == ["--root"]
     assert "--filter" in offered(cli, "container", "ls", "-")

@@ -176,7 +176,6 @@ def test_they_reach_the_function() -> None:
         ("compose --progress x up", "invalid value for '--progress'", "rootless compose"),
         ("compose -n=maybe up", "invalid value for '--dry-run' / '-n'", "rootless compose"),
         ("compose -p y", "missing command", "rootless compose"),
-        ("compose -p y nothing", "no such command 'nothing'", "rootless compose"),
     ],
 )
 def test_mistakes_are_explained(line: str, message: str, helped: str) -> None:

@@ -171,6 +171,22 @@ def test_what_docker_and_podman_have_is_missed_with_a_reason(line: str, hint: st
     assert caught.value.hint == hint
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("frobnicate", "no such command 'frobnicate'"),
+        ("secret ls", "no such command 'secret'"),
+        ("imges", "no such command 'imges'. Did you mean 'images', 'image'?"),
+        ("run --frobnicate x", "no such option: --frobnicate"),
+        ("run --volum a:b x", "no such option: --volum (Possible options: --volume)"),
+    ],
+)
+def test_guesses_are_good_or_none(line: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        app.parse(line.split())
+    assert caught.value.message == message
+
+
 # ---- the property: random lines -------------------------------------------------------------
 @settings(max_examples=400)
 @given(lines(every_command(lean.load)))
