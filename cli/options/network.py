@@ -18,6 +18,10 @@ Network = Annotated[
         about="private[:cidr=,mtu=,ipv6=,host-loopback=,buffers=], none, host, ... (private)",
     ),
 ]
+Domainname = Annotated[
+    str,
+    option("--domainname", metavar="NAME", panel=NETWORK, about="What follows its host name."),
+]
 Publish = Annotated[
     list[str],
     option(
@@ -98,5 +102,6 @@ class NetworkAsked(TypedDict, total=False):
     dns_option: DnsOption
     hostname: Hostname
     mac_address: MacAddress
+    domainname: Domainname
     add_host: AddHost
     no_hosts: NoHosts

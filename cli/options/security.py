@@ -75,6 +75,20 @@ Sysctl = Annotated[
     option("--sysctl", metavar="NAME=VALUE", panel=SECURITY, about="Set a kernel parameter."),
 ]
 
+OomScoreAdj = Annotated[
+    int,
+    option(
+        "--oom-score-adj",
+        metavar="NUMBER",
+        panel=SECURITY,
+        about="To 1000: how soon the kernel kills it without memory.",
+    ),
+]
+Personality = Annotated[
+    str,
+    option("--personality", metavar="DOMAIN", panel=SECURITY, about="LINUX, or LINUX32: 32 bits."),
+]
+
 
 class UsersAsked(TypedDict, total=False):
     """Its users and namespaces."""
@@ -99,3 +113,5 @@ class SecurityAsked(TypedDict, total=False):
     seccomp_policy: SeccompPolicy
     ulimit: Ulimit
     sysctl: Sysctl
+    oom_score_adj: OomScoreAdj
+    personality: Personality

@@ -43,6 +43,16 @@ ShmSize = Annotated[
     str, option("--shm-size", metavar="SIZE", panel=FILES, about="Size of /dev/shm. (64m)")
 ]
 
+ChrootDirs = Annotated[
+    list[str],
+    option(
+        "--chrootdirs",
+        metavar="DIR,...",
+        panel=FILES,
+        about="Roots inside that get /etc/hosts, hostname, resolv.conf too.",
+    ),
+]
+
 
 class FilesAsked(TypedDict, total=False):
     """Its files."""
@@ -54,3 +64,4 @@ class FilesAsked(TypedDict, total=False):
     read_only_tmpfs: ReadOnlyTmpfs
     rootfs: Rootfs
     shm_size: ShmSize
+    chrootdirs: ChrootDirs

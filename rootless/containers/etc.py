@@ -45,7 +45,10 @@ def hosts(record: Record) -> str:
         text += f"{address}\t{' '.join(names)}\n"
     known = {word for line in text.splitlines() for word in line.partition("#")[0].split()[1:]}
     private = record["spec"]["rootless"]["network"]
-    own = [name for name in (record["hostname"], record["name"]) if name not in known]
+    names = [record["hostname"], record["name"]]
+    if domain := record["request"]["domainname"]:
+        names.insert(0, f"{record['hostname']}.{domain}")
+    own = [name for name in names if name not in known]
     if own:
         # Programs look up their own host name; without a network that is the loopback.
         address = private["settings"]["guest"] if private else "127.0.0.1"

@@ -143,7 +143,7 @@ def _config(record: Record) -> dict[str, Any]:
     streams = record["request"]["attach"] or ("stdout", "stderr") if attached else ()
     return {
         "Hostname": record["hostname"],
-        "Domainname": "",
+        "Domainname": record["request"]["domainname"],
         "User": record["user"],
         "AttachStdin": attached and record["stdin"],
         "AttachStdout": "stdout" in streams,
@@ -168,6 +168,7 @@ def _config(record: Record) -> dict[str, Any]:
         "StopSignal": signal_name(record["stop_signal"]),
         "StopTimeout": record["stop_timeout"],
         "SdNotifyMode": record["sdnotify"],
+        "ChrootDirs": record["request"]["chrootdirs"],
         "Passwd": record["request"]["passwd"],
         "Timezone": record["request"]["timezone"],
         "Umask": f"{process['user'].get('umask', 0o022):04o}",

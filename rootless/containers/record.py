@@ -221,12 +221,14 @@ _REQUEST: dict[str, type] = {
     for kind, fields in (
         (str, "image name user workdir hostname cidfile sdnotify timezone"),
         (str, "passwd_entry group_entry host_address"),
+        (str, "domainname personality"),
         (int, "shm_size stop_signal stop_timeout umask"),
         (bool, "keep_groups tty stdin detached remove init read_only read_only_tmpfs"),
         (bool, "remap_ports publish_all no_hosts unsetenv_all passwd"),
         (list, "command inherited environment groups mounts tmpfs devices networks ports"),
         (list, "expose hosts rlimits env_merge unsetenv hostusers preset"),
         (list, "attach"),
+        (list, "chrootdirs"),
         (dict, "labels annotations dns namespaces userns security sysctls healthcheck health"),
         (dict, "restart log"),
     )

@@ -193,6 +193,8 @@ if TYPE_CHECKING:
         """Whether it has the supplementary groups of the caller."""
         workdir: str
         hostname: str
+        domainname: str
+        """Behind the host name: its NIS domain (domainname(1)), and in /etc/hosts."""
         tty: bool
         stdin: bool
         detached: bool
@@ -227,11 +229,17 @@ if TYPE_CHECKING:
         no_hosts: bool
         host_address: str
         """What /etc/hosts calls the host's; "none" for no line of it, empty for what is found."""
+        chrootdirs: list[str]
+        """Roots inside, of which each has the files of /etc that are made for a container."""
         namespaces: Namespaces
         userns: Userns
         security: Security
         rlimits: list[Rlimit]
         sysctls: dict[str, str]
+        oom_score_adj: int | None
+        """See proc(5); None for the caller's own."""
+        personality: Literal["", "LINUX", "LINUX32"]
+        """See personality(2): a kernel of 32 bits, for uname."""
         healthcheck: Healthcheck
         """What it says otherwise than the image's."""
         health: HealthExtras
@@ -336,6 +344,7 @@ def _surroundings() -> Fields:
     return {
         "rootfs": None,
         "hostname": "",
+        "domainname": "",
         "mounts": [],
         "tmpfs": [],
         "devices": [],
@@ -351,11 +360,14 @@ def _surroundings() -> Fields:
         "hosts": [],
         "no_hosts": False,
         "host_address": "",
+        "chrootdirs": [],
         "namespaces": {"pid": "private", "ipc": "private", "uts": "private", "cgroup": "private"},
         "userns": {"mode": "host", "uid": None, "gid": None, "shared": False},
         "security": security(),
         "rlimits": [],
         "sysctls": {},
+        "oom_score_adj": None,
+        "personality": "",
     }
 
 

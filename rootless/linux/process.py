@@ -18,6 +18,9 @@ PR_SET_DUMPABLE = 4
 PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 
+PERSONALITIES = {"LINUX": 0, "LINUX32": 8}
+"""PER_LINUX and PER_LINUX32 of linux/personality.h, by their names in the OCI specification."""
+
 CLOSE_RANGE_CLOEXEC = 4
 _SYS_CLOSE_RANGE = 436
 
@@ -57,6 +60,17 @@ def set_name(name: str) -> None:
     """The name that ps shows, 15 bytes (PR_SET_NAME)."""
     buffer = ctypes.create_string_buffer(name.encode()[:15])
     prctl(PR_SET_NAME, ctypes.addressof(buffer))
+
+
+def set_personality(domain: int) -> None:
+    """personality(2)."""
+    check(libc.personality(ctypes.c_ulong(domain)), "personality")
+
+
+def setdomainname(name: str) -> None:
+    """setdomainname(2)."""
+    data = os.fsencode(name)
+    check(libc.setdomainname(ctypes.c_char_p(data), ctypes.c_size_t(len(data))), "setdomainname")
 
 
 def join_session_keyring() -> None:

@@ -33,6 +33,9 @@ _NR_SECCOMP = {
     "s390x": 348,
 }
 
+_MACHINE = os.uname().machine
+"""Before a container's personality(2) makes it another."""
+
 _prctl = libc.prctl
 _prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
@@ -47,9 +50,9 @@ def seccomp_set_mode_filter(program: bytes) -> None:
     code = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog, with the padding that the native alignment ("@") puts before the pointer.
     argument = struct.pack("@HP", len(program) // INSTRUCTION, ctypes.addressof(code))
-    number = _NR_SECCOMP.get(os.uname().machine)
+    number = _NR_SECCOMP.get(_MACHINE)
     if number is None:
-        raise OSError(errno.ENOSYS, f"seccomp: unknown machine {os.uname().machine}")
+        raise OSError(errno.ENOSYS, f"seccomp: unknown machine {_MACHINE}")
     mode = ctypes.c_ulong(_SECCOMP_SET_MODE_FILTER)
     for flags in (_SECCOMP_FILTER_FLAG_SPEC_ALLOW, 0):
         result = syscall(number, mode, ctypes.c_ulong(flags), ctypes.c_char_p(argument))

@@ -78,6 +78,11 @@ if TYPE_CHECKING:
         type: str
         path: str
 
+    class Personality(TypedDict):
+        """linux.personality."""
+
+        domain: Literal["LINUX", "LINUX32"]
+
     class Linux(TypedDict, total=False):
         """linux."""
 
@@ -88,6 +93,7 @@ if TYPE_CHECKING:
         seccomp: dict[str, Any] | None
         """None, {"profile": "default"}, or a profile as docker's and podman's files hold it."""
         rootfsPropagation: str
+        personality: Personality
 
     class OverlayBind(TypedDict):
         """A mount of type overlay: what the fallback (fuse-overlayfs, copy) needs to know of it."""
@@ -162,6 +168,7 @@ if TYPE_CHECKING:
         process: Process
         root: Root
         hostname: str
+        domainname: str
         mounts: list[Mount]
         annotations: dict[str, str]
         linux: Linux
@@ -203,6 +210,7 @@ def complete(config: Mapping[str, Any]) -> Spec:
         "process": {"args": [], "env": [], "cwd": "/", **process, "user": _user(user)},  # type: ignore[typeddict-item]
         "root": {"path": root.get("path", ""), "readonly": root.get("readonly", False)},
         "hostname": config.get("hostname", ""),
+        "domainname": config.get("domainname", ""),
         "mounts": [_mount(item) for item in config.get("mounts") or ()],
         "annotations": config.get("annotations") or {},
         "linux": {"rootfsPropagation": "rprivate", **linux, "namespaces": spaces},  # type: ignore[typeddict-item]

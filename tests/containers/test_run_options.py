@@ -64,3 +64,37 @@ def test_a_user_of_the_host_is_known(shared: Store) -> None:
     found = inside(shared, *users, "-w", "/tmp", "--", "tail -n +3 /etc/passwd").splitlines()
     line = f"{me.pw_name}:*:{me.pw_uid}:{me.pw_gid}:{full}:/tmp:/bin/sh"
     assert found[1:] == ([line] if os.getuid() not in (0, 1000) else [])
+
+
+def test_domain_and_further_roots(shared: Store) -> None:
+    script = "cat /proc/sys/kernel/domainname; cmp /etc/hosts /jail/etc/hosts && echo same"
+    options = ["-h", "box", "--domainname", "example.org", "--chrootdirs", "/jail"]
+    assert inside(shared, *options, "--", script).split() == ["example.org", "same"]
+
+
+def test_score_and_personality(shared: Store) -> None:
+    """Of the command of exec as well."""
+    own = int(Path("/proc/self/oom_score_adj").read_text())
+    wanted = min(own + 100, 1000)
+    options = ["--oom-score-adj", str(wanted), "--personality", "LINUX32", "--name", "kernel"]
+    shared.ok("run", "-d", *options, "busybox", "sh", "-c", "uname -m; sleep 100")
+    try:
+        said = shared.ok("exec", "kernel", "sh", "-c", "cat /proc/1/oom_score_adj /proc/self/oom_*")
+        assert said.split()[0] == str(wanted)
+        assert said.split().count(str(wanted)) == 2
+        machine = shared.ok("exec", "kernel", "uname", "-m")
+        if os.uname().machine == "x86_64":
+            assert machine == "i686"
+        assert shared.ok("logs", "kernel") == machine
+        assert shared.ok("inspect", "-f", "{{.HostConfig.OomScoreAdj}}", "kernel") == str(wanted)
+    finally:
+        shared.ok("rm", "-f", "kernel")
+
+
+def test_a_score_that_needs_root(shared: Store) -> None:
+    own = Path("/proc/self/oom_score_adj").read_text().strip()
+    command = ["busybox", "cat", "/proc/self/oom_score_adj"]
+    done = shared("run", "--rm", "--oom-score-adj", "-1000", *command)
+    if done.stderr:  # else a privilege, or a lower score before, allows it
+        assert "without root it can only be raised" in done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, own if done.stderr else "-1000")

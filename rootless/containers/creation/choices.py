@@ -13,6 +13,7 @@ RESTARTS = ("no", "on-failure", "always", "unless-stopped")
 LOG_DRIVERS = ("json-file", "k8s-file", "journald", "none", "passthrough")
 NOTIFIERS = ("container", "supervisor", "healthy", "ignore")
 FAILURE_ACTIONS = ("none", "kill", "restart", "stop")
+PERSONALITIES = ("", "LINUX", "LINUX32")
 USERNS = ("host", "nomap", "keep-id")
 
 NEVER = 2**63 - 1

@@ -71,7 +71,11 @@ def check(request: Request, *, parsed: bool = False) -> None:
         _check_sysctl(request, name)
     _check_capabilities(request["security"])
     _check_limits(request["rlimits"])
+    score = request["oom_score_adj"]
+    if score is not None and not -1000 <= score <= 1000:
+        raise UsageError(f"{named('oom_score_adj')}: {score} is not a number from -1000 to 1000")
     _check_mounts(request)
+    _check_roots(request)
     if request["timezone"]:
         from rootless.containers.creation import zones
 
@@ -148,13 +152,14 @@ def _check_namespaces(request: Request) -> None:
     spaces, hostname, groups = request["namespaces"], request["hostname"], request["groups"]
     if request["no_hosts"] and request["hosts"]:
         raise UsageError(f"{named('no_hosts')} and {named('hosts')} exclude each other")
-    if hostname and spaces["uts"] == "host":
-        raise UsageError(
-            f"{named('hostname')} cannot be set in the host's UTS namespace "
-            f"({named('namespaces.uts')} host)"
-        )
-    if hostname and not (is_host_name(hostname) and len(hostname) <= 64):
-        raise UsageError(f"{named('hostname')}: invalid name {hostname!r}")
+    for field, name in (("hostname", hostname), ("domainname", request["domainname"])):
+        if name and spaces["uts"] == "host":
+            raise UsageError(
+                f"{named(field)} cannot be set in the host's UTS namespace "
+                f"({named('namespaces.uts')} host)"
+            )
+        if name and not (is_host_name(name) and len(name) <= 64):
+            raise UsageError(f"{named(field)}: invalid name {name!r}")
     if request["init"] and spaces["pid"] == "host":
         raise UsageError(
             f"{named('init')} needs a PID namespace of its own, not {named('namespaces.pid')} host"
@@ -165,8 +170,8 @@ def _check_namespaces(request: Request) -> None:
         )
     if request["keep_groups"] and groups:
         raise UsageError(f"{named('groups')} keep-groups cannot be combined with other groups")
-    for field in ("passwd_entry", "group_entry"):
-        entry = request[field]
+    lines = {field: request[field] for field in ("passwd_entry", "group_entry")}
+    for field, entry in lines.items():
         if entry and not request["passwd"]:
             raise UsageError(f"{named(field)} needs {named('passwd')}")
         if "\n" in entry:
@@ -312,6 +317,15 @@ def _check_mounts(request: Request) -> None:
             _refuse_proc(where, item["type"], item["source"], f"{field}.{number}")
     _require_devices(request["devices"])
     _require_sources(request["mounts"])
+
+
+def _check_roots(request: Request) -> None:
+    """Refuse further roots inside that are the engine's own."""
+    for number, path in enumerate(request["chrootdirs"]):
+        if path.split("/")[1] in ("proc", "sys", "dev"):
+            raise UsageError(
+                f"{named('chrootdirs')}: {path} is the engine's own", field=f"chrootdirs.{number}"
+            )
 
 
 def _refuse_proc(where: str, kind: str, source: str, field: str) -> None:

@@ -71,6 +71,15 @@ def _host_address(text: str) -> None:
         raise _refuse(f"{text!r:.60} is no IP address", "host_address")
 
 
+def _chrootdirs(paths: list[str]) -> None:
+    for number, path in enumerate(paths):
+        _absolute(path, f"chrootdirs.{number}")
+        if os.path.normpath(path) != path or path == "/":
+            raise _refuse(
+                f"{path!r:.60} is not a clean path below the root", f"chrootdirs.{number}"
+            )
+
+
 def _labels(labels: dict[str, str]) -> None:
     if "" in labels:
         raise _refuse("a label without a name", "labels")
@@ -275,6 +284,7 @@ def _is_number(text: str) -> bool:
 
 
 _CHECKS: dict[str, Callable[[Any], None]] = {
+    "chrootdirs": _chrootdirs,
     "devices": _devices,
     "dns": _dns,
     "env_merge": _env_merge,

@@ -98,6 +98,7 @@ SHAPES: dict[str, Any] = {
     "keep_groups": bool,
     "workdir": str,
     "hostname": str,
+    "domainname": str,
     "tty": bool,
     "stdin": bool,
     "detached": bool,
@@ -137,6 +138,7 @@ SHAPES: dict[str, Any] = {
     "hosts": [_TEXTS],
     "no_hosts": bool,
     "host_address": str,
+    "chrootdirs": _TEXTS,
     "namespaces": choices.NAMESPACES,
     "userns": {"mode": choices.USERNS, "uid": _ID, "gid": _ID, "shared": bool},
     "security": {
@@ -160,6 +162,8 @@ SHAPES: dict[str, Any] = {
         }
     ],
     "sysctls": _NAMES,
+    "oom_score_adj": Maybe(range(-1000, 1001)),
+    "personality": choices.PERSONALITIES,
     "healthcheck": {
         "Test?": _TEXTS,
         "Interval?": _MANY,

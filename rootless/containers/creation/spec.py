@@ -71,6 +71,7 @@ def build(plan: Plan) -> Spec:
         "process": _process(plan),
         "root": {"path": "", "readonly": request["read_only"]},
         "hostname": "" if request["namespaces"]["uts"] == "host" else plan.hostname,
+        "domainname": request["domainname"],
         "mounts": mounts(plan),
         "annotations": request["annotations"],
         "linux": _linux(plan),
@@ -80,7 +81,7 @@ def build(plan: Plan) -> Spec:
 
 def _process(plan: Plan) -> Process:
     user: User = {"username": plan.user, "umask": plan.request["umask"]}
-    return {
+    process: Process = {
         "terminal": plan.request["tty"],
         "user": user,
         "args": plan.args,
@@ -90,13 +91,16 @@ def _process(plan: Plan) -> Process:
         "rlimits": plan.request["rlimits"],
         "noNewPrivileges": plan.request["security"]["no_new_privileges"],
     }
+    if plan.request["oom_score_adj"] is not None:
+        process["oomScoreAdj"] = plan.request["oom_score_adj"]
+    return process
 
 
 def _linux(plan: Plan) -> Linux:
     security = plan.request["security"]
     shared = [item["propagation"] for item in plan.volumes if "sha" in item["propagation"]]
     slave = [item["propagation"] for item in plan.volumes if "slave" in item["propagation"]]
-    return {
+    linux: Linux = {
         "namespaces": namespaces(plan.request["namespaces"], plan.networks),
         "maskedPaths": security["masked"],
         "readonlyPaths": security["readonly"],
@@ -105,6 +109,9 @@ def _linux(plan: Plan) -> Linux:
         # A mount can only pass on events if the root above it does (mount_namespaces(7)).
         "rootfsPropagation": "rshared" if shared else "rslave" if slave else "rprivate",
     }
+    if plan.request["personality"]:
+        linux["personality"] = {"domain": plan.request["personality"]}
+    return linux
 
 
 def namespaces(wanted: Namespaces, attached: list[Attachment]) -> list[Namespace]:
@@ -257,9 +264,10 @@ def _etc(plan: Plan, taken: Iterable[str]) -> list[Mount]:
         wanted.append("resolv.conf")  # without a network no name server can be reached anyway
     options = ["bind", "rprivate"] + (["ro"] if plan.request["read_only"] else [])
     return [
-        _mount(f"/etc/{name}", "bind", list(options), f"{plan.directory}/{name}")
+        _mount(f"{root}/etc/{name}", "bind", list(options), f"{plan.directory}/{name}")
+        for root in ("", *plan.request["chrootdirs"])
         for name in wanted
-        if f"/etc/{name}" not in taken
+        if f"{root}/etc/{name}" not in taken
     ]
 
 

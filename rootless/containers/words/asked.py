@@ -17,9 +17,11 @@ class Asked(TypedDict, total=False):
     cap_add: list[str]
     cap_drop: list[str]
     cgroupns: str
+    chrootdirs: list[str]
     cidfile: str
     detach: bool
     device: list[str]
+    domainname: str
     entrypoint: str | None
     env: list[str]
     env_file: list[str]
@@ -62,8 +64,10 @@ class Asked(TypedDict, total=False):
     dns_option: list[str]
     no_healthcheck: bool
     no_hosts: bool
+    oom_score_adj: int
     passwd: bool
     passwd_entry: str
+    personality: str
     pid: str
     platform: str
     privileged: bool

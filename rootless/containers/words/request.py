@@ -29,6 +29,7 @@ _PULL = ("always", "missing", "never", "newer", "true", "false", "")
 _AS_IT_IS = {
     "cidfile": "cidfile",
     "detach": "detached",
+    "domainname": "domainname",
     "group_entry": "group_entry",
     "hostname": "hostname",
     "hostuser": "hostusers",
@@ -36,6 +37,7 @@ _AS_IT_IS = {
     "interactive": "stdin",
     "name": "name",
     "no_hosts": "no_hosts",
+    "oom_score_adj": "oom_score_adj",
     "passwd": "passwd",
     "passwd_entry": "passwd_entry",
     "publish_all": "publish_all",
@@ -187,6 +189,16 @@ def _log(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
     return {"log": _in("log", logs.parse, {**asked, "log_opt": options})}
 
 
+def _process(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
+    from rootless.containers.words import values
+
+    return {
+        "chrootdirs": _in("chrootdirs", values.roots, asked.get("chrootdirs", ())),
+        "personality": values.personality(asked.get("personality", "")),
+        "umask": _in("umask", values.umask, asked.get("umask", "")),
+    }
+
+
 def _rest(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
     from rootless.containers.words import values
 
@@ -201,7 +213,6 @@ def _rest(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
         "restart": values.restart(asked.get("restart", "")),
         "sdnotify": values.sdnotify(asked.get("sdnotify", "")),
         "stop_signal": _in("stop_signal", values.stop_signal, asked.get("stop_signal", "")),
-        "umask": _in("umask", values.umask, asked.get("umask", "")),
     }
     groups, keeps = _in("groups", values.groups, apart(asked.get("group_add", ())))
     return {**result, "groups": groups, "keep_groups": keeps}
@@ -224,9 +235,10 @@ _SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], 
         _health,
     ),
     ("log_driver log_opt", _log),
+    ("umask chrootdirs personality", _process),
     (
         "attach entrypoint annotation ulimit sysctl shm_size restart sdnotify stop_signal "
-        "group_add umask",
+        "group_add",
         _rest,
     ),
 )

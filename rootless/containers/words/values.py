@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.containers.creation.choices import NOTIFIERS, RESTARTS, STREAMS
-from rootless.containers.request import UMASK
+from rootless.containers.creation.choices import NOTIFIERS, PERSONALITIES, RESTARTS, STREAMS
+from rootless.containers.request import UMASK, inside
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
 from rootless.values import is_number, pair, signal_number, size
@@ -11,6 +11,7 @@ from rootless.values import is_number, pair, signal_number, size
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Literal
 
     from rootless.containers.request import Restart
     from rootless.runtime.spec import Rlimit
@@ -111,6 +112,18 @@ def umask(text: str) -> int:
     if len(text) > 4 or set(text) - set("01234567"):
         raise UsageError(f"{named('umask')}: invalid value {text!r}", "octal digits, such as 0027")
     return int(text, 8)
+
+
+def roots(texts: Iterable[str]) -> list[str]:
+    """Parse --chrootdirs: directories inside, several with commas between."""
+    return [inside(path) for text in texts for path in text.split(",")]
+
+
+def personality(text: str) -> Literal["", "LINUX", "LINUX32"]:
+    """Parse --personality."""
+    if text not in PERSONALITIES:
+        raise UsageError(f"{named('personality')}: unknown domain {text!r}", "LINUX or LINUX32")
+    return text  # type: ignore[return-value]
 
 
 def restart(policy: str) -> Restart:

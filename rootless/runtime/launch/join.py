@@ -20,7 +20,7 @@ from rootless.linux.process import (
 from rootless.runtime.launch import single, terminal, users
 from rootless.runtime.launch.launch import own_stdio
 from rootless.runtime.launch.report import Phase
-from rootless.runtime.launch.settle import Settlement, forbid_imports
+from rootless.runtime.launch.settle import Settlement, adjust_oom_score, domain_of, forbid_imports
 from rootless.runtime.userns import shift
 from rootless.runtime.userns.worker import close_others
 
@@ -60,6 +60,7 @@ class Join:
         """Run in the first child: enter, fork, pass on the exit code. Never returns."""
         try:
             self._step = "enter the container's namespaces"
+            adjust_oom_score(self.process)
             set_dumpable(False)
             forget_arguments()  # with the values of -e
             # Nothing else may come along: the caller's descriptors could lead out of the container.
@@ -122,6 +123,7 @@ class Join:
             settlement = Settlement(
                 self.process, self.program, keep_groups=private["keep_groups"], dies=self.dies
             )
+            settlement.personality = domain_of(self.spec)
             single.tell_apt_again(self.process)
             self._step = "take on the user and his privileges"
             settlement.prepare(report.verdict)

@@ -20,7 +20,7 @@ from rootless.linux import namespaces
 from rootless.linux.process import die_with_parent, forget_arguments, set_dumpable
 from rootless.runtime.launch import single, terminal, users
 from rootless.runtime.launch.report import Phase
-from rootless.runtime.launch.settle import Settlement, forbid_imports
+from rootless.runtime.launch.settle import Settlement, adjust_oom_score, domain_of, forbid_imports
 from rootless.runtime.networks import kinds
 from rootless.runtime.tree import operations, rootfs
 from rootless.runtime.tree.accounts import Accounts
@@ -110,8 +110,9 @@ class Launch:
                 new[space["type"]] = flag
         self.begin("enter the user namespace")
         forget_arguments()  # with the values of -e, for others in a shared pid namespace
+        if refused_score := adjust_oom_score(self.spec["process"]):
+            self.degraded.append(refused_score)
         entry.enter()
-        _adjust_oom_score(self.spec["process"].get("oomScoreAdj"))
         set_dumpable(False)
         for fd, flag, name in joined:
             self.begin(f"join the {name} namespace")
@@ -194,6 +195,7 @@ class Launch:
             process, self.program, keep_groups=private["keep_groups"], dies=True
         )
         settlement.listening = self.listening
+        settlement.personality = domain_of(self.spec)
         self.begin("make the stub")
         settlement.prepare(report.verdict)
         pivot = operations.Pivot()
@@ -263,14 +265,3 @@ def own_stdio(user: User) -> None:
                 os.fchown(fd, user.uid, user.gid if stat.S_ISFIFO(mode) else -1)
             except OSError:
                 pass  # an id outside the map, or somebody else's pipe: it still can be written
-
-
-def _adjust_oom_score(value: int | None) -> None:
-    """Set /proc/self/oom_score_adj (proc(5)); lowering it takes a privilege, so that may fail."""
-    if value is None:
-        return
-    try:
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-            file.write(str(value))
-    except OSError:
-        pass  # podman does the same: a wish, not a limit

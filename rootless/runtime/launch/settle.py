@@ -15,7 +15,13 @@ import sys
 from rootless.errors import LaunchError
 from rootless.linux import caps as kernel_caps
 from rootless.linux.openat2 import RESOLVE_NO_MAGICLINKS, openat2
-from rootless.linux.process import close_on_exec, die_with_parent, join_session_keyring
+from rootless.linux.process import (
+    PERSONALITIES,
+    close_on_exec,
+    die_with_parent,
+    join_session_keyring,
+    set_personality,
+)
 from rootless.linux.seccomp import seccomp_set_mode_filter
 from rootless.runtime.launch import stub
 from rootless.runtime.launch.command import find_command, not_executable
@@ -27,7 +33,7 @@ if TYPE_CHECKING:
     import signal as _signal
 
     from rootless.runtime.launch.users import User
-    from rootless.runtime.spec import Process, Rlimit
+    from rootless.runtime.spec import Process, Rlimit, Spec
     from rootless.runtime.supervision.notify import Listening
 else:
     import _signal
@@ -52,6 +58,8 @@ class Settlement:
         """Whether the process ends with its parent."""
         self.listening: Listening | None = None
         """Sockets at 3 and further on that the command keeps (sd_listen_fds(3))."""
+        self.personality = ""
+        """Its execution domain in the words of the OCI specification, empty for what it is."""
         self._stub = self._channel = -1
 
     def prepare(self, verdict: int) -> None:
@@ -74,6 +82,8 @@ class Settlement:
         if sets is None:
             sets = process.get("capabilities") or {}
         os.umask(process["user"].get("umask", 0o022))
+        if self.personality:
+            set_personality(PERSONALITIES[self.personality])
         _enter_directory(process.get("cwd") or "/")
         caps.shed(sets)
         no_new_privileges = bool(process.get("noNewPrivileges"))
@@ -219,6 +229,31 @@ def _set_groups(groups: list[int]) -> None:
         os.setgroups(groups)
     except PermissionError:
         pass  # denied in a namespace of one id: the user's own groups stay (user_namespaces(7))
+
+
+def domain_of(spec: Spec) -> str:
+    """Return the execution domain of a container's processes, see `Settlement.personality`."""
+    wanted = spec["linux"].get("personality")
+    return wanted["domain"] if wanted else ""
+
+
+def adjust_oom_score(process: Process) -> str:
+    """Set the score that is wanted (proc(5)); return in words what could not be.
+
+    To be called while the process is dumpable, for else the file is root's.
+    """
+    wanted, path = process.get("oomScoreAdj"), "/proc/self/oom_score_adj"
+    if wanted is None:
+        return ""
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(str(wanted))
+    except OSError:
+        with open(path, encoding="ascii") as file:
+            own = file.read().strip()
+        # As with podman it runs all the same: it is a wish and no limit.
+        return f"oom_score_adj: {own} and not {wanted}: without root it can only be raised"
+    return ""
 
 
 def reset_signals() -> None:

@@ -41,6 +41,10 @@ else:
     import _signal
 
 
+_TOLD = ("network:", "oom_score_adj:")
+"""What begins those degradations that whoever starts the container is told of."""
+
+
 class Wishes:
     """What the life of a container is to be like, beyond its start."""
 
@@ -109,7 +113,7 @@ class Startup:
             self._detach(starter, client)
             try:
                 steps, charge = self._start({}, client)
-                lost = [text for text in charge["state"]["degraded"] if text.startswith("network:")]
+                lost = [text for text in charge["state"]["degraded"] if text.startswith(_TOLD)]
                 starter.send(Phase.READY, steps=steps, notes=lost)
             except BaseException as error:  # noqa: BLE001 - the starter is to know of all
                 self._give_up(starter, error)

@@ -15,6 +15,7 @@ import stat
 from rootless.errors import LaunchError
 from rootless.linux import mount as m
 from rootless.linux import rtnetlink
+from rootless.linux.process import setdomainname
 from rootless.runtime.tree.binding import bind, make_read_only, on
 from rootless.runtime.tree.mount_options import Options
 from rootless.runtime.tree.tree import NoMountPoint
@@ -453,6 +454,26 @@ class Hostname:
         except PermissionError:
             # An outer seccomp filter: docker's and podman's want CAP_SYS_ADMIN for this call.
             tree.degraded.append("hostname: the outer one stays, setting it was refused")
+
+
+class Domainname:
+    """Set the NIS domain name of a new UTS namespace."""
+
+    needs = "uts"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def describe(self) -> str:
+        """See Operation."""
+        return f"set the domain name {self.name}"
+
+    def apply(self, tree: Tree) -> None:
+        """See Operation."""
+        try:
+            setdomainname(self.name)
+        except PermissionError:
+            tree.degraded.append("domainname: the outer one stays, setting it was refused")
 
 
 class Pivot:

@@ -44,6 +44,8 @@ def plan(spec: Spec, root: Root, driver: str = "overlay") -> list[Operation]:
     steps += network.steps()
     if "uts" in own and spec["hostname"]:
         steps.append(op.Hostname(spec["hostname"]))
+    if "uts" in own and spec.get("domainname"):  # old containers have none
+        steps.append(op.Domainname(spec["domainname"]))
     special = _special(spec, driver)
     dev_made = False
     for mount in spec["mounts"]:

@@ -335,6 +335,11 @@ def test_hosts_without_a_network(composed: Composed) -> None:
     assert etc.hostname(record) == "box\n"
 
 
+def test_hosts_of_a_domain(composed: Composed) -> None:
+    record = composed(name="web", hostname="box", domainname="example.org", network="none")
+    assert etc.hosts(record).endswith("127.0.0.1\tbox.example.org box web\n")
+
+
 def test_hosts_that_name_the_container_already(composed: Composed) -> None:
     record = composed(name="box", hostname="box", add_host=["box:10.0.0.1"], network="none")
     assert etc.hosts(record).endswith("10.0.0.1\tbox\n")

@@ -111,6 +111,7 @@ def test_the_whole_by_default(composed: Composed, paths: Paths) -> None:
         },
         "root": {"path": "", "readonly": False},
         "hostname": ID[:12],
+        "domainname": "",
         "mounts": spec["mounts"],
         "annotations": {},
         "linux": {
@@ -227,6 +228,24 @@ def test_read_only(composed: Composed, paths: Paths) -> None:
         assert mounts[path] == ("tmpfs", "tmpfs", ["rw", "nosuid", "nodev", "tmpcopyup", *mode])
     source = f"{paths.containers}/{ID}/hosts"
     assert mounts["/etc/hosts"] == ("bind", source, ["bind", "rprivate", "ro"])
+
+
+def test_further_roots(composed: Composed, paths: Paths) -> None:
+    mounts = by_path(composed(chrootdirs=["/jail,/two"], volume=["/a:/two", "/b:/two/etc/hosts"]))
+    assert mounts["/jail/etc/hosts"] == mounts["/etc/hosts"]
+    assert [path for path in mounts if path.startswith("/jail/")] == [
+        f"/jail/etc/{name}" for name in ("hosts", "hostname", "resolv.conf")
+    ]
+    order = list(mounts)
+    assert order.index("/two") < order.index("/two/etc/hostname")
+    assert mounts["/two/etc/hosts"][1] == "/b"
+
+
+def test_what_the_kernel_is_told_of_the_process(composed: Composed) -> None:
+    spec = composed(oom_score_adj=0, personality="LINUX32", domainname="d")["spec"]
+    assert spec["process"]["oomScoreAdj"] == 0
+    assert spec["linux"]["personality"] == {"domain": "LINUX32"}
+    assert spec["domainname"] == "d"
 
 
 def test_a_time_zone(composed: Composed) -> None:
