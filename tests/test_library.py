@@ -30,7 +30,7 @@ PAGE = README.parent / "docs/library.md"
 
 
 def test_what_readme_shows(busybox: Store) -> None:
-    part = README.read_text().partition("## As a library\n")[2].partition("\n\n[")[0]
+    part = README.read_text().partition("## As a library\n")[2].partition("\n\n##")[0]
     code = textwrap.dedent(part)
     assert "engine.create" in code
     done = subprocess.run(
