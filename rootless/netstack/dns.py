@@ -1,9 +1,10 @@
 """Name service at the gateway: questions go to the host's servers (RFC 1035).
 
 The messages pass as they are, so EDNS and answers of any size need nothing from us. A server that
-is silent for a second, or not there, makes way for the next; that none answers is an answer, too.
-/etc/resolv.conf is read again when it has changed. Questions over TCP are connections like others
-(see `tcp`), to the same servers.
+is silent for a second, or not there, makes way for the next, and so does one that has failed or
+refuses to answer, as for the C library; that none answers is an answer, too. /etc/resolv.conf is
+read again when it has changed. Questions over TCP are connections like others (see `tcp`), to the
+same servers.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ MAX_QUESTIONS = 256
 
 _MIN_MESSAGE = 12
 
+_TRUNCATED = 0x02
+_NO_ANSWERS = frozenset((2, 4, 5))
+"""SERVFAIL, NOTIMP and REFUSED (RFC 1035, 4.1.1): another server may know."""
+
 
 class Servers:
     """The name servers of the host, as resolv.conf(5) has them now."""
@@ -47,6 +52,12 @@ class Servers:
         self._path = path
         self._seen: tuple[int, int, int] | None = None
         self._servers: list[str] = []
+        self.shortened = ""
+        """The server whose answer was too long for UDP: it is the one to be asked by TCP."""
+
+    def for_tcp(self) -> list[str]:
+        """Return their addresses, the one that has the rest of an answer first."""
+        return sorted(self.get(), key=lambda server: server != self.shortened)
 
     def get(self) -> list[str]:
         """Return their addresses, at most three, the local one where none is named."""
@@ -95,7 +106,10 @@ class _Question:
         self.key = key
         self.message = message
         self.servers = servers * ROUNDS
-        self.socks: list[_socket.socket] = []
+        self.socks: dict[_socket.socket, str] = {}
+        """Those that were asked, and have not answered."""
+        self.refusal = b""
+        """What the first has said of those that have no answer."""
         self.timer = -1
 
 
@@ -148,7 +162,7 @@ class Forwarder:
     def _fail(self, question: _Question) -> None:
         """Nobody answers: say so, where the guest would wait and ask again for half a minute."""
         self._end(question)
-        self.answer(question.key[:-2], _failure(question.message))
+        self.answer(question.key[:-2], question.refusal or _failure(question.message))
 
     def _send(self, question: _Question, server: str) -> bool:
         try:
@@ -164,7 +178,7 @@ class Forwarder:
         except OSError:
             sock.close()
             return False
-        question.socks.append(sock)
+        question.socks[sock] = server
         self._loop.watch(sock.fileno(), select.POLLIN, lambda _events: self._read(question, sock))
         return True
 
@@ -174,14 +188,27 @@ class Forwarder:
         except BlockingIOError:
             return
         except OSError:  # nobody listens there
-            self._loop.unwatch(sock.fileno())
-            sock.close()
-            question.socks.remove(sock)
+            self._leave(question, sock)
             self._ask_next(question)
             return
-        if message[:2] == question.message[:2]:
-            self._end(question)
-            self.answer(question.key[:-2], message)
+        if message[:2] != question.message[:2]:
+            return
+        if len(message) >= _MIN_MESSAGE and message[3] & 0x0F in _NO_ANSWERS:
+            question.refusal = question.refusal or message
+            server = self._leave(question, sock)
+            question.servers = [one for one in question.servers if one != server]
+            self._ask_next(question)
+            return
+        if message[2:3] and message[2] & _TRUNCATED:
+            self._servers.shortened = question.socks[sock]
+        self._end(question)
+        self.answer(question.key[:-2], message)
+
+    def _leave(self, question: _Question, sock: _socket.socket) -> str:
+        """Expect nothing more of a server; return which it was."""
+        self._loop.unwatch(sock.fileno())
+        sock.close()
+        return question.socks.pop(sock)
 
     def close(self) -> None:
         """Give all questions up."""

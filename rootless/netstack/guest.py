@@ -272,7 +272,7 @@ class Guest:
     def _redirect(self, address: bytes, port: int) -> list[str]:
         """Return the hosts that stand behind an address and port of ours."""
         if port == dns.PORT and address in self._gateways:
-            return self._servers.get()
+            return self._servers.for_tcp()
         return []
 
     def _answer(self, key: bytes, message: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rootless.linux.loop import Loop
 from rootless.netstack import dns
 from rootless.netstack.checksum import checksum
 from tests.netstack.packets import IPV4, Received, address, echo, ip, pseudo, summed, udp
@@ -307,6 +308,49 @@ def test_the_next_server(make_guest: Callable[..., Guest], resolver: socket.sock
                 assert time.monotonic() < deadline
         resolver.sendto(b"\x12\x34", peer)
         assert guest.receive(5)
+
+
+@pytest.mark.parametrize("code", [2, 4, 5])
+def test_a_server_that_has_no_answer(
+    make_guest: Callable[..., Guest], resolver: socket.socket, code: int
+) -> None:
+    """SERVFAIL, NOTIMP, REFUSED: the next is asked at once, as by the C library on the host."""
+    guest = make_guest("", names="nameserver 127.0.0.10\nnameserver 127.0.0.9\n")
+    refusal = b"\x12\x34\x81" + bytes([0x80 | code]) + QUESTION[4:]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first:
+        first.bind(("127.0.0.10", dns.PORT))
+        first.settimeout(10)
+        for truth in (b"\x12\x34\x81\x83" + QUESTION[4:], refusal[:4] + b"other" + QUESTION[9:]):
+            ask(guest)
+            _, peer = first.recvfrom(1000)
+            first.sendto(refusal, peer)
+            assert guest.receive() == []
+            _, peer = resolver.recvfrom(1000)
+            resolver.sendto(truth, peer)
+            (answer,) = guest.receive(5)
+            # That there is no such name is an answer. Where none has one, the first has said why.
+            assert answer.data == (truth if truth[3] == 0x83 else refusal)
+        assert guest.stack.is_idle
+        first.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            first.recv(1000)
+
+
+def test_the_server_that_has_the_rest_is_asked_by_tcp(
+    resolver: socket.socket, tmp_path: Path
+) -> None:
+    path = tmp_path / "servers"
+    path.write_text("nameserver 127.0.0.10\nnameserver 127.0.0.9\n")
+    servers = dns.Servers(str(path))
+    assert servers.for_tcp() == ["127.0.0.10", "127.0.0.9"]
+    loop = Loop()
+    forwarder = dns.Forwarder(loop, servers)
+    forwarder.ask(b"", QUESTION)
+    loop.turn(1000)  # nobody listens at the first
+    _, peer = resolver.recvfrom(1000)
+    resolver.sendto(b"\x12\x34\x83\x80" + QUESTION[4:], peer)
+    loop.turn(1000)
+    assert servers.for_tcp() == ["127.0.0.9", "127.0.0.10"]
 
 
 FAILURE = b"\x12\x34\x81\x82" + QUESTION[4:]
