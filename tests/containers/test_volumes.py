@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from rootless.containers.record import Record
     from rootless.store.paths import Paths
+    from tests.conftest import Store
 
     Composed = Callable[..., Record]
 
@@ -58,3 +60,30 @@ def test_layers_above_a_mount_are_empty_at_each_start(
         assert Path(layer["work"]).is_dir()
         assert Path(layer["upper"]).stat().st_mode & 0o7777 == 0o711
         (Path(layer["upper"]) / "file").touch()
+
+
+def test_names_are_found_where_etc_is_a_volume(shared: Store, tmp_path: Path) -> None:
+    """Of the image's, or a directory of the user's; one that is read-only has what it has."""
+    archive = tmp_path / "root.tar"
+    shared.ok("create", "--name", "whole", "busybox")
+    shared.ok("export", "-o", str(archive), "whole")
+    shared.ok("rm", "whole")
+    shared.ok("import", "-c", "VOLUME /etc", str(archive), "etc")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed/hosts").write_text("mine\n")
+    script = "cat /etc/hosts /etc/hostname /etc/resolv.conf 2>&1"
+    look = ("--hostname", "box")
+    for words in (["etc"], ["-v", f"{tmp_path}/etc:/etc", "busybox"]):
+        said = shared.ok("run", "--rm", *look, *words, "sh", "-c", script)
+        assert "host.containers.internal" in said
+        assert "\nbox\n" in said
+        assert "nameserver" in said
+    assert (tmp_path / "etc/hosts").read_bytes() == b""
+    closed = ["-v", f"{tmp_path}/closed:/etc:ro", "busybox"]
+    done = shared("run", "--rm", *look, *closed, "sh", "-c", script)
+    assert "host.containers.internal" in done.stdout
+    assert "/etc/hostname': No such file" in done.stdout
+    assert os.listdir(tmp_path / "closed") == ["hosts"]
+    assert (tmp_path / "closed/hosts").read_text() == "mine\n"
+    shared.ok("rmi", "etc")

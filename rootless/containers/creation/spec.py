@@ -257,8 +257,6 @@ def _scratch(path: str) -> Mount:
 
 def _etc(plan: Plan, taken: Iterable[str]) -> list[Mount]:
     """Files that the runtime side writes into the container's directory at each start."""
-    if "/etc" in taken:
-        return []
     wanted = ["hostname"] if plan.request["no_hosts"] else ["hosts", "hostname"]
     if networks.kind(plan.networks) != "none" and plan.request["dns"]["servers"] != ["none"]:
         wanted.append("resolv.conf")  # without a network no name server can be reached anyway

@@ -451,4 +451,4 @@ def test_no_hosts(composed: Composed) -> None:
     assert set(etc.files(composed(no_hosts=True, network="none"))) == {"hostname"}
     mounts = {"volume": ["/tmp:/etc/hostname"], "network": "none"}
     assert set(etc.files(composed(**mounts))) == {"hosts"}
-    assert etc.files(composed(volume=["/tmp:/etc"])) == {}
+    assert set(etc.files(composed(volume=["/tmp:/etc"]))) == {"hosts", "hostname", "resolv.conf"}

@@ -293,7 +293,10 @@ def test_a_users_dev_is_taken_as_it_is(composed: Composed) -> None:
 
 def test_a_users_hosts_file(composed: Composed) -> None:
     assert by_path(composed(volume=["/a:/etc/hosts"]))["/etc/hosts"][1] == "/a"
-    assert not {"/etc/hosts", "/etc/hostname"} & set(by_path(composed(volume=["/a:/etc"])))
+    for given in ({"volume": ["/a:/etc"]}, {"tmpfs": ["/etc"]}, {"volume": ["v:/etc"]}):
+        mounts = list(by_path(composed(**given)))
+        ours = [mounts.index(f"/etc/{name}") for name in ("hosts", "hostname", "resolv.conf")]
+        assert mounts.index("/etc") < min(ours), "names are found in a volume, too"
     assert "/etc/hosts" not in by_path(composed(no_hosts=True))
 
 
