@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import termios
 
+from rootless.containers.container import DETACH_KEYS
 from rootless.containers.running.ends import Ends
-from rootless.errors import Interrupted
+from rootless.errors import Interrupted, UsageError
 from rootless.runtime.launch import terminal
 
 TYPE_CHECKING = False
@@ -45,6 +46,27 @@ class OwnEnds(Ends):
         if proxy:
             for name in _PASSED_ON:
                 _signal.signal(getattr(_signal, name), self._handle)
+
+    def keys(self, asked: str | None) -> str:
+        """Return what leaves the terminal: as it was asked for, else as containers.conf has it.
+
+        Raises UsageError.
+        """
+        if asked is not None or not self._tty:
+            return asked or ""
+        from rootless.defaults.settings import load
+
+        conf = load()
+        keys: str | None = conf.get("engine", "detach_keys") if conf else None
+        if conf is None or keys is None:
+            return DETACH_KEYS
+        from rootless.containers.running.keys import Keys
+
+        try:
+            Keys(keys)
+        except UsageError as error:
+            raise conf.refused("engine", "detach_keys", error.hint) from error
+        return keys
 
     def __enter__(self) -> OwnEnds:
         # Only now, because a supervisor that is forked before would have the descriptors, too.

@@ -6,14 +6,21 @@ Who we are to a registry and how long we try (the options `Reach` and `Patience`
 
 from __future__ import annotations
 
+import os
+
 from rootless.cli import output
 from rootless.errors import UsageError
+from rootless.values import is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from rootless.cli.options.registries import Patience, Reach
     from rootless.cli.options.transfer import OfPlatform
+    from rootless.defaults.settings import Settings
     from rootless.images.transfer.access import Access, Retry
+    from rootless.images.transfer.wish import Wish
 
 
 def access_of(asked: Reach, patience: Patience | None = None) -> Access:
@@ -23,6 +30,7 @@ def access_of(asked: Reach, patience: Patience | None = None) -> Access:
     """
     from rootless.images.transfer.access import Access
 
+    _prepare()
     return Access(
         tls_verify=asked.get("tls_verify"),
         creds=asked.get("creds", ""),
@@ -32,17 +40,78 @@ def access_of(asked: Reach, patience: Patience | None = None) -> Access:
     )
 
 
+def _prepare() -> None:
+    """Do as containers.conf wants it for all that speaks with registries. Raises UsageError."""
+    from rootless.defaults.settings import load
+
+    conf = load()
+    if conf is None:
+        return
+    conf.export(os.environ)
+    most = conf.get("engine", "image_parallel_copies")
+    if most and most < 0:
+        raise conf.refused("engine", "image_parallel_copies", "a number from 1 on")
+    if most:
+        from rootless.images.transfer.parallel import let_be_parallel
+
+        let_be_parallel(most)
+
+
 def retry_of(asked: Patience) -> Retry:
-    """Return what --retry and --retry-delay ask for. Raises UsageError."""
+    """Return what --retry and --retry-delay ask for, else containers.conf. Raises UsageError."""
     from rootless import times
+    from rootless.defaults.settings import load
     from rootless.images.transfer.access import Retry
 
-    retry, delay = asked.get("retry", 0), asked.get("retry_delay", "")
+    conf = load()
+    names = {}
+    values: dict[str, Any] = {"retry": 0, "retry_delay": ""}
+    for key in values:
+        if key in asked:
+            values[key], names[key] = asked.get(key), "--" + key.replace("_", "-")
+        elif conf is not None and conf.get("engine", key):
+            values[key], names[key] = conf.get("engine", key), conf.source("engine", key)
+    retry, delay = values["retry"], values["retry_delay"]
     seconds = times.span(delay) if delay else 0.0
     if retry < 0 or seconds is None:
-        what = f"--retry {retry}" if retry < 0 else f"--retry-delay {delay}"
-        raise UsageError(f"{what} makes no sense", "such as --retry 3 --retry-delay 5s")
+        key = "retry" if retry < 0 else "retry_delay"
+        example = "such as --retry 3 --retry-delay 5s"
+        raise UsageError(f"{names[key]} {values[key]} makes no sense", example)
     return Retry(retry, seconds)
+
+
+def wish_of(form: str, compression: str, level: int) -> Wish:
+    """Return how an image is to be pushed; what is not asked for says containers.conf.
+
+    Raises UsageError.
+    """
+    from rootless.defaults.settings import load
+    from rootless.images.transfer.wish import Wish
+
+    conf = load()
+    if conf is None:
+        return Wish(form, compression, level)
+    asked = (form, compression, level)
+    form = form or conf.get("engine", "image_default_format") or ""
+    if not compression and form not in ("v2s2", "docker"):  # docker's format has its own
+        # zstd:chunked is zstd with a table at its end, for those who fetch parts of layers.
+        compression = (conf.get("engine", "compression_format") or "").partition(":")[0]
+        level = level or _level(conf)
+    try:
+        return Wish(form, compression, level)
+    except UsageError as error:
+        if asked == (form, compression, level):
+            raise
+        message, hint = error.marked
+        raise UsageError(message, f"{hint}; see [engine] in {' and '.join(conf.files)}") from error
+
+
+def _level(conf: Settings) -> int:
+    """Return [engine] compression_level, which podman's manual writes as a text."""
+    text = str(conf.get("engine", "compression_level") or 0)
+    if not is_number(text):
+        raise conf.refused("engine", "compression_level", "a number")
+    return int(text)
 
 
 def platform_of(asked: OfPlatform) -> str:

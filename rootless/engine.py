@@ -8,6 +8,8 @@ from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rootless.artifacts.collection import Artifacts
     from rootless.containers.collection import Containers
     from rootless.containers.container import Container
@@ -28,8 +30,11 @@ class Engine:
 
     def __init__(self, root: str = "") -> None:
         self.paths = Paths(root)
-        self.access: Access | None = None
-        """How registries are spoken with where `create` pulls an image; None for as they want."""
+        self.access: Access | Callable[[], Access] | None = None
+        """How registries are spoken with where `create` pulls an image; None for as they want.
+
+        A function is called only then.
+        """
 
     @property
     def containers(self) -> Containers:

@@ -45,6 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian keeps runc, ip and mkfs
     os.environ["LANG"] = "C.UTF-8"
+    os.environ["CONTAINERS_CONF"] = os.devnull  # this machine's own is none of a test's business
     # A shell lets what it starts in the background ignore SIGINT, and so would all that we start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[SEEN] = os.dup(2)  # before pytest catches what is written there
@@ -148,8 +149,8 @@ class Store:
         self.env = {**os.environ, "ROOTLESS_ROOT": self.root, "XDG_RUNTIME_DIR": self.runtime}
         self.env["XDG_CONFIG_HOME"] = f"{self.directory}/config"
         self.env["XDG_CACHE_HOME"] = f"{self.directory}/cache"
-        # This machine's own settings and aliases are none of a test's business.
-        self.env["CONTAINERS_REGISTRIES_CONF"] = self.env["CONTAINERS_CONF"] = os.devnull
+        # This machine's own registries.conf and aliases are none of a test's business.
+        self.env["CONTAINERS_REGISTRIES_CONF"] = os.devnull
         self.command = [sys.executable, os.path.dirname(sys.executable) + "/rootless"]
 
     def __call__(
@@ -211,8 +212,7 @@ def rootless_root(cli: Store, monkeypatch: pytest.MonkeyPatch) -> str:
     """The data directory of `cli`, set in the environment for the engine as a library."""
     monkeypatch.setenv("ROOTLESS_ROOT", cli.root)
     monkeypatch.setenv("XDG_RUNTIME_DIR", cli.runtime)
-    names = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "CONTAINERS_REGISTRIES_CONF", "CONTAINERS_CONF")
-    for name in names:
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "CONTAINERS_REGISTRIES_CONF"):
         monkeypatch.setenv(name, cli.env[name])
     return cli.root
 

@@ -76,7 +76,7 @@ Force = Annotated[bool, option("--force", "-f", about="Kill it first if it is ru
 Depend = Annotated[bool, option("--depend", about="With those that use its network.")]
 Volumes = Annotated[bool, option("--volumes", "-v", about="With its anonymous volumes.")]
 AttachKeys = Annotated[
-    str,
+    str | None,
     option(
         "--detach-keys",
         metavar="KEYS",

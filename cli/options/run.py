@@ -114,7 +114,7 @@ Attach = Annotated[
     ),
 ]
 DetachKeys = Annotated[
-    str,
+    str | None,
     option(
         "--detach-keys",
         metavar="KEYS",

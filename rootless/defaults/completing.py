@@ -35,6 +35,8 @@ _SAME = {
     "pidns": "pid",
     "privileged": "privileged",
     "read_only": "read_only",
+    "tz": "tz",
+    "umask": "umask",
     "userns": "userns",
     "utsns": "uts",
     "volumes": "volume",
@@ -77,8 +79,8 @@ def fields(conf: Settings, environ: Mapping[str, str]) -> Fields:
     address = conf.get("containers", "host_containers_internal_ip")
     if address:
         if address != "none" and not is_address(address):
-            hint = 'an IP address, or "none"'
-            raise _refused(conf, "host_containers_internal_ip", address, hint)
+            wanted = 'an IP address, or "none"'
+            raise conf.refused("containers", "host_containers_internal_ip", wanted)
         found["host_address"] = address
     return found
 
@@ -89,14 +91,10 @@ def _variables(conf: Settings, environ: Mapping[str, str]) -> list[list[str]]:
     for text in conf.get("containers", "env") or ():
         key, equals, value = text.partition("=")
         if not key:
-            raise _refused(conf, "env", text, "it must be KEY=VALUE")
+            raise conf.refused("containers", "env", '["KEY=VALUE"]', text)
         if equals or key in environ:
             result.append([key, value if equals else environ[key]])
     return result
-
-
-def _refused(conf: Settings, key: str, value: object, hint: str) -> UsageError:
-    return UsageError(f"{conf.source('containers', key)}: invalid value {value!r}", hint)
 
 
 def _namespaces(given: dict[str, Any], conf: Settings) -> None:
@@ -159,8 +157,8 @@ def _hosts(given: dict[str, Any], conf: Settings) -> None:
     if path in (None, "", "none") or given.get("no_hosts"):
         return
     if not path.startswith("/"):
-        hint = 'name a file by its absolute path, or "none"'
-        raise _refused(conf, "base_hosts_file", path, hint)
+        wanted = 'the absolute path of a file, or "none"'
+        raise conf.refused("containers", "base_hosts_file", wanted)
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.partition("#")[0].split() for line in file]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     of what is read the option whose default it is, of the rest the reason."""
 
 KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "count": ((str, int), "a number"),
     "flag": ((bool,), "true or false"),
     "number": ((int,), "a number without quotes"),
     "size": ((str, int), 'a size, such as "64m"'),
@@ -65,8 +66,8 @@ KEYS: dict[str, dict[str, Key]] = {
         "read_only": ("flag", "read", "--read-only"),
         "seccomp_profile": ("text", "read", "--security-opt seccomp"),
         "shm_size": ("size", "read", "--shm-size"),
-        "tz": ("text", "later", "--tz"),
-        "umask": ("text", "later", "--umask"),
+        "tz": ("text", "read", "--tz"),
+        "umask": ("text", "read", "--umask"),
         "userns": ("text", "read", "--userns"),
         "userns_size": ("", "nothing", "it is for --userns auto, which is not here"),
         "utsns": ("text", "read", "--uts"),
@@ -82,7 +83,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "compose_providers": ("", "nothing", "podman's helpers"),
         "compose_warning_logs": ("", "nothing", "podman's helpers"),
         "compression_format": ("text", "read", "--compression-format of push"),
-        "compression_level": ("number", "read", "--compression-level of push"),
+        "compression_level": ("count", "read", "--compression-level of push"),
         "conmon_env_vars": ("", "nothing", _PODMANS),
         "conmon_path": ("", "nothing", _PODMANS),
         "database_backend": ("", "nothing", _PODMANS),

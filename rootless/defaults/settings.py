@@ -55,12 +55,19 @@ class Settings:
         for text in self.get("engine", "env") or ():
             name, equals, value = text.partition("=")
             if not (name and equals):
-                raise self._refused(("engine", "env"), text, '["NAME=VALUE"]')
+                raise self.refused("engine", "env", '["NAME=VALUE"]', text)
             environ.setdefault(name, value)
 
     def source(self, table: str, key: str) -> str:
         """Return the file that a value is from, with the key: how an error begins."""
         return f"{self._sources[table, key]}: [{table}] {key}"
+
+    def refused(self, table: str, key: str, write: str, value: object = None) -> UsageError:
+        """Return the error for a value that makes no sense, or a part of it; `write` what does."""
+        wrong = self.get(table, key) if value is None else value
+        return UsageError(
+            f"{self.source(table, key)}: invalid value {wrong!r:.60}", f"write {write}"
+        )
 
     def alone(self, table: str, key: str) -> Settings:
         """Return settings with this one value."""
@@ -98,7 +105,7 @@ class Settings:
             return
         types, write = KINDS[kind]
         if not isinstance(value, types) or (isinstance(value, bool) and kind != "flag"):
-            raise self._refused(where, value, write)
+            raise self.refused(*where, write, value)
         if kind == "texts":
             value = self._texts(where, value, write)
         self._values[where] = value
@@ -115,12 +122,9 @@ class Settings:
             elif isinstance(item, str):
                 texts.append(item)
             else:
-                raise self._refused(where, item, write)
+                raise self.refused(*where, write, item)
         before = self._values.get(where, _BUILT_IN.get(where, ()))
         return [*before, *texts] if where in self._appending else texts
-
-    def _refused(self, where: tuple[str, str], value: Any, write: str) -> UsageError:
-        return UsageError(f"{self.source(*where)}: invalid value {value!r:.60}", f"write {write}")
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings | None:

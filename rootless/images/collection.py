@@ -9,7 +9,7 @@ from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from rootless.images.image import Image
     from rootless.images.transfer.access import Access
@@ -32,7 +32,7 @@ class Images(Finder):
         *,
         pull: str = "missing",
         platform: str = "",
-        access: Access | None = None,
+        access: Access | Callable[[], Access] | None = None,
         teller: Teller = QUIET,
     ) -> Image:
         """Return the image for a new container: `get`, or pulled as the policy `pull` says.
@@ -57,7 +57,8 @@ class Images(Finder):
                 f"no such image: {ref}",
                 "it is to be had from no registry" if pull != "never" else "",
             )
-        return self.pull(ref, platform=platform, policy=pull, access=access, teller=teller)
+        reach = access() if callable(access) else access
+        return self.pull(ref, platform=platform, policy=pull, access=reach, teller=teller)
 
     def load(self, source: str = "-", *, teller: Teller = QUIET) -> Names:
         """Load the images of an archive or OCI directory; "-" is standard input.

@@ -29,7 +29,7 @@ def execute(
     workdir: opt.ExecWorkdir = "",
     user: opt.ExecUser = "",
     privileged: opt.ExecPrivileged = False,
-    detach_keys: opt.AttachKeys = "ctrl-p,ctrl-q",
+    detach_keys: opt.AttachKeys = None,
 ) -> int:
     """Run a command in a running container.
 
@@ -51,7 +51,7 @@ def execute(
         "tty": tty,
         "stdin": interactive and not detach,
         "privileged": privileged,
-        "detach_keys": detach_keys,
+        "detach_keys": detach_keys or "",
     }
     if detach:
         return one.execute(request)
@@ -59,7 +59,9 @@ def execute(
         return one.execute(request, Ends(0, 1, 2))
     from rootless.cli.ends import OwnEnds
 
-    return one.execute(request, OwnEnds(stdin=interactive, tty=True))
+    ends = OwnEnds(stdin=interactive, tty=True)
+    request["detach_keys"] = ends.keys(detach_keys)
+    return one.execute(request, ends)
 
 
 def _changes(env: list[str], env_file: list[str]) -> list[list[str | None]]:

@@ -22,7 +22,7 @@ def start(
     containers: opt.SomeContainers = None,
     *,
     attach: opt.Attach = False,
-    detach_keys: opt.AttachKeys = "ctrl-p,ctrl-q",
+    detach_keys: opt.AttachKeys = None,
     interactive: opt.AttachInput = False,
     sig_proxy: opt.AttachSignals = True,
     **which: Unpack[opt.Which],
@@ -50,14 +50,14 @@ def start(
     one = engine.containers.get(names[0])
     stdin = interactive and one.record["stdin"]
     ends = OwnEnds(stdin=stdin, tty=one.record["tty"], proxy=sig_proxy)
-    return one.run(ends, detach_keys=detach_keys)
+    return one.run(ends, detach_keys=ends.keys(detach_keys))
 
 
 def attach(
     engine: Engine,
     container: opt.MaybeContainer = "",
     *,
-    detach_keys: opt.AttachKeys = "ctrl-p,ctrl-q",
+    detach_keys: opt.AttachKeys = None,
     latest: opt.TheLatest = False,
     no_stdin: opt.NoStdin = False,
     sig_proxy: opt.AttachSignals = True,
@@ -77,7 +77,7 @@ def attach(
     one = engine.containers.get(choosing.one(engine, container, latest=latest))
     stdin = not no_stdin and one.record["stdin"]
     ends = OwnEnds(stdin=stdin, tty=one.record["tty"], proxy=sig_proxy)
-    return one.attach(ends, detach_keys=detach_keys)
+    return one.attach(ends, detach_keys=ends.keys(detach_keys))
 
 
 def restart(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rootless.containers.request import Fields
     from rootless.containers.words.asked import Asked
     from rootless.engine import Engine
+    from rootless.images.transfer.access import Access
 
 _OF_IMAGES = {"arch", "os", "variant", "decryption_key", "tls_verify", "creds", "authfile"}
 _OF_IMAGES |= {"cert_dir", "retry", "retry_delay"}
@@ -33,7 +34,7 @@ def run(
     command: ropt.Command = None,
     *,
     detach: ropt.Detach = False,
-    detach_keys: ropt.DetachKeys = "ctrl-p,ctrl-q",
+    detach_keys: ropt.DetachKeys = None,
     sig_proxy: ropt.SigProxy = True,
     **asked: Unpack[ropt.Asked],
 ) -> int:
@@ -69,7 +70,7 @@ def run(
     return code
 
 
-def _run(container: Container, detach_keys: str, *, sig_proxy: bool) -> int:
+def _run(container: Container, detach_keys: str | None, *, sig_proxy: bool) -> int:
     try:
         from rootless.cli.ends import OwnEnds
 
@@ -82,7 +83,7 @@ def _run(container: Container, detach_keys: str, *, sig_proxy: bool) -> int:
                 from rootless.cli.output import say
 
                 say(container.id)
-        return container.run(ends, detach_keys=detach_keys)
+        return container.run(ends, detach_keys=ends.keys(detach_keys))
     except BaseException:  # a signal, which may have come before the start
         if container.record["rm"]:
             container.abandon()
@@ -144,7 +145,7 @@ def _create(
     from rootless.defaults import completing, settings
 
     conf = settings.read(files)
-    conf.export(os.environ)
+    engine.access = _reach
     try:
         whole: Any = completing.completed({**asked, "detach": detach}, conf)
         fields = completing.fields(conf, os.environ)
@@ -153,6 +154,13 @@ def _create(
         from rootless.defaults.blaming import blamed
 
         raise blamed(error, conf, {**asked, "detach": detach}) from error
+
+
+def _reach() -> Access:
+    """Return how registries are spoken with where nothing was asked."""
+    from rootless.cli.reach import access_of
+
+    return access_of({})
 
 
 def _made(

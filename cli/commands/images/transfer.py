@@ -6,7 +6,7 @@ import sys
 
 from rootless.cli import exits
 from rootless.cli.output import complain, say
-from rootless.cli.reach import access_of, platform_of, refuse_encrypted, write_digest
+from rootless.cli.reach import access_of, platform_of, refuse_encrypted, wish_of, write_digest
 from rootless.errors import Error, UsageError
 
 TYPE_CHECKING = False
@@ -97,13 +97,12 @@ def push(
         rootless push --all-tags ghcr.io/me/tools
     """
     from rootless.cli.teller import Teller
-    from rootless.images.transfer.wish import Wish
 
     if all_tags and (destination or digestfile):
         other = "a destination" if destination else "--digestfile"
         raise UsageError(f"--all-tags does not go with {other}")
     access = access_of(asked, asked)
-    wish = Wish(format, compression_format, compression_level)
+    wish = wish_of(format, compression_format, compression_level)
     store = engine.images
     for name in store.tags_here(image) if all_tags else [image]:
         with Teller(quiet=quiet, lines=True) as teller:

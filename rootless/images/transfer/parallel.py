@@ -15,8 +15,15 @@ if TYPE_CHECKING:
 PARALLEL = 4
 """Layers at once, on their way or being unpacked. More only fight for the same locks and disk."""
 
+_most = [PARALLEL]
+
 GRACE = 1.0
 """Seconds that cancelled transfers get to end by themselves."""
+
+
+def let_be_parallel(most: int) -> None:
+    """Say how many transfers this process shall have at once: its front end's wish for all."""
+    _most[0] = most
 
 
 def in_parallel(jobs: list[Callable[[], None]], cancel: Callable[[], None]) -> None:
@@ -41,7 +48,7 @@ def in_parallel(jobs: list[Callable[[], None]], cancel: Callable[[], None]) -> N
                 return
             results.put(None)
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in jobs[:PARALLEL]]
+    threads = [threading.Thread(target=work, daemon=True) for _ in jobs[: _most[0]]]
     try:
         for thread in threads:
             thread.start()
