@@ -48,7 +48,8 @@ MAY_IMPORT = {
     "engine": "engine artifacts containers volumes images store",
     "doors": "doors engine containers images runtime netstack linux",
     "doctor": "doctor runtime store linux oci",
-    "system": "system doctor engine artifacts containers volumes images runtime store linux oci",
+    "system": "system doctor engine artifacts defaults containers volumes images runtime store"
+    " linux oci",
     "testing": "testing registry httpd",
     "cli": "cli system doctor engine registry artifacts defaults containers volumes images runtime"
     " store linux oci",

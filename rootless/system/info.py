@@ -95,7 +95,22 @@ def _rootless(paths: Paths, driver: str) -> Facts:
     if nesting.proc_is_covered():
         degraded.append("nested: containers share the outer pid namespace and /proc where needed")
     facts["Degraded"] = degraded
+    facts["ContainersConf"] = containers_conf()
     return facts
+
+
+def containers_conf() -> Facts:
+    """Which containers.conf are read, and which of their keys mean nothing here, or not yet."""
+    from rootless.defaults.settings import load
+    from rootless.errors import UsageError
+
+    try:
+        conf = load()
+    except UsageError as error:
+        return {"Files": [], "Ignored": [], "Error": str(error)}
+    if conf is None:
+        return {"Files": [], "Ignored": []}
+    return {"Files": conf.files, "Ignored": conf.ignored()}
 
 
 def _runtime_directory(paths: Paths) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import rootless
 
@@ -44,3 +45,29 @@ def test_without_a_store_that_can_be_written(cli: Store) -> None:
         pass
     done = cli("info")
     assert "Traceback" not in done.stderr
+
+
+def test_which_containers_conf_are_read(cli: Store) -> None:
+    def told(text: str) -> dict[str, Any]:
+        file = Path(cli.directory, "c.conf")
+        file.write_text(text)
+        words = ("info", "--format", "{{json .Rootless.ContainersConf}}")
+        found: dict[str, Any] = json.loads(cli.ok(*words, env={"CONTAINERS_CONF": str(file)}))
+        return found
+
+    file = f"{cli.directory}/c.conf"
+    ignored = [
+        "containers.pids_limit (not here yet)",
+        "engine.runtime (there is one runtime, our own)",
+    ]
+    text = "[containers]\ninit = true\npids_limit = 1\n[engine]\nruntime = 'crun'\n"
+    assert told(text) == {"Files": [file], "Ignored": ignored}
+    assert told("[containers]\ninit = 1\n") == {
+        "Files": [],
+        "Ignored": [],
+        "Error": f"{file}: [containers] init: invalid value 1 (write true or false)",
+    }
+    none = "{{json .Rootless.ContainersConf}}"
+    assert json.loads(cli.ok("info", "--format", none)) == {"Files": [], "Ignored": []}
+    Path(file).write_text("")
+    assert f"Files: {file}" in cli.ok("info", env={"CONTAINERS_CONF": file})
