@@ -22,10 +22,9 @@ def folder() -> str:
 def topics() -> dict[str, str]:
     """Return what each page is about, by its name: the sentence below its title."""
     found = {}
-    for name in sorted(os.listdir(folder())):
-        if name.endswith(".md"):
-            topic = name.removesuffix(".md")
-            found[topic] = page(topic).split("\n", 3)[2].rstrip(".")
+    names = [name for name in os.listdir(folder()) if name.endswith(".md")]
+    for topic in sorted(name.removesuffix(".md") for name in names):
+        found[topic] = page(topic).split("\n", 3)[2].rstrip(".")
     return found
 
 
