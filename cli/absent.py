@@ -46,6 +46,7 @@ COMMANDS = {
     "stack": SWARM,
     "swarm": SWARM,
     "sign": SIGNING,
+    "scp": "'rootless save IMAGE | ssh HOST rootless load' copies it",
 }
 """Commands and groups, by their words or by the last of them."""
 
@@ -57,6 +58,11 @@ OPTIONS = (
     ("--pids-limit", LIMITS),
     ("--ip --ip6 --link-local-ip --network-alias", NETWORKS),
     ("--init-ctr --pod --pod-id-file", PODS),
+    (
+        "--artifact --artifact-type --artifact-config --artifact-config-type --artifact-layer-type"
+        " --artifact-subject --artifact-exclude-titles",
+        "'rootless artifact push' and 'manifest add LIST docker://NAME' add one",
+    ),
     ("--secret", "secrets come with a later version"),
     ("--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops --isolation", WINDOWS),
     ("--use-api-socket --tls --tlscacert --tlscert --tlskey --tlsverify", DAEMON),

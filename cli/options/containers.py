@@ -25,6 +25,10 @@ PublishRm = Annotated[
 ]
 CaptureFile = Annotated[str, argument("FILE", "A pcap file; - is stdout.")]
 NoStream = Annotated[bool, option("--no-stream", about="Look once.")]
+StatsInterval = Annotated[
+    int, option("--interval", "-i", metavar="SECONDS", about="Between two looks. (1)")
+]
+NoReset = Annotated[bool, option("--no-reset", about="Leave on the screen what was shown.")]
 MaybePort = Annotated[str, argument("[PORT[/PROTO]]", "A port of the container.")]
 AllPorts = Annotated[bool, option("--all", "-a", about="Of all containers that run.")]
 MaybeContainer = Annotated[str, argument("[CONTAINER]", "Name or id, which may be shortened.")]
@@ -43,6 +47,14 @@ Last = Annotated[
     int, option("--last", "-n", metavar="N", about="The N that were created last, in any state.")
 ]
 NoHeading = Annotated[bool, option("--noheading", about="No line of headings.")]
+External = Annotated[
+    bool, option("--external", about="Accepted: there are no containers of other programs.")
+]
+Spaces = Annotated[bool, option("--ns", about="Show the namespaces of each.")]
+Sync = Annotated[bool, option("--sync", about="Accepted: states are always asked for anew.")]
+Watch = Annotated[
+    int, option("--watch", "-w", metavar="SECONDS", about="List them again and again.")
+]
 Sort = Annotated[
     str, option("--sort", metavar="KEY", about="created, id, image, names, size, status, ...")
 ]
@@ -55,6 +67,12 @@ CommitName = Annotated[str, argument("[IMAGE[:TAG]]", "A name for the new image.
 Author = Annotated[str, option("--author", "-a", metavar="NAME", about="Who has made it.")]
 CommitPause = Annotated[
     bool, option("--pause", "-p", about="Let it stand still meanwhile. (default: true)")
+]
+IdFile = Annotated[
+    str, option("--iidfile", metavar="FILE", about="Write the id of the image there.")
+]
+IncludeVolumes = Annotated[
+    bool, option("--include-volumes", about="What is mounted here, as volumes of the image.")
 ]
 Squash = Annotated[bool, option("--squash", "-s", about="Make one layer of all.")]
 CommitFormat = Annotated[
@@ -88,6 +106,24 @@ AttachSignals = Annotated[
 ]
 NoStdin = Annotated[bool, option("--no-stdin", about="Do not pass standard input on.")]
 TheLatest = Annotated[bool, option("--latest", "-l", about="The container created last.")]
+CleanedExec = Annotated[
+    str, option("--exec", metavar="ID", about="Accepted: commands of exec leave nothing.")
+]
+RmToo = Annotated[bool, option("--rm", about="Remove it then.")]
+RmiToo = Annotated[bool, option("--rmi", about="Remove it then, and its image.")]
+CloneName = Annotated[str, argument("[NAME]", "Of the new one. (NAME-clone)")]
+CloneImage = Annotated[str, argument("[IMAGE]", "Another image for it.")]
+CloneNameOption = Annotated[str, option("--name", metavar="NAME", about="The same as NAME.")]
+Destroy = Annotated[bool, option("--destroy", about="Remove the first one.")]
+DestroyForce = Annotated[bool, option("--force", "-f", about="That, too, if it runs.")]
+CloneRun = Annotated[bool, option("--run", about="Start the new one.")]
+RunLabel = Annotated[str, argument("LABEL", "The label's name.")]
+LabelArguments = Annotated[list[str] | None, argument("[ARG]...", "Further words for it.")]
+Display = Annotated[bool, option("--display", about="Show what would be run.")]
+LabelName = Annotated[
+    str, option("--name", "-n", metavar="NAME", about="What NAME in it stands for.")
+]
+LabelReplace = Annotated[bool, option("--replace", about="Remove a container of the same name.")]
 CidFile = Annotated[
     list[str] | None,
     option("--cidfile", metavar="FILE", about="That whose id `run --cidfile` has put into FILE."),

@@ -14,6 +14,7 @@ AllImages = Annotated[bool, option("--all", "-a", about="Also images without a n
 Digests = Annotated[bool, option("--digests", about="Show digests.")]
 ForceImage = Annotated[bool, option("--force", "-f", about="Also where a container uses it.")]
 EveryImage = Annotated[bool, option("--all", "-a", about="All images.")]
+NameHistory = Annotated[bool, option("--history", about="Show all names of each.")]
 NoImageHeading = Annotated[bool, option("--noheading", "-n", about="No line of headings.")]
 ImageSort = Annotated[
     Literal["created", "id", "repository", "size", "tag"],

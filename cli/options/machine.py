@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from rootless.cli.options.declare import argument, option
+from rootless.cli.options.declare import argument, option, silent
 
 HostCommand = Annotated[list[str] | None, argument("[COMMAND] [ARG]...", "By default a shell.")]
+SharedNetwork = Annotated[bool, silent("--rootless-netns")]
+NewRuntime = Annotated[str, silent("--new-runtime")]
 Shell = Annotated[Literal["bash", "zsh", "fish"], argument("SHELL", "bash, zsh or fish.")]
 PruneFilter = Annotated[
     list[str] | None,

@@ -35,6 +35,7 @@ MemberFeatures = Annotated[
 MemberOsFeatures = Annotated[
     list[str] | None, option("--os-features", metavar="WORDS", about="What it needs of the system.")
 ]
+IgnoreList = Annotated[bool, option("--ignore", "-i", about="Do not mind where there is none.")]
 RemoveList = Annotated[
     bool, option("--rm", "--purge", "-p", about="Remove the list here once it is pushed.")
 ]

@@ -39,6 +39,9 @@ CompressionFormat = Annotated[
     Literal["", "gzip", "zstd"],
     option("--compression-format", metavar="FORMAT", about="gzip or zstd. (as the layers are)"),
 ]
+PushCompress = Annotated[
+    bool, option("--compress", about="Accepted: layers that are not compressed get gzip anyway.")
+]
 PushLevel = Annotated[
     int,
     option(

@@ -18,6 +18,7 @@ COMMANDS: dict[str, Any] = {
     'run': 'run',
     'create': 'create',
     'start': 'start',
+    'init': 'init',
     'attach': 'attach',
     'stop': 'stop',
     'restart': 'restart',
@@ -44,4 +45,7 @@ COMMANDS: dict[str, Any] = {
     'remove': 'rm',
     'prune': ('Remove containers that do not run', {'--filter': 'Only what fits (see below).', '--force': 'Do not ask.', '-f': 'Do not ask.'}, ()),
     'exists': ('End with 0 if there is such a container, else with 1', {}, ('CONTAINER',)),
+    'clone': ('Make a container like another one', {'--destroy': 'Remove the first one.', '--force': 'That, too, if it runs.', '-f': 'That, too, if it runs.', '--name': 'The same as NAME.', '--run': 'Start the new one.'}, ('CONTAINER', '[NAME]', '[IMAGE]')),
+    'cleanup': ('Tidy up after containers that have ended', {'--exec': 'Accepted: commands of exec leave nothing.', '--rm': 'Remove it then.', '--rmi': 'Remove it then, and its image.', '--cidfile': 'That whose id `run --cidfile` has put into FILE.', '--latest': 'The container created last.', '-l': 'The container created last.', '--all': 'All containers.', '-a': 'All containers.', '--filter': 'Only what fits (see below).', '-f': 'Only what fits (see below).'}, ('[CONTAINER]...',)),
+    'runlabel': ('Run the command line that a label of an image holds', {'--display': 'Show what would be run.', '--name': 'What NAME in it stands for.', '-n': 'What NAME in it stands for.', '--quiet': 'Do not show progress.', '-q': 'Do not show progress.', '--replace': 'Remove a container of the same name.', '--tls-verify': 'Require a valid certificate. (default: true, but of localhost)', '--creds': 'Instead of what login has kept.', '--authfile': 'Where credentials are. (REGISTRY_AUTH_FILE)', '--cert-dir': 'Certificates: *.crt, *.cert and *.key.'}, ('LABEL', 'IMAGE', '[ARG]...')),
 }

@@ -17,6 +17,8 @@ COMMANDS: dict[str, Any] = {
     'df': ('Show how much images, containers and volumes take', {'--format': 'json, a Go template, or `table TEMPLATE`.', '--verbose': 'Each thing by itself.', '-v': 'Each thing by itself.'}, ()),
     'events': 'events',
     'info': 'info',
+    'migrate': ('Do nothing: an upgrade harms no container that runs, and records are read as they are', {}, ()),
+    'renumber': ('Do nothing: locks are files of what they lock, and have no numbers', {}, ()),
     'prune': ('Remove containers that do not run, images that none uses, and pulls that broke off', {'--all': 'All that no container uses.', '-a': 'All that no container uses.', '--filter': 'Only what fits (see below).', '--force': 'Do not ask.', '-f': 'Do not ask.', '--volumes': 'Also anonymous volumes that no container uses.'}, ()),
     'reset': ('Delete all images, containers and volumes', {'--force': 'Do not ask.', '-f': 'Do not ask.'}, ()),
 }

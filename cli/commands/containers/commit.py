@@ -26,6 +26,8 @@ def commit(
     author: opt.Author = "",
     change: common.Change = None,
     format: opt.CommitFormat = "oci",  # noqa: A002 - the option's name
+    iidfile: opt.IdFile = "",
+    include_volumes: opt.IncludeVolumes = False,
     message: common.Message = "",
     pause: opt.CommitPause = True,
     quiet: common.Silent = False,
@@ -44,10 +46,19 @@ def commit(
     from rootless.containers.files.committing import commit as make
 
     wishes = Wishes(
-        author=author, message=message, changes=change or [], pause=pause, squash=squash
+        author=author,
+        message=message,
+        changes=change or [],
+        pause=pause,
+        squash=squash,
+        volumes=include_volumes,
     )
     with Teller(quiet=quiet) as teller:
         made = make(engine.images, engine.containers.get(container), image, wishes, teller)
+    if iidfile:
+        from rootless.cli.reach import write_digest
+
+        write_digest(iidfile, f"sha256:{made.id}")
     say(f"sha256:{made.id}")
     return 0
 

@@ -86,6 +86,10 @@ def ps(
     quiet: common.Quiet = False,
     size: opt.Size = False,
     sort: opt.Sort = "",
+    external: opt.External = False,
+    ns: opt.Spaces = False,
+    sync: opt.Sync = False,
+    watch: opt.Watch = 0,
 ) -> int:
     """List containers.
 
@@ -95,7 +99,8 @@ def ps(
     `before=`, `since=CONTAINER`, `until=TIME`.
 
     `--format json` prints a line for each container as docker does, `--format podman` one list as
-    `podman ps --format json` does; templates know the names of both.
+    `podman ps --format json` does; templates know the names of both. Those of namespaces, as
+    `.NET` and `.PIDNS`, go with --ns.
 
     Examples:
         rootless ps -a
@@ -103,6 +108,23 @@ def ps(
         rootless ps --format 'table {{.Names}}\\t{{.Status}}'
         rootless ps -a --format '{{json .}}'
     """
+    if watch:
+        from rootless.cli.watching import again
+
+        asked: dict[str, Any] = {
+            "all": all,
+            "filter": filter,
+            "format": format,
+            "last": last,
+            "latest": latest,
+            "no_trunc": no_trunc,
+            "noheading": noheading,
+            "quiet": quiet,
+            "size": size,
+            "sort": sort,
+            "ns": ns,
+        }
+        return again(watch, lambda: ps(engine, **asked))
     teller = Teller()
     found = listed(engine.containers.list(teller), teller)
     stated = False
@@ -127,8 +149,15 @@ def ps(
     if format == "podman":
         output.say_json(output.pretty([podman(one) for one in found]))
         return 0
-    columns = (*COLUMNS, "Size") if size else COLUMNS
+    columns: tuple[str, ...] = (*COLUMNS, "Size") if size else COLUMNS
     headings = {**HEADINGS, **FURTHER}
+    if ns:
+        from rootless.containers.running import spaces
+
+        columns = ("ID", "Names", "Pid", *spaces.NAMES)
+        headings |= {name: name for name in spaces.NAMES}
+        for row in rows:
+            row.further.update(spaces.of(row.further["Pid"]))
     output.show(rows, "" if format == "docker" else format, headings, columns, bare=noheading)
     return 0
 

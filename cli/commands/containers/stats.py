@@ -6,6 +6,8 @@ import sys
 import time
 
 from rootless.cli import output
+from rootless.cli.watching import CLEAR
+from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ HEADINGS = {
 """docker's columns, and the packets."""
 
 COLUMNS = tuple(name for name in HEADINGS if name != "Container")
-_CLEAR = "\033[H\033[J"
 
 
 def stats(
@@ -38,11 +39,14 @@ def stats(
     containers: opt.SomeContainers = None,
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
+    interval: opt.StatsInterval = 1,
+    latest: opt.TheLatest = False,
+    no_reset: opt.NoReset = False,
     no_stream: opt.NoStream = False,
     no_trunc: common.NoTrunc = False,
     format: common.Format = "",  # noqa: A002 - the option's name
 ) -> int:
-    """Show what containers use, again each second.
+    """Show what containers use, again and again.
 
     Processor, memory and disk of its processes, added up; bytes and packets that its own interface
     has received and sent.
@@ -53,6 +57,13 @@ def stats(
     """
     from rootless.containers.running.usage import Usage
 
+    if interval < 1:
+        raise UsageError(f"--interval {interval}: at least a second is wanted")
+    if latest:
+        from rootless.cli.commands.containers import choosing
+
+        containers = choosing.named(engine, containers, {"latest": True})
+
     def chosen() -> list[Container]:
         if containers:
             return [engine.containers.get(name) for name in containers]
@@ -61,14 +72,14 @@ def stats(
     before = {one.id: Usage(one) for one in chosen()}
     try:
         while True:
-            time.sleep(0.2 if no_stream else 1)
+            time.sleep(0.2 if no_stream else interval)
             now = {one.id: (one, Usage(one)) for one in chosen()}
             rows = [
                 _row(one, usage, before.get(one.id, usage), full=no_trunc)
                 for one, usage in now.values()
             ]
-            if not no_stream and sys.stdout.isatty():
-                sys.stdout.write(_CLEAR)
+            if not (no_stream or no_reset) and sys.stdout.isatty():
+                sys.stdout.write(CLEAR)
             output.show(rows, format, HEADINGS, COLUMNS)
             sys.stdout.flush()
             if no_stream:

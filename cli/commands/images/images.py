@@ -22,6 +22,7 @@ HEADINGS = {
     "CreatedAt": "CREATED AT",
     "CreatedSince": "CREATED",
     "Digest": "DIGEST",
+    "History": "HISTORY",
     "ID": "IMAGE ID",
     "ReadOnly": "R/O",
     "Repository": "REPOSITORY",
@@ -43,6 +44,7 @@ def images(
     digests: opt.Digests = False,
     filter: common.Filter = None,  # noqa: A002 - the option's name
     format: common.Format = "",  # noqa: A002 - the option's name
+    history: opt.NameHistory = False,
     no_trunc: common.NoTrunc = False,
     noheading: opt.NoImageHeading = False,
     quiet: common.Quiet = False,
@@ -73,6 +75,7 @@ def images(
         rows.sort(key=_sort_key(sort))
     middle = ("Digest",) if digests else ()
     last = ("ReadOnly",) if any(one.readonly for one, _ in found) else ()
+    last = (*last, "History") if history else last
     columns = ("Repository", "Tag", *middle, "ID", "CreatedSince", "Size", *last)
     output.show(rows, format, HEADINGS, columns, bare=noheading)
     return 0
@@ -116,6 +119,7 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
             "Created": common["CreatedSince"],
             "CreatedTime": common["CreatedAt"],
             "Dangling": not image.names,
+            "History": ", ".join(image.names),
             "Labels": (image.config.get("config") or {}).get("Labels") or {},
             "Names": names,
             "ReadOnly": image.readonly,

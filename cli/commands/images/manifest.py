@@ -121,6 +121,8 @@ def manifest_push(
     destination: opt.ListTarget = "",
     *,
     all: opt.PushMembers = True,  # noqa: A002 - the option's name
+    compression_format: transfer.CompressionFormat = "",
+    compression_level: transfer.PushLevel = 0,
     digestfile: transfer.DigestFile = "",
     format: transfer.PushFormat = "",  # noqa: A002 - the option's name
     quiet: common.Silent = False,
@@ -144,7 +146,12 @@ def manifest_push(
         digest = engine.manifests.push(
             list,
             destination,
-            CopyWish(everything=all, format_=format),
+            CopyWish(
+                everything=all,
+                format_=format,
+                compression=compression_format,
+                level=compression_level,
+            ),
             access=access,
             teller=teller,
         )
@@ -170,19 +177,21 @@ def manifest_remove(
     return exits.OK
 
 
-def manifest_rm(engine: Engine, lists: opt.ListNames) -> int:
+def manifest_rm(engine: Engine, lists: opt.ListNames, *, ignore: opt.IgnoreList = False) -> int:
     """Remove manifest lists, but not the images in them.
 
     Examples:
         rootless manifest rm tools
     """
-    from rootless.errors import Error
+    from rootless.errors import Error, NotFound
 
     code = exits.OK
     for name in lists:
         try:
             lines = engine.manifests.rm([name])
         except Error as error:
+            if ignore and isinstance(error, NotFound):
+                continue
             output.complain(error)
             code = exits.FAILED
         else:

@@ -75,6 +75,7 @@ def push(
     *,
     quiet: common.Silent = False,
     format: opt.PushFormat = "",  # noqa: A002 - the option's name
+    compress: opt.PushCompress = False,
     compression_format: opt.CompressionFormat = "",
     compression_level: opt.PushLevel = 0,
     digestfile: opt.DigestFile = "",
@@ -179,8 +180,8 @@ def import_(
     *,
     change: common.Change = None,
     message: common.Message = "",
-    platform: opt.PullPlatform = "",
     quiet: common.Silent = False,
+    **asked: Unpack[opt.OfPlatform],
 ) -> int:
     """Make an image from a root file system.
 
@@ -194,7 +195,12 @@ def import_(
     images = engine.images
     with Teller(quiet=quiet) as teller:
         image = images.import_(
-            file, name, changes=change or [], message=message, platform=platform, teller=teller
+            file,
+            name,
+            changes=change or [],
+            message=message,
+            platform=platform_of(asked),
+            teller=teller,
         )
     say(f"sha256:{image.id}")
     return 0

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from rootless.engine import Engine
 
 
-def unshare(engine: Engine, command: opt.HostCommand = None) -> int:
+def unshare(
+    engine: Engine, command: opt.HostCommand = None, *, rootless_netns: opt.SharedNetwork = False
+) -> int:
     """Run a command in the containers' user namespace.
 
     It is a command of this machine, and root there.
@@ -21,9 +23,14 @@ def unshare(engine: Engine, command: opt.HostCommand = None) -> int:
         rootless unshare cat /proc/self/uid_map
         rootless unshare rm -r ./data
     """
-    from rootless.errors import CommandNotExecutable, CommandNotFound
+    from rootless.errors import CommandNotExecutable, CommandNotFound, UsageError
     from rootless.runtime.userns import namespace
 
+    if rootless_netns:
+        raise UsageError(
+            "--rootless-netns: there is no network that containers share, each has its own",
+            "`run --network container:NAME` enters that of a container",
+        )
     words = command or [os.environ.get("SHELL") or "/bin/sh"]
     engine.paths.prepare()
     namespace.enter(engine.paths)

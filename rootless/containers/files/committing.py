@@ -46,6 +46,7 @@ class Wishes:
         changes: Iterable[str] = (),
         pause: bool = True,
         squash: bool = False,
+        volumes: bool = False,
     ) -> None:
         self.author = author
         self.message = message
@@ -55,6 +56,8 @@ class Wishes:
         """Whether a running container stands still meanwhile."""
         self.squash = squash
         """Whether all layers become one."""
+        self.volumes = volumes
+        """Whether all that is mounted in it is a volume of the image, not its own alone."""
 
 
 def commit(
@@ -77,7 +80,8 @@ def commit(
             "rootless export and import make an image of its files",
         )
     base = _base(images, container)
-    settings = _settings(container.record, base.config.get("config") or {})
+    inner = base.config.get("config") or {}
+    settings = _settings(container.record, inner, every_volume=wishes.volumes)
     dockerfile.apply(settings, wishes.changes)
     still = standing(container) if wishes.pause else contextlib.nullcontext()
     with still, _locked(container):
@@ -148,12 +152,14 @@ def _config(
     return document
 
 
-def _settings(record: Record, inner: Document) -> Document:
+def _settings(record: Record, inner: Document, *, every_volume: bool) -> Document:
     """The container's settings as an image's: what a container of the new image begins with."""
     process = record["spec"]["process"]
     settings = {**inner}
     ports = [*record["exposed"], *(f"{p['container']}/{p['protocol']}" for p in record["ports"])]
-    volumes: Document = {item["destination"]: {} for item in record["volumes"] if item["anonymous"]}
+    mounted = [item for item in record["volumes"] if item["type"] != "tmpfs"]
+    wanted = [item["destination"] for item in mounted if every_volume or item["anonymous"]]
+    volumes: Document = {destination: {} for destination in wanted}
     settings.update(
         User=record["user"],
         ExposedPorts={port: {} for port in ports},

@@ -1,0 +1,159 @@
+"""What podman has beside docker: init, cleanup, clone, runlabel, --ns, --watch and more."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rootless.cli.commands.containers import rarer
+from rootless.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import Store
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture(scope="module")
+def one(shared: Store) -> Iterator[Store]:
+    """A store with a container `web` that runs."""
+    place = f"{shared.directory}/w"
+    more = ("-e", "A=b", "-l", "x=y", "-v", f"{place}:/w", "-v", "/anonymous")
+    shared.ok("run", "-d", "--name", "web", *more, "busybox", "sleep", "1000")
+    yield shared
+    shared.ok("rm", "-fa")
+
+
+def field(store: Store, template: str, name: str) -> str:
+    return store.ok("inspect", "-f", template, name)
+
+
+def test_clone(one: Store) -> None:
+    made = one.ok("container", "clone", "web")
+    assert field(one, "{{.Id}} {{.State.Status}}", "web-clone") == f"{made} created"
+    for template in (
+        "{{.Config.Env}} {{.Config.Labels}} {{.Args}}",
+        "{{.HostConfig.Binds}}",
+    ):
+        assert field(one, template, "web-clone") == field(one, template, "web")
+    # What has no name of its own is not shared.
+    volume = '{{range .Mounts}}{{if eq .Destination "/anonymous"}}{{.Name}}{{end}}{{end}}'
+    assert field(one, volume, "web-clone") != field(one, volume, "web")
+    one.ok("container", "clone", "--run", "web")
+    assert field(one, "{{.State.Running}}", "web-clone1") == "true"
+    assert "is running" in one("container", "clone", "--destroy", "web-clone1").stderr
+    one.ok("container", "clone", "--destroy", "-f", "web-clone1", "web-clone1", "host")
+    assert field(one, "{{.Config.Image}} {{.State.Status}}", "web-clone1") == "host created"
+    one.ok("rm", "-f", "web-clone", "web-clone1")
+
+
+def test_init_and_cleanup(one: Store) -> None:
+    one.ok("create", "--name", "job", "busybox", "true")
+    assert one.ok("init", "job") == one.ok("container", "init", "job") == "job"
+    assert one("init", "web").returncode == 1
+    assert one("init", "--all").returncode == 0
+    assert one.ok("container", "cleanup", "job") == "job"
+    assert one("container", "cleanup", "--rm", "web").returncode == 1
+    assert one.ok("container", "cleanup", "--rm", "job") == "job"
+    assert one("container", "exists", "job").returncode == 1
+
+
+def test_runlabel(one: Store, tmp_path: Path) -> None:
+    archive = one.directory + "/tree.tar"
+    assert os.system(f"tar cf {archive} -C {tmp_path} .") == 0
+    line = "podman run --rm --name NAME -e IMAGE=IMAGE -e N=${NAME} host env"
+    labels = (f'LABEL show="{line}"', 'LABEL evil="/bin/sh -c true"')
+    one.ok("import", *(word for text in labels for word in ("-c", text)), archive, "localhost/t:1")
+    shown = one.ok("container", "runlabel", "--display", "show", "localhost/t:1")
+    assert shown.endswith("rootless run --rm --name t -e IMAGE=localhost/t:1 -e N=t host env")
+    assert "IMAGE=localhost/t:1" in one.ok("container", "runlabel", "show", "localhost/t:1").split()
+    assert "has no label 'none'" in one("container", "runlabel", "none", "localhost/t:1").stderr
+    refused = one("container", "runlabel", "evil", "localhost/t:1")
+    assert "'/bin/sh', a program of this machine" in refused.stderr
+    with pytest.raises(UsageError, match="has No closing quotation"):
+        rarer._words("podman run 'x", "i", "n", [])
+    one.ok("rmi", "localhost/t:1")
+
+
+def test_ps_shows_namespaces(one: Store) -> None:
+    heading, row = one.ok("ps", "--ns").splitlines()
+    assert heading.split()[2:] == ["NAMES", "PID", *"CGROUPNS IPC MNT NET PIDNS USERNS UTS".split()]
+    pid = row.split()[2]
+    assert row.split()[5] == os.readlink(f"/proc/{pid}/ns/mnt")[5:-1]
+    assert one.ok("ps", "--ns", "--format", "{{.NET}}") == row.split()[6]
+
+
+def test_ps_again_and_again(one: Store) -> None:
+    for words in (["ps", "-q", "--watch", "1"], ["stats", "--no-reset", "-i", "1", "-l"]):
+        watching = one.start(*words)
+        assert watching.stdout
+        first = [watching.stdout.readline() for _ in range(2)]
+        assert "" not in first
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(30) == 0
+        watching.communicate()
+    assert one("ps", "--watch", "-1").returncode == 125
+
+
+def test_commit_says_the_id_to_a_file(one: Store, tmp_path: Path) -> None:
+    told = one.ok("commit", "--iidfile", str(tmp_path / "id"), "--include-volumes", "web")
+    assert (tmp_path / "id").read_text() == told
+    volumes = json.loads(field(one, "{{json .Config.Volumes}}", told))
+    assert volumes == {"/anonymous": {}, "/w": {}}
+    plain = one.ok("commit", "web")
+    assert json.loads(field(one, "{{json .Config.Volumes}}", plain)) == {"/anonymous": {}}
+    one.ok("rmi", told, plain)
+
+
+def test_images_show_all_names(one: Store) -> None:
+    one.ok("tag", "busybox", "localhost/other:1")
+    first, *rows = one.ok("images", "--history").splitlines()
+    assert first.endswith("HISTORY")
+    assert len(rows) == 2
+    assert all("localhost/busybox:latest, localhost/other:1" in row for row in rows)
+    one.ok("untag", "localhost/other:1")
+
+
+def test_import_for_another_machine(one: Store, tmp_path: Path) -> None:
+    archive = str(tmp_path / "t.tar")
+    assert os.system(f"tar cf {archive} -T /dev/null") == 0
+    made = one.ok("import", "--arch", "arm", "--os", "linux", "--variant", "v7", archive)
+    assert field(one, "{{.Os}} {{.Architecture}} {{.Variant}}", made) == "linux arm v7"
+    one.ok("rmi", made)
+
+
+def test_push_compresses_into_a_directory(one: Store, tmp_path: Path) -> None:
+    made = one.ok("commit", "web")
+    one.ok("push", "--compress", made, f"dir:{tmp_path}/d")
+    manifest = json.loads((tmp_path / "d/manifest.json").read_text())
+    assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"gzip"}
+    one.ok("rmi", made)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("system migrate", 0, ""),
+        ("system migrate --new-runtime crun", 0, ""),
+        ("system renumber", 0, ""),
+        ("unshare --rootless-netns true", 125, "no network that containers share"),
+        ("container checkpoint web", 125, "checkpoints need rights"),
+        ("image scp busybox host::", 125, "'rootless save IMAGE | ssh HOST rootless load'"),
+        ("image sign busybox", 125, "signing is for tools of its own"),
+        ("manifest rm --ignore none", 0, ""),
+        ("manifest rm none", 1, "none"),
+        ("manifest add --artifact x y", 125, "'manifest add LIST docker://NAME' add one"),
+    ],
+)
+def test_what_is_nothing_or_refused(one: Store, line: str, code: int, said: str) -> None:
+    done = one(*line.split())
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert bool(said) == bool(done.stderr)
