@@ -51,3 +51,12 @@ def security_options(security: Security) -> list[str]:
     if security["apparmor"]:
         found.append(f"apparmor={security['apparmor']}")
     return found
+
+
+def human_size(count: float) -> str:
+    """Return bytes with four digits, as Go's units.HumanSize does: 10.49MB."""
+    units = ["B", "kB", "MB", "GB", "TB", "PB"]
+    while count >= 1000 and len(units) > 1:
+        count /= 1000
+        del units[0]
+    return f"{count:.4g}{units[0]}"

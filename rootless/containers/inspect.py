@@ -6,10 +6,11 @@ Where podman has the same field the two agree here, too; what podman alone has a
 
 from __future__ import annotations
 
+import os
 import time
 
 from rootless.containers import networks
-from rootless.containers.docker import binds, security_options
+from rootless.containers.docker import binds, human_size, security_options
 from rootless.containers.record import has_check
 from rootless.values import signal_name
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.containers.record import Image, Record, Status
-    from rootless.containers.request import Volume
+    from rootless.containers.request import StartupCheck, Volume
     from rootless.runtime.spec import Mount
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -64,9 +65,10 @@ def inspect(
         "Created": rfc3339(record["created"]),
         "Path": record["path"],
         "Args": record["args"],
-        "State": _state(record, state, health or {}),
+        "State": _state(record, state, health or {}, directory),
         "Image": f"sha256:{record['image_id']}" if record["image_id"] else "",
         "ImageName": image.names[0] if image and image.names else record["image"],
+        "ImageDigest": record.get("image_digest", ""),  # not in records of before
         "Rootfs": record["rootfs"]["path"],
         "ResolvConfPath": sources.get("/etc/resolv.conf", ""),
         "HostnamePath": sources.get("/etc/hostname", ""),
@@ -84,7 +86,8 @@ def inspect(
         "EffectiveCaps": capabilities.get("effective", []),
         "BoundingCaps": capabilities.get("bounding", []),
         "ExecIDs": list(sessions),
-        "HostConfig": _host_config(record),
+        "Dependencies": [one["name"] for one in record["networks"] if one["kind"] == "container"],
+        "HostConfig": _host_config(record, directory),
         "GraphDriver": _driver(record, directory),
         "Mounts": [_mount(item) for item in record["volumes"] if item["destination"] not in memory],
         "Config": _config(record),
@@ -92,7 +95,9 @@ def inspect(
     }
 
 
-def _state(record: Record, state: Status, health: Mapping[str, Any]) -> dict[str, Any]:
+def _state(
+    record: Record, state: Status, health: Mapping[str, Any], directory: str
+) -> dict[str, Any]:
     checked = _health(state, health) if has_check(record) else None
     return {
         "Status": state.status,
@@ -103,6 +108,7 @@ def _state(record: Record, state: Status, health: Mapping[str, Any]) -> dict[str
         "Dead": False,
         "Pid": state.pid if state.running else 0,
         "ConmonPid": state.supervisor,
+        "StoppedByUser": os.path.exists(f"{directory}/stopped"),
         "ExitCode": 0 if state.running else state.exit_code,
         "Error": state.error,
         "StartedAt": rfc3339(state.started),
@@ -173,17 +179,31 @@ def _config(record: Record) -> dict[str, Any]:
         "Timezone": record["request"]["timezone"],
         "Umask": f"{process['user'].get('umask', 0o022):04o}",
         "HealthcheckOnFailureAction": record["health"]["on_failure"],
+        "StartupHealthCheck": _startup_check(record["health"]["startup"]),
+        "CreateCommand": record["request"]["create_command"] or None,
     }
 
 
-def _host_config(record: Record) -> dict[str, Any]:
+def _startup_check(check: StartupCheck | None) -> dict[str, Any] | None:
+    if check is None:
+        return None
+    return {
+        "Test": check["test"],
+        "Interval": int(check["interval"] * 1_000_000_000),
+        "Timeout": int(check["timeout"] * 1_000_000_000),
+        "Retries": check["retries"],
+        "Successes": check["successes"],
+    }
+
+
+def _host_config(record: Record, directory: str) -> dict[str, Any]:
     request, spec = record["request"], record["spec"]
     private, process, spaces = spec["rootless"], spec["process"], request["namespaces"]
     security = request["security"]
     return {
         "Binds": binds(request["mounts"]),
         "ContainerIDFile": request["cidfile"],
-        "LogConfig": {"Type": record["log_driver"], "Config": record["log_options"]},
+        "LogConfig": _log_config(record, directory),
         "NetworkMode": networks.mode(record["networks"]),
         "PortBindings": _bindings(record),
         "RestartPolicy": _restart_policy(record["restart"]),
@@ -274,6 +294,17 @@ _NO_CHOICE = ("CgroupParent", "CpusetCpus", "CpusetMems")
 
 def _limit(value: int) -> int:
     return -1 if value >= 1 << 63 else value
+
+
+def _log_config(record: Record, directory: str) -> dict[str, Any]:
+    driver, options = record["log_driver"], record["log_options"]
+    return {
+        "Type": driver,
+        "Config": options,
+        "Path": f"{directory}/log" if driver in _FILES else "",
+        "Tag": options.get("tag", ""),
+        "Size": human_size(int(options.get("max-size", 0))),
+    }
 
 
 def _restart_policy(policy: str) -> dict[str, Any]:
@@ -375,7 +406,7 @@ def _network(record: Record, state: Status) -> dict[str, Any]:
     return {
         "Bridge": "",
         "SandboxID": "",
-        "SandboxKey": "",
+        "SandboxKey": f"/proc/{state.pid}/ns/net" if state.running else "",
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,

@@ -8,7 +8,7 @@ from rootless.store.objects import Objects
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal, Protocol, TypedDict
+    from typing import Any, Literal, NotRequired, Protocol, TypedDict
 
     from rootless.containers.request import Dns, Healthcheck, HealthExtras, Publish, Request, Volume
     from rootless.netstack.ports import Port
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
         @property
         def names(self) -> list[str]:
             """The references that name it."""
+
+        @property
+        def digest(self) -> str:
+            """That by which it was pulled, else that of its manifest."""
 
         @property
         def config(self) -> dict[str, Any]:
@@ -55,6 +59,8 @@ if TYPE_CHECKING:
         image: str
         """The image as the user named it; for --rootfs the directory."""
         image_id: str
+        image_digest: NotRequired[str]
+        """Of its manifest; in records of before there is none."""
         layers: list[str]
         rootfs: Rootfs
         request: Request
@@ -227,8 +233,7 @@ _REQUEST: dict[str, type] = {
         (bool, "remap_ports publish_all no_hosts unsetenv_all passwd"),
         (list, "command inherited environment groups mounts tmpfs devices networks ports"),
         (list, "expose hosts rlimits env_merge unsetenv hostusers preset"),
-        (list, "attach"),
-        (list, "chrootdirs"),
+        (list, "attach chrootdirs create_command"),
         (dict, "labels annotations dns namespaces userns security sysctls healthcheck health"),
         (dict, "restart log"),
     )

@@ -206,6 +206,8 @@ if TYPE_CHECKING:
         init: bool
         cidfile: str
         """Where a front end writes the id, for `inspect`."""
+        create_command: list[str]
+        """What was typed, for `inspect`."""
         mounts: list[Volume]
         tmpfs: list[Volume]
         """docker's --tmpfs, which it does not list among the mounts."""
@@ -379,6 +381,7 @@ def _life() -> Fields:
         "remove": False,
         "init": False,
         "cidfile": "",
+        "create_command": [],
         "healthcheck": {},
         "health": {"on_failure": "none", "startup": None},
         "restart": {"policy": "no", "most": 0},

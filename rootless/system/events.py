@@ -70,6 +70,7 @@ def tests(texts: list[str]) -> dict[str, list[Any]]:
         key, equals, value = text.partition("=")
         if not equals or key not in _TESTS:
             raise UsageError(f"invalid filter {text!r}", "KEY=VALUE with " + ", ".join(_TESTS))
+        key = "event" if key == "status" else key  # podman knows both
         name = f"label {value}" if key == "label" else key  # labels are all required, as in docker
         wanted.setdefault(name, []).append(_TESTS[key](value))
     return wanted
@@ -103,13 +104,34 @@ def _labelled(value: str) -> Any:
     )
 
 
+_PODMAN = {
+    "container": {
+        "died": "die",
+        "remove": "destroy",
+        "exec": "exec_start",
+        "exec_died": "exec_die",
+    },
+    "image": {"remove": "delete", "loadfromarchive": "load"},
+    "volume": {"remove": "destroy"},
+}
+"""podman's names of what happens to things of a kind, where docker has others."""
+
+
+def _happened(event: Event, value: str) -> bool:
+    """Whether it is called so by docker or podman; the word before a colon is enough (docker)."""
+    action = event["action"].split(":")[0]
+    return value in (event["action"], action) or (
+        action == _PODMAN.get(event["kind"], {}).get(value)
+    )
+
+
 _TESTS: dict[str, Any] = {
     "container": _of("container"),
-    # docker: `event=health_status` means all of health_status: healthy, ...
-    "event": lambda value: lambda event: value in (event["action"], event["action"].split(":")[0]),
+    "event": lambda value: lambda event: _happened(event, value),
     "image": _of("image"),
     "label": _labelled,
     "network": _of("network"),
+    "status": lambda value: lambda event: _happened(event, value),
     "type": lambda value: lambda event: event["kind"] == value,
     "volume": _of("volume"),
 }

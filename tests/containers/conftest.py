@@ -30,6 +30,7 @@ class PlainImage:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.id = "c" * 64
+        self.digest = "sha256:" + "d" * 64
         self.names = ["docker.io/library/plain:latest"]
         self.config = {"architecture": "amd64", "os": "linux", "config": config}
 

@@ -100,6 +100,7 @@ def test_created(composed: Composed, paths: Paths) -> None:
         "Dead": False,
         "Pid": 0,
         "ConmonPid": 0,
+        "StoppedByUser": False,
         "ExitCode": 0,
         "Error": "",
         "StartedAt": ZERO_TIME,
@@ -271,7 +272,7 @@ def test_host_config(composed: Composed) -> None:
             {"Name": "nofile", "Soft": 1, "Hard": 2},
             {"Name": "core", "Soft": -1, "Hard": -1},
         ],
-        "LogConfig": {"Type": "none", "Config": {}},
+        "LogConfig": {"Type": "none", "Config": {}, "Path": "", "Tag": "", "Size": "0B"},
         "MaskedPaths": [],
     }
     assert expected == {key: host[key] for key in expected}

@@ -36,7 +36,7 @@ def logs(
     """Show what containers have printed.
 
     Their standard output is shown on ours, their standard error on ours; the lines of several are
-    merged by their time.
+    merged by their time, and begin with the id. With --follow, a span for --until lies ahead.
 
     Examples:
         rootless logs -f --tail 20 web
@@ -50,19 +50,23 @@ def logs(
         found += engine.containers.list()[:1]
     if not found:
         raise UsageError("which container?", "name one, or say --latest")
-    first, last = _moments(since, until)
+    first, last = _moments(since, until, ahead=follow)
     show = Printer(found, timestamps=timestamps, names=names, color=color)
     for container, entry in read(found, follow=follow, tail=_lines(tail), since=first, until=last):
         show(container, entry, flush=follow)
     return 0
 
 
-def _moments(since: str, until: str) -> tuple[float, float]:
+def _moments(since: str, until: str, *, ahead: bool) -> tuple[float, float]:
+    """Return both moments, 0 for none. A span until which is followed lies `ahead` (podman)."""
     if not (since or until):
         return 0.0, 0.0
     from rootless import times
 
-    return times.moment(since) if since else 0.0, times.moment(until) if until else 0.0
+    last = times.moment(until) if until else 0.0
+    if ahead and (span := times.span(until)) is not None:
+        last += 2 * span
+    return times.moment(since) if since else 0.0, last
 
 
 class Printer:
@@ -77,7 +81,8 @@ class Printer:
         self._last = 0
         self._before: dict[str, bytes] = {}
         for number, one in enumerate(containers):
-            text = one.name if names else one.id[:12] if color else ""
+            several = len(containers) > 1
+            text = one.name if names else one.id[:12] if color or several else ""
             if text and color:
                 text = f"\x1b[{_COLORS[number % len(_COLORS)]}m{text}\x1b[0m"
             self._before[one.id] = text.encode() + b" " if text else b""

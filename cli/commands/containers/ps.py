@@ -109,7 +109,7 @@ def ps(
         rootless ps -a --format '{{json .}}'
     """
     if watch:
-        from rootless.cli.watching import again
+        from rootless.cli.commands.watching import again
 
         asked: dict[str, Any] = {
             "all": all,
@@ -125,20 +125,7 @@ def ps(
             "ns": ns,
         }
         return again(watch, lambda: ps(engine, **asked))
-    teller = Teller()
-    found = listed(engine.containers.list(teller), teller)
-    stated = False
-    if filter:
-        from rootless.containers.filters import Filters
-
-        filters = Filters(filter, engine.containers, engine.images)
-        found, stated = filters.keep(found), filters.name_a_state
-    if latest:
-        last = 1
-    if last >= 0:
-        found = found[:last]
-    elif not all and not stated:
-        found = [one for one in found if one.state.active]
+    found = _wanted(engine, filter, all, 1 if latest else last)
     if quiet and not format:
         output.say_lines(one.record["id"][: None if no_trunc else 12] for one in found)
         return 0
@@ -152,14 +139,34 @@ def ps(
     columns: tuple[str, ...] = (*COLUMNS, "Size") if size else COLUMNS
     headings = {**HEADINGS, **FURTHER}
     if ns:
-        from rootless.containers.running import spaces
-
-        columns = ("ID", "Names", "Pid", *spaces.NAMES)
-        headings |= {name: name for name in spaces.NAMES}
-        for row in rows:
-            row.further.update(spaces.of(row.further["Pid"]))
+        columns = ("ID", "Names", "Pid", *_add_spaces(rows, headings))
     output.show(rows, "" if format == "docker" else format, headings, columns, bare=noheading)
     return 0
+
+
+def _wanted(engine: Engine, filters: list[str] | None, every: bool, last: int) -> list[Listed]:
+    """Return what is to be listed; `last` counts containers, -1 is none of that."""
+    teller = Teller()
+    found = listed(engine.containers.list(teller), teller)
+    stated = False
+    if filters:
+        from rootless.containers.filters import Filters
+
+        fit = Filters(filters, engine.containers, engine.images)
+        found, stated = fit.keep(found), fit.name_a_state
+    if last >= 0:
+        return found[:last]
+    return found if every or stated else [one for one in found if one.state.active]
+
+
+def _add_spaces(rows: list[output.Row], headings: dict[str, str]) -> tuple[str, ...]:
+    """Add its namespaces to each row, and return their columns."""
+    from rootless.containers.running import spaces
+
+    for row in rows:
+        row.further.update(spaces.of(row.further["Pid"]))
+    headings |= {name: name for name in spaces.NAMES}
+    return spaces.NAMES
 
 
 def _sort_key(name: str) -> Any:

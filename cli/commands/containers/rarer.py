@@ -87,7 +87,7 @@ def clone(
         rootless container clone web web2
         rootless container clone --destroy --run web web busybox:1.36
     """
-    from rootless.containers.cloning import clone as make
+    from rootless.containers.creation.cloning import clone as make
 
     if force and not destroy:
         raise UsageError("--force goes with --destroy only")

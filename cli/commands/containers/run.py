@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from rootless.errors import Error, UsageError
 from rootless.store.paths import containers_confs
@@ -191,6 +192,7 @@ def _made(
         texts: Asked = {**asked, "detach": detach, "platform": platform}
         wanted = request(image, command, texts, base=".", environ=os.environ)
         wanted.update(fields or {})  # type: ignore[typeddict-item]
+        wanted["create_command"] = sys.argv
         network = wanted["networks"][0]["kind"] if wanted["networks"] else "private"
         if wanted["ports"] and network in ("none", "host"):
             teller.note(f"-p does nothing with --network {network}")

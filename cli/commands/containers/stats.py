@@ -6,7 +6,7 @@ import sys
 import time
 
 from rootless.cli import output
-from rootless.cli.watching import CLEAR
+from rootless.cli.commands.watching import CLEAR
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False

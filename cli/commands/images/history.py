@@ -59,7 +59,7 @@ def _row(step: Step, *, human: bool, full: bool) -> output.Row:
     # Templates and tables are lines: a command of several would break them.
     command = " ".join(step.command.split())
     at = _moment(step.created)
-    return output.Row(
+    row = output.Row(
         {
             "ID": step.id if not known else f"sha256:{step.id}" if full else step.id[:12],
             "CreatedAt": at,
@@ -69,6 +69,8 @@ def _row(step: Step, *, human: bool, full: bool) -> output.Row:
             "Comment": step.comment if full else output.shorten(step.comment, WIDTH),
         }
     )
+    row.further = {"Created": row["CreatedSince"]}
+    return row
 
 
 def _moment(seconds: float) -> str:

@@ -54,7 +54,7 @@ def df(
 
 def _row(row: Row) -> output.Row:
     share = f" ({100 * row.reclaimable // row.size}%)" if row.size else ""
-    return output.Row(
+    shown = output.Row(
         {
             "Type": row.kind,
             "TotalCount": str(row.total),
@@ -63,6 +63,12 @@ def _row(row: Row) -> output.Row:
             "Reclaimable": output.size(row.reclaimable) + share,
         }
     )
+    shown.further = {
+        "RawReclaimable": row.reclaimable,
+        "RawSize": row.size,
+        "Total": shown["TotalCount"],
+    }
+    return shown
 
 
 def _show_all(usage: Usage) -> None:

@@ -63,6 +63,7 @@ def compose(
         "created": time.time(),
         "image": name,
         "image_id": image.id if image and not image.host else "",
+        "image_digest": image.digest if image and not image.host else "",
         "layers": image.lowers() if image and not image.host else [],
         "rootfs": _rootfs(image, request),
         "request": request,

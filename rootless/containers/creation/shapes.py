@@ -106,6 +106,7 @@ SHAPES: dict[str, Any] = {
     "remove": bool,
     "init": bool,
     "cidfile": str,
+    "create_command": [str],
     "mounts": [_VOLUME],
     "tmpfs": [{**_VOLUME, "type": ("tmpfs",)}],
     "devices": [_PATH_MOUNT],

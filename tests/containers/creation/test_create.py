@@ -96,6 +96,7 @@ def test_the_record_of_nothing_asked(composed: Composed, paths: Paths) -> None:
         "id": ID,
         "image": "plain",
         "image_id": "c" * 64,
+        "image_digest": "sha256:" + "d" * 64,
         "layers": ["/layers/one/fs", "/layers/two/fs"],
         "rootfs": {"kind": "layers", "path": "", "overlay": False},
         "request": request("plain", inherited=record["request"]["inherited"]),

@@ -29,6 +29,7 @@ def clone(
     wanted: Request = {**usual(""), **one.record["request"]}
     wanted["name"] = name or _name(containers, one.name)
     wanted["cidfile"] = ""
+    wanted["create_command"] = []
     if image:
         wanted["image"], wanted["rootfs"] = image, None
     found = None

@@ -1,0 +1,95 @@
+"""Fields that podman has beside docker's: in templates and in JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Store
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture(scope="module")
+def two(shared: Store) -> Iterator[Store]:
+    """A store with `web`, which runs, and `friend` in its network, which was stopped."""
+    startup = ("--health-startup-cmd", "true", "--health-startup-retries", "3")
+    options = (*startup, "--log-opt", "max-size=10m")
+    shared.ok("run", "-d", "--name", "web", *options, "busybox", "sleep", "1000")
+    shared.ok(
+        "run", "-d", "--name", "friend", "--network=container:web", "busybox", "sleep", "1000"
+    )
+    shared.ok("stop", "-t", "0", "friend")
+    yield shared
+    shared.ok("rm", "-f", "friend", "web")
+
+
+def test_of_a_container(two: Store) -> None:
+    web, friend = json.loads(two.ok("inspect", "web", "friend"))
+    assert web["State"]["StoppedByUser"] is False
+    assert friend["State"]["StoppedByUser"] is True
+    assert web["Dependencies"] == []
+    assert friend["Dependencies"] == [web["Id"]]
+    assert web["HostConfig"]["LogConfig"]["Path"] == web["LogPath"]
+    assert web["HostConfig"]["LogConfig"]["Size"] == "10.49MB"
+    assert friend["HostConfig"]["LogConfig"]["Size"].endswith("B")
+    assert web["Config"]["CreateCommand"][1:4] == ["run", "-d", "--name"]
+    assert web["Config"]["StartupHealthCheck"] == {
+        "Test": ["CMD-SHELL", "true"],
+        "Interval": 30_000_000_000,
+        "Timeout": 30_000_000_000,
+        "Retries": 3,
+        "Successes": 1,
+    }
+    assert friend["Config"]["StartupHealthCheck"] is None
+    net = web["NetworkSettings"]["SandboxKey"]
+    assert net == f"/proc/{web['State']['Pid']}/ns/net"
+    assert os.path.lexists(net)
+    assert friend["NetworkSettings"]["SandboxKey"] == ""
+    assert web["ImageDigest"] == two.ok("image", "inspect", "-f", "{{.Digest}}", "busybox")
+
+
+def test_of_images_and_the_store(two: Store) -> None:
+    created = two.ok("history", "--format", "{{.Created}}|{{.CreatedSince}}", "busybox")
+    assert {len({*line.split("|")}) for line in created.splitlines()} == {1}
+    assert two.ok("images", "--format", "{{.History}}", "busybox") == "localhost/busybox:latest"
+    shown = "{{.Type}} {{.RawSize}} {{.RawReclaimable}}"
+    rows = two.ok("system", "df", "--format", shown).split("\n")
+    assert rows[0].split()[0] == "Images"
+    assert int(rows[0].split()[1]) > 1_000_000
+    assert two.ok("system", "df", "--format", "{{.Total}} {{.TotalCount}}").split("\n")[1] == "2 2"
+
+
+def test_lines_of_several_logs_begin_with_ids(two: Store) -> None:
+    for name in ("l1", "l2"):
+        two.ok("run", "--name", name, "busybox", "echo", f"of {name}")
+    known = {name: two.ok("inspect", "-f", "{{.Id}}", name)[:12] for name in ("l1", "l2")}
+    expected = [f"{known[name]} of {name}" for name in ("l1", "l2")]
+    assert two.ok("logs", "l1", "l2").splitlines() == expected
+    assert two.ok("logs", "--names", "l1", "l2").splitlines() == ["l1 of l1", "l2 of l2"]
+    assert two.ok("logs", "l1") == "of l1"
+    two.ok("rm", "l1", "l2")
+
+
+def test_following_ends_at_a_moment_ahead(two: Store) -> None:
+    began = time.monotonic()
+    assert two.ok("logs", "-f", "--until", "1s", "web") == ""
+    assert time.monotonic() - began >= 1
+    assert two.ok("logs", "--until", "1s", "web") == ""
+
+
+def test_events_by_podmans_names(two: Store) -> None:
+    two.ok("run", "--rm", "--name", "brief", "busybox", "true")
+    show = ("events", "--stream=false", "--filter", "container=brief", "--format", "{{.Action}}")
+    for key in ("event", "status"):
+        for word, action in (("died", "die"), ("remove", "destroy"), ("die", "die"), ("sync", "")):
+            assert two.ok(*show, "--filter", f"{key}={word}") == action
+    both = two.ok(*show, "--filter", "event=died", "--filter", "status=create")
+    assert both.split() == ["create", "die"]
