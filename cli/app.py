@@ -105,6 +105,7 @@ COMMANDS = (
     Entry("unshare", "machine.unshare", "unshare", HOST),
     Entry("completion", "machine.completion", "completion", HOST),
     Entry("help", "machine.help", "help_", HOST),
+    Entry("alias", "machine.alias", "alias", HOST),
 )
 """The commands, in the order of the overview."""
 

@@ -49,5 +49,10 @@ def option(field: str) -> str:
 
 
 def told(error: Exception) -> str:
-    """Return what a user of the command line reads of an error."""
-    return error.told(option) if isinstance(error, Error) else str(error)
+    """Return what a user of the command line reads of an error, in the dialect's words."""
+    if not isinstance(error, Error):
+        return str(error)
+    from rootless.cli.dialects import sentences
+
+    message, hint = (sentences.said(text) for text in error.words(option))
+    return f"{message} ({hint})" if hint else message

@@ -59,6 +59,10 @@ BOOLEANS = {
 """What a switch takes after `=`: what Go's strconv.ParseBool takes."""
 
 
+CALLED: list[str] = []
+"""The function of the command under way, once its line was understood."""
+
+
 class _NotUnderstood(Exception):
     """This line is for Typer."""
 

@@ -109,6 +109,7 @@ def _call(argv: list[str]) -> int:
             return parsed
         call = parsed
     module, function, given, settings = call
+    lean.CALLED[:] = [function]
     if settings.keys() - {"root"}:
         from rootless.cli import surroundings
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 
 from rootless.cli import exits
+from rootless.cli.dialects import choice
 from rootless.oci.errors import Error, one_line, shown, shown_json
 from rootless.oci.jsonio import dumps
 
@@ -35,6 +36,8 @@ class Row(dict[str, "Any"]):
 
     methods: dict[str, Callable[..., str]] = {}
     further: dict[str, Any] = {}
+    typed: dict[str, Any] = {}
+    """The object as podman's JSON has it, where that is another."""
 
 
 def say(text: str, *, to_stderr: bool = False, end: str = "\n") -> None:
@@ -83,16 +86,25 @@ def show(
     bare: bool = False,
 ) -> None:
     """Print rows: as a table of `columns`, `bare` without headings, or as `template` wants them."""
+    dialect = choice.current()
+    template = dialect.template(template)
     if template in ("", "table"):
         lines = [] if bare else [[headings[name] for name in columns]]
         lines += [[_cell(row, name) for name in columns] for row in rows]
         say_table(lines)
     elif template == "json":
-        sys.stdout.write("".join(shown_json(dumps(row, sort_keys=True)) + "\n" for row in rows))
+        sys.stdout.write(_as_json(rows, array=dialect.arrays))
     else:
         from rootless.cli.template import render_rows
 
         sys.stdout.write(render_rows(template, rows, headings, guarded=sys.stdout.isatty()))
+
+
+def _as_json(rows: list[Row], *, array: bool) -> str:
+    """Return a listing: docker's, a line for each, or podman's one array of typed values."""
+    if array:
+        return shown_json(pretty([row.typed or row for row in rows])) + "\n"
+    return "".join(shown_json(dumps(row, sort_keys=True)) + "\n" for row in rows)
 
 
 def _cell(row: Row, name: str) -> str:
@@ -113,26 +125,26 @@ def show_one(value: dict[str, Any], template: str) -> None:
 def each(names: Iterable[str], action: Callable[[str], object]) -> int:
     """Do `action` for each of `names` and print what the user typed; go on after a failure.
 
-    Return the exit code: 1 where one failed, as docker has it.
+    Return the exit code: 0, or that of the last failure.
     """
     code = exits.OK
     for name in names:
         try:
             action(name)
         except Error as error:
-            complain(error)
-            code = exits.FAILED
+            code = complain(error)
         else:
             say(name)
     return code
 
 
-def complain(error: Error) -> None:
-    """Tell an error in one line, in order with what was printed before."""
+def complain(error: Error) -> int:
+    """Tell an error in one line, in order with what was printed before; return its exit code."""
     sys.stdout.flush()
     from rootless.cli.fields import told
 
     say(f"Error: {one_line(told(error))}", to_stderr=True)
+    return exits.code_of(error)
 
 
 def pretty(value: object, indent: int = 4) -> str:
@@ -152,14 +164,17 @@ def _pretty(value: object, step: str, newline: str) -> str:
     return dumps(value)
 
 
-def size(count: float, digits: int = 3) -> str:
-    """Return bytes in decimal units with so many significant digits: 4.26MB."""
+def size(count: float, digits: int = 3, *, unit: str = "") -> str:
+    """Return bytes in decimal units with so many significant digits: 4.26MB.
+
+    `unit` stands before the unit.
+    """
     step = 0
     # 999.6 would become "1e+03" with three digits: the next unit says it better.
     while step < len(DECIMAL) - 1 and float(f"{count:.{digits}g}") >= 1000:
         count /= 1000
         step += 1
-    return f"{count:.{digits}g}{DECIMAL[step]}"
+    return f"{count:.{digits}g}{unit}{DECIMAL[step]}"
 
 
 def quote(text: str) -> str:

@@ -11,6 +11,7 @@ import sys
 
 from rootless import trace
 from rootless.cli import output
+from rootless.cli.dialects import choice
 from rootless.errors import Error, UsageError
 
 TYPE_CHECKING = False
@@ -21,7 +22,18 @@ _DETAILED = ("trace", "debug")
 _USUAL = ("info", "warn", "warning")
 _SILENT = ("error", "fatal", "panic")
 
-_MEANT = {"root", "debug", "log_level", "config", "noout", "out", "host", "url", "context"}
+_MEANT = {
+    "root",
+    "debug",
+    "log_level",
+    "config",
+    "noout",
+    "out",
+    "host",
+    "url",
+    "context",
+    "dialect",
+}
 """What is not said to be of no effect."""
 
 _LOCAL = ("unix:", "npipe:", "fd:")
@@ -31,6 +43,8 @@ _HERE = ("", "default", "rootless", "desktop-linux", "podman-machine-default")
 
 def apply(settings: dict[str, Any]) -> None:
     """Do what the options ask for that are the same for all commands. Raises UsageError."""
+    if dialect := settings.get("dialect"):
+        choice.ask(dialect)
     if level := settings.get("log_level"):
         _set_level(level)
     if settings.get("debug"):

@@ -1,25 +1,22 @@
-"""Columns of text, in docker's widths."""
+"""Columns of text, in the dialect's widths."""
 
 from __future__ import annotations
 
+from rootless.cli.dialects import choice
 from rootless.oci.errors import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-COLUMN = 10
-"""Least width of a column, and below the gap between two: docker's tabwriter settings."""
-
-GAP = 3
-
 
 def table(rows: Iterable[Sequence[str]]) -> str:
-    """Lay out rows, the heading among them, as docker does; every line ends with a newline."""
+    """Lay out rows, the heading among them; every line ends with a newline."""
+    dialect = choice.current()
     cells = [[shown(cell) for cell in row] for row in rows]
     count = max((len(row) for row in cells), default=0)
     widths = [
-        max([COLUMN, *(len(row[at]) + GAP for row in cells if at < len(row) - 1)])
+        max([dialect.column, *(len(row[at]) + dialect.gap for row in cells if at < len(row) - 1)])
         for at in range(count)
     ]
     lines = []

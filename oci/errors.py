@@ -136,8 +136,13 @@ class Error(Exception):
 
     def told(self, name: Callable[[str], str]) -> str:
         """Return message and hint, with `name` of each field that they speak of."""
-        message, hint = (_worded(text, name) for text in self.marked)
+        message, hint = self.words(name)
         return f"{message} ({hint})" if hint else message
+
+    def words(self, name: Callable[[str], str]) -> tuple[str, str]:
+        """Return message and hint each for itself, as `told` has them."""
+        message, hint = self.marked
+        return _worded(message, name), _worded(hint, name)
 
 
 class InvalidReference(Error):

@@ -1,6 +1,7 @@
 """What the user may set once and for all: $XDG_CONFIG_HOME/rootless/config.toml.
 
     additional_stores = ["/srv/project/rootless"]   # see images/shared.py
+    dialect = "podman"                              # of the command line; else docker's
 
     [limits]
     layer-bytes = "256GiB"      # one layer, uncompressed
@@ -51,17 +52,24 @@ def additional_stores() -> list[str]:
     return value
 
 
+def dialect() -> str:
+    """Return the dialect that the command line is to speak, "" for none. Raises UsageError."""
+    value = _document(path()).get("dialect", "")
+    if not isinstance(value, str):
+        raise _refused("dialect", "it is a name", 'write "docker" or "podman"')
+    return value
+
+
 def limits() -> dict[str, int]:
     """Return the limits that the file sets, by their keys; see `images.limits`.
 
     Raises UsageError, which names the file and the key, for what is not understood.
     """
     document = _document(path())
-    unknown = sorted(document.keys() - {"additional_stores", "limits"})
+    unknown = sorted(document.keys() - {"additional_stores", "dialect", "limits"})
     if unknown:
-        raise _refused(
-            unknown[0], "there is no such setting", "there are additional_stores and [limits]"
-        )
+        known = "there are additional_stores, dialect and [limits]"
+        raise _refused(unknown[0], "there is no such setting", known)
     table = document.get("limits", {})
     if not isinstance(table, dict):
         raise _refused("limits", "it is a table", "write [limits] on a line of its own")
@@ -72,10 +80,10 @@ def limits() -> dict[str, int]:
 
 
 def _document(file: str) -> dict[str, Any]:
-    import tomllib
-
     try:
         with open(file, "rb") as stream:
+            import tomllib  # only where there is something to read: it costs 5 ms
+
             return tomllib.load(stream)
     except (FileNotFoundError, NotADirectoryError):
         return {}

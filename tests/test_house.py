@@ -51,8 +51,8 @@ MAY_IMPORT = {
     "system": "system doctor engine artifacts defaults containers volumes images runtime store"
     " linux oci",
     "testing": "testing registry httpd",
-    "cli": "cli system doctor engine registry artifacts defaults containers volumes images runtime"
-    " store linux oci",
+    "cli": "cli settings system doctor engine registry artifacts defaults containers volumes images"
+    " runtime store linux oci",
 }
 """Part -> the parts that it may import, for types as well. A part is a folder of rootless/, or a
 module beside them; each stands here."""

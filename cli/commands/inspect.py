@@ -130,9 +130,10 @@ def _inspect(engine: Engine, names: list[str], template: str, look: Look, *, siz
             show_one(value, template)
     else:
         say_json(pretty(found))
+    code = exits.OK
     for problem in missing:
-        complain(problem)
-    return exits.FAILED if missing else exits.OK
+        code = complain(problem)
+    return code
 
 
 def _container(engine: Engine, name: str, size: bool) -> dict[str, Any]:

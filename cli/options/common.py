@@ -32,6 +32,14 @@ Debug = Annotated[
     bool,
     option("--debug", "-D", about="Show where an error arose, and how long each step took."),
 ]
+DialectName = Annotated[
+    Literal["docker", "podman"],
+    option(
+        "--dialect",
+        metavar="NAME",
+        about="Speak as docker (the default) or podman does. (ROOTLESS_DIALECT)",
+    ),
+]
 Version = Annotated[
     bool,
     typer.Option("--version", "-v", help="Show the version.", show_default=False, callback=_stop),

@@ -37,6 +37,7 @@ class Settings(TypedDict, total=False):
 
     root: common.Root
     debug: common.Debug
+    dialect: common.DialectName
     version: common.Version
     log_level: LogLevel
     config: ConfigDir

@@ -51,3 +51,7 @@ Json = Annotated[bool, option("--json", about="As JSON.")]
 HelpWords = Annotated[
     list[str] | None, argument("[COMMAND|TOPIC]...", "By default a list of both.")
 ]
+AliasName = Annotated[
+    Literal["docker", "podman"], argument("docker|podman", "The name, and the dialect.")
+]
+AliasRemove = Annotated[bool, option("--remove", about="Take the link away.")]

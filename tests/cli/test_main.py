@@ -36,17 +36,17 @@ pytestmark = pytest.mark.once
         ("rmi nothing", 1),
         ("start nobody", 1),
         ("kill nobody", 1),
-        ("logs nobody", 125),
-        ("exec nobody true", 125),
-        ("nothing", 125),
-        ("run", 125),
+        ("logs nobody", 1),
+        ("exec nobody true", 1),
+        ("nothing", 1),
+        ("run", 1),
         ("run --bogus host", 125),
-        ("ps --format {{.Nope}", 125),
-        ("ps --filter nonsense", 125),
-        ("ps --filter status=tired", 125),
-        ("images --filter color=red", 125),
-        ("rm", 125),
-        ("rm -a nobody", 125),
+        ("ps --format {{.Nope}", 1),
+        ("ps --filter nonsense", 1),
+        ("ps --filter status=tired", 1),
+        ("images --filter color=red", 1),
+        ("rm", 1),
+        ("rm -a nobody", 1),
         ("--root /proc/nowhere ps", 0),
         ("--root /proc/nowhere run host true", 125),
     ],
@@ -69,8 +69,8 @@ def test_several_names_go_on_after_a_failure(cli: Store) -> None:
     done = cli("rm", "one", "two")
     assert done.returncode == 1
     assert [line.split(" (")[0] for line in done.stderr.splitlines()] == [
-        "Error: no such container: one",
-        "Error: no such container: two",
+        "Error: No such container: one",
+        "Error: No such container: two",
     ]
 
 
@@ -78,7 +78,7 @@ def test_inspect_prints_what_it_found_and_complains(cli: Store) -> None:
     done = cli("inspect", "host", "nothing")
     assert done.returncode == 1
     assert '"Os": "linux"' in done.stdout
-    assert done.stderr.startswith("Error: no such object: nothing")
+    assert done.stderr.startswith("Error: No such object: nothing")
     assert cli("inspect", "nothing").stdout == "[]\n"
 
 
@@ -87,7 +87,7 @@ def test_inspect_prints_what_it_found_and_complains(cli: Store) -> None:
 def test_a_full_disk_behind_stdout_is_an_error(cli: Store, line: str) -> None:
     with open("/dev/full", "w") as full:
         done = cli(*line.split(), stdout=full, stderr=subprocess.PIPE)
-    assert done.returncode == 125
+    assert done.returncode in (1, 125)
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -116,7 +116,7 @@ def test_closed_streams_are_no_fault(cli: Store, stream: int) -> None:
         )
         assert "Traceback" not in done.stderr
         assert "fault of rootless" not in done.stderr
-        assert done.returncode in ((0, 125) if line == ["ps"] else (125,))
+        assert done.returncode in ((0, 1) if line == ["ps"] else (1,))
 
 
 def test_ctrl_c_is_130_and_silent(cli: Store) -> None:
@@ -150,9 +150,9 @@ def test_debug_shows_the_time_line(cli: Store) -> None:
 
 def test_debug_shows_where_an_error_arose(cli: Store) -> None:
     done = cli("--debug", "exec", "nobody", "true")
-    assert done.returncode == 125
+    assert done.returncode == 1
     assert "Traceback" in done.stderr
-    assert "Error: no such container: nobody" in done.stderr
+    assert "Error: No such container: nobody" in done.stderr
 
 
 def test_what_is_no_option_of_ours_is_refused_before_anything_happens(cli: Store) -> None:

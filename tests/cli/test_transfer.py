@@ -53,7 +53,7 @@ def test_load_warns_too(cli: Store, tmp_path: Path) -> None:
 def test_a_pull_of_several_goes_on_after_a_failure(cli: Store, busybox_image: str) -> None:
     here, nowhere = f"oci:{busybox_image}:busybox:latest", f"oci:{busybox_image}:none"
     done = cli("pull", "-q", here, nowhere, here)
-    assert done.returncode == 125
+    assert done.returncode == 1
     assert len(done.stdout.split()) == 2
     assert done.stderr.startswith(f"Error: {nowhere} names no image")
     assert done.stderr.count("\n") == 1

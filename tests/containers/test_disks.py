@@ -73,7 +73,7 @@ def test_full_disk(busybox: Store, in_user_mode: str) -> None:
     assert "Traceback" not in done.stderr
     assert "fault of rootless" not in done.stderr, done.stderr
     assert done.returncode == 0, (done.stdout, done.stderr)
-    assert parts["create"] == "code 125\n"
+    assert parts["create"] == "code 1\n"
     assert parts["run"] == "code 125\n"
     assert parts["ps"] == "log running\none exited\n"
     assert parts["logs"] == "said\n"

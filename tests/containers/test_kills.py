@@ -126,10 +126,10 @@ def check(store: Store) -> None:
         if state in ("created", "exited"):
             done = store("start", name, timeout=30)
             # One with --rm may have gone on without its client, to its end.
-            assert done.returncode == 0 or "no such container" in done.stderr, done.stderr
+            assert done.returncode == 0 or "No such container" in done.stderr, done.stderr
     for row in listed.stdout.splitlines():
         done = store("rm", "-f", row.split(" ")[0], timeout=30)
-        assert done.returncode == 0 or "no such container" in done.stderr, done.stderr
+        assert done.returncode == 0 or "No such container" in done.stderr, done.stderr
     assert store.ok("ps", "-aq") == ""
     assert_nothing_left(store)
     names = os.listdir(f"{store.root}/containers/.names")

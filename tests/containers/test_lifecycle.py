@@ -112,7 +112,7 @@ def test_rm(busybox: Store) -> None:
     assert "is running" in done.stderr
     assert busybox.ok("rm", "-f", "one") == "one"
     done = busybox("rm", "one")
-    assert (done.returncode, "no such container: one" in done.stderr) == (1, True)
+    assert (done.returncode, "No such container: one" in done.stderr) == (1, True)
     assert busybox("rm", "-f", "one").returncode == 0
     assert os.listdir(f"{busybox.root}/containers") == [".names"]
     assert os.listdir(f"{busybox.root}/containers/.names") == []
@@ -152,7 +152,7 @@ def test_names_and_prefixes(busybox: Store) -> None:
     assert done.returncode == 1
     assert "beginning of" in done.stderr
     done = busybox("rm", "name")  # the beginning of a name is none
-    assert "no such container: name" in done.stderr
+    assert "No such container: name" in done.stderr
     # A name that looks like another's id wins.
     busybox.ok("create", "--name", ids[7][:12], "busybox", "true")
     assert busybox.ok("inspect", "-f", "{{.Id}}", ids[7][:12]) != ids[7]
@@ -255,7 +255,7 @@ def test_many_replace_each_other(busybox: Store) -> None:
     makers = [busybox.start(*line) for _ in range(6)]
     for process in makers:
         _, err = process.communicate(timeout=60)
-        assert process.returncode == 0 or "no such container" in err or "in use" in err, err
+        assert process.returncode == 0 or "No such container" in err or "in use" in err, err
     assert len(busybox.ok("ps", "-aq").split()) == 1
 
 
@@ -294,7 +294,7 @@ def test_parallel_life(busybox: Store) -> None:
     started = [busybox.start(*line) for line in words * 2]
     for process in started:
         _, err = process.communicate(timeout=60)
-        assert process.returncode in (0, 1, 125)
+        assert process.returncode in (0, 1)
         assert "Traceback" not in err
         assert "fault of rootless" not in err
     assert busybox.ok("ps", "-aq") == ""

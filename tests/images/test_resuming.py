@@ -141,7 +141,7 @@ def test_what_a_power_cut_has_spoilt(cli: Store, line: Line) -> None:
     cli.ok("rmi", f"{line.address}/big:1")
     directory = Path(cli.root, "images", "partial")
     cut_once(line, "gone")
-    assert cli("pull", "-q", f"{line.address}/big:1").returncode == 125
+    assert cli("pull", "-q", f"{line.address}/big:1").returncode == 1
     spoilt = 0
     for one in directory.iterdir():
         if one.stat().st_size:
@@ -181,7 +181,7 @@ def faults(cli: Store, line: Line, count: int, source: random.Random) -> None:
             cli.ok("save", "-o", f"{cli.directory}/x.tar", f"{line.address}/big:1")
             cli.ok("rmi", f"{line.address}/big:1")
         else:
-            assert done.returncode == 125
+            assert done.returncode == 1
             assert done.stderr.startswith("Error: ")
             assert "Traceback" not in done.stderr
             assert cli.ok("images", "-q") == ""

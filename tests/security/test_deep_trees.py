@@ -82,7 +82,7 @@ def test_walks_of_the_engine(deep: str) -> None:
     remove_tree(copy)
     assert not os.path.lexists(deep)
     assert not os.path.lexists(copy)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 @pytest.mark.once
@@ -272,7 +272,7 @@ def test_changes_far_below(attacked: Store) -> None:
     assert len(told) == 1202
     for line in ("diff deeper", "commit deep", "export -o /dev/null deep"):
         done = attacked(*line.split())
-        assert done.returncode == 125
+        assert done.returncode == 1
         assert "deeper than 255" in done.stderr or "more than 4095 bytes" in done.stderr
         assert len(done.stderr) < 500
     assert "C /" not in attacked.ok("diff", "neighbour")

@@ -137,7 +137,7 @@ def test_what_a_guest_pushes_has_a_name_that_nothing_leads_to(filled: Registry) 
             assert cli.ok("inspect", "--format", "{{.Id}}", f"pushed.localhost/{name}") != ""
     for name in ("x", "apps/x", "library/x", "localhost/x", "docker.io/library/x", "a.example/x"):
         assert cli("inspect", "--type", "image", name).returncode != 0, name
-        assert "no such image" in cli(*OFFLINE, name, "true").stderr, name
+        assert "No such image" in cli(*OFFLINE, name, "true").stderr, name
     listed = cli.ok("images", "--format", "{{.Repository}}").splitlines()
     assert sum(name.startswith("pushed.localhost/") for name in listed) == 6
 

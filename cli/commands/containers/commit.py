@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from rootless.cli.commands.containers import choosing
+from rootless.cli.dialects import choice
 from rootless.cli.output import pretty, say, say_json, say_lines
 from rootless.errors import UsageError
 
@@ -53,13 +54,15 @@ def commit(
         squash=squash,
         volumes=include_volumes,
     )
+    dialect = choice.current()
+    name = dialect.given(image) if image else ""
     with Teller(quiet=quiet) as teller:
-        made = make(engine.images, engine.containers.get(container), image, wishes, teller)
+        made = make(engine.images, engine.containers.get(container), name, wishes, teller)
     if iidfile:
         from rootless.cli.reach import write_digest
 
         write_digest(iidfile, f"sha256:{made.id}")
-    say(f"sha256:{made.id}")
+    say(dialect.made(made.id))
     return 0
 
 

@@ -198,8 +198,7 @@ def _in_any_order(names: list[str], remove: Callable[[str], None], *, missing: b
                 if isinstance(error, InUse) and not last:
                     left.append(name)  # perhaps its user is named behind it
                 elif not (missing and isinstance(error, NotFound)):
-                    complain(error)
-                    code = exits.FAILED
+                    code = complain(error)
             else:
                 say(name)
         todo, last = left, len(left) == len(todo)
@@ -246,11 +245,9 @@ def wait(
             if ignore:
                 say("-1")
             else:
-                complain(error)
-                code = exits.FAILED
+                code = complain(error)
         except Error as error:
-            complain(error)
-            code = exits.FAILED
+            code = complain(error)
     return code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rootless import times
 from rootless.cli import output
+from rootless.cli.dialects import choice
 from rootless.cli.teller import Teller
 from rootless.containers import networks
 from rootless.containers.summary import listed, podman, status
@@ -132,10 +133,10 @@ def ps(
     if sort:
         found.sort(key=_sort_key(sort))
     size = size or ".Size" in format
-    rows = [_row(one, full=no_trunc, size=size) for one in found]
     if format == "podman":
         output.say_json(output.pretty([podman(one) for one in found]))
         return 0
+    rows = [_row(one, full=no_trunc, size=size) for one in found]
     columns: tuple[str, ...] = (*COLUMNS, "Size") if size else COLUMNS
     headings = {**HEADINGS, **FURTHER}
     if ns:
@@ -199,6 +200,7 @@ def _row(one: Listed, *, full: bool, size: bool) -> output.Row:
             "Status": status(state),
         }
     )
+    choice.current().container(row, one, full=full)
     row.methods = {"Label": lambda key: labels.get(key, "")}
     row.further = {
         "CIDFile": record["request"].get("cidfile", ""),

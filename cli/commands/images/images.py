@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rootless import times
 from rootless.cli import exits, output
+from rootless.cli.dialects import choice
 from rootless.cli.output import complain
 from rootless.cli.teller import Teller
 from rootless.errors import Error, NotFound, UsageError
-from rootless.images.summary import NONE, split
+from rootless.images.summary import NONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class ImageRow(output.Row):
 
 def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
     """Return one row for each name of an image."""
-    size = output.size(image.size)
+    dialect = choice.current()
+    size = output.size(image.size, unit=dialect.unit)
     common = {
         "Containers": "N/A",
         "CreatedAt": times.when(image.created) if image.created else "N/A",
@@ -111,7 +113,7 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
     }
     rows: list[output.Row] = []
     for name in names or [""]:
-        repository, tag = split(name)
+        repository, tag = dialect.repository(name)
         digest = (image.digests_of(name) or [NONE])[0]
         row = ImageRow({**common, "Digest": digest, "Repository": repository, "Tag": tag})
         row.bytes = image.size
@@ -135,7 +137,7 @@ def tag(engine: Engine, image: common.ImageName, targets: opt.NewNames) -> int:
         rootless tag busybox localhost/tools:1
     """
     for target in targets:
-        engine.images.tag(image, target)
+        engine.images.tag(image, choice.current().given(target))
     return 0
 
 
@@ -171,17 +173,15 @@ def rmi(
     if all == bool(images):
         raise UsageError("which image?" if not all else "--all and names contradict each other")
     names = [one.id for one in engine.images.list() if not one.readonly] if all else images or []
-    code = 0
+    code = exits.OK
     for name in names:
         try:
             lines = engine.images.remove([name], force=force or all, prune=not no_prune)
         except NotFound as error:
             if not (ignore or force):  # cleaning up twice is no mistake
-                complain(error)
-                code = exits.FAILED
+                code = complain(error)
         except Error as error:
-            complain(error)
-            code = exits.FAILED
+            code = complain(error)
         else:
             output.say_lines(lines)
     return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from rootless.cli import exits
+from rootless.cli.dialects import choice
 from rootless.cli.output import complain, say
 from rootless.cli.reach import access_of, platform_of, refuse_encrypted, wish_of, write_digest
 from rootless.errors import Error, UsageError
@@ -63,8 +64,7 @@ def pull(
         except Error as error:
             if len(images) == 1:
                 raise
-            complain(error)
-            code = exits.ENGINE
+            code = complain(error)
     return code
 
 
@@ -193,14 +193,15 @@ def import_(
     if file == "-" and sys.stdin.isatty():
         raise UsageError("refusing to read an archive from a terminal", "name a file")
     images = engine.images
+    given = choice.current().given(name) if name else ""
     with Teller(quiet=quiet) as teller:
         image = images.import_(
             file,
-            name,
+            given,
             changes=change or [],
             message=message,
             platform=platform_of(asked),
             teller=teller,
         )
-    say(f"sha256:{image.id}")
+    say(choice.current().made(image.id))
     return 0

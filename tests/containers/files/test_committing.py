@@ -295,15 +295,15 @@ def test_diff_as_json_and_with_odd_names(busybox: Store) -> None:
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("commit nobody", "no such container"),
+        ("commit nobody", "No such container"),
         ("commit one name@sha256:" + 64 * "0", "cannot have a digest"),
         ("commit -c NONSENSE one new", "NONSENSE"),
         ("commit onhost", "not made from an image"),
         ("diff", "one name"),
         ("diff nothing", "no such container or image"),
         ("diff onhost", "own files"),
-        ("container diff busybox", "no such container"),
-        ("image diff one", "no such image"),
+        ("container diff busybox", "No such container"),
+        ("image diff one", "No such image"),
         ("export -o /nowhere/file one", "cannot write"),
     ],
 )

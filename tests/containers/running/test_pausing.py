@@ -110,7 +110,7 @@ def test_top_as_docker(busybox: Store) -> None:
     busybox.ok("rm", "-f", "one")
     assert (
         "is not running" in busybox("top", "one").stderr
-        or "no such" in busybox("top", "one").stderr
+        or "No such" in busybox("top", "one").stderr
     )
 
 
@@ -150,7 +150,7 @@ def test_top_with_options_of_ps(busybox: Store) -> None:
     assert heading.split() == ["PID", "COMMAND"]
     assert row.split() == [str(record(busybox, "one")["pid"]), "sleep"]
     refused = busybox("top", "one", "nonsense")
-    assert refused.returncode == 125
+    assert refused.returncode == 1
     assert "descriptors are" in refused.stderr
     assert subprocess.run(["ps", "-p", str(os.getpid())], capture_output=True).returncode == 0
     busybox.ok("rm", "-f", "one")

@@ -91,7 +91,7 @@ def test_a_port_in_use(binding: Binding, kind: socket.SocketKind) -> None:
         with pytest.raises(HostError, match=f"port {port}/{protocol}: it is in use on 127.0.0.1"):
             binding.open([wanted(0), wanted(port, protocol=protocol)], None)
     assert binding.ports == []
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_a_foreign_address(binding: Binding) -> None:

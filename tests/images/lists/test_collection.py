@@ -153,7 +153,7 @@ def test_members_in_dockers_form(
     assert busybox.ok("inspect", "--type", "image", "-f", "{{.Id}}", made_of) == made_of
     assert "is in a manifest list" in busybox("rmi", made_of).stderr
     done = busybox("rmi", "host")
-    assert "no such image" in done.stderr
+    assert "No such image" in done.stderr
 
 
 def test_push_between_registries(busybox: Store, filled: str, tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_run_pulls_what_a_list_names(cli: Store, registry: str, busybox_image: s
     copy = ("copy", "-q", "--dest-tls-verify=false", f"oci:{busybox_image}:busybox:latest")
     skopeo(*copy, f"docker://{name}")
     cli.ok("manifest", "create", "multi", name)
-    assert "no such image" in cli("run", "--pull", "never", "multi", "true").stderr
+    assert "No such image" in cli("run", "--pull", "never", "multi", "true").stderr
     assert f"rootless pull {name}@sha256:" in cli("save", "-o", "x", "multi").stderr
     assert cli.ok("system", "check") == ""
     assert cli.ok(*RUN, "multi", "echo", "works") == "works"

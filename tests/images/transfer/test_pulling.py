@@ -182,7 +182,7 @@ def hostile() -> Iterator[Hostile]:
 def refused(cli: Store, hostile: Hostile, *words: str, options: tuple[str, ...] = ()) -> None:
     """The pull fails with these words and leaves nothing."""
     done = cli("pull", *options, hostile.name)
-    assert done.returncode == 125, done.stdout + done.stderr
+    assert done.returncode == 1, done.stdout + done.stderr
     for word in words:
         assert word in done.stderr
     assert cli.ok("images", "--quiet") == ""
@@ -313,7 +313,7 @@ def test_another_blob_for_a_layer_that_is_here_is_refused(cli: Store, hostile: H
     packed = gzipped(layer({"a": b"evil"}))
     hostile.tag(hostile.oci.manifest([packed], config(good, Cmd=["x"]), kind=kind))
     done = cli("pull", "-q", hostile.name)
-    assert done.returncode == 125
+    assert done.returncode == 1
     assert "unpacks to" in done.stderr
     assert cli.ok("images", "-q") == before
 

@@ -97,12 +97,12 @@ def test_in_dockers_format(busybox: Store, registry: str) -> None:
 def test_refusals(busybox: Store, registry: str) -> None:
     for line, words in (
         (["push", "host", f"{registry}/x"], "cannot be pushed"),
-        (["push", "nothing", f"{registry}/x"], "no such image"),
+        (["push", "nothing", f"{registry}/x"], "No such image"),
         (["push", "--format=v2s2", "--compression-format=zstd", "busybox", "x"], "knows no zstd"),
         (["push", "busybox", f"{registry}/UPPER"], "must be lowercase"),
     ):
         done = busybox(*line)
-        assert done.returncode == 125
+        assert done.returncode == 1
         assert words in done.stderr
     busybox.ok("tag", "busybox", "localhost/mine")
     done = busybox("push", "localhost/mine")
@@ -163,7 +163,7 @@ def test_all_tags(busybox: Store, registry: str) -> None:
         (["-a", "--digestfile=/x", f"{registry}/box"], "--all-tags does not go with --digestfile"),
     ):
         done = busybox("push", *line)
-        assert done.returncode == 125
+        assert done.returncode == 1
         assert words in done.stderr
 
 
@@ -211,7 +211,7 @@ def test_a_push_goes_where_registries_conf_leads(
     blocked = "no.invalid/box"
     for line in (["push", "busybox", blocked], ["copy", "busybox", f"docker://{blocked}"]):
         done = busybox(*line)
-        assert done.returncode == 125
+        assert done.returncode == {"push": 1, "copy": 125}[line[0]]
         assert "no.invalid/box:latest is not pushed: no.invalid is blocked in" in done.stderr
 
 
@@ -222,7 +222,7 @@ def test_a_registry_that_does_not_answer_is_tried_again(busybox: Store) -> None:
         began = time.monotonic()
         done = busybox("push", "--retry", "2", "--retry-delay", "300ms", "busybox", name)
         assert time.monotonic() - began > 0.6
-        assert done.returncode == 125
+        assert done.returncode == 1
         assert done.stderr.splitlines()[-1].startswith("Error: cannot reach http")
     assert "makes no sense" in busybox("push", "--retry", "-1", "busybox", name).stderr
 
@@ -321,7 +321,7 @@ def test_login(busybox: Store, secure: str, tmp_path: Path) -> None:
     assert "certificate" in busybox(*line, input="secret\n").stderr
     shutil.copy(tmp_path / "cert.pem", certificates / "ca.crt")
     wrong = busybox(*line, input="wrong\n")
-    assert wrong.returncode == 125
+    assert wrong.returncode == 1
     assert "does not accept these credentials" in wrong.stderr
     assert not auth.exists()
     denied = busybox("push", "-q", "busybox", name)

@@ -105,7 +105,7 @@ def test_the_location_is_asked_where_the_mirrors_fail(
     assert cli.ok("images", "--format", "{{.Repository}}:{{.Tag}}") == f"{NOWHERE}/bb:1"
     assert any(path == "/v2/y/bb/manifests/1" for path, _ in empty.seen)
     done = cli("pull", f"{NOWHERE}/bb:3")
-    assert done.returncode == 125
+    assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     for place in (dead, empty.address, mirror):
         assert place in done.stderr
@@ -232,7 +232,7 @@ def test_a_short_name_is_looked_for_in_all_registries(
     cli.ok("pull", "--policy", "newer", "mirrored/bb:1")
     assert empty.seen == [], "what is here was looked for elsewhere"
     done = cli("pull", "nobody/has/this")
-    assert done.returncode == 125
+    assert done.returncode == 1
     assert empty.address in done.stderr
     assert mirror in done.stderr
 
@@ -295,18 +295,18 @@ def test_an_answer_is_not_remembered_where_the_pull_fails(
 ) -> None:
     conf(two(mirror, empty.address))
     code, shown = on_terminal(cli, "pull", "mirrored/bb:1", typed=b"1\n")
-    assert code == 125
+    assert code == 1
     assert f"no image {empty.address}/mirrored/bb:1" in shown
     assert not os.path.exists(cli.env["XDG_CACHE_HOME"])
     code, shown = on_terminal(cli, "pull", "mirrored/bb:1", typed=b"\x04")
-    assert code == 125
+    assert code == 1
     assert "nobody says which image is meant" in shown
 
 
 def test_a_damaged_file_is_one_line(cli: Store, conf: Callable[[str], str]) -> None:
     path = conf("[[registry]]\nblocked = 1\n")
     done = cli("pull", "x")
-    assert done.returncode == 125
+    assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert path in done.stderr
     assert "$.registry[0].blocked" in done.stderr
@@ -351,7 +351,7 @@ def test_all_tags(cli: Store, mirror: str, conf: Callable[[str], str]) -> None:
     names = cli.ok("images", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
     assert sorted(names) == [f"{NOWHERE}/bb:1", f"{NOWHERE}/bb:2"]
     done = cli("pull", "--all-tags", f"{NOWHERE}/bb:1")
-    assert done.returncode == 125
+    assert done.returncode == 1
     assert "leave its tag out" in done.stderr
 
 
@@ -370,7 +370,7 @@ def test_a_list_of_tags_goes_on_page_by_page_and_is_checked(cli: Store) -> None:
         done = cli("pull", "-a", f"{server.address}/x")
     finally:
         server.close()
-    assert done.returncode == 125
+    assert done.returncode == 1
     assert "a tag that is none: '../b'" in done.stderr
     assert [path for path, _ in server.seen] == list(pages)
 
@@ -418,7 +418,7 @@ def test_retry_waits_as_long_as_a_registry_wants(
 )
 def test_options_that_are_refused(cli: Store, command: str, options: list[str], words: str) -> None:
     done = cli(command, *options, "localhost/x")
-    assert done.returncode == 125
+    assert done.returncode == (125 if command == "run" else 1)
     assert words in done.stderr
 
 

@@ -1,0 +1,1 @@
+"""What docker and podman say and do differently, a module for each."""

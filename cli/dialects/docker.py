@@ -1,0 +1,84 @@
+"""docker's dialect, and what a dialect is: all that commands ask of one."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from rootless.containers.summary import Listed
+
+    Sentence = tuple[str, str, int]
+    """Our words, theirs, and the exit code that goes with them (0: that of the command).
+
+    `{0}` and `{1}` stand for what varies, and in theirs `{line}` for the command, `rootless rm`.
+    """
+
+OWN = {
+    *("run", "create", "start", "attach", "stop", "restart", "kill", "pause", "unpause", "rename"),
+    *("rm", "wait", "execute", "ps", "port", "update", "top", "stats", "logs", "inspect", "commit"),
+    *("inspect_container", "inspect_image", "diff", "diff_container", "export", "images", "pull"),
+    *("push", "search", "login", "logout", "load", "save", "import_", "tag", "rmi", "history"),
+    *("events", "info", "version", "df", "container_prune", "image_prune", "system_prune"),
+}
+"""Functions of the commands that docker has as well; the others have podman's exit codes."""
+
+
+class Docker:
+    """docker's habits. Those of another dialect are a class derived from it."""
+
+    column = 10
+    """The least width of a table's column, with the gap behind it."""
+
+    gap = 3
+    """The spaces between a table's columns."""
+
+    arrays = False
+    """Whether a listing in JSON is one array of values with their types, not a line each."""
+
+    unit = ""
+    """What stands between number and unit in the listing of images."""
+
+    sentences: Sequence[Sentence] = (
+        ("no such container: {0}", "No such container: {0}", 0),
+        ("no such image: {0}", "No such image: {0}", 0),
+        ("no such object: {0}", "No such object: {0}", 0),
+        ("no such option: {0}", "unknown flag: {0}", 0),
+        ("no such command '{0}'", "unknown command: {0}", 1),
+        ("missing argument {0}", "'{line}' requires at least 1 argument: {0}", 1),
+        ("got unexpected extra argument ({0})", "'{line}' accepts no argument {0}", 1),
+        ("got unexpected extra arguments ({0})", "'{line}' accepts no arguments {0}", 1),
+        ("which container?", "'{line}' requires at least 1 argument", 1),
+        ("which image?", "'{line}' requires at least 1 argument", 1),
+        ("which container or image?", "'{line}' requires at least 1 argument", 1),
+    )
+    """What errors are called whose words scripts look for."""
+
+    def exit_code(self, command: str) -> int:
+        """Return what a command, by its function, ends with after an error.
+
+        It is "" for a line that makes no sense.
+        """
+        return 1 if command in OWN and command != "run" else 125
+
+    def template(self, text: str) -> str:
+        """Return a user's --format as docker would have it written."""
+        return text
+
+    def given(self, name: str) -> str:
+        """Return the full form of a name that a user gives to an image."""
+        return name
+
+    def made(self, image: str) -> str:
+        """Return how a command ends that has made an image: the id of it."""
+        return f"sha256:{image}"
+
+    def repository(self, name: str) -> tuple[str, str]:
+        """Return repository and tag of an image's full name, as a listing shows them."""
+        from rootless.images.summary import split
+
+        return split(name)
+
+    def container(self, row: dict[str, Any], one: Listed, *, full: bool) -> None:
+        """Change the row of a container in a listing; `full` without shortening."""

@@ -1,0 +1,64 @@
+"""What an error is called in the dialect: its words, and the exit code that goes with them.
+
+Scripts look for some sentences, so each dialect has a table of them; the engine knows none.
+"""
+
+from __future__ import annotations
+
+from rootless.cli import lean
+from rootless.cli.dialects import choice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.dialects.docker import Sentence
+
+
+def said(text: str) -> str:
+    """Return a message or a hint as the user reads it."""
+    found = _find(text)
+    if found is not None:
+        (_, theirs, _), values = found
+        text = theirs.format(*values, line=_line())
+    name = choice.program()
+    return text if name == choice.PROGRAM else _renamed(text, name)
+
+
+def code(message: str) -> int:
+    """Return the exit code that goes with a message, 0 where that is a matter of the command."""
+    found = _find(message)
+    return found[0][2] if found else 0
+
+
+def _find(text: str) -> tuple[Sentence, list[str]] | None:
+    for sentence in choice.current().sentences:
+        values = _matched(sentence[0], text)
+        if values is not None:
+            return sentence, values
+    return None
+
+
+def _matched(sentence: str, text: str) -> list[str] | None:
+    """Return what stands for {0}, {1} if the text is this sentence."""
+    first, *rest = sentence.replace("{1}", "{0}").split("{0}")
+    if not text.startswith(first):
+        return None
+    values, text = [], text[len(first) :]
+    for number, part in enumerate(rest):
+        at = text.find(part) if part and number < len(rest) - 1 else len(text) - len(part)
+        if at < 0 or not text.startswith(part, at):
+            return None
+        values.append(text[:at])
+        text = text[at + len(part) :]
+    return None if text else values
+
+
+def _line() -> str:
+    name = "".join(lean.CALLED).rstrip("_").replace("_", " ")
+    return f"{choice.program()} {'exec' if name == 'execute' else name}".rstrip()
+
+
+def _renamed(text: str, name: str) -> str:
+    """Return a text with commands of ours under the name that the user has called."""
+    import re
+
+    return re.sub(r"(?<![\w./-])rootless (?=[a-z-])", f"{name} ", text)
