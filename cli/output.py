@@ -12,7 +12,6 @@ from __future__ import annotations
 import sys
 
 from rootless.cli import exits
-from rootless.cli.dialects import choice
 from rootless.oci.errors import Error, one_line, shown, shown_json
 from rootless.oci.jsonio import dumps
 
@@ -86,6 +85,8 @@ def show(
     bare: bool = False,
 ) -> None:
     """Print rows: as a table of `columns`, `bare` without headings, or as `template` wants them."""
+    from rootless.cli.dialects import choice
+
     dialect = choice.current()
     template = dialect.template(template)
     if template in ("", "table"):

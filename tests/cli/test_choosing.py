@@ -77,7 +77,7 @@ def test_what_makes_no_sense(three: Store, given: Any, which: Any, message: str)
 def test_a_file_that_has_gone_with_its_container(three: Store) -> None:
     assert choosing.some(Engine(three.root), None, {"cidfile": ["/none"]}, ignore=True) == []
     assert three.ok("rm", "--ignore", "--cidfile", "/none") == ""
-    assert three("rm", "--cidfile", "/none").returncode == 125
+    assert three("rm", "--cidfile", "/none").returncode == 1
 
 
 def test_every_command_takes_them(three: Store) -> None:
@@ -92,7 +92,7 @@ def test_every_command_takes_them(three: Store) -> None:
         assert three(*words, "-l").stderr == "Error: container c shows this machine's own files\n"
     assert three("kill", "-l", "-s", "KILL").returncode == 0
     assert three.ok("wait", "-l", "-i", "10ms") == "137"
-    assert three("stop", "-l", "b").returncode == 125
+    assert three("stop", "-l", "b").returncode == 1
     assert three("restart", "b", "-s", "nonsense").returncode == 1
     assert three("stop", "--filter", "label=is=b", "--signal", "KILL", "-t", "100").returncode == 0
     assert three.ok("inspect", "-f", "{{.State.ExitCode}}", "b") == "137"
@@ -128,5 +128,5 @@ def test_the_first_of_several_to_end(shared: Store) -> None:
     shared.ok("kill", "long")
     assert waiting.communicate(timeout=60)[0] == "137\n"
     assert shared.ok("wait", "--return-on-first", "--ignore", "no", "long") == "137"
-    assert shared("wait", "--return-on-first", "no", "long").returncode == 125
+    assert shared("wait", "--return-on-first", "no", "long").returncode == 1
     shared.ok("rm", "-f", "long", "short")
