@@ -15,6 +15,7 @@ SWARM = "it belongs to docker's swarm, for which a daemon is needed"
 DAEMON = "there is no daemon to connect to"
 PODMAN = "it is about podman's inside"
 CHECKPOINTS = "checkpoints need rights that a user does not have; 'rootless commit' keeps files"
+SIZES = "what a container writes is bounded by the disk and the user's quota alone"
 SIGNING = "signing is for tools of its own, such as cosign and skopeo"
 
 COMMANDS = {
@@ -51,7 +52,7 @@ COMMANDS = {
 """Commands and groups, by their words or by the last of them."""
 
 OPTIONS = (
-    ("--memory --memory-reservation --memory-swap --memory-swappiness -m", LIMITS),
+    ("--memory --memory-reservation --memory-swap --memory-swappiness", LIMITS),
     ("--cpu-period --cpu-quota --cpu-rt-period --cpu-rt-runtime --cpu-shares --cpus", LIMITS),
     ("--cpuset-cpus --cpuset-mems --blkio-weight --blkio-weight-device --kernel-memory", LIMITS),
     ("--device-read-bps --device-read-iops --device-write-bps --device-write-iops", LIMITS),
@@ -77,6 +78,25 @@ OWN = {
     ("create", "-c"): LIMITS,
     ("update", "-c"): LIMITS,
     ("ps", "-p"): PODS,
+    ("list", "-p"): PODS,
+    ("run", "-m"): LIMITS,
+    ("create", "-m"): LIMITS,
+    ("update", "-m"): LIMITS,
+    ("images", "--tree"): "'rootless image tree' shows layers, 'manifest inspect' platforms",
+    ("ls", "--tree"): "'rootless image tree' shows layers, 'manifest inspect' platforms",
+    (
+        "load",
+        "--platform",
+    ): "'rootless copy --platform ... oci-archive:FILE NAME' takes one of many",
+    ("rmi", "--platform"): "an image here is for one platform",
+    ("rm", "--platform"): "an image here is for one platform",
+    (
+        "logs",
+        "--details",
+    ): "a log has nothing but lines; 'rootless inspect' has labels and variables",
+    ("rm", "--link"): "a link goes with its container",
+    ("run", "--storage-opt"): SIZES,
+    ("create", "--storage-opt"): SIZES,
 }
 """Options whose names mean something else in other commands."""
 

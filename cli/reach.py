@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rootless.cli.options.registries import Patience, Reach
     from rootless.cli.options.transfer import OfPlatform
     from rootless.defaults.settings import Settings
+    from rootless.images.collection import Images
     from rootless.images.transfer.access import Access, Retry
     from rootless.images.transfer.wish import Wish
 
@@ -126,6 +127,15 @@ def platform_of(asked: OfPlatform) -> str:
 
     parts = (os or "linux", arch or host().architecture, variant)
     return "/".join(part for part in parts if part)
+
+
+def here_for(store: Images, name: str, platform: str) -> str:
+    """Return what the image here for a platform goes by: its id where the name means another.
+
+    Raises NotFound where it is for another platform, or not here.
+    """
+    image = store.resolve(name, platform=platform, pull="never")
+    return name if image.id == store.get(name).member().id else image.id
 
 
 def refuse_encrypted(keys: list[str] | None) -> None:

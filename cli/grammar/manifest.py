@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 # fmt: off
-_manifest_create: dict[str, Any] = {'--all': ('all', 0), '--amend': ('amend', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--tls-verify': ('tls_verify', 0), '-a': ('amend', 0)}
+_manifest_create: dict[str, Any] = {'--all': ('all', 0), '--amend': ('amend', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--insecure': ('insecure', 0), '--tls-verify': ('tls_verify', 0), '-a': ('amend', 0)}
 _manifest_add: dict[str, Any] = {'--all': ('all', 0), '--annotation': ('annotation', 2), '--arch': ('arch', 1), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--features': ('features', 2), '--os': ('os', 1), '--os-features': ('os_features', 2), '--os-version': ('os_version', 1), '--tls-verify': ('tls_verify', 0), '--variant': ('variant', 1)}
 _manifest_annotate: dict[str, Any] = {'--annotation': ('annotation', 2), '--arch': ('arch', 1), '--features': ('features', 2), '--os': ('os', 1), '--os-features': ('os_features', 2), '--os-version': ('os_version', 1), '--variant': ('variant', 1)}
-_manifest_inspect: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--tls-verify': ('tls_verify', 0)}
-_manifest_push: dict[str, Any] = {'--all': ('all', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compression-format': ('compression_format', ('', 'gzip', 'zstd')), '--compression-level': ('compression_level', 3), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--format': ('format', ('', 'oci', 'v2s2', 'docker')), '--purge': ('rm', 0), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--rm': ('rm', 0), '--tls-verify': ('tls_verify', 0), '-f': ('format', ('', 'oci', 'v2s2', 'docker')), '-p': ('rm', 0), '-q': ('quiet', 0)}
+_manifest_inspect: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--insecure': ('insecure', 0), '--tls-verify': ('tls_verify', 0)}
+_manifest_push: dict[str, Any] = {'--all': ('all', 0), '--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--compression-format': ('compression_format', ('', 'gzip', 'zstd')), '--compression-level': ('compression_level', 3), '--creds': ('creds', 1), '--digestfile': ('digestfile', 1), '--format': ('format', ('', 'oci', 'v2s2', 'docker')), '--insecure': ('insecure', 0), '--purge': ('rm', 0), '--quiet': ('quiet', 0), '--remove-signatures': ('remove_signatures', 0), '--rm': ('rm', 0), '--tls-verify': ('tls_verify', 0), '-f': ('format', ('', 'oci', 'v2s2', 'docker')), '-p': ('rm', 0), '-q': ('quiet', 0)}
 _manifest_rm: dict[str, Any] = {'--ignore': ('ignore', 0), '-i': ('ignore', 0)}
 OPTIONS: dict[str, Any] = {}
 COMMANDS: dict[str, Any] = {

@@ -39,6 +39,13 @@ IgnoreList = Annotated[bool, option("--ignore", "-i", about="Do not mind where t
 RemoveList = Annotated[
     bool, option("--rm", "--purge", "-p", about="Remove the list here once it is pushed.")
 ]
+Insecure = Annotated[bool, option("--insecure", about="The same as --tls-verify=false.")]
+
+
+class ListReach(Reach, total=False):
+    """Who we are to a registry, with docker's word for one that is not to be verified."""
+
+    insecure: Insecure
 
 
 class OfMember(TypedDict, total=False):

@@ -11,6 +11,8 @@ wanted="
 "
 
 command -v dpkg-query >/dev/null || { echo "not Debian: tests skip by name what is missing"; exit 0; }
+# docker's client alone, from Debian 13 on; before, it comes with a daemon, which is not wanted here.
+if apt-cache show docker-cli >/dev/null 2>&1; then wanted="$wanted docker-cli"; fi
 missing=""
 for package in $wanted; do
     dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' ||

@@ -7,7 +7,7 @@ from rootless.cli import output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common
+    from rootless.cli.options import common, transfer
     from rootless.cli.options import images as opt
     from rootless.engine import Engine
     from rootless.images.history import Step
@@ -34,6 +34,7 @@ def history(
     format: common.Format = "",  # noqa: A002 - the option's name
     human: opt.Human = True,
     no_trunc: common.NoTrunc = False,
+    platform: transfer.PullPlatform = "",
     quiet: common.Quiet = False,
 ) -> int:
     """Show how an image was made.
@@ -44,7 +45,9 @@ def history(
     """
     from rootless.images.history import history as steps_of
 
-    rows = [_row(step, human=human, full=no_trunc) for step in steps_of(engine.images.get(image))]
+    store = engine.images
+    found = store.resolve(image, platform=platform, pull="never") if platform else store.get(image)
+    rows = [_row(step, human=human, full=no_trunc) for step in steps_of(found)]
     if quiet and not format:
         output.say_lines(row["ID"] for row in rows)
         return 0

@@ -9,10 +9,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from rootless.cli.options import common, registries, transfer
+    from rootless.cli.options import common, transfer
     from rootless.cli.options import manifests as opt
     from rootless.engine import Engine
     from rootless.images.lists.members import Changes
+    from rootless.images.transfer.access import Access
 
 
 def manifest_create(
@@ -22,7 +23,7 @@ def manifest_create(
     *,
     all: opt.AllMembers = False,  # noqa: A002 - the option's name
     amend: opt.Amend = False,
-    **asked: Unpack[registries.Reach],
+    **asked: Unpack[opt.ListReach],
 ) -> int:
     """Make a manifest list.
 
@@ -33,7 +34,7 @@ def manifest_create(
         rootless manifest create tools localhost/tools:amd64 docker://ghcr.io/me/tools:arm64
         rootless manifest create --all tools docker://debian:12
     """
-    access = access_of(asked)
+    access = _access(asked)
     manifests = engine.manifests
     output.say(manifests.create(list, images or [], access=access, everything=all, amend=amend))
     return exits.OK
@@ -75,6 +76,12 @@ def manifest_annotate(
     return exits.OK
 
 
+def _access(asked: opt.ListReach) -> Access:
+    if asked.get("insecure"):
+        asked = {**asked, "tls_verify": False}
+    return access_of(asked)
+
+
 def _changes(asked: opt.OfMember) -> Changes:
     from rootless.images.lists.members import Changes
 
@@ -102,7 +109,7 @@ def manifest_exists(engine: Engine, list: opt.ListName) -> int:  # noqa: A002 - 
 def manifest_inspect(
     engine: Engine,
     name: opt.AnyManifest,
-    **asked: Unpack[registries.Reach],
+    **asked: Unpack[opt.ListReach],
 ) -> int:
     """Show a manifest list, or what a registry has under a name.
 
@@ -110,7 +117,7 @@ def manifest_inspect(
         rootless manifest inspect tools
         rootless manifest inspect docker://debian:12
     """
-    access = access_of(asked)
+    access = _access(asked)
     output.say_json(output.pretty(engine.manifests.inspect(name, access=access)))
     return exits.OK
 
@@ -128,7 +135,7 @@ def manifest_push(
     quiet: common.Silent = False,
     remove_signatures: transfer.RemoveSignatures = False,
     rm: opt.RemoveList = False,
-    **asked: Unpack[registries.Reach],
+    **asked: Unpack[opt.ListReach],
 ) -> int:
     """Send a manifest list and its images to a registry.
 
@@ -141,7 +148,7 @@ def manifest_push(
     from rootless.cli.teller import Teller
     from rootless.images.transfer.wish import CopyWish
 
-    access = access_of(asked)
+    access = _access(asked)
     with Teller(quiet=quiet, lines=True) as teller:
         digest = engine.manifests.push(
             list,

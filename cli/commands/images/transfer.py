@@ -7,7 +7,14 @@ import sys
 from rootless.cli import exits
 from rootless.cli.dialects import choice
 from rootless.cli.output import complain, say
-from rootless.cli.reach import access_of, platform_of, refuse_encrypted, wish_of, write_digest
+from rootless.cli.reach import (
+    access_of,
+    here_for,
+    platform_of,
+    refuse_encrypted,
+    wish_of,
+    write_digest,
+)
 from rootless.errors import Error, UsageError
 
 TYPE_CHECKING = False
@@ -82,6 +89,7 @@ def push(
     remove_signatures: opt.RemoveSignatures = False,
     disable_content_trust: opt.DisableContentTrust = False,
     all_tags: opt.AllTagsHere = False,
+    platform: opt.PullPlatform = "",
     **asked: Unpack[registries.PatientReach],
 ) -> int:
     """Send an image to a registry, an archive or a directory.
@@ -106,6 +114,8 @@ def push(
     wish = wish_of(format, compression_format, compression_level)
     store = engine.images
     for name in store.tags_here(image) if all_tags else [image]:
+        if platform:
+            name, destination = here_for(store, name, platform), destination or name  # noqa: PLW2901
         with Teller(quiet=quiet, lines=True) as teller:
             pushed = store.push(name, destination, access=access, wish=wish, teller=teller)
         if digestfile:
@@ -153,6 +163,7 @@ def save(
     format: opt.SaveFormat = "docker-archive",  # noqa: A002 - the option's name
     compress: opt.SaveCompress = False,
     multi_image_archive: opt.ManyImages = False,
+    platform: opt.PullPlatform = "",
     uncompressed: opt.Uncompressed = False,
     quiet: common.Silent = False,
 ) -> int:
@@ -168,6 +179,8 @@ def save(
     if output == "-" and sys.stdout.isatty():
         raise UsageError("refusing to write an archive to a terminal", "use -o FILE, or redirect")
     sys.stdout.flush()
+    if platform:
+        images = [here_for(engine.images, name, platform) for name in images]
     with Teller(quiet=quiet) as teller:
         engine.images.save(images, output, format=format, compress=compress, teller=teller)
     return 0
