@@ -51,7 +51,18 @@ IMAGES = (
     "TARGET...",
     *EITHER,
 )
-PATHS = ("volume", "env_file", "label_file", "cidfile", "input", "output", "root", "workdir")
+PATHS = (
+    "volume",
+    "env_file",
+    "label_file",
+    "cidfile",
+    "pidfile",
+    "init_path",
+    "input",
+    "output",
+    "root",
+    "workdir",
+)
 
 
 def complete(typed: list[str]) -> int:

@@ -34,6 +34,7 @@ _OPTIONS = {
     "publish": "-p",
     "remove": "--rm",
     "remove.force": "rm --force",
+    "remove_image": "--rmi",
     "rlimits": "--ulimit",
     "run.restart": "run --restart",
     "security.seccomp": "--security-opt seccomp",

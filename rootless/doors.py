@@ -52,3 +52,19 @@ def remove_image(root: str, digest: str) -> None:
     from rootless.engine import Engine
 
     Engine(root).images.remove_nameless(digest)
+
+
+def remove_used(root: str, name: str, image: str) -> None:
+    """Take the name from the image of this id, and remove it with its last one.
+
+    Not if a container uses it, or the name is another's by now.
+    """
+    from rootless.engine import Engine
+    from rootless.errors import Conflict, NotFound
+
+    images = Engine(root).images
+    try:
+        if images.get(name).id == image:
+            images.remove([name])
+    except (Conflict, NotFound):
+        pass

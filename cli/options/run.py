@@ -11,13 +11,13 @@ from rootless.cli.options.accounts import AccountsAsked
 from rootless.cli.options.declare import argument, option
 from rootless.cli.options.health import HealthAsked
 from rootless.cli.options.insides import InsidesAsked
+from rootless.cli.options.life import BASIC, LifeAsked
 from rootless.cli.options.network import NetworkAsked
 from rootless.cli.options.registries import PatientReach
 from rootless.cli.options.security import SecurityAsked, UsersAsked
 from rootless.cli.options.volumes import FilesAsked
 
 # Panels of the long help, in the order of `Asked`; those of the others are in their modules.
-BASIC = "Container"
 ENVIRONMENT = "Environment"
 IMAGE = "Image"
 
@@ -260,6 +260,7 @@ class ImageAsked(TypedDict, total=False):
 
 class Asked(
     BasicAsked,
+    LifeAsked,
     HealthAsked,
     EnvironmentAsked,
     FilesAsked,

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rootless.containers.record import Image, Record
     from rootless.containers.request import Request
     from rootless.containers.running.execution import Exec
-    from rootless.runtime.spec import Attachment
     from rootless.store.paths import Paths
     from rootless.teller import Teller
 
@@ -45,7 +44,7 @@ class Containers:
         """Refuse a request that cannot be, before an image is pulled for it.
 
         `parsed` is whether `words` has made it. Raises UsageError, and what `get` raises
-        for a container whose network is wanted.
+        for a container whose network is wanted, or that is to be started before.
         """
         from rootless.containers.creation import conflicts
 
@@ -53,6 +52,8 @@ class Containers:
         for one in request["networks"]:
             if one["kind"] == "container":
                 self.get(one["name"])
+        for name in request["requires"]:
+            self.get(name)
 
     def create(
         self,
@@ -83,7 +84,11 @@ class Containers:
             self._paths, request, image, id=id, attached=attached, teller=teller
         )
         trace.mark("record composed")
-        self._note_use(id, attached)
+        used = [one["name"] for one in attached if one["kind"] == "container"]
+        if request["requires"]:
+            record["requires"] = [self.get(name).id for name in request["requires"]]
+            used += record["requires"]
+        self._note_use(id, used)
         try:
             while not self._store(record, replace=replace):
                 if request["name"]:
@@ -101,12 +106,11 @@ class Containers:
             raise ImageGone(f"the image {request['image']} was removed meanwhile")
         return container
 
-    def _note_use(self, id: str, attached: builtins.list[Attachment]) -> None:  # noqa: A002
-        for one in attached:
-            if one["kind"] == "container":
-                from rootless.containers.users import note
+    def _note_use(self, id: str, used: builtins.list[str]) -> None:  # noqa: A002
+        for other in used:
+            from rootless.containers.users import note
 
-                note(self._paths, one["name"], id)
+            note(self._paths, other, id)
 
     def _abandon(self, id: str) -> None:  # noqa: A002 - the field's own word
         """Remove a container that was being made, if it was there already."""

@@ -18,7 +18,10 @@ KEPT = "kept"
 
 
 def delete_ended(root: str, directory: str) -> None:
-    """In the supervisor, last of all: remove the container if it was started with --rm."""
+    """In the supervisor, last of all: remove the container if it was started with --rm.
+
+    And its image, if it was started with --rmi.
+    """
     try:
         record: Record = records.read_record(f"{directory}/config.json")
         is_wanted = record["rm"]
@@ -26,6 +29,13 @@ def delete_ended(root: str, directory: str) -> None:
         return  # removed meanwhile, or beyond help
     if is_wanted and not os.path.exists(f"{directory}/{KEPT}"):
         delete(Paths(root), record, volumes=True)
+        if record.get("request", {}).get("remove_image"):
+            from rootless.linux import interpreter
+
+            # In a process that has what reads images: a supervisor lives without.
+            data = (root, record["image"], record["image_id"])
+            pid = interpreter.spawn("remove_used", *data, site=interpreter.ISOLATED)
+            os.waitpid(pid, 0)
 
 
 def delete(paths: Paths, record: Record, *, volumes: bool) -> None:

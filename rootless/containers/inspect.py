@@ -86,13 +86,22 @@ def inspect(
         "EffectiveCaps": capabilities.get("effective", []),
         "BoundingCaps": capabilities.get("bounding", []),
         "ExecIDs": list(sessions),
-        "Dependencies": [one["name"] for one in record["networks"] if one["kind"] == "container"],
+        "PidFile": record["request"]["pidfile"],
+        "ConmonPidFile": record["request"]["conmon_pidfile"],
+        "Dependencies": _dependencies(record),
         "HostConfig": _host_config(record, directory),
         "GraphDriver": _driver(record, directory),
         "Mounts": [_mount(item) for item in record["volumes"] if item["destination"] not in memory],
         "Config": _config(record),
         "NetworkSettings": _network(record, state),
     }
+
+
+def _dependencies(record: Record) -> list[str]:
+    """The ids of the containers without which it cannot run."""
+    needed = [*record.get("requires", ())]
+    needed += [one["name"] for one in record["networks"] if one["kind"] == "container"]
+    return list(dict.fromkeys(needed))
 
 
 def _state(
@@ -176,6 +185,7 @@ def _config(record: Record) -> dict[str, Any]:
         "SdNotifyMode": record["sdnotify"],
         "ChrootDirs": record["request"]["chrootdirs"],
         "Passwd": record["request"]["passwd"],
+        "Timeout": record["request"]["timeout"],
         "Timezone": record["request"]["timezone"],
         "Umask": f"{process['user'].get('umask', 0o022):04o}",
         "HealthcheckOnFailureAction": record["health"]["on_failure"],
@@ -238,7 +248,8 @@ def _host_config(record: Record, directory: str) -> dict[str, Any]:
         "Sysctls": spec["linux"]["sysctl"],
         "Runtime": "rootless",
         "Isolation": "",
-        "Init": private["init"],
+        "Init": request["init"],
+        "AutoRemoveImage": request["remove_image"],
         "Devices": [_device(item) for item in request["devices"]],
         "Ulimits": [
             {

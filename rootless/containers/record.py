@@ -98,6 +98,8 @@ if TYPE_CHECKING:
         log_driver: str
         log_options: dict[str, str]
         volumes: list[Volume]
+        requires: NotRequired[list[str]]
+        """Ids of the containers that are started before it, where there are any."""
         spec: Spec
 
     class State(TypedDict, total=False):
@@ -233,7 +235,10 @@ _REQUEST: dict[str, type] = {
         (bool, "remap_ports publish_all no_hosts unsetenv_all passwd"),
         (list, "command inherited environment groups mounts tmpfs devices networks ports"),
         (list, "expose hosts rlimits env_merge unsetenv hostusers preset"),
-        (list, "attach chrootdirs create_command"),
+        (list, "attach chrootdirs create_command requires"),
+        (str, "init_path pidfile conmon_pidfile"),
+        (int, "timeout"),
+        (bool, "remove_image"),
         (dict, "labels annotations dns namespaces userns security sysctls healthcheck health"),
         (dict, "restart log"),
     )

@@ -203,7 +203,19 @@ if TYPE_CHECKING:
         """Which of stdin, stdout and stderr a front end has; empty for all that there are."""
         remove: bool
         """Whether it goes when it ends."""
+        remove_image: bool
+        """Whether then its image goes as well, by the name of it, unless another one uses it."""
         init: bool
+        init_path: str
+        """A program of the host's to be the init, an absolute path; empty for ours."""
+        timeout: int
+        """Seconds after which it is killed, 0 for never."""
+        requires: list[str]
+        """Names or ids of containers that are started before it."""
+        pidfile: str
+        """Absolute path of a file for the pid of its first process, empty for none."""
+        conmon_pidfile: str
+        """The same for that of its supervisor."""
         cidfile: str
         """Where a front end writes the id, for `inspect`."""
         create_command: list[str]
@@ -379,7 +391,13 @@ def _life() -> Fields:
         "detached": False,
         "attach": [],
         "remove": False,
+        "remove_image": False,
         "init": False,
+        "init_path": "",
+        "timeout": 0,
+        "requires": [],
+        "pidfile": "",
+        "conmon_pidfile": "",
         "cidfile": "",
         "create_command": [],
         "healthcheck": {},

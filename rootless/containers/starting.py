@@ -194,6 +194,9 @@ def _wishes(record: Record, directory: str) -> Wishes:
     wishes.event = {"id": record["id"], "name": record["name"], "attributes": about(record)}
     wishes.restart = record["restart"]
     wishes.stop_signal, wishes.stop_timeout = record["stop_signal"], record["stop_timeout"]
+    request = record["request"]
+    wishes.timeout = request["timeout"]
+    wishes.pidfile, wishes.own_pidfile = request["pidfile"], request["conmon_pidfile"]
     if has_check(record):
         from rootless.containers.running.health import checks
 

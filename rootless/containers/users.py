@@ -1,4 +1,4 @@
-"""Who needs a container: those whose network is its own (--network container:NAME).
+"""Who needs a container: who has its network (--network container:NAME), or --requires it.
 
 Each leaves a mark in the directory of the other before it is made, so a removal need not read the
 records of all. A mark of one that is gone means nothing.
@@ -54,9 +54,9 @@ def refuse_use(container: Handle) -> None:
     if not (found := users(container.paths, container.id)):
         return
     if len(found) == 1:
-        what = f"container {found[0][:12]} uses its network"
+        what = f"container {found[0][:12]} needs it"
     else:
-        what = f"containers {', '.join(user[:12] for user in found)} use its network"
+        what = f"containers {', '.join(user[:12] for user in found)} need it"
     raise InUse(
         f"cannot remove container {container.name}: {what}",
         f"remove that first, or take both away with {named('depend')}"

@@ -98,3 +98,73 @@ def test_a_score_that_needs_root(shared: Store) -> None:
     if done.stderr:  # else a privilege, or a lower score before, allows it
         assert "without root it can only be raised" in done.stderr
     assert (done.returncode, done.stdout.strip()) == (0, own if done.stderr else "-1000")
+
+
+def test_pid_files_and_a_time_limit(shared: Store, tmp_path: Path) -> None:
+    """Both are so again after a restart."""
+    options = [
+        "--pidfile",
+        "first",
+        "--conmon-pidfile",
+        str(tmp_path / "second"),
+        "--name",
+        "short",
+    ]
+    shared.ok("create", *options, "--timeout", "1000", "busybox", "sleep", "100", cwd=tmp_path)
+    try:
+        for command in ("start", "restart"):
+            shared.ok(command, "short")
+            shown = "{{.State.Pid}} {{.State.ConmonPid}} {{.PidFile}} {{.Config.Timeout}}"
+            first, second = (tmp_path / name for name in ("first", "second"))
+            expected = f"{first.read_text()} {second.read_text()} {first} 1000"
+            assert shared.ok("inspect", "-f", shown, "short") == expected
+    finally:
+        shared.ok("rm", "-f", "short")
+    done = shared("run", "--rm", "--pidfile", str(tmp_path / "none/x"), "busybox", "true")
+    assert (done.returncode, shared.ok("ps", "-aq")) == (125, "")
+    assert "cannot write the pid file" in done.stderr
+    assert shared("run", "--rm", "--timeout", "1", "busybox", "sleep", "100").returncode == 137
+
+
+def test_required_containers_are_started_before(shared: Store) -> None:
+    try:
+        shared.ok("create", "--name", "base", "busybox", "sleep", "100")
+        shared.ok("create", "--name", "middle", "--requires", "base", "busybox", "sleep", "100")
+        shared.ok("create", "--name", "top", "--requires", "middle,base", "busybox", "true")
+        ids = shared.ok("ps", "-aq", "--no-trunc", "--filter", "name=middle|base").split()
+        shown = shared.ok("inspect", "-f", "{{range .Dependencies}}{{println .}}{{end}}", "top")
+        assert sorted(shown.split()) == sorted(ids)
+        refused = shared("rm", "base")
+        assert refused.returncode != 0
+        assert "need it" in refused.stderr
+        shared.ok("start", "-a", "top")
+        assert shared.ok("ps", "--format", "{{.Names}}").split() == ["middle", "base"]
+    finally:
+        shared.ok("rm", "-f", "top")
+        shared.ok("rm", "-f", "middle")
+        shared.ok("rm", "-f", "base")
+    done = shared("create", "--requires", "nobody", "busybox")
+    assert done.returncode == 125
+    assert "no such container: nobody" in done.stderr
+
+
+def test_an_init_of_the_hosts(shared: Store, tmp_path: Path) -> None:
+    """It begins with `--` and the command, as with podman; as static as that of the image."""
+    tmp_path.chmod(0o755)
+    init = tmp_path / "init"
+    init.write_text('#!/bin/sh\nshift\necho "init $0"; exec "$@"\n')
+    init.chmod(0o755)
+    lines = inside(shared, "--init", "--init-path", str(init), "--", "echo $0 $$").splitlines()
+    assert lines == ["init /run/podman-init", "sh 1"]
+
+
+def test_the_image_goes_with_its_last_container(shared: Store) -> None:
+    images = ["images", "--format", "{{.Repository}}", "--filter", "reference=*/short*"]
+    for name in ("short", "shorter"):
+        shared.ok("tag", "busybox", f"localhost/{name}")
+    assert shared.ok("run", "--rmi", "localhost/short", "echo", "a") == "a"
+    assert shared.ok(*images) == "localhost/shorter"
+    shared.ok("run", "-d", "--rmi", "--name", "away", "localhost/shorter", "sleep", "100")
+    shared.ok("rm", "-f", "away")
+    assert shared.ok(*images) == ""
+    shared.ok("image", "inspect", "busybox")

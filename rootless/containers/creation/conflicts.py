@@ -64,6 +64,7 @@ def check(request: Request, *, parsed: bool = False) -> None:
         field = next(field for field, value in request.items() if not is_usable(value))
         raise UsageError(f"{named(field)}: {request.get(field)!r} holds a NUL byte")
     _check_life(request)
+    _check_ways(request)
     _check_namespaces(request)
     check_user(request["user"], named("user"))
     _check_network(request)
@@ -144,6 +145,23 @@ def _check_life(request: Request) -> None:
         raise UsageError(
             f"the working directory {workdir!r} is invalid, it needs to be an absolute path",
             field="workdir",
+        )
+
+
+def _check_ways(request: Request) -> None:
+    """Ways to begin and to end that few want."""
+    if request["remove_image"] and not request["remove"]:
+        raise UsageError(f"{named('remove_image')} needs {named('remove')}")
+    if request["remove_image"] and request["rootfs"] is not None:
+        raise UsageError(f"{named('remove_image')} and {named('rootfs')} exclude each other")
+    if request["timeout"] < 0:
+        raise UsageError(f"{named('timeout')}: {request['timeout']} is not a number of seconds")
+    if request["init_path"] and not request["init"]:
+        raise UsageError(f"{named('init_path')} needs {named('init')}")
+    if request["init_path"] and not os.access(request["init_path"], os.X_OK):
+        raise UsageError(
+            f"{named('init_path')}: {request['init_path']} is no program here",
+            f"without it {named('init')} has our own",
         )
 
 

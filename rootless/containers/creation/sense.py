@@ -80,6 +80,10 @@ def _chrootdirs(paths: list[str]) -> None:
             )
 
 
+def _path(field: str) -> Callable[[str], None]:
+    return lambda path: _absolute(path, field) if path else None
+
+
 def _labels(labels: dict[str, str]) -> None:
     if "" in labels:
         raise _refuse("a label without a name", "labels")
@@ -285,12 +289,14 @@ def _is_number(text: str) -> bool:
 
 _CHECKS: dict[str, Callable[[Any], None]] = {
     "chrootdirs": _chrootdirs,
+    "conmon_pidfile": _path("conmon_pidfile"),
     "devices": _devices,
     "dns": _dns,
     "env_merge": _env_merge,
     "environment": _environment,
     "expose": _expose,
     "health": _health,
+    "init_path": _path("init_path"),
     "healthcheck": _healthcheck,
     "host_address": _host_address,
     "hosts": _hosts,
@@ -299,6 +305,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "log": _log,
     "mounts": _mounts,
     "networks": _networks,
+    "pidfile": _path("pidfile"),
     "ports": _ports,
     "preset": _preset,
     "restart": _restart,

@@ -38,6 +38,9 @@ READ_ONLY_TMPFS = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - paths inside the 
 SHM_SIZE = 64 << 20
 """Bytes of shared memory when the request does not say, as docker and podman."""
 
+INIT = "/run/podman-init"
+"""Where a container has the init of --init-path; podman's place."""
+
 _SAFE = ("nosuid", "noexec", "nodev")
 
 
@@ -84,7 +87,7 @@ def _process(plan: Plan) -> Process:
     process: Process = {
         "terminal": plan.request["tty"],
         "user": user,
-        "args": plan.args,
+        "args": [*_init(plan.request), *plan.args],
         "env": plan.env,
         "cwd": plan.cwd,
         "capabilities": plan.capabilities,
@@ -94,6 +97,10 @@ def _process(plan: Plan) -> Process:
     if plan.request["oom_score_adj"] is not None:
         process["oomScoreAdj"] = plan.request["oom_score_adj"]
     return process
+
+
+def _init(request: Request) -> list[str]:
+    return [INIT, "--"] if request["init_path"] else []
 
 
 def _linux(plan: Plan) -> Linux:
@@ -139,7 +146,7 @@ def _private(plan: Plan) -> Private:
     userns = request["userns"]
     needed = bool(request["networks"])
     return {
-        "init": request["init"],
+        "init": request["init"] and not request["init_path"],
         "userns": plan.userns,
         "shifted": userns["mode"] != "host" and not userns["shared"],
         "account": plan.account,
@@ -173,6 +180,9 @@ def mounts(plan: Plan) -> list[Mount]:
         others += [_scratch(path) for path in READ_ONLY_TMPFS if path not in taken]
     others += _etc(plan, taken)
     others += _local_time(plan, taken)
+    if plan.request["init_path"]:
+        options = ["bind", "ro", "nosuid", "nodev", "rprivate"]
+        others.append(_mount(INIT, "bind", options, plan.request["init_path"]))
     system = [
         item
         for item in system_mounts(plan)

@@ -17,6 +17,7 @@ class Asked(TypedDict, total=False):
     cap_add: list[str]
     cap_drop: list[str]
     cgroupns: str
+    conmon_pidfile: str
     chrootdirs: list[str]
     cidfile: str
     detach: bool
@@ -45,6 +46,7 @@ class Asked(TypedDict, total=False):
     hostuser: list[str]
     http_proxy: bool
     init: bool
+    init_path: str
     interactive: bool
     ipc: str
     label: list[str]
@@ -69,14 +71,17 @@ class Asked(TypedDict, total=False):
     passwd_entry: str
     personality: str
     pid: str
+    pidfile: str
     platform: str
     privileged: bool
     pull: str
     read_only: bool
     read_only_tmpfs: bool
     replace: bool
+    requires: list[str]
     restart: str
     rm: bool
+    rmi: bool
     rootfs: bool
     sdnotify: str
     seccomp_policy: str
@@ -85,6 +90,7 @@ class Asked(TypedDict, total=False):
     stop_signal: str
     stop_timeout: int
     sysctl: list[str]
+    timeout: int
     tmpfs: list[str]
     tty: bool
     tz: str

@@ -45,6 +45,7 @@ _AS_IT_IS = {
     "read_only_tmpfs": "read_only_tmpfs",
     "rm": "remove",
     "stop_timeout": "stop_timeout",
+    "timeout": "timeout",
     "tty": "tty",
     "tz": "timezone",
     "unsetenv": "unsetenv",
@@ -199,6 +200,18 @@ def _process(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
     }
 
 
+def _life(asked: Asked, base: str, _: Mapping[str, str]) -> Fields:
+    found: Fields = {
+        "requires": [name for text in asked.get("requires", ()) for name in text.split(",")]
+    }
+    for option in ("conmon_pidfile", "init_path", "pidfile"):
+        if path := str(asked.get(option, "")):
+            found[option] = os.path.abspath(os.path.join(base, path))
+    if asked.get("rmi"):
+        found["remove"] = found["remove_image"] = True
+    return found
+
+
 def _rest(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
     from rootless.containers.words import values
 
@@ -236,6 +249,7 @@ _SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], 
     ),
     ("log_driver log_opt", _log),
     ("umask chrootdirs personality", _process),
+    ("conmon_pidfile init_path pidfile requires rmi", _life),
     (
         "attach entrypoint annotation ulimit sysctl shm_size restart sdnotify stop_signal "
         "group_add",

@@ -76,6 +76,8 @@ if TYPE_CHECKING:
         """Restart policy."""
         delay: float
         """Seconds that the container waited for this start, 0 for the first."""
+        deadline: float
+        """When it is killed (time.monotonic), 0 for never."""
         health: Checks | None
         notice: Notice | None
         listening: Listening | None
@@ -99,6 +101,7 @@ _NEUTRAL: dict[str, Any] = {
     "listener": -1,
     "space": -1,
     "delay": 0.0,
+    "deadline": 0.0,
     "health": None,
     "notice": None,
     "listening": None,

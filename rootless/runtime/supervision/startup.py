@@ -71,6 +71,12 @@ class Wishes:
         """id, name and attributes of its events."""
         self.stop_signal = int(_signal.SIGTERM)
         self.stop_timeout = 10
+        self.timeout = 0
+        """Seconds after which the container is killed, 0 for never."""
+        self.pidfile = ""
+        """Where the pid of its first process is written, empty for nowhere."""
+        self.own_pidfile = ""
+        """The same for the supervisor's."""
 
 
 class Startup:
@@ -196,6 +202,8 @@ class Startup:
         if self._wishes.health is not None:
             state["health"] = self._wishes.health["status"]
         charge = self._charge(state, client)
+        _write_pid(self._wishes.pidfile, self._init_pid)
+        _write_pid(self._wishes.own_pidfile, os.getpid())
         _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))  # the loop is to have it
         records.write_record(directory, "state.json", state, durable=self._wishes.durable)
         tell(charge, "start")
@@ -233,6 +241,7 @@ class Startup:
             "space": _shared_space(state["command_pid"]),
             "restart": wishes.restart,
             "delay": 0.0,
+            "deadline": time.monotonic() + wishes.timeout if wishes.timeout else 0.0,
             "health": wishes.health,
             "notice": wishes.notice,
             "listening": wishes.listening,
@@ -374,6 +383,17 @@ def _shared_space(command: int) -> int:
         return os.open(f"/proc/{command}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return -1  # it has ended already, or may not be looked at
+
+
+def _write_pid(path: str, pid: int) -> None:
+    """Write a pid as conmon does, for service managers. Raises LaunchError."""
+    if not path:
+        return
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(str(pid))
+    except OSError as error:
+        raise LaunchError(f"cannot write the pid file {path}: {error.strerror}") from error
 
 
 def interrupt(*_: object) -> NoReturn:

@@ -96,6 +96,8 @@ class Supervisor:
         if new and self._notifier is not None:
             self._notifier.started()
         self._loop.watch(charge["init"], select.POLLIN, self._on_end)
+        if charge["deadline"]:
+            self._loop.at(charge["deadline"], lambda: self._signal(_signal.SIGKILL))
         _signal.signal(_signal.SIGTERM, lambda *_: self._on_term())
         _signal.signal(_signal.SIGALRM, lambda *_: self._signal(_signal.SIGKILL))
         _signal.signal(_signal.SIGCHLD, lambda *_: self._reap_orphans())
