@@ -84,6 +84,15 @@ AddHost = Annotated[
         about="A line of /etc/hosts; the IP host-gateway is this machine's.",
     ),
 ]
+Link = Annotated[
+    list[str],
+    option(
+        "--link",
+        metavar="CONTAINER[:NAME]",
+        panel=NETWORK,
+        about="Know another container in the same network by NAME.",
+    ),
+]
 NoHosts = Annotated[
     bool, option("--no-hosts", panel=NETWORK, about="Leave the image's /etc/hosts alone.")
 ]
@@ -104,4 +113,5 @@ class NetworkAsked(TypedDict, total=False):
     mac_address: MacAddress
     domainname: Domainname
     add_host: AddHost
+    link: Link
     no_hosts: NoHosts

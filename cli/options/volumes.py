@@ -20,7 +20,27 @@ Volume = Annotated[
 ]
 Mount = Annotated[
     list[str],
-    option("--mount", metavar="type=TYPE,...", panel=FILES, about="bind or tmpfs, in long form."),
+    option(
+        "--mount", metavar="type=TYPE,...", panel=FILES, about="bind, tmpfs and more, see docs."
+    ),
+]
+VolumesFrom = Annotated[
+    list[str],
+    option(
+        "--volumes-from",
+        metavar="CONTAINER[:ro]",
+        panel=FILES,
+        about="All that another container has mounted.",
+    ),
+]
+ImageVolume = Annotated[
+    str,
+    option(
+        "--image-volume",
+        metavar="WAY",
+        panel=FILES,
+        about="The image's volumes: anonymous, tmpfs, ignore. (anonymous)",
+    ),
 ]
 Tmpfs = Annotated[
     list[str],
@@ -59,6 +79,8 @@ class FilesAsked(TypedDict, total=False):
 
     volume: Volume
     mount: Mount
+    volumes_from: VolumesFrom
+    image_volume: ImageVolume
     tmpfs: Tmpfs
     read_only: ReadOnly
     read_only_tmpfs: ReadOnlyTmpfs

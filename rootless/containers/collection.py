@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import builtins
 
     from rootless.containers.record import Image, Record
-    from rootless.containers.request import Request
+    from rootless.containers.request import Request, Volume
     from rootless.containers.running.execution import Exec
     from rootless.store.paths import Paths
     from rootless.teller import Teller
@@ -54,6 +54,8 @@ class Containers:
                 self.get(one["name"])
         for name in request["requires"]:
             self.get(name)
+        for other in (*request["volumes_from"], *request["links"]):
+            self.get(other["container"])
 
     def create(
         self,
@@ -70,21 +72,21 @@ class Containers:
         `parsed` see `check`. Raises what `check` raises, Conflict for a name in use, ImageGone.
         """
         # Here, because listing and finding shall not pay for it (2.5 of 16 ms).
-        from rootless.containers import events, networks
+        from rootless.containers import events
         from rootless.containers.creation import create as creation
+        from rootless.containers.creation.neighbours import neighbours
         from rootless.containers.names import random_name
         from rootless.store.objects import new_id
 
         self.check(request, parsed=parsed)
         self._paths.prepare()
-        attached = networks.resolved(request["networks"], lambda name: self.get(name).id)
+        near = neighbours(request, lambda ref: self.get(ref).record)
+        self._lend(near.volumes)
         trace.mark("request checked")
         id = new_id()  # noqa: A001 - the field's own word
-        record = creation.compose(
-            self._paths, request, image, id=id, attached=attached, teller=teller
-        )
+        record = creation.compose(self._paths, request, image, id=id, near=near, teller=teller)
         trace.mark("record composed")
-        used = [one["name"] for one in attached if one["kind"] == "container"]
+        used = [one["name"] for one in near.networks if one["kind"] == "container"]
         if request["requires"]:
             record["requires"] = [self.get(name).id for name in request["requires"]]
             used += record["requires"]
@@ -105,6 +107,14 @@ class Containers:
             container.remove(force=True)
             raise ImageGone(f"the image {request['image']} was removed meanwhile")
         return container
+
+    def _lend(self, volumes: builtins.list[Volume]) -> None:
+        """Note of anonymous volumes that the next container has them as well."""
+        for item in volumes:
+            if item["anonymous"]:
+                from rootless.volumes.collection import Volumes
+
+                Volumes(self._paths).lend(item["name"])
 
     def _note_use(self, id: str, used: builtins.list[str]) -> None:  # noqa: A002
         for other in used:

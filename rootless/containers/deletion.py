@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.containers.record import objects
+from rootless.containers.record import objects, read
 from rootless.errors import StoreError
 from rootless.store import records
 from rootless.store.paths import Paths
@@ -74,5 +74,22 @@ def _discard_volumes(paths: Paths, record: Record) -> None:
         return
     from rootless.volumes.collection import Volumes
 
+    volumes = Volumes(paths)
     for name in names:
-        Volumes(paths).discard(name)
+        if not (volumes.is_lent(name) and _has_others(paths, record["id"], name)):
+            volumes.discard(name)
+
+
+def _has_others(paths: Paths, own: str, volume: str) -> bool:
+    """Whether another container has this volume; one that cannot be read may have it."""
+    containers = objects(paths)
+    for id in containers.ids():  # noqa: A001 - the field's own word
+        try:
+            other = read(containers.path(id)) if id != own else None
+        except FileNotFoundError:
+            continue  # removed meanwhile
+        except StoreError:
+            return True
+        if other and any(item["name"] == volume for item in other["volumes"]):
+            return True
+    return False

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rootless.containers.request import Security, Volume
+    from rootless.containers.request import Security, Volume, VolumesFrom
 
 
 def binds(mounts: Sequence[Volume]) -> list[str]:
@@ -17,8 +17,13 @@ def binds(mounts: Sequence[Volume]) -> list[str]:
     return [
         ":".join(filter(None, (item["name"] or item["source"], item["destination"], _words(item))))
         for item in mounts
-        if item["type"] != "tmpfs" and not item["anonymous"]
+        if item["type"] in ("bind", "volume") and not item["anonymous"]
     ]
+
+
+def volumes_from(wanted: Sequence[VolumesFrom]) -> list[str] | None:
+    """Return docker's VolumesFrom: CONTAINER[:ro]."""
+    return [one["container"] + ":ro" * one["ro"] for one in wanted] or None
 
 
 def _words(item: Volume) -> str:

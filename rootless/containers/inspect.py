@@ -10,7 +10,7 @@ import os
 import time
 
 from rootless.containers import networks
-from rootless.containers.docker import binds, human_size, security_options
+from rootless.containers.docker import binds, human_size, security_options, volumes_from
 from rootless.containers.record import has_check
 from rootless.values import signal_name
 
@@ -219,7 +219,7 @@ def _host_config(record: Record, directory: str) -> dict[str, Any]:
         "RestartPolicy": _restart_policy(record["restart"]),
         "AutoRemove": record["rm"],
         "VolumeDriver": "",
-        "VolumesFrom": None,
+        "VolumesFrom": volumes_from(request["volumes_from"]),
         "ConsoleSize": [0, 0],
         "Annotations": record["annotations"],
         "CapAdd": security["cap_add"],
@@ -234,7 +234,10 @@ def _host_config(record: Record, directory: str) -> dict[str, Any]:
         "GroupAdd": [*request["groups"], *(["keep-groups"] if request["keep_groups"] else [])],
         "IpcMode": spaces["ipc"],
         "Cgroup": "",
-        "Links": None,
+        "Links": [
+            f"/{link['container']}:/{record['name']}/{link['alias']}" for link in request["links"]
+        ]
+        or None,
         "OomScoreAdj": process.get("oomScoreAdj", 0),
         "PidMode": _unless_private(spaces["pid"]),
         "Privileged": private["privileged"],

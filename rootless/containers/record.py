@@ -239,6 +239,9 @@ _REQUEST: dict[str, type] = {
         (str, "init_path pidfile conmon_pidfile"),
         (int, "timeout"),
         (bool, "remove_image"),
+        (list, "attach"),
+        (list, "volumes_from links"),
+        (str, "image_volumes"),
         (dict, "labels annotations dns namespaces userns security sysctls healthcheck health"),
         (dict, "restart log"),
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     class Volume(TypedDict):
         """Something to be mounted: see `bind`, `volume` and `tmpfs`."""
 
-        type: Literal["bind", "volume", "tmpfs"]
+        type: Literal["bind", "volume", "tmpfs", "ramfs"]
         name: str
         """Of a volume; in a request empty for an anonymous one, which gets 64 digits."""
         source: str
@@ -46,6 +46,19 @@ if TYPE_CHECKING:
         """Whether changes go to a throw-away layer above the source."""
         options: list[str]
         """The mount's options as the runtime specification writes them."""
+
+    class VolumesFrom(TypedDict):
+        """Another container, all of whose mounts are to be had."""
+
+        container: str
+        """Its name, its id, or the beginning of that."""
+        ro: bool
+
+    class Link(TypedDict):
+        """docker's --link: another container, by a further name."""
+
+        container: str
+        alias: str
 
     class Directory(TypedDict):
         """A root file system that is no image's."""
@@ -223,6 +236,9 @@ if TYPE_CHECKING:
         mounts: list[Volume]
         tmpfs: list[Volume]
         """docker's --tmpfs, which it does not list among the mounts."""
+        volumes_from: list[VolumesFrom]
+        image_volumes: str
+        """What the image's volumes are: anonymous ones, tmpfs, or ignore."""
         devices: list[Mount]
         read_only: bool
         read_only_tmpfs: bool
@@ -240,6 +256,7 @@ if TYPE_CHECKING:
         dns: Dns
         hosts: list[list[str]]
         """[address, name, ...], lines of /etc/hosts; the address may be host-gateway."""
+        links: list[Link]
         no_hosts: bool
         host_address: str
         """What /etc/hosts calls the host's; "none" for no line of it, empty for what is found."""
@@ -361,6 +378,8 @@ def _surroundings() -> Fields:
         "domainname": "",
         "mounts": [],
         "tmpfs": [],
+        "volumes_from": [],
+        "image_volumes": "anonymous",
         "devices": [],
         "read_only": False,
         "read_only_tmpfs": True,
@@ -372,6 +391,7 @@ def _surroundings() -> Fields:
         "expose": [],
         "dns": {"servers": [], "search": [], "options": []},
         "hosts": [],
+        "links": [],
         "no_hosts": False,
         "host_address": "",
         "chrootdirs": [],
@@ -456,14 +476,19 @@ def volume(name: str, destination: str, *, rw: bool = True) -> Volume:
     return _mode(mount, ["rbind", *(["rw"] if rw else read_only("rbind")), "rprivate"], rw=rw)
 
 
-def tmpfs(destination: str, *options: str) -> Volume:
-    """Mount memory; `options` are those of tmpfs(5), such as size=64m."""
-    mount = _mount("tmpfs", "", destination)
+def tmpfs(destination: str, *options: str, kind: Literal["tmpfs", "ramfs"] = "tmpfs") -> Volume:
+    """Mount memory; `options` are those of tmpfs(5), such as size=64m.
+
+    The `kind` ramfs is never swapped out, and knows no size.
+    """
+    mount = _mount(kind, "", destination)
     mount["mode"] = ",".join(options)
     return _mode(mount, ["nosuid", "nodev", *options], rw="ro" not in options)
 
 
-def _mount(kind: Literal["bind", "volume", "tmpfs"], source: str, destination: str) -> Volume:
+def _mount(
+    kind: Literal["bind", "volume", "tmpfs", "ramfs"], source: str, destination: str
+) -> Volume:
     return {
         "type": kind,
         "name": "",

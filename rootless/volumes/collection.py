@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 
 _RECORD = "volume.json"
+_LENT = "lent"
+"""Name of the file that says that an anonymous volume has more than one user."""
 _ATTEMPTS = 100
 """How often others may be faster, before it is no coincidence."""
 
@@ -190,6 +192,23 @@ class Volumes:
                 os.close(held)
             return
         raise _refused(self.data(name), "something else has its place")
+
+    def lend(self, name: str) -> None:
+        """Note that a further container has an anonymous volume; it is made if need be.
+
+        Raises StoreError.
+        """
+        self.ensure(name, anonymous=True)
+        try:
+            os.close(
+                os.open(f"{self._objects.path(name)}/{_LENT}", os.O_CREAT | os.O_CLOEXEC, 0o600)
+            )
+        except OSError as error:
+            raise _refused(f"{self._objects.path(name)}/{_LENT}", error.strerror) from error
+
+    def is_lent(self, name: str) -> bool:
+        """Whether more than one container has had this anonymous volume."""
+        return os.path.exists(f"{self._objects.path(name)}/{_LENT}")
 
     def _make(self, record: Record, *, durable: bool) -> bool:
         self._paths.prepare()

@@ -10,6 +10,7 @@ import pytest
 from rootless.containers import networks
 from rootless.containers.creation import conflicts
 from rootless.containers.creation.create import compose
+from rootless.containers.creation.neighbours import Neighbours
 from rootless.containers.words.request import request
 from rootless.store.paths import Paths
 
@@ -47,8 +48,8 @@ class HostImage(PlainImage):
 def record_of(paths: Paths, wanted: Request, image: PlainImage | None) -> Record:
     """Check and compose."""
     conflicts.check(wanted)
-    attached = networks.resolved(wanted["networks"], lambda name: name * 64)
-    return compose(paths, wanted, image, id=ID, attached=attached)
+    near = Neighbours(networks.resolved(wanted["networks"], lambda name: name * 64))
+    return compose(paths, wanted, image, id=ID, near=near)
 
 
 @pytest.fixture

@@ -432,6 +432,20 @@ def test_the_network_of_another_container(busybox: Store) -> None:
     assert "No such container: nosuch" in done.stderr
 
 
+def test_a_link(busybox: Store) -> None:
+    busybox.ok("run", "-d", "--name", "web", "busybox", "sh", "-c", WEB.format(port=80))
+    line = ["run", "--rm", "--link", "web:www", "busybox", "sh", "-c"]
+    done = busybox(*line, "true")
+    assert (done.returncode, "use its network: --network container:web" in done.stderr) == (
+        125,
+        True,
+    )
+    line.insert(1, "--network=container:web")
+    fetch = "for i in 1 2 3 4 5; do wget -q -O - http://www/ && break; sleep 0.2; done"
+    assert busybox.ok(*line, f"{fetch}; echo $WWW_NAME") == "served\n/www"
+    busybox.ok("rm", "-f", "web")
+
+
 @pytest.mark.each
 def test_a_network_namespace_by_path(busybox: Store) -> None:
     busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")

@@ -486,6 +486,40 @@ def test_named_volume_is_kept(shared: Store) -> None:
     assert inside(shared, "-v", "kept:/data", "--", "cat /data/file") == "one"
 
 
+def test_volumes_from(busybox: Store, tmp_path: Path) -> None:
+    """Of a container that need not run; an anonymous one goes with its last user."""
+    (tmp_path / "f").write_text("host\n")
+    busybox.ok("create", "--name", "data", "-v", "/anon", "-v", f"{tmp_path}:/b", "busybox", "true")
+    script = "echo kept > /anon/x; cat /b/f; echo 1 > /b/f"
+    done = busybox("run", "--rm", "--volumes-from", "data:ro", "busybox", "sh", "-c", script)
+    assert done.stdout == "host\n"
+    assert done.stderr.count("Read-only file system") == 2
+    busybox.ok("run", "--rm", "--volumes-from", "/data", "busybox", "sh", "-c", script)
+    line = ["--name", "heir", "--volumes-from", "data", "-v", "/own:/b", "busybox"]
+    done = busybox("run", *line[:2], "--volumes-from", "nosuch", "busybox", "true")
+    assert "no such container: nosuch" in done.stderr
+    line[5] = "/b"
+    assert busybox.ok("run", *line, "sh", "-c", "cat /anon/x; ls /b") == "kept"
+    told = busybox.ok("inspect", "-f", "{{.HostConfig.VolumesFrom}}", "heir")
+    assert told == "[data]"
+    volume = Path(busybox.root, "volumes", busybox.ok(
+        "inspect", "-f", '{{range .Mounts}}{{if eq .Destination "/anon"}}{{.Name}}{{end}}{{end}}',
+        "heir"))  # fmt: skip
+    busybox.ok("rm", "-v", "data")
+    assert busybox.ok("start", "-a", "heir") == "kept"
+    busybox.ok("rm", "-v", "heir")
+    assert not volume.exists()
+
+
+def test_mounts_in_memory_and_by_pattern(shared: Store, tmp_path: Path) -> None:
+    for name in ("lib1", "lib2"):
+        (tmp_path / name).write_text(name + "\n")
+    mounts = ["--mount", "type=ramfs,dst=/m", "--mount", f"type=glob,src={tmp_path}/lib*,dst=/l"]
+    script = "grep ' /m ' /proc/mounts | cut -d' ' -f3; echo x > /m/x; cat /m/x /l/lib1 /l/lib2"
+    said = shared.ok("run", "--rm", *mounts, "busybox", "sh", "-c", script)
+    assert said.split() == ["ramfs", "x", "lib1", "lib2"]
+
+
 def test_rootfs_directory(shared: Store, tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "bin").mkdir(parents=True)

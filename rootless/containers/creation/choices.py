@@ -8,6 +8,7 @@ NAMESPACES = {
     "uts": ("host", "private"),
     "cgroup": ("host", "private"),
 }
+IMAGE_VOLUMES = ("anonymous", "tmpfs", "ignore")
 STREAMS = ("stdin", "stdout", "stderr")
 RESTARTS = ("no", "on-failure", "always", "unless-stopped")
 LOG_DRIVERS = ("json-file", "k8s-file", "journald", "none", "passthrough")

@@ -10,7 +10,7 @@ from rootless.containers.creation import conflicts, environment, spec
 from rootless.containers.creation.image_settings import Settings, command
 from rootless.containers.creation.spec import Plan
 from rootless.containers.names import random_name
-from rootless.containers.request import volume
+from rootless.containers.request import tmpfs, volume
 from rootless.errors import UsageError, named
 from rootless.oci.errors import ImageError
 from rootless.runtime.privileges import caps
@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pwd import struct_passwd
 
+    from rootless.containers.creation.neighbours import Neighbours
     from rootless.containers.record import Image, Record, Rootfs
     from rootless.containers.request import Healthcheck, Publish, Request, Restart, Userns, Volume
     from rootless.runtime.spec import Account, Attachment
@@ -35,19 +36,19 @@ def compose(
     image: Image | None,
     *,
     id: str,  # noqa: A002 - the record's own word
-    attached: list[Attachment],
+    near: Neighbours,
     teller: Teller = QUIET,
 ) -> Record:
     """Return the record of a container. Nothing is written but layers not yet unpacked.
 
     `request` has been checked, `image` is None where it brings a root file system of its own,
-    `attached` are its networks (`networks.resolved`). Raises UsageError, ImageError.
+    `near` is what it has of other containers. Raises UsageError, ImageError.
     """
     name = request["image"]
     settings = Settings(image.config if image else {}, name)
     first, rest = command(settings, request["entrypoint"], request["command"], name)
-    plan = _plan(request, settings, id, f"{paths.containers}/{id}", attached)
-    plan.volumes = _volumes(paths, request, settings, teller)
+    plan = _plan(request, settings, id, f"{paths.containers}/{id}", near)
+    plan.volumes = _volumes(paths, request, settings, near.volumes, teller)
     plan.args = first + rest
     if not is_usable(plan.args):
         raise UsageError(f"the {named('command')} {plan.args!r} holds a NUL byte")
@@ -79,11 +80,11 @@ def compose(
         "rm": request["remove"],
         "stop_signal": request["stop_signal"] or _signal_of(settings),
         "stop_timeout": request["stop_timeout"],
-        "networks": attached,
+        "networks": near.networks,
         "hostname": plan.hostname,
-        "hosts": request["hosts"],
+        "hosts": [*near.hosts, *request["hosts"]],
         "exposed": exposed,
-        "ports": _ports(request, exposed, attached),
+        "ports": _ports(request, exposed, near.networks),
         "dns": request["dns"],
         "healthcheck": _healthcheck(request, settings),
         "health": request["health"],
@@ -94,7 +95,7 @@ def compose(
         "volumes": plan.volumes,
         "spec": spec.build(plan),
     }
-    return {**record, **legacy.kept(request, attached)}  # type: ignore[typeddict-item]
+    return {**record, **legacy.kept(request, near.networks)}  # type: ignore[typeddict-item]
 
 
 def _plan(
@@ -102,12 +103,12 @@ def _plan(
     settings: Settings,
     id: str,  # noqa: A002 - the record's own word
     directory: str,
-    attached: list[Attachment],
+    near: Neighbours,
 ) -> Plan:
     """Fill in what the image, the id and the host decide where the request does not."""
     plan = Plan(request, directory)
-    plan.networks = attached
-    shared = networks.kind(attached) == "host" or request["namespaces"]["uts"] == "host"
+    plan.networks = near.networks
+    shared = networks.kind(plan.networks) == "host" or request["namespaces"]["uts"] == "host"
     plan.hostname = request["hostname"] or (os.uname().nodename if shared else id[:12])
     plan.userns = _userns(request["userns"])
     plan.user = request["user"]
@@ -125,7 +126,7 @@ def _plan(
         security["cap_add"], security["cap_drop"], privileged=security["privileged"]
     )
     plan.capabilities = caps.sets(allowed, security["cap_add"], root=is_root)
-    plan.env = environment.compose(settings.env, request, plan.hostname)
+    plan.env = environment.compose(settings.env, request, plan.hostname, near.environment)
     return plan
 
 
@@ -231,11 +232,19 @@ def _healthcheck(request: Request, settings: Settings) -> Healthcheck | None:
     return health.compose(settings.healthcheck, request["healthcheck"])
 
 
-def _volumes(paths: Paths, request: Request, settings: Settings, teller: Teller) -> list[Volume]:
+def _volumes(
+    paths: Paths, request: Request, settings: Settings, lent: list[Volume], teller: Teller
+) -> list[Volume]:
     """Return all that is mounted but devices; volumes have their names and places now."""
     result = [*request["mounts"], *request["tmpfs"]]
     taken = {item["destination"] for item in (*result, *request["devices"])}
-    result += _image_volumes(request["image"], settings, taken, teller)
+    result += [item for item in lent if item["destination"] not in taken]
+    taken.update(item["destination"] for item in lent)
+    if request["image_volumes"] != "ignore":
+        found = _image_volumes(request["image"], settings, taken, teller)
+        if request["image_volumes"] == "tmpfs":
+            found = [tmpfs(item["destination"], "tmpcopyup") for item in found]
+        result += found
     for number, item in enumerate(result):
         if item["type"] == "volume":
             from rootless.volumes.names import data_path

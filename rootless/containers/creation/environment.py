@@ -38,12 +38,15 @@ def inherited(environ: Mapping[str, str], *, proxies: bool, all: bool) -> list[l
     return [[key, value] for key, value in result.items()]
 
 
-def compose(image: Iterable[str], request: Request, hostname: str) -> list[str]:
-    """Return process.env of a new container; `image` is what its image says."""
+def compose(
+    image: Iterable[str], request: Request, hostname: str, links: Iterable[Sequence[str]] = ()
+) -> list[str]:
+    """Return process.env of a new container; `image` is what its image says, `links` its links."""
     result: dict[str, str] = {"PATH": PATH, "HOSTNAME": hostname}
     if request["tty"]:
         result["TERM"] = "xterm"
     changed(result, request["preset"])
+    changed(result, links)
     for text in image:
         key, equals, value = text.partition("=")
         if key and equals:

@@ -11,7 +11,7 @@ import os
 from rootless.containers import networks, ports
 from rootless.containers.creation.shapes import PROPAGATIONS
 from rootless.errors import UsageError, named
-from rootless.values import is_address
+from rootless.values import is_address, is_host_name
 from rootless.volumes.names import check_name
 
 TYPE_CHECKING = False
@@ -116,7 +116,9 @@ def _mounts(volumes: list[Volume], field: str = "mounts") -> None:
             raise _refuse(f"a {kind} has no name", where)
         if volume["anonymous"] != (kind == "volume" and not name):
             raise _refuse("a volume is anonymous if it has no name", where)
-        if kind == "tmpfs" and (volume["overlay"] or volume["chown"] or volume["source"]):
+        if kind in ("tmpfs", "ramfs") and (
+            volume["overlay"] or volume["chown"] or volume["source"]
+        ):
             raise _refuse("memory has no source", where)
         if kind != "volume" and volume["copy_up"]:
             raise _refuse("only a volume is filled", where)
@@ -134,7 +136,7 @@ def _check_options(volume: Volume, where: str) -> None:
     words, way = volume["options"], volume["propagation"]
     if volume["rw"] == ("ro" in words):
         raise _refuse("rw and the options contradict each other", where)
-    if volume["type"] == "tmpfs":
+    if volume["type"] in ("tmpfs", "ramfs"):
         if wrong := [word for word in words if not word.isprintable() or "," in word]:
             raise _refuse(f"invalid option {wrong[0]!r:.60}", where)
     else:
@@ -287,6 +289,20 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 20
 
 
+def _volumes_from(wanted: list[Any]) -> None:
+    for number, one in enumerate(wanted):
+        if not one["container"]:
+            raise _refuse("which container?", f"volumes_from.{number}.container")
+
+
+def _links(wanted: list[Any]) -> None:
+    for number, one in enumerate(wanted):
+        if not one["container"]:
+            raise _refuse("which container?", f"links.{number}.container")
+        if not is_host_name(one["alias"]):
+            raise _refuse(f"invalid name {one['alias']!r:.60}", f"links.{number}.alias")
+
+
 _CHECKS: dict[str, Callable[[Any], None]] = {
     "chrootdirs": _chrootdirs,
     "conmon_pidfile": _path("conmon_pidfile"),
@@ -302,6 +318,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "hosts": _hosts,
     "inherited": _inherited,
     "labels": _labels,
+    "links": _links,
     "log": _log,
     "mounts": _mounts,
     "networks": _networks,
@@ -313,4 +330,5 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "rootfs": _rootfs,
     "security": _security,
     "tmpfs": _tmpfs,
+    "volumes_from": _volumes_from,
 }

@@ -40,7 +40,7 @@ _WAYS = ("shared", "slave", "private", "unbindable")
 PROPAGATIONS = (*_WAYS, *(f"r{word}" for word in _WAYS))
 
 _VOLUME = {
-    "type": ("bind", "volume", "tmpfs"),
+    "type": ("bind", "volume", "tmpfs", "ramfs"),
     "name": str,
     "source": str,
     "destination": str,
@@ -115,6 +115,8 @@ SHAPES: dict[str, Any] = {
     "create_command": [str],
     "mounts": [_VOLUME],
     "tmpfs": [{**_VOLUME, "type": ("tmpfs",)}],
+    "volumes_from": [{"container": str, "ro": bool}],
+    "image_volumes": choices.IMAGE_VOLUMES,
     "devices": [_PATH_MOUNT],
     "read_only": bool,
     "read_only_tmpfs": bool,
@@ -143,6 +145,7 @@ SHAPES: dict[str, Any] = {
     "expose": _TEXTS,
     "dns": {"servers": _TEXTS, "search": _TEXTS, "options": _TEXTS},
     "hosts": [_TEXTS],
+    "links": [{"container": str, "alias": str}],
     "no_hosts": bool,
     "host_address": str,
     "chrootdirs": _TEXTS,

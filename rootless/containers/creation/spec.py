@@ -307,8 +307,8 @@ def overlay_binds(plan: Plan) -> dict[str, OverlayBind]:
 
 def _volume(item: Volume, layers: dict[str, OverlayBind]) -> Mount:
     """Return a volume as an entry of `mounts`."""
-    if item["type"] == "tmpfs":
-        return _mount(item["destination"], "tmpfs", item["options"])
+    if item["type"] in ("tmpfs", "ramfs"):
+        return _mount(item["destination"], item["type"], item["options"])
     if not item["overlay"]:
         return _mount(item["destination"], "bind", item["options"], item["source"])
     layer = layers[item["destination"]]

@@ -45,12 +45,14 @@ class Asked(TypedDict, total=False):
     hostname: str
     hostuser: list[str]
     http_proxy: bool
+    image_volume: str
     init: bool
     init_path: str
     interactive: bool
     ipc: str
     label: list[str]
     label_file: list[str]
+    link: list[str]
     log_driver: str
     log_opt: list[str]
     mac_address: str
@@ -102,6 +104,7 @@ class Asked(TypedDict, total=False):
     userns: str
     uts: str
     volume: list[str]
+    volumes_from: list[str]
     workdir: str
 
     # How its image is found and fetched, which is the front end's matter.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from rootless.containers import request
+from rootless.containers.creation.choices import IMAGE_VOLUMES
 from rootless.errors import UsageError, named
 from rootless.values import boolean, is_number, size
 from rootless.volumes.names import check_name
@@ -18,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from rootless.containers.request import Volume
+    from rootless.containers.request import Volume, VolumesFrom
     from rootless.runtime.spec import Mount
 
 _VOLUME, _MOUNT, _TMPFS, _DEVICE = map(named, ("volume", "mount", "tmpfs", "device"))
@@ -134,6 +135,50 @@ def _finish(result: Volume, words: list[str], where: str) -> Volume:
     return result
 
 
+def volumes_from(text: str) -> VolumesFrom:
+    """Parse --volumes-from CONTAINER[:OPTIONS]: ro, rw, and what means nothing here."""
+    container, _, options = text.partition(":")
+    words = options.split(",") if options else []
+    if not container or {*words} - {"ro", "rw", *_IGNORED} or {"ro", "rw"} <= {*words}:
+        cause = f"{named('volumes_from')}: invalid mode {options!r}"
+        raise UsageError(f"{cause} in {text!r}", "CONTAINER[:ro]")
+    return {"container": container, "ro": "ro" in words}
+
+
+def image_volumes(text: str) -> str:
+    """Parse --image-volume; `bind` is podman's older word for an anonymous volume."""
+    way = "anonymous" if text in ("", "bind") else text
+    if way not in IMAGE_VOLUMES:
+        raise UsageError(
+            f"{named('image_volumes')}: unknown way {text!r}", ", ".join(IMAGE_VOLUMES)
+        )
+    return way
+
+
+def several(text: str, base: str) -> list[Volume]:
+    """Parse --mount, of which the type glob makes one mount for each file that there is."""
+    fields = _fields(text)
+    if fields.get("type") != "glob":
+        return [mount(text, base)]
+    del fields["type"]
+    source, target = fields.pop("source", ""), fields.pop("target", "")
+    if not source:
+        raise UsageError(f"{_MOUNT} {text}: source is required", "name it with source=PATTERN")
+    from glob import glob
+
+    found = sorted(glob(os.path.join(base, source)))
+    if not found:
+        raise UsageError(f"{_MOUNT} {text}: there is no {source}")
+    return [
+        _mount_bind(
+            _bind(path, f"{target}/{os.path.basename(path)}" if target else path, base),
+            fields,
+            text,
+        )
+        for path in map(os.path.abspath, found)
+    ]
+
+
 def mount(text: str, base: str) -> Volume:
     """Parse --mount type=...,KEY[=VALUE],... of docker and podman; see `volume` for `base`."""
     fields = _fields(text)
@@ -142,10 +187,11 @@ def mount(text: str, base: str) -> Volume:
     if not target:
         raise UsageError(f"{_MOUNT} {text}: target is required", "name it with target=PATH")
     source = fields.pop("source", "")
-    if kind == "tmpfs":
+    if kind in ("tmpfs", "ramfs"):
         if source:
-            raise UsageError(f"{_MOUNT} {text}: source is not supported with tmpfs mounts")
-        return _mount_tmpfs(fields, target, text)
+            raise UsageError(f"{_MOUNT} {text}: source is not supported with {kind} mounts")
+        made = _mount_tmpfs(fields, target, text)
+        return made if kind == "tmpfs" else _as_ramfs(made, text)
     if kind == "bind":
         if not source:
             raise UsageError(f"{_MOUNT} {text}: source is required", "name it with source=PATH")
@@ -154,7 +200,7 @@ def mount(text: str, base: str) -> Volume:
         return _mount_volume(_named(source, target), fields, text)
     raise UsageError(
         f"{_MOUNT} {text}: mounts of type {kind!r} are not supported",
-        "the types are bind, volume and tmpfs",
+        "the types are bind, volume, tmpfs, ramfs and glob",
     )
 
 
@@ -308,6 +354,13 @@ def _mount_tmpfs(fields: dict[str, str], target: str, text: str) -> Volume:
             raise UsageError(f"{_MOUNT} {text}: unexpected key {key!r}")
     # Unlike --tmpfs, docker's --mount type=tmpfs lets programs run.
     return _tmpfs(target, words, ("nosuid", "nodev"))
+
+
+def _as_ramfs(made: Volume, text: str) -> Volume:
+    """The same mount in memory that is never swapped out. Raises UsageError for a size."""
+    if any(word.startswith("size=") for word in made["options"]):
+        raise UsageError(f"{_MOUNT} {text}: a ramfs has no size", "type=tmpfs has")
+    return {**made, "type": "ramfs"}
 
 
 def tmpfs(text: str) -> Volume:

@@ -10,7 +10,7 @@ from rootless.values import is_host_name, is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.request import Namespaces, Userns
+    from rootless.containers.request import Link, Namespaces, Userns
     from rootless.containers.words.asked import Asked
     from rootless.runtime.spec import Attachment
 
@@ -94,6 +94,15 @@ def userns(mode: str) -> Userns:
         modes = "host, keep-id[:uid=N,gid=N,shared] or nomap"
         raise UsageError(f"{named('userns')}: unknown mode {mode!r}", modes)
     return result
+
+
+def link(text: str) -> Link:
+    """Parse --link CONTAINER[:NAME]."""
+    container, colon, alias = text.partition(":")
+    alias = alias if colon else container.lstrip("/")
+    if not container or not is_host_name(alias):
+        raise UsageError(f"{named('links')}: bad format for links: {text}", "CONTAINER[:NAME]")
+    return {"container": container, "alias": alias}
 
 
 def host_entry(text: str) -> list[str]:

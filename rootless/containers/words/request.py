@@ -128,11 +128,12 @@ def _mounts(asked: Asked, base: str, _: Mapping[str, str]) -> Fields:
     from rootless.containers.words import mounts
 
     volumes = _each("mounts", asked.get("volume", ()), lambda text: mounts.volume(text, base))
-    volumes += _each(
-        "mounts", asked.get("mount", ()), lambda text: mounts.mount(text, base), len(volumes)
-    )
+    for text in asked.get("mount", ()):
+        volumes += _in(f"mounts.{len(volumes)}", mounts.several, text, base)
     return {
         "mounts": volumes,
+        "volumes_from": _each("volumes_from", asked.get("volumes_from", ()), mounts.volumes_from),
+        "image_volumes": _in("image_volumes", mounts.image_volumes, asked.get("image_volume", "")),
         "tmpfs": _each("tmpfs", asked.get("tmpfs", ()), mounts.tmpfs),
         "devices": _each(
             "devices", apart(asked.get("device", ()), lambda word: word[:1] == "/"), mounts.device
@@ -155,6 +156,7 @@ def _spaces(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
             "options": apart(asked.get("dns_option", ())),
         },
         "hosts": _each("hosts", apart(asked.get("add_host", ())), networks.host_entry),
+        "links": _each("links", asked.get("link", ()), networks.link),
     }
 
 
@@ -233,9 +235,9 @@ def _rest(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
 
 _SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], ...] = (
     ("env env_file env_merge label label_file", _environment),
-    ("volume mount tmpfs device", _mounts),
+    ("volume mount tmpfs volumes_from image_volume device", _mounts),
     (
-        "pid ipc uts cgroupns userns network mac_address dns dns_search dns_option add_host",
+        "pid ipc uts cgroupns userns network mac_address dns dns_search dns_option add_host link",
         _spaces,
     ),
     ("publish expose publish_privileged", _ports),

@@ -117,7 +117,7 @@ class Mount:
 
 
 class Tmpfs(Mount):
-    """A tmpfs; with the option `tmpcopyup` it starts with what the image has there."""
+    """A tmpfs or ramfs; with the option `tmpcopyup` it starts with what the image has there."""
 
     def data(self, tree: Tree) -> str:
         """See Mount."""

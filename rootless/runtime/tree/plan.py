@@ -29,6 +29,7 @@ _KINDS = {
     "mqueue": op.Mqueue,
     "devpts": op.Devpts,
     "tmpfs": op.Tmpfs,
+    "ramfs": op.Tmpfs,
 }
 
 

@@ -14,6 +14,7 @@ from rootless.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from rootless.containers.request import Volume
 
@@ -269,6 +270,8 @@ def test_mount_tmpfs(rest: str, options: list[str]) -> None:
         ("type=bind,source=/a,target=b", "absolute"),
         ("type=foo,target=/b", "type 'foo' are not supported"),
         ("type=image,source=a,target=/b", "type 'image' are not supported"),
+        ("type=ramfs,source=/a,target=/b", "source is not supported with ramfs"),
+        ("type=ramfs,target=/b,tmpfs-size=1m", "a ramfs has no size"),
         ("type=bind,source=/a,target=/b,foo=1", "unexpected key 'foo'"),
         ("type=bind,source=/a,target=/b,nocopy", "unexpected key 'nocopy'"),
         ("type=bind,source=/a,target=/b,tmpfs-size=1", "unexpected key"),
@@ -423,3 +426,30 @@ def test_destinations_are_absolute_and_clean(path: str) -> None:
     assert clean.startswith("/")
     assert clean != "/"
     assert not {"", ".", ".."} & set(clean[1:].split("/"))
+
+
+def test_ramfs() -> None:
+    made = mounts.mount("type=ramfs,dst=/b,tmpfs-mode=700,tmpcopyup", V)
+    differs(made, type="ramfs", destination="/b", rw=True, source="")
+    assert made["options"] == ["nosuid", "nodev", "mode=0700", "tmpcopyup"]
+
+
+def test_glob(tmp_path: Path) -> None:
+    """Into a directory by their names, or where they are out here."""
+    for name in ("b1", "b2", "c"):
+        (tmp_path / name).touch()
+    found = mounts.several("type=glob,src=b*,dst=/lib,ro", str(tmp_path))
+    shown = [(one["type"], one["source"], one["destination"], one["rw"]) for one in found]
+    assert shown == [("bind", f"{tmp_path}/b{n}", f"/lib/b{n}", False) for n in (1, 2)]
+    (alone,) = mounts.several(f"type=glob,src={tmp_path}/[c]", "/")
+    assert alone["source"] == alone["destination"] == f"{tmp_path}/c"
+    for text, words in (("src=x*,dst=/x", "there is no x"), ("dst=/x", "source is required")):
+        with pytest.raises(UsageError, match=words):
+            mounts.several(f"type=glob,{text}", str(tmp_path))
+    with pytest.raises(UsageError, match="unexpected key"):
+        mounts.several("type=glob,src=b*,dst=/x,size=1", str(tmp_path))
+
+
+def test_several_is_one_of_other_types() -> None:
+    text = "type=bind,src=/a,dst=/b"
+    assert mounts.several(text, V) == [mounts.mount(text, V)]
