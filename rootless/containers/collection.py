@@ -72,16 +72,21 @@ class Containers:
         `parsed` see `check`. Raises what `check` raises, Conflict for a name in use, ImageGone.
         """
         # Here, because listing and finding shall not pay for it (2.5 of 16 ms).
-        from rootless.containers import events
+        from rootless.containers import events, networks
         from rootless.containers.creation import create as creation
-        from rootless.containers.creation.neighbours import neighbours
         from rootless.containers.names import random_name
         from rootless.store.objects import new_id
 
         self.check(request, parsed=parsed)
         self._paths.prepare()
-        near = neighbours(request, lambda ref: self.get(ref).record)
-        self._lend(near.volumes)
+        near = creation.Neighbours(
+            networks.resolved(request["networks"], lambda name: self.get(name).id)
+        )
+        if request["volumes_from"] or request["links"]:
+            from rootless.containers.creation.neighbours import look
+
+            look(near, request, lambda ref: self.get(ref).record)
+            self._lend(near.volumes)
         trace.mark("request checked")
         id = new_id()  # noqa: A001 - the field's own word
         record = creation.compose(self._paths, request, image, id=id, near=near, teller=teller)

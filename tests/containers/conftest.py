@@ -9,8 +9,7 @@ import pytest
 
 from rootless.containers import networks
 from rootless.containers.creation import conflicts
-from rootless.containers.creation.create import compose
-from rootless.containers.creation.neighbours import Neighbours
+from rootless.containers.creation.create import Neighbours, compose
 from rootless.containers.words.request import request
 from rootless.store.paths import Paths
 

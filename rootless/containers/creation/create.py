@@ -22,12 +22,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pwd import struct_passwd
 
-    from rootless.containers.creation.neighbours import Neighbours
     from rootless.containers.record import Image, Record, Rootfs
     from rootless.containers.request import Healthcheck, Publish, Request, Restart, Userns, Volume
     from rootless.runtime.spec import Account, Attachment
     from rootless.store.paths import Paths
     from rootless.teller import Teller
+
+
+class Neighbours:
+    """What a new container has of others; for volumes and links see `neighbours`."""
+
+    def __init__(self, attached: list[Attachment]) -> None:
+        self.networks = attached
+        self.volumes: list[Volume] = []
+        """What the containers of volumes_from have mounted, with names and places."""
+        self.hosts: list[list[str]] = []
+        """Further lines of /etc/hosts: [address, name, ...]."""
+        self.environment: list[list[str]] = []
+        """[name, value] of what links tell."""
 
 
 def compose(

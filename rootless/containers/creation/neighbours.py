@@ -1,14 +1,14 @@
-"""What a new container has of others: their networks, their volumes, and links to them."""
+"""What a new container has of others beside a network: their volumes, and links to them."""
 
 from __future__ import annotations
 
-from rootless.containers import networks
 from rootless.errors import UsageError, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rootless.containers.creation.create import Neighbours
     from rootless.containers.record import Record
     from rootless.containers.request import Link, Request, Volume
     from rootless.runtime.spec import Attachment
@@ -23,23 +23,11 @@ _NOT_LENT = ("HOME", "PATH", "HOSTNAME", "TERM")
 """Variables of a container that mean nothing elsewhere."""
 
 
-class Neighbours:
-    """All that a container has of others."""
+def look(near: Neighbours, request: Request, get: Get) -> None:
+    """Look up of whom the request wants volumes and links.
 
-    def __init__(self, attached: list[Attachment]) -> None:
-        self.networks = attached
-        self.volumes: list[Volume] = []
-        """What the containers of volumes_from have mounted, with names and places."""
-        self.hosts: list[list[str]] = []
-        """Further lines of /etc/hosts: [address, name, ...]."""
-        self.environment: list[list[str]] = []
-        """[name, value] of what links tell."""
-
-
-def neighbours(request: Request, get: Get) -> Neighbours:
-    """Look the others of a request up. Raises UsageError, and what `get` raises."""
-    attached = networks.resolved(request["networks"], lambda name: get(name)["id"])
-    near = Neighbours(attached)
+    Raises UsageError, and what `get` raises.
+    """
     found: dict[str, Volume] = {}
     for wish in request["volumes_from"]:
         for item in lent(get(wish["container"])):
@@ -48,14 +36,13 @@ def neighbours(request: Request, get: Get) -> Neighbours:
     near.volumes = list(found.values())
     for link in request["links"]:
         other = get(link["container"])
-        if _place(attached, "", get) != _place(other["networks"], other["id"], get):
+        if _place(near.networks, "", get) != _place(other["networks"], other["id"], get):
             raise UsageError(
                 f"{named('links')} {link['container']}: there is no network in common with it",
                 f"use its network: {named('networks')} container:{link['container']}",
             )
         near.hosts.append([ADDRESS, link["alias"], *_names(other, link)])
         near.environment += _told(link["alias"], other, request["name"])
-    return near
 
 
 def lent(record: Record) -> Iterator[Volume]:

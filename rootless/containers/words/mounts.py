@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 
 from rootless.containers import request
-from rootless.containers.creation.choices import IMAGE_VOLUMES
 from rootless.errors import UsageError, named
 from rootless.values import boolean, is_number, size
 from rootless.volumes.names import check_name
@@ -147,12 +146,15 @@ def volumes_from(text: str) -> VolumesFrom:
 
 def image_volumes(text: str) -> str:
     """Parse --image-volume; `bind` is podman's older word for an anonymous volume."""
-    way = "anonymous" if text in ("", "bind") else text
-    if way not in IMAGE_VOLUMES:
+    if text in ("", "bind", "anonymous"):
+        return "anonymous"
+    from rootless.containers.creation.choices import IMAGE_VOLUMES
+
+    if text not in IMAGE_VOLUMES:
         raise UsageError(
             f"{named('image_volumes')}: unknown way {text!r}", ", ".join(IMAGE_VOLUMES)
         )
-    return way
+    return text
 
 
 def several(text: str, base: str) -> list[Volume]:

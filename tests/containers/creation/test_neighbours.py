@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rootless.containers import etc
-from rootless.containers.creation.neighbours import neighbours
+from rootless.containers import etc, networks
+from rootless.containers.creation.create import Neighbours
+from rootless.containers.creation.neighbours import look
 from rootless.containers.request import attachment, request
 from rootless.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rootless.containers.creation.neighbours import Neighbours
     from rootless.containers.record import Record
 
     Composed = Callable[..., Record]
@@ -24,7 +24,10 @@ pytestmark = pytest.mark.once
 
 def near(others: dict[str, Record], **fields: Any) -> Neighbours:
     """Return what a container has of `others`."""
-    return neighbours(request("x", **fields), lambda name: others[name])
+    wanted = request("x", **fields)
+    found = Neighbours(networks.resolved(wanted["networks"], lambda name: others[name]["id"]))
+    look(found, wanted, lambda name: others[name])
+    return found
 
 
 def shown(found: Neighbours) -> list[tuple[str, str, bool]]:
