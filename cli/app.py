@@ -1,9 +1,8 @@
-"""The Typer tree: what a command line may be, its help and its error messages.
+"""The Typer tree: what a command line may be.
 
-Typer only parses. Whatever it understands comes back as a `Call`, as from `lean.parse`, and
-main makes the call: so both ways end in the same place, and a test can compare them.
-Loading this costs some 200 ms (typer, rich, pydantic); only help, mistakes and the generator
-of the tables do it.
+The tables are made from it (`generate`), with which lines are read, explained and completed.
+Loading this costs some 200 ms, so no command does. `parse` reads a line with Typer: the measure
+that tests hold `lean` to.
 """
 
 from __future__ import annotations
@@ -207,22 +206,20 @@ LAST_OPTION_H = {"run", "create"}
 """Functions where -h means something else than help."""
 
 
-def parse(argv: list[str], root: Any = None) -> lean.Call | int:
-    """Parse a command line; an exit code where Typer has said all (help).
+def parse(argv: list[str], root: Any = None) -> lean.Call:
+    """Parse a command line with Typer, by the tree `root` instead of the program's.
 
-    `root` is a tree instead of the program's. Raises UsageError with Typer's message.
+    Raises UsageError with Typer's message.
     """
     try:
         result = (root or tree())(list(argv), prog_name=PROGRAM, standalone_mode=False)
     except common.VersionAsked:
         return lean.version_call()
     except typer.TyperException as error:
-        raise UsageError(helping.message(error), helping.hint(error)) from error
-    if isinstance(result, tuple):
-        return typing.cast("lean.Call", result)
-    if result is None:  # only global options
-        return parse(["--help"], root)
-    return typing.cast("int", result)
+        raise UsageError(error.format_message()) from error
+    if not isinstance(result, tuple):
+        raise UsageError("help is asked for")
+    return typing.cast("lean.Call", result)
 
 
 @functools.cache
@@ -244,10 +241,10 @@ def build(commands: Sequence[Entry], groups: Mapping[str, GroupEntry]) -> Any:
         for alias, member in members.items():
             target = member if isinstance(member, Entry) else _entry(commands, member)
             target = target._replace(name=alias)
-            other = alias == "list" or (alias == "remove" and isinstance(member, str))
-            _add(group, target, None, hidden=other, grouped=options is not None)
-        app.add_typer(group, name=name, help=text, rich_help_panel="Groups, as docker has them")
-    overview = helping.unwrapped(helping.OVERVIEW)
+            hidden = helping.is_other_name(alias, isinstance(member, str))
+            _add(group, target, None, hidden=hidden, grouped=options is not None)
+        app.add_typer(group, name=name, help=text)
+    overview, _ = helping.parts(helping.OVERVIEW)
     app.callback(invoke_without_command=True, help=overview)(rootless)
     return typer.main.get_command(app)
 
@@ -268,8 +265,8 @@ def _group(name: str) -> typer.Typer:
         name=name,
         cls=Group,
         add_completion=False,
-        rich_markup_mode="rich",
-        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["--help", "-h"]},
     )
 
 

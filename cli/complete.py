@@ -112,7 +112,7 @@ def candidates(
         return _values(engine, rest.pending, last)
     if not rest.arguments:
         if last.startswith("-"):
-            return list(told.OPTIONS.items())
+            return _spelled(told.OPTIONS)
         commands = [(name, entry[0]) for name, entry in told.COMMANDS.items()]
         return [*commands, *told.GROUPS.items()]
     name, *following = rest.arguments
@@ -138,14 +138,17 @@ def candidates(
     return _for_command(engine, command, words, following, last)
 
 
-def _option(
-    engine: Engine, options: dict[str, Any], told: dict[str, str], last: str
-) -> list[tuple[str, str]]:
+def _option(engine: Engine, options: dict[str, Any], told: Any, last: str) -> list[tuple[str, str]]:
     """Complete an option, or its value after =."""
     name, equals, _ = last.partition("=")
     if equals and name in options:
         return [(f"{name}={value}", text) for value, text in _values(engine, options[name], "")]
-    return [*told.items()]
+    return _spelled(told)
+
+
+def _spelled(told: Any) -> list[tuple[str, str]]:
+    """Return the options of a table, each spelling with what it is for."""
+    return [(name, about) for spellings, _, about, _ in told for name in spellings]
 
 
 def _for_command(
@@ -166,7 +169,7 @@ def _for_command(
     at = min(at, len(arguments) - 1)
     if isinstance(arguments[at][1], tuple):
         return [(value, "") for value in arguments[at][1]]
-    return _arguments(engine, told[2][at], set(rest.arguments))
+    return _arguments(engine, told[2][at][0], set(rest.arguments))
 
 
 class _Rest:

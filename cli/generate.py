@@ -1,4 +1,4 @@
-"""Write the tables in `grammar`, in `words` for completion, and docs/options.md.
+"""Write the tables in `grammar`, in `words` for completion and help, and docs/options.md.
 
 python -m rootless.cli.generate          writes them
 python -m rootless.cli.generate --check  says whether they are current
@@ -103,16 +103,28 @@ def _grammar(
 def _words(
     group: Any, commands: dict[str, Any], same: dict[str, str], groups: dict[str, Any] | None = None
 ) -> str:
-    """Return the text of a table for completion."""
+    """Return the text of a table for completion and help."""
+    shared: dict[str, str] = {}
+    lines = []
+    for name, command in commands.items():
+        if name in same:
+            lines.append(f"    {name!r}: {same[name]!r},\n")
+            continue
+        helps = _helps(command)
+        named = shared.setdefault(repr(helps), f"_{len(shared)}") if helps else "()"
+        arguments = tuple((p.metavar, p.help) for p in command.params if not is_option(p))
+        lines.append(f"    {name!r}: ({command.short_help!r}, {named}, {arguments!r}),\n")
     told = {name: one.help for name, one in (groups or {}).items()}
     return "".join(
         [
-            HEADER.format(f"What completion says of {_title(group)}."),
-            f"OPTIONS: dict[str, str] = {_helps(group)!r}\n",
+            HEADER.format(f"What completion and help say of {_title(group)}."),
+            *(f"{name}: Any = {text}\n" for text, name in shared.items()),
+            f"OPTIONS: Any = {_helps(group)!r}\n",
             "COMMANDS: dict[str, Any] = {\n",
-            *(f"    {k!r}: {same.get(k) or _words_of(c)!r},\n" for k, c in commands.items()),
+            *lines,
             "}\n",
             "" if groups is None else f"GROUPS: dict[str, str] = {told!r}\n",
+            "" if groups is None else f"PANELS: dict[str, Any] = {_panels(commands)!r}\n",
         ]
     )
 
@@ -140,14 +152,22 @@ def _options(command: Any) -> dict[str, Any]:
     )
 
 
-def _words_of(command: Any) -> tuple[str, dict[str, str], tuple[str, ...]]:
-    metavars = tuple(p.metavar for p in command.params if not is_option(p))
-    return (command.short_help, _helps(command), metavars)
+def _helps(command: Any) -> tuple[tuple[tuple[str, ...], str, str, str], ...]:
+    """Return the options with their spellings, metavar, explanation and panel, as declared."""
+    return tuple(
+        (tuple(p.opts), "" if p.is_flag else p.metavar, p.help, p.rich_help_panel or "")
+        for p in command.params
+        if is_option(p) and not p.hidden
+    )
 
 
-def _helps(command: Any) -> dict[str, str]:
-    shown = [p for p in command.params if is_option(p) and not p.hidden]
-    return {s: p.help for p in shown for s in p.opts}
+def _panels(commands: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the names of commands by the panels that show them in the overview."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, command in commands.items():
+        panel = command.rich_help_panel or ""
+        found[panel] = (*found.get(panel, ()), name)
+    return found
 
 
 def absences() -> str:

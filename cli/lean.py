@@ -1,8 +1,8 @@
-"""The quick way to read a command line: with generated tables, and without typer.
+"""How a command line is read: with generated tables, and without typer.
 
-It reads what is plainly right and answers None to all else (help, an unknown option, a bad
-value, a missing argument): then Typer, the source of the tables, reads the line again and has
-the good message. A property test holds both to the same answer.
+Typer is where options are declared, and what the tables are made from; a property test holds both
+to the same answer. What is not understood (help, an unknown option, a bad value, a missing
+argument) is None here, and `mistakes` reads the line again to say why.
 
 Options are spelled as docker and podman (Go's pflag) read them: `--name x`, `--name=x`,
 `-it`, `-eKEY`, `-e=KEY`, `--rm=false`, and `--` ends them. Those of all commands stand before the
@@ -52,6 +52,9 @@ their long names, behind it as well.
 GROUP = "group"
 """The keyword argument by which a command gets the options of its group, if that has any."""
 
+HELP = ("--help", "-h")
+"""What asks for help, where it is no option of the command."""
+
 BOOLEANS = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
@@ -63,8 +66,20 @@ CALLED: list[str] = []
 """The function of the command under way, once its line was understood."""
 
 
-class _NotUnderstood(Exception):
-    """This line is for Typer."""
+class NotUnderstood(Exception):
+    """What is wrong with a line; `{}` in the message is the metavar of the argument it is about."""
+
+    def __init__(
+        self, message: str, *, unknown: str = "", argument: int = -1, help_asked: bool = False
+    ) -> None:
+        """`unknown` is a word that is no option or command; `argument` the place of one."""
+        super().__init__(message)
+        self.message = message
+        self.unknown = unknown
+        self.argument = argument
+        self.help_asked = help_asked
+        self.rest: list[str] = []
+        """The words after the option that is wrong."""
 
 
 def load(folder: str, name: str) -> Any:
@@ -75,38 +90,60 @@ def load(folder: str, name: str) -> Any:
 
 
 def parse(argv: list[str], load: Load = load) -> Call | None:
-    """Return what the command line asks for; None where Typer shall read it."""
+    """Return what the command line asks for; None where it is not understood."""
+    try:
+        return read(argv, load, [])
+    except NotUnderstood:
+        return None
+
+
+def read(argv: list[str], load: Load, path: list[str]) -> Call:
+    """Return what the command line asks for; `path` gets the words that name the command.
+
+    Raises NotUnderstood.
+    """
     settings: dict[str, Any] = {}
     given: dict[str, Any] = {}
-    try:
-        top = load("grammar", "top")
-        words = _options(argv, top.OPTIONS, settings, interspersed=False)
-        beside = (top.OPTIONS, settings)
-        if settings.pop("version", False):
-            return version_call()
-        if not words:
-            return None
-        name, *words = words
-        commands = top.COMMANDS
-        if name in top.GROUPS:
-            group = load("grammar", name)
-            asked: dict[str, Any] = {}
-            words = _options(words, group.OPTIONS, asked, beside, interspersed=False)
-            if group.OPTIONS:
-                given[GROUP] = asked
-            commands = group.COMMANDS
-            name, *words = words or [""]
-        command = commands.get(name)
-        if command is None:
-            return None
-        if isinstance(command, str):  # the same as one without a group
-            command = top.COMMANDS[command]
-        module, function, options, arguments, interspersed = command
-        words = _options(words, options, given, beside, interspersed=interspersed)
-        _arguments(words, arguments, given)
-    except _NotUnderstood:
-        return None
+    top = load("grammar", "top")
+    words = _options(argv, top.OPTIONS, settings, interspersed=False)
+    beside = (top.OPTIONS, settings)
+    if settings.pop("version", False):
+        return version_call()
+    if not words:
+        raise NotUnderstood("missing command", help_asked=True)
+    name, *words = words
+    commands = top.COMMANDS
+    if name in top.GROUPS:
+        path.append(name)
+        group = load("grammar", name)
+        commands = group.COMMANDS
+        asked: dict[str, Any] = {}
+        left = _options(words, group.OPTIONS, asked, beside, interspersed=False)
+        if not left:
+            raise NotUnderstood("missing command", help_asked=not words)
+        if group.OPTIONS:
+            given[GROUP] = asked
+        name, *words = left
+    command = commands.get(name)
+    if command is None:
+        raise NotUnderstood(f"no such command '{name}'", unknown=name)
+    path.append(name)
+    if isinstance(command, str):  # the same as one without a group
+        command = top.COMMANDS[command]
+    module, function, options, arguments, interspersed = command
+    words = _options(words, options, given, beside, interspersed=interspersed)
+    _arguments(words, arguments, given)
     return (module, function, given, settings)
+
+
+def known(kind: str, path: list[str], load: Load) -> Any:
+    """Return what a table has of the command, or the group, or the program, that `path` names."""
+    top = load(kind, "top")
+    group = load(kind, path[0]) if path and path[0] in load("grammar", "top").GROUPS else top
+    if len(path) == (0 if group is top else 1):
+        return group
+    found = group.COMMANDS[path[-1]]
+    return top.COMMANDS[found] if isinstance(found, str) else found
 
 
 def version_call() -> Call:
@@ -139,15 +176,24 @@ def _options(
             break
         if word == "--":
             break
-        if word[1] == "-":
-            name, equals, value = word.partition("=")
-            known, into = options, given
-            if beside and name not in options and beside[0].get(name, ("version",))[0] not in FIRST:
-                known, into = beside
-            at += _take(known, name, value if equals else None, words[at : at + 1], into)
-        else:
-            at += _cluster(options, word[1:], words[at : at + 1], given)
+        try:
+            if word[1] == "-":
+                name, equals, value = word.partition("=")
+                there, into = options, given
+                if name not in options and beside and _is_anywhere(name, beside[0]):
+                    there, into = beside
+                at += _take(there, name, value if equals else None, words[at : at + 1], into)
+            else:
+                at += _cluster(options, word[1:], words[at : at + 1], given)
+        except NotUnderstood as error:
+            error.rest = words[at:]
+            raise
     return arguments + words[at:]
+
+
+def _is_anywhere(name: str, options: dict[str, Option]) -> bool:
+    """Whether an option of all commands may stand behind one."""
+    return name in options and options[name][0] not in FIRST
 
 
 def _cluster(
@@ -177,7 +223,8 @@ def _take(
 ) -> int:
     """Take one option into `given`; return how many words of `following` it used."""
     if name not in options:
-        raise _NotUnderstood
+        asked = name in HELP
+        raise NotUnderstood(f"no such option: {name}", unknown=name, help_asked=asked)
     key, kind = options[name]
     if kind == SWITCH:
         if value is None:
@@ -185,34 +232,37 @@ def _take(
         elif value in BOOLEANS:
             given[key] = BOOLEANS[value]
         else:
-            raise _NotUnderstood
+            raise _invalid(options, key, value, "is neither true nor false")
         return 0
     used = 0
     if value is None:
         if not following:
-            raise _NotUnderstood
+            raise NotUnderstood(f"option '{name}' requires an argument")
         value = following[0]
         used = 1
     if kind == LIST:
         given.setdefault(key, []).append(value)
     elif kind == NUMBER:
-        given[key] = _number(value)
+        digits = value[1:] if value[:1] in ("-", "+") else value
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
+            raise _invalid(options, key, value, "is not a whole number")
+        given[key] = int(value)
     elif kind == TEXT or value in kind:  # type: ignore[operator]
         given[key] = value
     else:
-        raise _NotUnderstood
+        raise _invalid(options, key, value, one_of(kind))  # type: ignore[arg-type]
     return used
 
 
-def _number(text: str) -> int:
-    """Return a plainly written number; Typer sees to `+1`, `1_000` and the like."""
-    digits = text[1:] if text[:1] == "-" else text
-    if (
-        not (digits.isascii() and digits.isdigit() and len(digits) < 10)
-        or digits[:1] == "0" < digits[1:]
-    ):
-        raise _NotUnderstood
-    return int(text)
+def _invalid(options: dict[str, Option], key: str, value: str, why: str) -> NotUnderstood:
+    """Return what is wrong with the value of an option, named by all its spellings."""
+    names = " / ".join(f"'{name}'" for name, option in options.items() if option[0] == key)
+    return NotUnderstood(f"invalid value for {names}: '{value}' {why}")
+
+
+def one_of(choices: tuple[str, ...]) -> str:
+    """Say what a value may be: choices but the empty one, which is a default."""
+    return "is not one of " + ", ".join(f"'{choice}'" for choice in choices if choice)
 
 
 def _arguments(
@@ -222,17 +272,23 @@ def _arguments(
 ) -> None:
     """Deal `words` out to the command's arguments."""
     at = 0
-    for name, kind in arguments:
+    for place, (name, kind) in enumerate(arguments):
         if kind in (SEVERAL, ANY):
             if words[at:]:
                 given[name] = words[at:]
             elif kind == SEVERAL:
-                raise _NotUnderstood
+                raise NotUnderstood("missing argument '{}'", argument=place)
             at = len(words)
-        elif at < len(words) and (kind in (ONE, OPTIONAL) or words[at] in kind):  # type: ignore[operator]
+        elif at < len(words):
+            if isinstance(kind, tuple) and words[at] not in kind:
+                why = one_of(kind)
+                raise NotUnderstood(
+                    f"invalid value for '{{}}': '{words[at]}' {why}", argument=place
+                )
             given[name] = words[at]
             at += 1
         elif kind != OPTIONAL:
-            raise _NotUnderstood
+            raise NotUnderstood("missing argument '{}'", argument=place)
     if at < len(words):
-        raise _NotUnderstood
+        more = "arguments" if len(words) - at > 1 else "argument"
+        raise NotUnderstood(f"got unexpected extra {more} ({' '.join(words[at:])})")

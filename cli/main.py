@@ -1,7 +1,7 @@
 """The entry point: read the line, call the command, tell what went wrong, end.
 
     argv ── lean.parse ──> call ──> module imported, function(engine, **given) -> exit code
-              └─ None ──> app.parse (Typer) ──> call, or its help, or a UsageError
+              └─ None ──> mistakes.answer ──> help, or a UsageError
 
 This is the only place that turns exceptions into words and exit codes.
 """
@@ -56,7 +56,7 @@ def run(argv: list[str]) -> int:
         code = _flushed(_call(argv))
     except KeyboardInterrupt:
         code = exits.INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # the latter is rich's answer to the former
+    except (BrokenPipeError, SystemExit):  # the latter is rich's answer to the former: its bars
         code = exits.BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last resort: never a traceback
         code = _explain(error)
@@ -102,12 +102,9 @@ def _call(argv: list[str]) -> int:
         return _complete(argv[1:])
     call = lean.parse(argv)
     if call is None:
-        from rootless.cli import app
+        from rootless.cli.answers import mistakes
 
-        parsed = app.parse(argv)
-        if isinstance(parsed, int):
-            return parsed
-        call = parsed
+        return mistakes.answer(argv)
     module, function, given, settings = call
     lean.CALLED[:] = [function]
     if settings.keys() - {"root"}:

@@ -55,8 +55,8 @@ def _page(command: Any, words: tuple[str, ...]) -> str:
 
 
 def _usage(command: Any) -> str:
-    pieces = command.collect_usage_pieces(None)
-    return " ".join(r"[\fIOPTIONS\fP]" if one == "[OPTIONS]" else _plain(one) for one in pieces)
+    arguments = [_plain(p.metavar) for p in command.params if not helping.is_option(p)]
+    return " ".join([r"[\fIOPTIONS\fP]", *arguments])
 
 
 def _members(group: Any, words: tuple[str, ...]) -> Iterator[str]:

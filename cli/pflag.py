@@ -1,7 +1,7 @@
 """Commands and groups that read options as docker and podman do, with Go's pflag.
 
 Click, which Typer parses with, knows neither `--rm=false` nor `-e=KEY`: such words are put into
-its spelling first. Their help is tidied, and examples are added.
+its spelling first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from rootless.cli import helping, lean
+from rootless.cli import lean
 
 if TYPE_CHECKING:
     Base = TyperCommand
@@ -40,21 +40,7 @@ class Pflag(Base):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse `args` after they were put into Click's spelling."""
-        try:
-            return super().parse_args(ctx, self._respell(ctx, list(args)))
-        except typer.TyperException as error:
-            if getattr(error, "ctx", ctx) is None:  # so that the hint names this command's help
-                error.ctx = ctx  # type: ignore[attr-defined]
-            raise
-
-    def get_params(self, ctx: Any) -> Any:
-        """Return the parameters, made fit for the help."""
-        return helping.tidy(super().get_params(ctx))
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Typer's help, then the examples."""
-        super().format_help(ctx, formatter)
-        helping.show_examples(self.callback)
+        return super().parse_args(ctx, self._respell(ctx, list(args)))
 
     def _respell(self, ctx: Any, rest: list[str]) -> list[str]:
         known = {name: param for param in self.get_params(ctx) for name in param.opts}
@@ -80,18 +66,9 @@ class Pflag(Base):
 class Command(Pflag, TyperCommand):
     """A command."""
 
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the words of the usage line: arguments as their metavars."""
-        options = ["[OPTIONS]"] if any(map(helping.is_option, self.params)) else []
-        return options + [str(p.metavar) for p in self.params if not helping.is_option(p)]
-
 
 class Group(Pflag, TyperGroup):
-    """A group that shows its help when nothing is asked of it."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the group's own options; none at all means --help."""
-        return super().parse_args(ctx, args or ["--help"])
+    """A group."""
 
 
 def _of_all(ctx: Any, name: str) -> Any:

@@ -2,7 +2,7 @@
 
 Every option and argument of the command line is declared once, in this folder, for Typer. A
 command's signature names them (`detach: opt.Detach = False`). These modules are imported by the
-Typer tree alone (help, errors, and the generator of the tables): commands see them only under
+Typer tree alone, for the generator of the tables: commands see them only under
 TYPE_CHECKING, so that running one costs no import of typer.
 """
 
@@ -57,7 +57,7 @@ ShortFormat = Annotated[
 ]
 Filter = Annotated[
     list[str] | None,
-    option("--filter", "-f", metavar="KEY=VALUE", about="Only what fits (see below)."),
+    option("--filter", "-f", metavar="KEY=VALUE", about="Only what fits."),
 ]
 NoTrunc = Annotated[bool, option("--no-trunc", about="Do not shorten ids and commands.")]
 Quiet = Annotated[bool, option("--quiet", "-q", about="Print ids only.")]

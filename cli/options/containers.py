@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypedDict
 
-from rootless.cli.options import common  # noqa: TC001 - Typer evaluates the hints
 from rootless.cli.options.declare import argument, option
 
 ExecCommand = Annotated[
@@ -33,6 +32,11 @@ MaybePort = Annotated[str, argument("[PORT[/PROTO]]", "A port of the container."
 AllPorts = Annotated[bool, option("--all", "-a", about="Of all containers that run.")]
 MaybeContainer = Annotated[str, argument("[CONTAINER]", "Name or id, which may be shortened.")]
 All = Annotated[bool, option("--all", "-a", about="All containers.")]
+StartAll = Annotated[bool, option("--all", about="All containers.")]
+PsFilter = Annotated[
+    list[str] | None,
+    option("--filter", "-f", metavar="KEY=VALUE", about="Only what fits; as for `ps`."),
+]
 Time = Annotated[
     int | None,
     option(
@@ -197,7 +201,14 @@ class Which(Named, total=False):
     """The same, where it may be many."""
 
     all: All
-    filter: common.Filter
+    filter: PsFilter
+
+
+class WhichToStart(Named, total=False):
+    """The same for start, where -a is something else."""
+
+    all: StartAll
+    filter: PsFilter
 
 
 class WhichToRemove(Named, total=False):

@@ -12,7 +12,7 @@ NewRuntime = Annotated[str, silent("--new-runtime")]
 Shell = Annotated[Literal["bash", "zsh", "fish"], argument("SHELL", "bash, zsh or fish.")]
 PruneFilter = Annotated[
     list[str] | None,
-    option("--filter", metavar="KEY=VALUE", about="Only what fits (see below)."),
+    option("--filter", metavar="KEY=VALUE", about="Only what fits."),
 ]
 Verbose = Annotated[bool, option("--verbose", "-v", about="Each thing by itself.")]
 Quick = Annotated[bool, option("--quick", "-q", about="Do not read the contents of blobs.")]

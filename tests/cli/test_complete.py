@@ -33,14 +33,9 @@ def test_they_are_described(cli: Store) -> None:
 
 
 def test_options(cli: Store) -> None:
-    assert sorted(offered(cli, "run", "--re")) == [
-        "--read-only",
-        "--read-only-tmpfs",
-        "--replace",
-        "--restart",
-        "--retry",
-        "--retry-delay",
-    ]
+    found = offered(cli, "run", "--re")
+    assert {"--read-only", "--read-only-tmpfs", "--replace", "--restart"} <= {*found}
+    assert all(each.startswith("--re") for each in found)
     assert offered(cli, "--ro") == ["--root"]
     assert "--filter" in offered(cli, "container", "ls", "-")
     assert offered(cli, "run", "host", "--r") == [":files"]

@@ -16,6 +16,7 @@ from command_lines import every_command, lines
 from hypothesis import given, settings
 
 from rootless.cli import app, complete, generate, lean
+from rootless.cli.answers import mistakes
 from rootless.cli.app import Entry, GroupEntry
 from rootless.cli.options.declare import argument, option
 from rootless.errors import UsageError
@@ -176,12 +177,13 @@ def test_they_reach_the_function() -> None:
         ("compose --progress x up", "invalid value for '--progress'", "rootless compose"),
         ("compose -n=maybe up", "invalid value for '--dry-run' / '-n'", "rootless compose"),
         ("compose -p y", "missing command", "rootless compose"),
+        ("oci --root r nothing", "no such command 'nothing'", "rootless oci"),
     ],
 )
 def test_mistakes_are_explained(line: str, message: str, helped: str) -> None:
     assert lean.parse(line.split(), load) is None
     with pytest.raises(UsageError) as caught:
-        app.parse(line.split(), TREE)
+        mistakes.answer(line.split(), load)
     assert caught.value.message.startswith(message)
     assert caught.value.hint == f"see '{helped} --help'"
 
@@ -195,11 +197,11 @@ def test_both_parsers_agree(line: list[str]) -> None:
 
 
 def test_help_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
-    assert app.parse(["compose", "--help"], TREE) == 0
+    assert mistakes.answer(["compose", "--help"], load) == 0
     text = capsys.readouterr().out
-    assert "--project-name" in text
-    assert "Its name." in text
-    assert "Start all" in text
+    assert text.startswith("Usage: rootless compose [OPTIONS] COMMAND\n\nSeveral at once.\n")
+    assert "\n  -p, --project-name NAME  Its name.\n" in text
+    assert "\n  up                       Start all\n" in text
 
 
 @pytest.mark.parametrize(

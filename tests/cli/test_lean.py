@@ -1,7 +1,9 @@
-"""Both parsers read a command line alike, or the quick one leaves it to Typer."""
+"""Command lines are read as Typer reads them, and mistakes in them are explained."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from command_lines import every_command, lines
 from hypothesis import given, settings
 
 from rootless.cli import absent, app, generate, lean
+from rootless.cli.answers import mistakes
 from rootless.errors import UsageError
 
 pytestmark = pytest.mark.once
@@ -56,6 +59,7 @@ def run_line(line: str) -> dict[str, Any]:
         ("--net host img", {"network": "host", "image": "img"}),
         ("--pull=never img", {"pull": "never", "image": "img"}),
         ("--stop-timeout -1 img", {"stop_timeout": -1, "image": "img"}),
+        ("--stop-timeout +007 img", {"stop_timeout": 7, "image": "img"}),
         ("-", {"image": "-"}),
     ],
 )
@@ -78,7 +82,6 @@ def test_lines_of_docker_and_podman(line: str, expected: dict[str, Any]) -> None
         "run -e",
         "run --pull=sometimes img",
         "run --stop-timeout ten img",
-        "run --stop-timeout 007 img",
         "run --stop-timeout 1_0 img",
         "run --help",
         "load file",
@@ -90,7 +93,7 @@ def test_lines_of_docker_and_podman(line: str, expected: dict[str, Any]) -> None
         "--root",
     ],
 )
-def test_what_is_left_to_typer(line: str) -> None:
+def test_what_is_not_understood(line: str) -> None:
     call = lean.parse(line.split())
     # `-- ps` is an ordinary line to both.
     assert call is None or line == "-- ps"
@@ -127,26 +130,56 @@ def test_version_wins_over_a_command() -> None:
         ("run", "missing argument 'IMAGE'"),
         ("run --rm=maybe img", "invalid value for '--rm': 'maybe' is neither true nor false"),
         ("run --bogus img", "no such option: --bogus"),
+        ("run -Z img", "no such option: -Z"),
         ("run --rm=false --bogus img", "no such option: --bogus"),
-        ("run --pull=x img", "invalid value for '--pull': 'x' is not one of 'always'"),
-        ("push --format=x img", "invalid value for '--format' / '-f': 'x' is not one of 'oci'"),
-        ("run --stop-timeout x img", "invalid value for '--stop-timeout'"),
+        ("run --volum /a:/b img", "no such option: --volum. Did you mean '--volume'?"),
+        ("run --helpx", "no such option: --helpx. Did you mean '--help'?"),
+        (
+            "run --pull=x img",
+            "invalid value for '--pull': 'x' is not one of 'always', 'missing', 'never', 'newer'",
+        ),
+        ("push --format=x img", "invalid value for '--format' / '-f': 'x' is not one of 'oci', "),
+        (
+            "run --stop-timeout x img",
+            "invalid value for '--stop-timeout': 'x' is not a whole number",
+        ),
         ("run --name", "option '--name' requires an argument"),
+        ("run --bogus img --help", "no such option: --bogus"),
         ("psx", "no such command 'psx'. Did you mean 'ps'?"),
-        ("load file", "got unexpected extra argument"),
+        ("imges", "no such command 'imges'. Did you mean 'images'?"),
+        ("frobnicate", "no such command 'frobnicate'"),
+        ("psx --help", "no such command 'psx'"),
+        ("image lss", "no such command 'lss'. Did you mean 'ls'?"),
+        ("--bogus ps", "no such option: --bogus"),
+        ("tag one", "missing argument 'TARGET...'"),
+        ("completion tcsh", "invalid value for 'SHELL': 'tcsh' is not one of 'bash', 'zsh', 'fish"),
+        ("completion {}", "invalid value for 'SHELL': '{}' is not one of "),
+        ("load file", "got unexpected extra argument (file)"),
+        ("load file two", "got unexpected extra arguments (file two)"),
     ],
 )
-def test_typer_says_what_is_wrong(line: str, message: str) -> None:
+def test_mistakes_are_explained(line: str, message: str) -> None:
+    assert lean.parse(line.split()) is None
     with pytest.raises(UsageError) as caught:
-        app.parse(line.split())
+        mistakes.answer(line.split())
     assert caught.value.message.startswith(message)
     assert caught.value.hint == f"see '{helped(line)} --help'"
+    with pytest.raises(UsageError):
+        app.parse(line.split())
 
 
 def helped(line: str) -> str:
     """The command whose help a mistake points to."""
     name = line.split()[0]
-    return f"rootless {name}" if name in TOP.COMMANDS else "rootless"
+    return f"rootless {name}" if name in {*TOP.COMMANDS, *TOP.GROUPS} else "rootless"
+
+
+@pytest.mark.parametrize("line", ["run --bogus --help", "run --pull=x --rm --help", "ps x --help"])
+def test_who_has_made_a_mistake_and_asks_for_help_gets_it(
+    line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mistakes.answer(line.split()) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: {helped(line)} ")
 
 
 @pytest.mark.parametrize(
@@ -167,24 +200,27 @@ def helped(line: str) -> str:
 )
 def test_what_docker_and_podman_have_is_missed_with_a_reason(line: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
-        app.parse(line.split())
+        mistakes.answer(line.split())
     assert caught.value.hint == hint
 
 
 @pytest.mark.parametrize(
-    ("line", "message"),
+    ("word", "meant"),
     [
-        ("frobnicate", "no such command 'frobnicate'"),
-        ("secret ls", "no such command 'secret'"),
-        ("imges", "no such command 'imges'. Did you mean 'images', 'image'?"),
-        ("run --frobnicate x", "no such option: --frobnicate"),
-        ("run --volum a:b x", "no such option: --volum (Possible options: --volume)"),
+        ("psx", ["ps"]),
+        ("strat", ["start"]),
+        ("imgaes", ["images"]),
+        ("--verb", ["--verbose"]),
+        ("--vol", ["--volume"]),
+        ("network", []),
+        ("--gpus", []),
+        ("-x", []),
+        ("é", []),
     ],
 )
-def test_guesses_are_good_or_none(line: str, message: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        app.parse(line.split())
-    assert caught.value.message == message
+def test_only_what_is_alike_is_proposed(word: str, meant: list[str]) -> None:
+    known = ("ps", "start", "stat", "images", "--verbose", "--volume", "--pull", "--user", "-v")
+    assert mistakes.alike(word, known)[:1] == meant
 
 
 # ---- the property: random lines -------------------------------------------------------------
@@ -194,6 +230,14 @@ def test_both_parsers_agree(line: list[str]) -> None:
     quick = lean.parse(line)
     if quick is not None:
         assert app.parse(line) == quick
+
+
+@settings(max_examples=200)
+@given(lines(every_command(lean.load)))
+def test_no_line_is_without_an_answer(line: list[str]) -> None:
+    if lean.parse(line) is None:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(UsageError):
+            assert mistakes.answer(line) == 0
 
 
 # ---- the table ------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 
 from rootless import trace
 from rootless.cli import app, lean, output, surroundings
+from rootless.cli.answers import mistakes
 from rootless.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,14 +57,14 @@ def test_the_command_of_a_container_is_its_own(line: str) -> None:
     ("line", "message"),
     [
         ("ps --context x", "no such option: --context"),
-        ("ps --log-level", "invalid value for '--log-level'"),
+        ("ps --log-level", "option '--log-level' requires an argument"),
         ("ps --syslog=maybe", "invalid value for '--syslog': 'maybe' is neither true nor false"),
     ],
 )
 def test_mistakes(line: str, message: str) -> None:
     assert lean.parse(line.split()) is None
     with pytest.raises(UsageError) as caught:
-        app.parse(line.split())
+        mistakes.answer(line.split())
     assert caught.value.message.startswith(message)
 
 

@@ -353,6 +353,7 @@ def test_progress(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 RAW = {
+    "answers/usage.py": 1,  # our own help
     "commands/machine/completion.py": 1,  # our own scripts
     "commands/containers/logs.py": 3,  # what containers wrote
     "commands/images/remote.py": 1,  # a manifest byte for byte, but not to a terminal
@@ -360,8 +361,9 @@ RAW = {
     "commands/containers/stats.py": 1,  # clears the screen
     "complete.py": 1,  # for shells; checked there
     "generate.py": 1,  # a tool of ours
-    "helping.py": 3,  # our own help
+    "commands/watching.py": 1,  # clears the screen
     "main.py": 1,
+    "pages.py": 3,  # our own pages
 }
 """Where something is written past `output`, and how often."""
 

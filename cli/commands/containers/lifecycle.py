@@ -25,7 +25,7 @@ def start(
     detach_keys: opt.AttachKeys = None,
     interactive: opt.AttachInput = False,
     sig_proxy: opt.AttachSignals = True,
-    **which: Unpack[opt.Which],
+    **which: Unpack[opt.WhichToStart],
 ) -> int:
     """Start containers that were created, or have ended.
 

@@ -21,15 +21,15 @@ def help_(engine: Engine, words: opt.HelpWords = None) -> int:
         rootless help coming-from-docker
         rootless help image tree
     """
-    from rootless.cli import app
+    from rootless.cli.answers import mistakes
 
     names = pages.topics()
     if not words:
-        app.parse(["--help"])
+        mistakes.answer(["--help"])
         _list(names)
         return 0
     if _is_command(words):
-        app.parse([*words, "--help"])
+        mistakes.answer([*words, "--help"])
         return 0
     found = pages.meant(" ".join(words), names)
     if len(found) != 1:
@@ -39,8 +39,9 @@ def help_(engine: Engine, words: opt.HelpWords = None) -> int:
 
 
 def _list(names: dict[str, str]) -> None:
-    output.say(" Topics, for rootless help TOPIC:")
-    output.say_table((f"   {name}", about) for name, about in names.items())
+    output.say("")
+    output.say("Topics, for rootless help TOPIC:")
+    output.say_table((f"  {name}", about) for name, about in names.items())
 
 
 def _is_command(words: list[str]) -> bool:

@@ -1,0 +1,1 @@
+"""What is answered without a command: help, and what is wrong with a line."""
