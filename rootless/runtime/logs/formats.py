@@ -6,7 +6,11 @@
                 P instead of F for a part (the CRI logging format; podman-logs(1))
 
 Both keep the container's bytes as they are. In JSON that is no valid UTF-8 where the container's
-output was none; Go's reader, which docker uses, shows such bytes as U+FFFD.
+output was none; Go's reader, which docker uses, shows such bytes as U+FFFD. A piece of which so
+much would need an escape that base64 is shorter, for a NUL is six characters then, is one record:
+
+                {"log":"[65536 bytes of binary output]\n","base64":"AAA...","stream": ...}
+
 What is formatted is whole pieces as they were read, by few operations on all their lines at once.
 """
 
@@ -92,7 +96,16 @@ class K8s:
 
 _PLAIN = bytes(byte for byte in range(256) if byte not in b'"\\' and byte >= 32) + b"\n"
 """Bytes that need no escape in JSON, and the newline, which is dealt with apart."""
+_TEXT = _PLAIN + b'"\\\t\r\x1b'
+"""What text has: those, what is escaped in few characters, and what colours begin with."""
+_SAMPLE = 1024
+"""Bytes of a piece that tell what it is; shorter ones are always text."""
 _COMMON = {ord('"'): b'\\"', ord("\t"): b"\\t", ord("\r"): b"\\r", 27: b"\\u001b"}
+
+
+def _is_binary(sample: bytes) -> bool:
+    """Whether there is so much that is no text that base64 is shorter than escapes."""
+    return 12 * len(sample.translate(None, _TEXT)) > len(sample)
 
 
 class JsonFile:
@@ -103,11 +116,13 @@ class JsonFile:
 
     def encode(self, stream: int, data: bytes) -> bytes:
         """See Format."""
-        special = set(data.translate(None, _PLAIN))
-        if special:
+        if len(data) > _SAMPLE and _is_binary(data[:_SAMPLE]):
+            return self._binary(stream, data)
+        escaped = data.translate(None, _PLAIN)
+        if escaped:
             # A backslash first, or those of the other escapes would be taken for the container's.
             data = data.replace(b"\\", b"\\\\")
-            for byte in special - {92}:
+            for byte in set(escaped) - {92}:
                 data = data.replace(bytes((byte,)), _COMMON.get(byte) or b"\\u%04x" % byte)
         end = b'","stream":"%s","time":"%sZ"}\n' % (_NAMES[stream], self._clock.now())
         begin = b'{"log":"'
@@ -115,12 +130,30 @@ class JsonFile:
             return begin + data[:-1].replace(b"\n", b"\\n" + end + begin) + b"\\n" + end
         return begin + data.replace(b"\n", b"\\n" + end + begin) + end
 
+    def _binary(self, stream: int, data: bytes) -> bytes:
+        from binascii import b2a_base64
+
+        return (
+            b'{"log":"[%d bytes of binary output]\\n","base64":"%s","stream":"%s","time":"%sZ"}\n'
+            % (
+                len(data),
+                b2a_base64(data, newline=False),
+                _NAMES[stream],
+                self._clock.now(),
+            )
+        )
+
     def parse(self, line: bytes) -> Entry | None:
         """See Format."""
         try:
             value = jsonio.loads(line)
             stream = _STREAMS[value["stream"].encode()]
-            text = value["log"].encode("utf-8", "surrogateescape")
+            if "base64" in value:
+                from binascii import a2b_base64
+
+                text = a2b_base64(value["base64"])
+            else:
+                text = value["log"].encode("utf-8", "surrogateescape")
             return Entry(value["time"].rstrip("Z").encode(), stream, text)
         except (ValueError, KeyError, TypeError, AttributeError):
             return None

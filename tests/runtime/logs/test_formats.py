@@ -46,6 +46,27 @@ def test_json_is_dockers(text: str) -> None:
     assert all(len(record["time"]) == len("2026-11-24T14:12:30.123456789Z") for record in records)
 
 
+@pytest.mark.parametrize("piece", [bytes(65536), bytes(range(256)) * 16, b"\x01\n" * 1000])
+def test_what_is_no_text_takes_little_more_room_than_it_has(piece: bytes) -> None:
+    """A NUL would be six characters, and slow to write."""
+    form = JsonFile()
+    (record,) = form.encode(1, piece).splitlines()
+    assert len(record) < len(piece) * 1.34 + 150
+    assert json.loads(record)["log"] == f"[{len(piece)} bytes of binary output]\n"
+    entry = form.parse(record)
+    assert entry
+    assert (entry.data, entry.stream) == (piece, 1)
+
+
+@pytest.mark.parametrize(
+    "line", [b"\x1b[1mbold\x1b[0m\r\n", b'"\t\\"\n', b"/usr/bin/env\0/etc/passwd\0"]
+)
+def test_colours_and_lists_stay_text(line: bytes) -> None:
+    text = line * 500
+    records = [json.loads(each) for each in JsonFile().encode(1, text).splitlines()]
+    assert "".join(record["log"] for record in records).encode() == text
+
+
 def test_k8s_is_kubernetes() -> None:
     first, second = K8s().encode(1, b"whole\npart").splitlines()
     assert first.split(b" ", 1)[1] == b"stdout F whole"
@@ -67,7 +88,10 @@ def test_stamps_of_both_sort_together() -> None:
 @pytest.mark.parametrize(
     "line",
     [b"", b"x", b"a b c", b"time stdin F text", b"\0\xff", b"{", b"[]", b"null", b"{}",
-     b'{"log":1,"stream":"stdout","time":"x"}', b'{"log":"x","stream":"stdin","time":"x"}'],
+     b'{"log":1,"stream":"stdout","time":"x"}',
+     b'{"log":"","base64":"x","stream":"stdout","time":"x"}',
+     b'{"log":"","base64":1,"stream":"stdout","time":"x"}',
+     b'{"log":"x","stream":"stdin","time":"x"}'],
 )  # fmt: skip
 def test_lines_that_are_none(name: str, line: bytes) -> None:
     assert FORMATS[name]().parse(line) is None
