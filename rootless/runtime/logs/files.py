@@ -70,8 +70,6 @@ class LogFile:
 
     def write(self, stream: int, data: bytes) -> None:
         """Append `data` of stream 1 or 2, one record a line."""
-        if 0 < self._charge["max_size"] <= self._size:
-            self._rotate()
         text = self._format.encode(stream, data)
         if self._lost:
             said = f"rootless: {self._lost} pieces of output were lost: {self._reason}\n"
@@ -80,10 +78,11 @@ class LogFile:
             text = b"\n" + text
         try:
             while text:
-                written = os.write(self._fd, text)
+                part = text[: self._room(text)]
+                written = os.write(self._fd, part)
                 self._size += written
+                self._torn = written < len(part)
                 text = text[written:]
-                self._torn = bool(text)
             self._lost = 0
         except OSError as error:
             self._lost += 1
@@ -91,6 +90,16 @@ class LogFile:
 
     def finish(self) -> None:
         """Nothing waits: a part of a line is written as such."""
+
+    def _room(self, text: bytes) -> int:
+        """Return how much of `text` belongs into one file: whole records, until it is full."""
+        limit = self._charge["max_size"]
+        if limit <= 0:
+            return len(text)
+        if self._size >= limit and not self._torn:
+            self._rotate()
+        left = max(limit - self._size, 1)
+        return text.find(b"\n", left - 1) + 1 or len(text)
 
     def _rotate(self) -> None:
         """Begin a new file; where that cannot be, go on with the old one."""

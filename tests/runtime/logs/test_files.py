@@ -67,6 +67,22 @@ def read(directory: Path, driver: str, tail: int = -1) -> dict[int, bytes]:
 
 
 @DRIVERS
+@pytest.mark.parametrize("max_size", [1000, 30000])
+def test_one_large_piece_fills_several_files(tmp_path: Path, driver: str, max_size: int) -> None:
+    """No file is larger than its limit and the record that reaches it."""
+    opened = charge(tmp_path, driver, max_size=max_size, max_file=999)
+    lines = b"".join(b"line %d of a piece\n" % number for number in range(1500))
+    target = writer(opened)
+    target.write(1, lines)
+    target.write(1, b"end\n")
+    os.close(opened["fd"])
+    sizes = [path.stat().st_size for path in tmp_path.iterdir()]
+    assert max(sizes) < max_size + 200
+    assert len(sizes) >= len(lines) / max_size
+    assert read(tmp_path, driver)[1] == lines + b"end\n"
+
+
+@DRIVERS
 @given(chunks=st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(min_size=1)), max_size=20))
 def test_all_bytes_come_out(
     driver: str, chunks: list[tuple[int, bytes]], tmp_path_factory: pytest.TempPathFactory
