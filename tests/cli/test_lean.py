@@ -132,7 +132,7 @@ def test_version_wins_over_a_command() -> None:
         ("run --bogus img", "no such option: --bogus"),
         ("run -Z img", "no such option: -Z"),
         ("run --rm=false --bogus img", "no such option: --bogus"),
-        ("run --volum /a:/b img", "no such option: --volum. Did you mean '--volume'?"),
+        ("run --volum /a:/b img", "no such option: --volum. Did you mean '--volume'"),
         ("run --helpx", "no such option: --helpx. Did you mean '--help'?"),
         (
             "run --pull=x img",
