@@ -1,9 +1,9 @@
 """The README and the pages of docs/: their command lines are run, in their order, and compared.
 
 In a block of code a line that begins with "$ " is a command, and what it prints stands below, "..."
-for whatever. What differs from run to run (ids, times, sizes) is compared in kind. All registries
-are one here, in this process. What needs a terminal, another program or another machine is only
-read by the parser, where it is ours.
+for whatever. What `cat ~/.config/FILE` shows is put there. What differs from run to run (ids,
+times, sizes) is compared in kind. All registries are one, in this process. What needs a terminal,
+another program or another machine is only read by the parser, where it is ours.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -25,7 +26,6 @@ from tests.conftest import REPOSITORY, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.once
 
@@ -54,6 +54,7 @@ NAMES = ("*.example.com", "docker.io", "ghcr.io")
 REGISTRY = '[[registry]]\nprefix = "{1}"\nlocation = "{0}"\ninsecure = true\n'
 
 KINDS = (
+    (r'[^\s"]*/\.?config/containers', "~/.config/containers"),
     (r"(sha256:)?\b[0-9a-f]{12,64}\b", "ID"),
     (r"(\d+|an?|About an?|Less than a) (second|minute|hour)s?", "AGE"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
@@ -135,8 +136,18 @@ class Place:
             timeout=60,
         )
 
+    def has(self, path: str, lines: list[str]) -> None:
+        """Make a file that a page shows by `cat ~/.config/NAME`."""
+        file = Path(path.replace("~/.config", self.store.env["XDG_CONFIG_HOME"]))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join(lines) + "\n")
+        if file.name == "containers.conf":
+            self.store.env["CONTAINERS_CONF"] = str(file)  # alone, without this machine's
+
     def tidy(self) -> None:
         """Leave for the next page what there was for this one."""
+        shutil.rmtree(self.store.env["XDG_CONFIG_HOME"], ignore_errors=True)
+        self.store.env["CONTAINERS_CONF"] = os.devnull
         self.store.ok("rm", "-fa")
         names = self.store.ok("images", "--format", "{{.Repository}}:{{.Tag}}").split()
         if others := [name for name in names if name != "busybox:latest"]:
@@ -183,7 +194,9 @@ def test_lines_of_a_page_do_what_it_says(page: str, place: Place) -> None:
     code = 0
     for command, shown in sessions(place.text(page)):
         assert not command.startswith("rootless ") or parsed(command), command
-        if command == "echo $?":
+        if command.startswith("cat ~/.config/"):
+            place.has(command[4:], shown)
+        elif command == "echo $?":
             assert shown == [str(code)], command
         elif is_run(command):
             done = place.run(command)
