@@ -76,6 +76,8 @@ OPTIONS = (
 OWN = {
     ("run", "-c"): LIMITS,
     ("create", "-c"): LIMITS,
+    ("clone", "-c"): LIMITS,
+    ("clone", "-m"): LIMITS,
     ("update", "-c"): LIMITS,
     ("ps", "-p"): PODS,
     ("list", "-p"): PODS,
