@@ -103,6 +103,15 @@ SdNotify = Annotated[
         about="container, supervisor, healthy, ignore: who tells systemd. (container)",
     ),
 ]
+Systemd = Annotated[
+    str,
+    option(
+        "--systemd",
+        metavar="MODE",
+        panel=BASIC,
+        about="true, false, always: prepared for systemd, if that is the command. (true)",
+    ),
+]
 Attach = Annotated[
     list[str],
     option(
@@ -228,6 +237,7 @@ class BasicAsked(TypedDict, total=False):
     log_opt: LogOpt
     restart: Restart
     sdnotify: SdNotify
+    systemd: Systemd
 
 
 class EnvironmentAsked(TypedDict, total=False):

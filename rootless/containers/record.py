@@ -229,7 +229,7 @@ _REQUEST: dict[str, type] = {
     for kind, fields in (
         (str, "image name user workdir hostname cidfile sdnotify timezone"),
         (str, "passwd_entry group_entry host_address"),
-        (str, "domainname personality"),
+        (str, "domainname personality systemd"),
         (int, "shm_size stop_signal stop_timeout umask"),
         (bool, "keep_groups tty stdin detached remove init read_only read_only_tmpfs"),
         (bool, "remap_ports publish_all no_hosts unsetenv_all passwd"),

@@ -277,6 +277,8 @@ if TYPE_CHECKING:
         restart: Restart
         sdnotify: str
         """container, supervisor, healthy or ignore."""
+        systemd: str
+        """true where the command is systemd, false or always: see `creation.systemd`."""
         log: Log
         stop_signal: int
         """0 for the image's."""
@@ -424,6 +426,7 @@ def _life() -> Fields:
         "health": {"on_failure": "none", "startup": None},
         "restart": {"policy": "no", "most": 0},
         "sdnotify": "container",
+        "systemd": "true",
         "log": {"driver": "json-file", "options": {}},
         "stop_signal": 0,
         "stop_timeout": STOP_TIMEOUT,

@@ -17,7 +17,7 @@ from rootless.runtime.launch.launch import Launch
 from rootless.runtime.launch.report import Phase, Report
 from rootless.runtime.networks import kinds
 from rootless.runtime.privileges import seccomp
-from rootless.runtime.supervision import handover, notify, restart, supervisor
+from rootless.runtime.supervision import cgroup, handover, notify, restart, supervisor
 from rootless.runtime.supervision.charge import go_again, reason, settle, upgraded
 from rootless.runtime.supervision.startup import Startup, Wishes, interrupt
 from rootless.runtime.tree import rootfs
@@ -45,6 +45,12 @@ else:
 
 _LOG_SIZE, _LOG_FILES = 50 << 20, 3
 """Of whom has no wish: what is left to write without end must not fill a disk."""
+
+
+_NO_CGROUP = (
+    "systemd needs a cgroup of its own, and there is none that this user may divide: "
+    "systemd-run --user --scope -p Delegate=yes COMMAND gives it one (see rootless doctor)"
+)
 
 
 class Started:
@@ -129,6 +135,8 @@ def _prepare(
         wishes.ports = before["ports"]
     elif record["ports"]:
         wishes.ports = _publish(record, wishes, network)
+    if spec["rootless"].get("systemd") and not cgroup.find():
+        notes.append(_NO_CGROUP)
     wishes.notes = notes + wishes.notes
     launch = Launch(spec, directory, root, program, who)
     launch.listening = wishes.listening

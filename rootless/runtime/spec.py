@@ -157,6 +157,8 @@ if TYPE_CHECKING:
         """Sources to give to the container's user."""
         copy_up: list[CopyUp]
         overlay_binds: list[OverlayBind]
+        systemd: bool
+        """Whether it is prepared for systemd, which divides the container's cgroup."""
         cgroupns: Literal["host", "private"]
         log_driver: str
         network: PrivateNetwork | None
@@ -201,6 +203,7 @@ def complete(config: Mapping[str, Any]) -> Spec:
         "volumes_U": [],
         "copy_up": [],
         "overlay_binds": [],
+        "systemd": False,
         "cgroupns": "private" if any(one["type"] == "cgroup" for one in spaces) else "host",
         "log_driver": "none",
         "network": None,

@@ -121,6 +121,8 @@ _TEXTS = ("image", "name", "user", "workdir", "hostname", "cidfile")
 
 def _check_life(request: Request) -> None:
     """What it is, and how it begins and ends."""
+    if request["init"] and request["systemd"] == "always":
+        raise UsageError(f"{named('init')} and {named('systemd')} always exclude each other")
     restart = request["restart"]["policy"]
     if not request["image"]:
         raise UsageError(f"an {named('image')} is required")

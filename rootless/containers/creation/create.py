@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from rootless.teller import Teller
 
 
+_SYSTEMD = ("/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init")
+"""What systemd is called, apart from its own name: podman's list."""
+
+
 class Neighbours:
     """What a new container has of others; for volumes and links see `neighbours`."""
 
@@ -61,9 +65,7 @@ def compose(
     first, rest = command(settings, request["entrypoint"], request["command"], name)
     plan = _plan(request, settings, id, f"{paths.containers}/{id}", near)
     plan.volumes = _volumes(paths, request, settings, near.volumes, teller)
-    plan.args = first + rest
-    if not is_usable(plan.args):
-        raise UsageError(f"the {named('command')} {plan.args!r} holds a NUL byte")
+    _take_command(plan, first + rest, id)
     plan.account = _account(plan)
     plan.hostusers = [_hostuser(plan, name) for name in request["hostusers"]]
     if plan.seccomp == {"profile": "image"}:
@@ -90,7 +92,7 @@ def compose(
         "tty": request["tty"],
         "stdin": request["stdin"],
         "rm": request["remove"],
-        "stop_signal": request["stop_signal"] or _signal_of(settings),
+        "stop_signal": request["stop_signal"] or _signal_of(settings) or plan.stop_signal,
         "stop_timeout": request["stop_timeout"],
         "networks": near.networks,
         "hostname": plan.hostname,
@@ -140,6 +142,25 @@ def _plan(
     plan.capabilities = caps.sets(allowed, security["cap_add"], root=is_root)
     plan.env = environment.compose(settings.env, request, plan.hostname, near.environment)
     return plan
+
+
+def _take_command(plan: Plan, args: list[str], id: str) -> None:  # noqa: A002 - the record's word
+    """Note what is to run, and prepare the container for it. Raises UsageError."""
+    if not is_usable(args):
+        raise UsageError(f"the {named('command')} {args!r} holds a NUL byte")
+    plan.args = args
+    if _is_systemd(plan.request, args):
+        from rootless.containers.creation import systemd
+
+        systemd.prepare(plan, id)
+
+
+def _is_systemd(request: Request, args: list[str]) -> bool:
+    """Whether the container is to be prepared for systemd, by the request or by its command."""
+    if request["systemd"] != "true" or request["init"]:  # then another is the first process
+        return request["systemd"] == "always"
+    words = args[2:] if args[:2] == ["/bin/sh", "-c"] else args  # of a Dockerfile's CMD
+    return bool(words) and (words[0] in _SYSTEMD or words[0].rpartition("/")[2] == "systemd")
 
 
 def _userns(wanted: Userns) -> str:
@@ -211,7 +232,7 @@ def _home(plan: Plan, home: str) -> str:
 
 def _signal_of(settings: Settings) -> int:
     if not settings.stop_signal:
-        return 15  # SIGTERM
+        return 0
     from rootless.values import signal_number
 
     return signal_number(settings.stop_signal)

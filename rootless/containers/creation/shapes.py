@@ -199,6 +199,7 @@ SHAPES: dict[str, Any] = {
         "most": _MANY,
     },
     "sdnotify": choices.NOTIFIERS,
+    "systemd": choices.SYSTEMD,
     "log": {
         "driver": choices.LOG_DRIVERS,
         "options": _NAMES,

@@ -60,6 +60,10 @@ class Plan:
         self.args: list[str] = []
         self.env: list[str] = []
         self.cwd = "/"
+        self.stop_signal = 15
+        """Where neither the request nor the image says another."""
+        self.systemd: tuple[str, ...] = ()
+        """Where systemd wants to write, empty for no systemd."""
         self.volumes: list[Volume] = []
         """The mounts and tmpfs of the request, and the image's volumes, each with its source."""
         self.capabilities: dict[str, list[str]] = {}
@@ -164,6 +168,7 @@ def _private(plan: Plan) -> Private:
             if item["copy_up"]
         ],
         "overlay_binds": list(overlay_binds(plan).values()),
+        "systemd": bool(plan.systemd),
         "cgroupns": "host" if request["namespaces"]["cgroup"] == "host" else "private",
         "log_driver": request["log"]["driver"],
         "network": networks.behind_stack(plan.networks, needed=needed),
@@ -176,8 +181,10 @@ def mounts(plan: Plan) -> list[Mount]:
     others = [_volume(item, layers) for item in plan.volumes]
     others += plan.request["devices"]
     taken = {item["destination"] for item in others}
+    scratch = dict.fromkeys(plan.systemd)
     if plan.request["read_only"] and plan.request["read_only_tmpfs"]:
-        others += [_scratch(path) for path in READ_ONLY_TMPFS if path not in taken]
+        scratch |= dict.fromkeys(READ_ONLY_TMPFS)
+    others += [_scratch(path) for path in scratch if path not in taken]
     others += _etc(plan, taken)
     others += _local_time(plan, taken)
     if plan.request["init_path"]:
@@ -237,7 +244,9 @@ def _sys(plan: Plan) -> list[Mount]:
     security = plan.request["security"]
     write = security["privileged"]
     locked = [] if write else ["ro"]
-    cgroup_locked = [] if write or security["cgroup_writable"] else ["ro"]
+    private = plan.request["namespaces"]["cgroup"] != "host"
+    divided = security["cgroup_writable"] or (plan.systemd and private)
+    cgroup_locked = [] if write or divided else ["ro"]
     if networks.kind(plan.networks) == "host":
         # A new sysfs shows the mounter's network namespace, whose owner he must be
         # (sysfs_init_fs_context): with the host's network only the host's own /sys can be shown.

@@ -93,6 +93,7 @@ class Asked(TypedDict, total=False):
     stop_timeout: int
     sysctl: list[str]
     timeout: int
+    systemd: str
     tmpfs: list[str]
     tty: bool
     tz: str

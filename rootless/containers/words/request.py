@@ -227,6 +227,7 @@ def _rest(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
         "shm_size": _in("shm_size", values.shm_size, asked.get("shm_size", "")),
         "restart": values.restart(asked.get("restart", "")),
         "sdnotify": values.sdnotify(asked.get("sdnotify", "")),
+        "systemd": values.systemd(asked.get("systemd", "")),
         "stop_signal": _in("stop_signal", values.stop_signal, asked.get("stop_signal", "")),
     }
     groups, keeps = _in("groups", values.groups, apart(asked.get("group_add", ())))
@@ -253,7 +254,7 @@ _SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], 
     ("umask chrootdirs personality", _process),
     ("conmon_pidfile init_path pidfile requires rmi", _life),
     (
-        "attach entrypoint annotation ulimit sysctl shm_size restart sdnotify stop_signal "
+        "attach entrypoint annotation ulimit sysctl shm_size restart sdnotify systemd stop_signal "
         "group_add",
         _rest,
     ),

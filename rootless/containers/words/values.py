@@ -6,7 +6,7 @@ from rootless.containers.creation.choices import NOTIFIERS, PERSONALITIES, RESTA
 from rootless.containers.request import UMASK, inside
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
-from rootless.values import is_number, pair, signal_number, size
+from rootless.values import boolean, is_number, pair, signal_number, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,6 +146,13 @@ def sdnotify(mode: str) -> str:
     if mode not in NOTIFIERS:
         raise UsageError(f"{named('sdnotify')}: unknown mode {mode!r}", ", ".join(NOTIFIERS))
     return mode
+
+
+def systemd(text: str) -> str:
+    """Parse --systemd: always, or whether it is looked for."""
+    if text in ("", "always"):
+        return text or "true"
+    return "true" if boolean(text, named("systemd")) else "false"
 
 
 def entrypoint(text: str | None) -> list[str] | None:

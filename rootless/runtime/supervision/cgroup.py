@@ -20,8 +20,10 @@ def find() -> str:
             paths = [line[3:].strip() for line in file if line.startswith("0::")]
     except OSError:
         return ""
-    directory = f"{ROOT}{paths[0]}".rstrip("/") if paths else ROOT
-    usable = directory != ROOT and os.access(f"{directory}/cgroup.procs", os.W_OK)
+    # Beside those of version 1 it has a directory of its own (systemd's "hybrid" mode).
+    root = ROOT if os.path.exists(f"{ROOT}/cgroup.procs") else f"{ROOT}/unified"
+    directory = f"{root}{paths[0]}".rstrip("/") if paths else root
+    usable = directory != root and os.access(f"{directory}/cgroup.procs", os.W_OK)
     return directory if usable and os.access(directory, os.W_OK) else ""
 
 
@@ -58,8 +60,9 @@ def freeze(path: str, frozen: bool) -> bool:
 
 
 def remove(path: str) -> None:
-    """Remove an empty cgroup; one that is gone or not empty is left alone."""
-    try:
-        os.rmdir(path)
-    except OSError:
-        pass
+    """Remove a cgroup with those that the container has made in it; one in use is left alone."""
+    for directory, _, _ in os.walk(path, topdown=False):
+        try:
+            os.rmdir(directory)  # its files go with it
+        except OSError:
+            pass
