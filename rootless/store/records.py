@@ -21,15 +21,18 @@ _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """A FIFO in the place of a file is damage, and nobody to wait for."""
 
 
-def write_record(directory: str, name: str, value: Any, *, durable: bool = True) -> None:
+def write_record(
+    directory: str, name: str, value: Any, *, durable: bool = True, room: int = 0
+) -> None:
     """Write `value` as `directory`/`name`: a new file, fsynced, renamed, the directory fsynced.
 
-    `durable=False` leaves out the syncs, for what nobody expects to find after a power cut.
+    `durable=False` leaves out the syncs, for what nobody expects to find after a power cut. `room`
+    is how many bytes longer the value may become that `overwrite_record` puts in its place.
     Raises StoreError where the disk is full or may not be written.
     """
     path = f"{directory}/{name}"
     temporary = f"{directory}/.{name}.{os.getpid()}"
-    data = jsonio.dump_bytes(value)
+    data = jsonio.dump_bytes(value) + b" " * room
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         fd = os.open(temporary, flags, 0o600)

@@ -85,6 +85,43 @@ def test_full_disk(busybox: Store, in_user_mode: str) -> None:
     assert all("No space left on device" in line for line in errors), errors
 
 
+def test_how_it_ended_survives_a_full_disk(busybox: Store, in_user_mode: str) -> None:
+    """Of one in the foreground, in the background, and one that starts again meanwhile."""
+    script = """
+        mkdir $D/small
+        mount -t tmpfs -o size=3m,mode=700 x $D/small
+        export ROOTLESS_ROOT=$D/small/root
+        mkdir $D/shown
+        wait="while ! [ -e /shown/go ]; do sleep 0.02; done; exit"
+        $R run -d --name one -v $D/shown:/shown host sh -c "$wait 7" >&2
+        $R run -d --name two -v $D/shown:/shown --restart on-failure:2 host sh -c "$wait 9" >&2
+        mkfifo $D/input
+        $R run -i --name three host sh -c 'read x; exit 5' < $D/input &
+        exec 9>$D/input
+        until $R ps -q --filter name=three | grep -q .; do sleep 0.1; done
+        # To its last byte.
+        for size in 1M 4k 1; do
+            dd if=/dev/zero of=$D/small/fill bs=$size oflag=append conv=notrunc 2>/dev/null || true
+        done
+        touch $D/shown/go
+        echo go >&9
+        code=0; wait $! || code=$?
+        echo three $code
+        $R wait one
+        until $R inspect -f '{{.State.Status}}' two | grep -q exited; do sleep 0.1; done
+        $R inspect -f '{{.Name}} {{.State.ExitCode}} {{.RestartCount}}' one two three
+        rm $D/small/fill
+        $R ps -a --format '{{.Names}} {{.Status}}' | sort
+        $R rm one two three >&2"""
+    done = in_namespace(busybox, script, in_user_mode)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    *said, one, three, two = done.stdout.splitlines()
+    assert said == ["three 5", "7", "/one 7 0", "/two 9 2", "/three 5 0"]
+    assert one.startswith("one Exited (7)")
+    assert two.startswith("two Exited (9)")
+    assert three.startswith("three Exited (5)")
+
+
 def test_read_only_store(one: Store, in_user_mode: str) -> None:
     script = """
         mount --bind $D/root $D/root

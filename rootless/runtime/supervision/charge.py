@@ -210,6 +210,10 @@ def reason(error: BaseException) -> dict[str, Any]:
     return {"error": str(error), "reason": said}
 
 
+ROOM = 512
+"""Bytes that a container's state may grow by until its end, and has on the disk from its start."""
+
+
 def write_state(directory: str, state: dict[str, Any], *, durable: bool) -> bool:
     """Write state.json; False where it could not be: whoever looks finds what was before.
 
@@ -218,7 +222,7 @@ def write_state(directory: str, state: dict[str, Any], *, durable: bool) -> bool
     """
     name = "state.json"
     try:
-        records.write_record(directory, name, state, durable=durable)
+        records.write_record(directory, name, state, durable=durable, room=ROOM)
     except Error:
         try:
             records.overwrite_record(directory, name, state, durable=durable)

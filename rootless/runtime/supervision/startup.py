@@ -18,7 +18,7 @@ from rootless.runtime.launch.command import code_of_failure
 from rootless.runtime.launch.report import Phase, Report
 from rootless.runtime.logs.files import open_log
 from rootless.runtime.supervision import cgroup, clients, streams
-from rootless.runtime.supervision.charge import VERSION, client_of, reason, tell, write_state
+from rootless.runtime.supervision.charge import ROOM, VERSION, client_of, reason, tell, write_state
 from rootless.runtime.supervision.supervisor import Supervisor, clean_up, reap_all, set_name
 from rootless.runtime.userns.namespace import Entry, Membership
 from rootless.runtime.userns.worker import close_others
@@ -205,7 +205,11 @@ class Startup:
         _write_pid(self._wishes.pidfile, self._init_pid)
         _write_pid(self._wishes.own_pidfile, os.getpid())
         _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))  # the loop is to have it
-        records.write_record(directory, "state.json", state, durable=self._wishes.durable)
+        durable = self._wishes.durable
+        if before:  # a full disk is no reason not to start again
+            charge["unwritten"] = not write_state(directory, state, durable=durable)
+        else:
+            records.write_record(directory, "state.json", state, durable=durable, room=ROOM)
         tell(charge, "start")
         return ready["steps"], charge
 

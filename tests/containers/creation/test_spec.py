@@ -70,6 +70,7 @@ PRIVATE = {
     "volumes_U": [],
     "copy_up": [],
     "overlay_binds": [],
+    "systemd": False,
     "cgroupns": "private",
     "log_driver": "json-file",
     "network": {
