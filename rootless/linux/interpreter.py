@@ -26,8 +26,8 @@ BARE = ("-I", "-S")
 ISOLATED = ("-I",)
 """With what is installed beside it, too."""
 
-OURS = ("-P",)
-"""With all that this process may have by its environment, too."""
+OURS = ("-E", "-P") if sys.flags.ignore_environment else ("-P",)
+"""With all that this process may have, by its environment as well, where it looks at that."""
 
 _CODE = """{before}import sys
 sys.path.insert(0, {packages!a})
