@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from rootless.cli import output
 from rootless.cli.commands.containers import choosing
 from rootless.containers.ports import listed
@@ -9,8 +11,10 @@ from rootless.errors import NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.options import common
+    from typing import Any, Unpack
+
     from rootless.cli.options import containers as opt
+    from rootless.cli.options import update as uopt
     from rootless.engine import Engine
 
 
@@ -65,24 +69,41 @@ def _show_all(engine: Engine) -> int:
 
 def update(
     engine: Engine,
-    container: common.Container,
+    containers: uopt.Updated,
     *,
     publish_add: opt.PublishAdd = None,
     publish_rm: opt.PublishRm = None,
+    **asked: Unpack[uopt.UpdateAsked],
 ) -> int:
-    """Change what a container publishes, also while it runs.
+    """Change containers, also while they run.
 
-    Connections that are open stay open. The next start publishes the same.
+    What they publish changes at once: connections that are open stay open. So does what is to be
+    done at their end, and how often their health is checked. A container that runs has its limits
+    and variables from its start on, and gets others at the next one.
 
     Examples:
-        rootless update --publish-add 8443:443 web
+        rootless update --restart unless-stopped web db
         rootless update --publish-rm 80 --publish-add 127.0.0.1:8080:80 web
+        rootless update --health-interval 10s web
     """
-    from rootless.containers.running.publishing import update as change
+    from rootless.containers.running import publishing, updating
+    from rootless.containers.words.updates import changes
 
-    if not (publish_add or publish_rm):
-        raise UsageError("nothing to change", "--publish-add or --publish-rm")
-    for note in change(engine.containers, container, publish_add or [], publish_rm or []):
-        output.warn(note)
-    output.say(container)
+    texts: Any = asked
+    wanted = changes(texts, os.environ)
+    if not (publish_add or publish_rm or wanted):
+        raise UsageError("nothing to change", "such as --restart, --publish-add, --health-interval")
+
+    def change(name: str) -> None:
+        notes = updating.change(engine.containers, name, wanted) if wanted else []
+        if publish_add or publish_rm:
+            add, remove = publish_add or [], publish_rm or []
+            notes += publishing.update(engine.containers, name, add, remove)
+        for note in notes:
+            output.warn(note)
+
+    if len(containers) > 1:
+        return output.each(containers, change)
+    change(containers[0])
+    output.say(containers[0])
     return 0

@@ -102,7 +102,7 @@ def compose(
         "dns": request["dns"],
         "healthcheck": _healthcheck(request, settings),
         "health": request["health"],
-        "restart": _restart(request["restart"]),
+        "restart": restart_of(request["restart"]),
         "sdnotify": request["sdnotify"],
         "log_driver": request["log"]["driver"],
         "log_options": request["log"]["options"],
@@ -238,7 +238,7 @@ def _signal_of(settings: Settings) -> int:
     return signal_number(settings.stop_signal)
 
 
-def _restart(wanted: Restart) -> str:
+def restart_of(wanted: Restart) -> str:
     """Return the policy as the supervisor has it: on-failure[:N], or a word."""
     return f"{wanted['policy']}:{wanted['most']}" if wanted["most"] else wanted["policy"]
 

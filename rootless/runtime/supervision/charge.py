@@ -155,7 +155,7 @@ def handed_over(charge: Charge) -> list[int]:
 def settle(charge: Charge, *, again: bool = False) -> None:
     """Write down that the container has ended: for good, or until its next start."""
     state = charge["state"]
-    policy, count = charge["restart"], state.get("restart_count", 0)
+    policy, count = _policy(charge), state.get("restart_count", 0)
     again = again or restart.is_wanted(policy, state["exit_code"], count)
     state["status"] = "exited"
     if again and not os.path.exists(f"{charge['directory']}/{restart.STOPPED}"):
@@ -163,6 +163,17 @@ def settle(charge: Charge, *, again: bool = False) -> None:
         charge["delay"] = restart.next_delay(charge["delay"], ran)
         state.update(status="restarting", restart_count=count + 1)
     write_state(charge["directory"], state, durable=charge["durable"])
+
+
+def _policy(charge: Charge) -> str:
+    """Return the restart policy, which `update` may have changed."""
+    directory = charge["directory"]
+    if charge["restart"] != restart.NEVER and os.path.exists(f"{directory}/{restart.UPDATED}"):
+        try:
+            charge["restart"] = str(records.read_record(f"{directory}/config.json")["restart"])
+        except (OSError, KeyError, Error):
+            pass  # removed, or damaged: as it was
+    return charge["restart"]
 
 
 def go_again(charge: Charge) -> None:

@@ -68,6 +68,9 @@ STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
 REGULAR, FIRST = "regular", "startup"
 
 RECORD = "health.json"
+CHANGED = "checks.json"
+"""What `update` wants of the checks of a container that runs: a file outlives both sides."""
+_CHANGEABLE = ("interval", "timeout", "start_period", "start_interval", "retries", "action")
 _KEPT = 5
 """Results that inspect shows, as docker."""
 _MOST_OUTPUT = 4096
@@ -124,6 +127,7 @@ class Health:
         if self._probe is not None:
             return
         self._loop.cancel(self._timer)
+        self._take_changes()
         if os.path.exists(f"{self._directory}/paused"):
             self._schedule()
             self._answer(_TIMED_OUT)
@@ -137,6 +141,17 @@ class Health:
             self._probe = Probe(self._loop, data, timeout, self._finished)
         except OSError as error:  # no free pid, no memory
             self._record(time.time(), 1, f"cannot run the check: {error.strerror}")
+
+    def _take_changes(self) -> None:
+        """Check from now on as `update` has written down, if it has."""
+        path = f"{self._directory}/{CHANGED}"
+        try:
+            wanted = records.read_record(path)
+            os.unlink(path)
+        except (OSError, Error):
+            return  # nothing was changed
+        for key in _CHANGEABLE:
+            self._checks[key] = wanted[key]  # type: ignore[literal-required]
 
     def _finished(self, began: float, code: int, output: str) -> None:
         self._probe = None

@@ -22,6 +22,12 @@ LONGEST = 60.0
 SETTLED = 10.0
 """Seconds of running after which the next end counts as the first again."""
 
+NEVER = "never"
+"""A supervisor's own policy once it ends the container itself, whatever the record says by then."""
+
+UPDATED = "updated"
+"""Name of the file in a container's directory that says: its policy was changed while it ran."""
+
 STOPPED = "stopped"
 """Name of the file in a container's directory that says: somebody has stopped it on purpose."""
 

@@ -25,7 +25,7 @@ import time
 from rootless.linux import interpreter
 from rootless.linux.loop import Loop
 from rootless.runtime.logs.files import writer
-from rootless.runtime.supervision import handover, streams
+from rootless.runtime.supervision import handover, restart, streams
 from rootless.runtime.supervision.charge import (
     descriptors,
     go_again,
@@ -194,7 +194,7 @@ class Supervisor:
 
     def _on_term(self) -> None:
         """A service manager, say, wants the container stopped."""
-        self._charge["restart"] = "no"
+        self._charge["restart"] = restart.NEVER
         self._stop()
 
     def _stop(self) -> None:
@@ -282,7 +282,7 @@ class Supervisor:
             return
         self._starts_again = action == "restart"
         if not self._starts_again:
-            self._charge["restart"] = "no"
+            self._charge["restart"] = restart.NEVER
         self._stop()
 
     # -- memory

@@ -1,0 +1,130 @@
+"""update: what a container is to be, changed after it was made, and as far as it can while it runs.
+
+Its record is changed, which the next start goes by. Its supervisor looks at the restart policy
+when it ends, and at the details of health checks before the next one.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless.containers import health
+from rootless.containers.creation import conflicts
+from rootless.containers.creation.create import restart_of
+from rootless.containers.creation.environment import changed
+from rootless.containers.record import has_check, write
+from rootless.containers.request import request as usual
+from rootless.containers.running.attach import connect
+from rootless.containers.running.health import checks
+from rootless.errors import HostError
+from rootless.runtime.supervision import streams
+from rootless.runtime.supervision.health import CHANGED
+from rootless.runtime.supervision.restart import UPDATED
+from rootless.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypedDict
+
+    from rootless.containers.collection import Containers
+    from rootless.containers.handle import Handle
+    from rootless.containers.record import Record
+    from rootless.containers.request import Healthcheck, Request, Restart
+    from rootless.runtime.spec import Rlimit
+
+    class Changes(TypedDict, total=False):
+        """What is to be otherwise; a key that is not there stays as it is."""
+
+        restart: Restart
+        healthcheck: Healthcheck
+        """What it says otherwise than now."""
+        health: dict[str, Any]
+        """on_failure and startup, of HealthExtras."""
+        rlimits: list[Rlimit]
+        """Those of other kinds stay."""
+        environment: list[list[str | None]]
+        """[name, value] after those that are there; None takes one away."""
+
+
+def change(containers: Containers, ref: str, changes: Changes) -> list[str]:
+    """Change the container that `ref` means; return what a user should know of it.
+
+    Raises what finding it raises, UsageError for what cannot be.
+    """
+    container = containers.get(ref)
+    held = container.lock()
+    try:
+        container = containers.get(container.id)  # as it is now
+        record = container.record
+        checked = has_check(record)
+        request = _wanted(record, changes)
+        conflicts.check(request, parsed=True)
+        _apply(record, request, changes)
+        write(container.directory, record)
+        if not container.state(locked=True).active:
+            return []
+        return _tell(container, changes, checked=checked)
+    finally:
+        os.close(held)
+
+
+def _wanted(record: Record, changes: Changes) -> Request:
+    """Return the request of before with what is changed."""
+    request: Request = {**usual(""), **record["request"]}
+    if "restart" in changes:
+        request["restart"] = changes["restart"]
+    if "healthcheck" in changes:
+        request["healthcheck"] = {**request["healthcheck"], **changes["healthcheck"]}
+    if "health" in changes:
+        request["health"] = {**request["health"], **changes["health"]}  # type: ignore[typeddict-item]
+    if "rlimits" in changes:
+        request["rlimits"] = _limits(request["rlimits"], changes["rlimits"])
+    if "environment" in changes:
+        request["environment"] = [*request["environment"], *changes["environment"]]
+    return request
+
+
+def _apply(record: Record, request: Request, changes: Changes) -> None:
+    """Make of a record one that is as `request` wants it. Raises UsageError."""
+    process = record["spec"]["process"]
+    if "healthcheck" in changes:
+        record["healthcheck"] = health.compose(record["healthcheck"], changes["healthcheck"])
+    record["health"] = request["health"]
+    record["restart"] = restart_of(request["restart"])
+    process["rlimits"] = _limits(process["rlimits"], changes.get("rlimits", []))
+    if "environment" in changes:
+        pairs = (text.partition("=") for text in process["env"])
+        known = {name: value for name, _, value in pairs}
+        process["env"] = changed(known, changes["environment"])
+    record["request"] = request
+
+
+def _limits(before: list[Rlimit], new: list[Rlimit]) -> list[Rlimit]:
+    kinds = {limit["type"] for limit in new}
+    return [*(limit for limit in before if limit["type"] not in kinds), *new]
+
+
+def _tell(container: Handle, changes: Changes, *, checked: bool) -> list[str]:
+    """Let the supervisor know; return what it cannot do before the next start."""
+    later: list[str] = [key for key in ("rlimits", "environment") if key in changes]
+    if "restart" in changes:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        os.close(os.open(f"{container.directory}/{UPDATED}", flags, 0o600))
+    if changes.keys() & {"healthcheck", "health"}:
+        if checked and has_check(container.record):
+            wanted = {**checks(container.record)}
+            records.write_record(container.directory, CHANGED, wanted, durable=False)
+            _check_now(container)
+        else:
+            later.append("healthcheck")
+    names = {"rlimits": "limits", "environment": "variables", "healthcheck": "health check"}
+    what = " and ".join(names[key] for key in later)
+    return [f"container {container.name} runs: new {what} come with its next start"] if what else []
+
+
+def _check_now(container: Handle) -> None:
+    """Have a check made: what comes after it is by the new times. Nobody waits for its result."""
+    try:
+        connect(container, streams.CHECK).close()
+    except HostError:
+        pass  # it has just ended

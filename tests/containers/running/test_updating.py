@@ -1,0 +1,133 @@
+"""update: what a container is to be, changed after it was made."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rootless.containers.words.updates import changes
+from tests.containers.test_restarts import record, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Store
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture(scope="module")
+def two(shared: Store) -> Iterator[Store]:
+    """A store with `web`, which runs and is checked now and then, and `job`, which does not run."""
+    check = (
+        "--health-cmd",
+        "test -e /ok",
+        "--health-interval",
+        "1h",
+        "--health-start-period",
+        "1h",
+    )
+    shared.ok("run", "-d", "--name", "web", *check, "busybox", "sleep", "1000")
+    shared.ok("create", "--name", "job", "-e", "A=1", "-e", "B=2", "busybox", "env")
+    yield shared
+    shared.ok("rm", "-fa")
+
+
+def field(store: Store, template: str, name: str) -> Any:
+    return json.loads(store.ok("inspect", "-f", f"{{{{json {template}}}}}", name))
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, {}),
+        ({"restart": "on-failure:3"}, {"restart": {"policy": "on-failure", "most": 3}}),
+        ({"env": ["A=b"], "unsetenv": ["C"]}, {"environment": [["C", None], ["A", "b"]]}),
+        ({"health_retries": 5}, {"healthcheck": {"Retries": 5}}),
+        ({"health_on_failure": "kill"}, {"health": {"on_failure": "kill"}}),
+        ({"no_healthcheck": True}, {"healthcheck": {"Test": ["NONE"]}}),
+    ],
+)
+def test_words(asked: Any, expected: Any) -> None:
+    assert changes(asked, {}) == expected
+
+
+def test_what_does_not_run(two: Store) -> None:
+    line = ("--restart", "on-failure:2", "--ulimit", "nofile=100:200", "-e", "B=3", "-e", "C=4")
+    assert two.ok("update", *line, "--unsetenv", "A", "job") == "job"
+    assert field(two, ".HostConfig.RestartPolicy", "job") == {
+        "Name": "on-failure",
+        "MaximumRetryCount": 2,
+    }
+    assert field(two, ".HostConfig.Ulimits", "job") == [
+        {"Name": "nofile", "Soft": 100, "Hard": 200}
+    ]
+    two.ok("update", "--ulimit", "nofile=50:60", "--ulimit", "core=0", "job")
+    limits = {limit["Name"]: limit["Soft"] for limit in field(two, ".HostConfig.Ulimits", "job")}
+    assert limits == {"nofile": 50, "core": 0}
+    shown = two.ok("start", "-a", "job").splitlines()
+    assert {"B=3", "C=4"} <= {*shown}
+    assert not any(text.startswith("A=") for text in shown)
+    # A check where there was none; and away with it.
+    two.ok("update", "--health-cmd", "true", "--health-interval", "5s", "job")
+    assert field(two, ".Config.Healthcheck", "job") == {
+        "Test": ["CMD-SHELL", "true"],
+        "Interval": 5_000_000_000,
+    }
+    two.ok("update", "--no-healthcheck", "job")
+    assert field(two, ".Config.Healthcheck.Test", "job") == ["NONE"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("update job", "nothing to change"),
+        ("update --restart sometimes job", "unknown policy 'sometimes'"),
+        ("update --memory 1g job", "limits come with a later version"),
+        ("update --health-retries -1 job", "--health-retries"),
+        ("update --restart always nosuch", "no such container"),
+        ("update --restart always brief", "--restart and --rm exclude each other"),
+    ],
+)
+def test_what_cannot_be(two: Store, line: str, message: str) -> None:
+    if "brief" in line:
+        two.ok("create", "--rm", "--name", "brief", "busybox", "true")
+    done = two(*line.split())
+    assert done.returncode
+    assert message in done.stderr
+    assert field(two, ".HostConfig.RestartPolicy.Name", "web") == "no"
+
+
+def test_the_policy_of_one_that_runs(two: Store) -> None:
+    two.ok("run", "-d", "--name", "once", "busybox", "sleep", "1000")
+    two.ok("run", "-d", "--name", "often", "--restart", "always", "busybox", "sleep", "1000")
+    assert two.ok("update", "--restart", "always", "once") == "once"
+    assert two.ok("update", "--restart=no", "often") == "often"
+    for name in ("once", "often"):
+        os.kill(int(two.ok("inspect", "-f", "{{.State.Pid}}", name)), 9)
+    until(lambda: record(two, "once").get("restart_count", 0) == 1)
+    assert two.ok("wait", "--condition", "exited", "often") == "137"
+    two.ok("stop", "-t", "0", "once")
+    assert two.ok("inspect", "-f", "{{.State.Status}}", "once") == "exited"
+    two.ok("rm", "once", "often")
+
+
+def test_checks_of_one_that_runs(two: Store) -> None:
+    until(lambda: len(field(two, ".State.Health.Log", "web")) == 1)
+    done = two("update", "--health-interval", "100ms", "--health-retries", "2", "web")
+    assert (done.stdout, done.stderr) == ("web\n", "")
+    two.ok("update", "--health-start-period", "1ms", "web")
+    two.ok("wait", "--condition", "unhealthy", "web")
+    two.ok("exec", "web", "touch", "/ok")
+    two.ok("wait", "--condition", "healthy", "web")
+    assert field(two, ".Config.Healthcheck.Retries", "web") == 2
+
+
+def test_what_waits_for_the_next_start(two: Store) -> None:
+    done = two("update", "-e", "LATE=1", "--ulimit", "core=0", "web")
+    told = "container web runs: new limits and variables come with its next start"
+    assert told in done.stderr
+    assert "LATE=1" in two.ok("exec", "web", "env").split()
