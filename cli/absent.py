@@ -99,8 +99,14 @@ OWN = {
     ("rm", "--link"): "a link goes with its container",
     ("run", "--storage-opt"): SIZES,
     ("create", "--storage-opt"): SIZES,
+    ("ls", "-p"): PODS,
+    ("clone", "-c"): LIMITS,
+    ("clone", "-m"): LIMITS,
 }
 """Options whose names mean something else in other commands."""
+
+OWN |= {("remove", name): OWN["rm", name] for name in ("--link", "--platform")}
+OWN["list", "--tree"] = OWN["ls", "--tree"]
 
 
 def command(words: list[str]) -> str:

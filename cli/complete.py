@@ -52,21 +52,13 @@ IMAGES = (
     *EITHER,
 )
 PATHS = (
-    "volume",
-    "env_file",
-    "label_file",
-    "cidfile",
-    "pidfile",
-    "init_path",
-    "input",
-    "output",
-    "root",
-    "workdir",
+    *("volume", "env_file", "label_file", "cidfile", "iidfile", "pidfile", "digestfile"),
+    *("init_path", "input", "output", "root", "workdir", "out", "config", "file"),
 )
 
 
-def complete(typed: list[str]) -> int:
-    """Print the candidates for the last of the words typed."""
+def complete(typed: list[str], *, bare: bool = False) -> int:
+    """Print the candidates for the last of the words typed; `bare` without what they are."""
     from rootless.engine import Engine
 
     try:
@@ -74,7 +66,8 @@ def complete(typed: list[str]) -> int:
     except Exception:  # noqa: BLE001 - a message would be pasted into the command line
         found = []
     last = typed[-1] if typed else ""
-    lines = [f"{v}\t{told}\n" for v, told in found if v.startswith(last) and _is_plain(v)]
+    fit = [(v, told) for v, told in found if v.startswith(last) and _is_plain(v)]
+    lines = [f"{v}\n" if bare else f"{v}\t{told}\n" for v, told in fit]
     if FILES in found:
         lines.append(":files\n")
     sys.stdout.write("".join(lines))

@@ -125,7 +125,9 @@ def _complete(typed: list[str]) -> int:
     """Answer a shell that completes a command line."""
     from rootless.cli import complete
 
-    return complete.complete(typed[1:] if typed[:1] == ["--"] else typed)
+    bare = typed[:1] == ["--bare"]
+    typed = typed[1:] if bare else typed
+    return complete.complete(typed[1:] if typed[:1] == ["--"] else typed, bare=bare)
 
 
 def _flushed(code: int) -> int:

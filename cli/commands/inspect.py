@@ -99,7 +99,9 @@ def _elsewhere(engine: Engine, names: list[str], template: str, asked: transfer.
     return show(engine, names, template, asked)
 
 
-def container_exists(engine: Engine, container: common.Container) -> int:
+def container_exists(
+    engine: Engine, container: common.Container, *, external: containers.External = False
+) -> int:
     """End with 0 if there is such a container, else with 1."""
     try:
         engine.containers.get(container)

@@ -177,6 +177,12 @@ ExecTty = Annotated[bool, option("--tty", "-t", about="Give the command a termin
 ExecEnv = Annotated[
     list[str] | None, option("--env", "-e", metavar="KEY[=VALUE]", about="Set a variable.")
 ]
+ExecCidFile = Annotated[
+    str,
+    option(
+        "--cidfile", metavar="FILE", about="In that whose id is in FILE; all words are the command."
+    ),
+]
 ExecEnvFile = Annotated[
     list[str] | None, option("--env-file", metavar="FILE", about="Variables, one a line.")
 ]

@@ -21,12 +21,17 @@ ForceRepair = Annotated[
     bool, option("--force", "-f", about="Mend all, even if an image or a container goes.")
 ]
 ForceReset = Annotated[bool, option("--force", "-f", about="Do not ask.")]
+ScriptFile = Annotated[str, option("--file", "-f", metavar="FILE", about="Write it there.")]
+NoDescriptions = Annotated[bool, option("--no-desc", about="Candidates without what they are.")]
 BootAction = Annotated[
     Literal["enable", "disable", "status"], argument("ACTION", "enable, disable or status.")
 ]
 PruneAll = Annotated[bool, option("--all", "-a", about="All that no container uses.")]
 PruneVolumes = Annotated[
     bool, option("--volumes", about="Also anonymous volumes that no container uses.")
+]
+External = Annotated[
+    bool, option("--external", about="Accepted: there are no containers of other programs.")
 ]
 NoQuestion = Annotated[bool, option("--force", "-f", about="Do not ask.")]
 Listen = Annotated[

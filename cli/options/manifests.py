@@ -48,6 +48,11 @@ class ListReach(Reach, total=False):
     insecure: Insecure
 
 
+VerboseManifest = Annotated[
+    bool, option("--verbose", "-v", about="Each manifest in full, as docker shows it.")
+]
+
+
 class OfMember(TypedDict, total=False):
     """What a manifest list is to say of an image, instead of what the image says."""
 

@@ -77,6 +77,11 @@ def inspect(
         "Name": f"/{record['name']}",
         "RestartCount": state.restart_count,
         "Pod": "",
+        "Namespace": "",
+        "IsInfra": False,
+        "IsService": False,
+        "StaticDir": directory,
+        "OCIConfigPath": "",
         "OCIRuntime": "rootless",
         "Driver": "overlay",
         "Platform": "linux",
@@ -109,6 +114,7 @@ def _state(
 ) -> dict[str, Any]:
     checked = _health(state, health) if has_check(record) else None
     return {
+        "OciVersion": record["spec"].get("ociVersion", ""),
         "Status": state.status,
         "Running": state.active,
         "Paused": state.status == "paused",
@@ -122,6 +128,8 @@ def _state(
         "Error": state.error,
         "StartedAt": rfc3339(state.started),
         "FinishedAt": ZERO_TIME if state.running else rfc3339(state.finished),
+        "CheckpointedAt": ZERO_TIME,
+        "RestoredAt": ZERO_TIME,
         "Degraded": state.degraded,
         "Health": checked,
         "Healthcheck": checked,
@@ -183,6 +191,7 @@ def _config(record: Record) -> dict[str, Any]:
         "StopSignal": signal_name(record["stop_signal"]),
         "StopTimeout": record["stop_timeout"],
         "SdNotifyMode": record["sdnotify"],
+        "sdNotifyMode": record["sdnotify"],
         "ChrootDirs": record["request"]["chrootdirs"],
         "Passwd": record["request"]["passwd"],
         "Timeout": record["request"]["timeout"],
@@ -225,6 +234,9 @@ def _host_config(record: Record, directory: str) -> dict[str, Any]:
         "CapAdd": security["cap_add"],
         "CapDrop": security["cap_drop"],
         "CgroupnsMode": private["cgroupns"],
+        "CgroupMode": private["cgroupns"],
+        "CgroupManager": "cgroupfs",
+        "Cgroups": "default",
         "Dns": record["dns"]["servers"],
         "DnsOptions": record["dns"]["options"],
         "DnsSearch": record["dns"]["search"],
@@ -272,6 +284,8 @@ def _host_config(record: Record, directory: str) -> dict[str, Any]:
 
 _NO_LIMITS = (
     "CpuShares",
+    "DiskQuota",
+    "KernelMemory",
     "Memory",
     "NanoCpus",
     "CpuPeriod",
@@ -295,6 +309,7 @@ _NOT_HERE = (
     "BlkioDeviceWriteBps",
     "BlkioDeviceWriteIOps",
     "BlkioWeightDevice",
+    "CgroupConf",
     "DeviceCgroupRules",
     "DeviceRequests",
     "Mounts",

@@ -21,6 +21,8 @@ class Step:
         self.created = created
         self.command = command
         self.comment = comment
+        self.names: list[str] = []
+        """Of the image, at its last step."""
         self.size = 0
         """Bytes of its layer uncompressed, noted when it was unpacked; 0 without a layer."""
 
@@ -45,5 +47,5 @@ def history(image: Image) -> list[Step]:
         step.size = size
         steps.append(step)
     if steps:
-        steps[-1].id = image.id
+        steps[-1].id, steps[-1].names = image.id, image.names
     return steps[::-1]

@@ -163,6 +163,8 @@ def podman(event: Event) -> dict[str, Any]:
         "ID": event["id"],
         "Image": attributes.get("image", ""),
         "Name": event["name"],
+        "Network": attributes.get("network", ""),
+        "PodID": "",
         "Scope": "local",
         "Status": event["action"],
         "Time": times.stamp(event["time"]),

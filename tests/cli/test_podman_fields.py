@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rootless.cli.commands.containers import stats
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -93,3 +95,46 @@ def test_events_by_podmans_names(two: Store) -> None:
             assert two.ok(*show, "--filter", f"{key}={word}") == action
     both = two.ok(*show, "--filter", "event=died", "--filter", "status=create")
     assert both.split() == ["create", "die"]
+
+
+FIELDS = {
+    "ps -a": "CGROUPNS Cgroup Command CreatedAt CreatedHuman ID IPC ImageID MNT NET Names Networks"
+    " PIDNS Pod Ports RunningFor Size State Status USERNS UTS User AutoRemove Created Exited"
+    " ExitedAt ExitCode Image IsInfra Labels Mounts Namespaces Pid PodName StartedAt",
+    "images": "Created CreatedAt CreatedSince CreatedTime History ID Id IsDangling IsReadOnly Size"
+    " Repository Tag ParentId RepoTags RepoDigests SharedSize VirtualSize Labels Containers"
+    " ReadOnly Dangling Names Digest",
+    "stats --no-stream": "AVGCPU BlockIO CPUPerc ID MemPerc MemUsage MemUsageBytes NetIO PIDS Up"
+    " AvgCPU ContainerID Name PerCPU CPU CPUNano CPUSystemNano SystemNano MemLimit NetInput"
+    " NetOutput BlockInput BlockOutput PIDs UpTime Duration",
+    "history busybox": "Created CreatedAt CreatedBy CreatedSince ID Size Tags Comment",
+    "events --stream=false": "ContainerExitCode ID Image Name Network Status Time Type HealthStatus"
+    " PodID Attributes",
+    "inspect web": "ID Created Path Args State Image ImageDigest ImageName Rootfs Pod HostsPath"
+    " ResolvConfPath HostnamePath StaticDir OCIConfigPath OCIRuntime Name RestartCount Driver"
+    " MountLabel ProcessLabel AppArmorProfile EffectiveCaps BoundingCaps ExecIDs GraphDriver"
+    " Mounts Dependencies NetworkSettings Namespace IsInfra IsService Config HostConfig",
+    "image inspect busybox": "ID Digest RepoTags RepoDigests Parent Comment Created Config Version"
+    " Author Architecture Os Size VirtualSize GraphDriver RootFS Labels Annotations ManifestType"
+    " User History NamesHistory HealthCheck",
+    "system df": "Type Total Active Size Reclaimable RawSize RawReclaimable",
+}
+"""What the completion of podman 4.3 offers for --format."""
+
+
+@pytest.mark.parametrize("line", FIELDS)
+def test_every_field_of_podmans(two: Store, line: str) -> None:
+    template = "".join(f"{{{{.{name}}}}}|" for name in FIELDS[line].split())
+    first = two.ok(*line.split(), "--format", template).splitlines()[0]
+    assert "<no value>" not in first
+
+
+def test_spans_as_go_prints_them() -> None:
+    shown = [stats._go_duration(seconds) for seconds in (0, 1.5, 61, 3723.25)]
+    assert shown == ["0s", "1.5s", "1m1s", "1h2m3.25s"]
+
+
+def test_namespaces_by_their_names(two: Store) -> None:
+    net, name = two.ok("ps", "--format", "{{.NET}} {{.Names}}").split()
+    pid = two.ok("inspect", "-f", "{{.State.Pid}}", name)
+    assert os.readlink(f"/proc/{pid}/ns/net") == f"net:[{net}]"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import signal
@@ -57,10 +59,10 @@ def test_clone(one: Store) -> None:
 def test_init_and_cleanup(one: Store) -> None:
     one.ok("create", "--name", "job", "busybox", "true")
     assert one.ok("init", "job") == one.ok("container", "init", "job") == "job"
-    assert one("init", "web").returncode == 1
+    assert "it is running" in one("init", "web").stderr
     assert one("init", "--all").returncode == 0
     assert one.ok("container", "cleanup", "job") == "job"
-    assert one("container", "cleanup", "--rm", "web").returncode == 1
+    assert "it is running" in one("container", "cleanup", "--rm", "web").stderr
     assert one.ok("container", "cleanup", "--rm", "job") == "job"
     assert one("container", "exists", "job").returncode == 1
 
@@ -99,7 +101,7 @@ def test_ps_again_and_again(one: Store) -> None:
         watching.send_signal(signal.SIGINT)
         assert watching.wait(30) == 0
         watching.communicate()
-    assert one("ps", "--watch", "-1").returncode == 125
+    assert "a number of seconds is wanted" in one("ps", "--watch", "-1").stderr
 
 
 def test_commit_says_the_id_to_a_file(one: Store, tmp_path: Path) -> None:
@@ -118,7 +120,7 @@ def test_images_show_all_names(one: Store) -> None:
     assert first.endswith("HISTORY")
     assert len(rows) == 2
     assert all("localhost/busybox:latest, localhost/other:1" in row for row in rows)
-    one.ok("untag", "localhost/other:1")
+    one.ok("untag", "busybox", "localhost/other:1")
 
 
 def test_import_for_another_machine(one: Store, tmp_path: Path) -> None:
@@ -138,22 +140,54 @@ def test_push_compresses_into_a_directory(one: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "code", "said"),
+    ("line", "fails", "said"),
     [
-        ("system migrate", 0, ""),
-        ("system migrate --new-runtime crun", 0, ""),
-        ("system renumber", 0, ""),
-        ("unshare --rootless-netns true", 125, "no network that containers share"),
-        ("container checkpoint web", 125, "checkpoints need rights"),
-        ("image scp busybox host::", 125, "'rootless save IMAGE | ssh HOST rootless load'"),
-        ("image sign busybox", 125, "signing is for tools of its own"),
-        ("manifest rm --ignore none", 0, ""),
-        ("manifest rm none", 1, "none"),
-        ("manifest add --artifact x y", 125, "'manifest add LIST docker://NAME' add one"),
+        ("system migrate", False, ""),
+        ("system migrate --new-runtime crun", False, ""),
+        ("system renumber", False, ""),
+        ("unshare --rootless-netns true", True, "no network that containers share"),
+        ("container checkpoint web", True, "checkpoints need rights"),
+        ("image scp busybox host::", True, "'rootless save IMAGE | ssh HOST rootless load'"),
+        ("image sign busybox", True, "signing is for tools of its own"),
+        ("manifest rm --ignore none", False, ""),
+        ("manifest rm none", True, "none"),
+        ("manifest add --artifact x y", True, "'manifest add LIST docker://NAME' add one"),
     ],
 )
-def test_what_is_nothing_or_refused(one: Store, line: str, code: int, said: str) -> None:
+def test_what_is_nothing_or_refused(one: Store, line: str, fails: bool, said: str) -> None:
     done = one(*line.split())
-    assert (done.returncode, done.stdout) == (code, "")
+    assert (bool(done.returncode), done.stdout) == (fails, "")
     assert said in done.stderr
     assert bool(said) == bool(done.stderr)
+
+
+def test_exec_in_the_container_of_a_file(one: Store, tmp_path: Path) -> None:
+    (tmp_path / "id").write_text(field(one, "{{.Id}}", "web"))
+    assert one.ok("exec", "--cidfile", str(tmp_path / "id"), "echo", "web", "x") == "web x"
+    refused = one("exec", "-l", "--cidfile", str(tmp_path / "id"), "true")
+    assert "names and --latest contradict" in refused.stderr
+
+
+def test_completion_scripts(one: Store, tmp_path: Path) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        assert one.ok("completion", "-f", str(tmp_path / shell), shell) == ""
+        assert (tmp_path / shell).read_text().strip() == one.ok("completion", shell).strip()
+        assert "__complete --bare -- " in one.ok("completion", "--no-desc", shell)
+    assert one.ok("__complete", "--bare", "--", "ru") == "run"
+    assert "cannot write /no/such" in one("completion", "--file", "/no/such", "bash").stderr
+
+
+def test_manifests_in_full(one: Store) -> None:
+    one.ok("manifest", "create", "all", "localhost/busybox")
+    (shown,) = json.loads(one.ok("manifest", "inspect", "-v", "all"))
+    digest = shown["Descriptor"]["digest"]
+    assert shown["Ref"] == f"localhost/all:latest@{digest}"
+    assert shown["Descriptor"]["platform"]["os"] == "linux"
+    raw = base64.b64decode(shown["Raw"])
+    assert hashlib.sha256(raw).hexdigest() == digest.partition(":")[2]
+    assert json.loads(raw) == shown["OCIManifest"]
+    assert len(raw) == shown["Descriptor"]["size"]
+    one.ok("manifest", "rm", "all")
+    place = f"oci:{one.root}/images:localhost/busybox:latest"
+    alone = json.loads(one.ok("manifest", "inspect", "--verbose", place))
+    assert alone["OCIManifest"] == shown["OCIManifest"]

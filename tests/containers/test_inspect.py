@@ -92,6 +92,7 @@ def test_created(composed: Composed, paths: Paths) -> None:
     }
     assert expected == {key: shown[key] for key in expected}
     assert shown["State"] == {
+        "OciVersion": "1.2.0",
         "Status": "created",
         "Running": False,
         "Paused": False,
@@ -105,6 +106,8 @@ def test_created(composed: Composed, paths: Paths) -> None:
         "Error": "",
         "StartedAt": ZERO_TIME,
         "FinishedAt": ZERO_TIME,
+        "CheckpointedAt": ZERO_TIME,
+        "RestoredAt": ZERO_TIME,
         "Degraded": [],
         "Health": None,
         "Healthcheck": None,

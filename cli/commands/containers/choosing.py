@@ -62,11 +62,12 @@ def one(engine: Engine, name: str, *, latest: bool) -> str:
 
 
 def shifted(
-    engine: Engine, first: str, rest: list[str] | None, *, latest: bool
+    engine: Engine, first: str, rest: list[str] | None, *, latest: bool, cidfile: str = ""
 ) -> tuple[str, list[str]]:
-    """Return the container, and what else was said: with --latest all words are something else."""
-    if latest:
-        return _latest(engine), [*([first] if first else []), *(rest or [])]
+    """Return the container, and what else was said: all, where options name the container."""
+    if latest or cidfile:
+        names = named(engine, None, {"latest": latest, "cidfile": [cidfile] if cidfile else []})
+        return names[0], [*([first] if first else []), *(rest or [])]
     return one(engine, first, latest=False), rest or []
 
 

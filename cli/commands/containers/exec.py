@@ -20,6 +20,7 @@ def execute(
     container: opt.MaybeContainer = "",
     command: opt.ExecCommand = None,
     *,
+    cidfile: opt.ExecCidFile = "",
     detach: opt.ExecDetach = False,
     interactive: opt.ExecInteractive = False,
     tty: opt.ExecTty = False,
@@ -39,7 +40,7 @@ def execute(
         rootless exec -it web sh
         rootless exec -u 1000:1000 -w /www web ls -l
     """
-    name, words = choosing.shifted(engine, container, command, latest=latest)
+    name, words = choosing.shifted(engine, container, command, latest=latest, cidfile=cidfile)
     if not words:
         raise UsageError("which command?", "it stands behind the container")
     one = engine.containers.get(name)

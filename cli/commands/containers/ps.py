@@ -41,6 +41,8 @@ HEADINGS = {
 """What a row has, and how docker heads it."""
 
 FURTHER = {
+    "AutoRemove": "AUTO REMOVE",
+    "Cgroup": "CGROUP",
     "CIDFile": "CIDFILE",
     "Created": "CREATED",
     "CreatedHuman": "CREATED",
@@ -54,6 +56,7 @@ FURTHER = {
     "PodName": "POD NAME",
     "Restarts": "RESTARTS",
     "StartedAt": "STARTED AT",
+    "User": "USER",
     "UserNS": "USERNS",
 }
 """What podman has beyond that; for templates and --sort."""
@@ -70,6 +73,9 @@ SORTS = {
 }
 """podman's keys of --sort."""
 
+
+SPACES = ("CGROUPNS", "IPC", "MNT", "NET", "PIDNS", "USERNS", "UTS")
+"""What podman calls the namespaces of a row."""
 
 COLUMNS = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 
@@ -100,8 +106,8 @@ def ps(
     `before=`, `since=CONTAINER`, `until=TIME`.
 
     `--format json` prints a line for each container as docker does, `--format podman` one list as
-    `podman ps --format json` does; templates know the names of both. Those of namespaces, as
-    `.NET` and `.PIDNS`, go with --ns.
+    `podman ps --format json` does; templates know the names of both. --ns shows
+    namespaces, which are `.CGROUPNS`, `.IPC`, `.MNT`, `.NET`, `.PIDNS`, `.USERNS`, `.UTS`.
 
     Examples:
         rootless ps -a
@@ -139,7 +145,7 @@ def ps(
     rows = [_row(one, full=no_trunc, size=size) for one in found]
     columns: tuple[str, ...] = (*COLUMNS, "Size") if size else COLUMNS
     headings = {**HEADINGS, **FURTHER}
-    if ns:
+    if ns or any(f".{name}}}" in format for name in SPACES):
         columns = ("ID", "Names", "Pid", *_add_spaces(rows, headings))
     output.show(rows, "" if format == "docker" else format, headings, columns, bare=noheading)
     return 0
@@ -203,6 +209,8 @@ def _row(one: Listed, *, full: bool, size: bool) -> output.Row:
     choice.current().container(row, one, full=full)
     row.methods = {"Label": lambda key: labels.get(key, "")}
     row.further = {
+        "AutoRemove": record["rm"],
+        "Cgroup": "",
         "CIDFile": record["request"].get("cidfile", ""),
         "Created": times.ago(record["created"]),
         "CreatedHuman": times.ago(record["created"]),
@@ -211,11 +219,13 @@ def _row(one: Listed, *, full: bool, size: bool) -> output.Row:
         "ExitedAt": int(state.finished),
         "ImageID": record["image_id"] if full else record["image_id"][:12],
         "IsInfra": False,
+        "Namespaces": {},
         "Pid": state.pid,
         "Pod": "",
         "PodName": "",
         "Restarts": state.restart_count,
         "StartedAt": int(state.started),
+        "User": record["user"],
         "UserNS": record["spec"]["rootless"]["userns"],
     }
     return row

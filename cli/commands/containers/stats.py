@@ -11,6 +11,8 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from rootless.cli.options import common
     from rootless.cli.options import containers as opt
     from rootless.containers.container import Container
@@ -95,7 +97,7 @@ def _row(container: Container, usage: Usage, before: Usage, *, full: bool) -> ou
     limit = total_memory()
     size = output.size
     shown = container.id if full else container.id[:12]
-    return output.Row(
+    row = output.Row(
         {
             "ID": shown,
             "Container": shown,
@@ -109,3 +111,38 @@ def _row(container: Container, usage: Usage, before: Usage, *, full: bool) -> ou
             "PIDs": str(usage.processes),
         }
     )
+    row.further = _podman(container, usage, before, limit)
+    return row
+
+
+def _podman(container: Container, usage: Usage, before: Usage, limit: int) -> dict[str, Any]:
+    """Return what podman has beyond that, as numbers; times in nanoseconds."""
+    up = max(0.0, time.time() - usage.started) if usage.started else 0.0
+    mean = 100 * usage.cpu / up if up else 0.0
+    return {
+        "AVGCPU": f"{mean:.2f}%",
+        "AvgCPU": mean,
+        "BlockInput": usage.read,
+        "BlockOutput": usage.written,
+        "ContainerID": container.id,
+        "CPU": usage.cpu_since(before),
+        "CPUNano": int(usage.cpu * 1e9),
+        "CPUSystemNano": 0,
+        "Duration": int(up * 1e9),
+        "MemLimit": limit,
+        "MemUsageBytes": f"{usage.memory} / {limit}",
+        "NetInput": usage.received[0],
+        "NetOutput": usage.sent[0],
+        "PerCPU": None,
+        "SystemNano": time.time_ns(),
+        "Up": _go_duration(up),
+        "UpTime": _go_duration(up),
+    }
+
+
+def _go_duration(seconds: float) -> str:
+    """Return a span as Go prints it: 1h2m3.5s."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    head = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{head}{rest:.9g}s"

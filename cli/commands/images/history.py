@@ -72,7 +72,7 @@ def _row(step: Step, *, human: bool, full: bool) -> output.Row:
             "Comment": step.comment if full else output.shorten(step.comment, WIDTH),
         }
     )
-    row.further = {"Created": row["CreatedSince"]}
+    row.further = {"Created": row["CreatedSince"], "Tags": step.names}
     return row
 
 

@@ -112,6 +112,8 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
         "VirtualSize": size,
     }
     rows: list[output.Row] = []
+    places = ((dialect.repository(name)[0], image.digests_of(name)) for name in image.names)
+    known = [f"{place}@{digest}" for place, digests in places for digest in digests]
     for name in names or [""]:
         repository, tag = dialect.repository(name)
         digest = (image.digests_of(name) or [NONE])[0]
@@ -120,7 +122,17 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
         row.further = {
             "Created": common["CreatedSince"],
             "CreatedTime": common["CreatedAt"],
+            "Arch": image.config.get("architecture", ""),
             "Dangling": not image.names,
+            "Digests": image.digests,
+            "IsDangling": not image.names,
+            "IsManifestList": image.is_list,
+            "IsReadOnly": image.readonly,
+            "NamesHistory": image.names,
+            "Os": image.config.get("os", ""),
+            "ParentId": "",
+            "RepoDigests": known,
+            "RepoTags": image.names,
             "History": ", ".join(image.names),
             "Labels": (image.config.get("config") or {}).get("Labels") or {},
             "Names": names,

@@ -109,6 +109,8 @@ def manifest_exists(engine: Engine, list: opt.ListName) -> int:  # noqa: A002 - 
 def manifest_inspect(
     engine: Engine,
     name: opt.AnyManifest,
+    *,
+    verbose: opt.VerboseManifest = False,
     **asked: Unpack[opt.ListReach],
 ) -> int:
     """Show a manifest list, or what a registry has under a name.
@@ -118,7 +120,8 @@ def manifest_inspect(
         rootless manifest inspect docker://debian:12
     """
     access = _access(asked)
-    output.say_json(output.pretty(engine.manifests.inspect(name, access=access)))
+    look = engine.manifests.describe if verbose else engine.manifests.inspect
+    output.say_json(output.pretty(look(name, access=access)))
     return exits.OK
 
 

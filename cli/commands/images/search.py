@@ -101,6 +101,7 @@ def _row(found: Found, *, full: bool) -> output.Row:
         "Stars": found.star_count,
         "Official": _mark(found.is_official),
         "Automated": _mark(found.is_automated),
+        "Tag": "",
     }
     return row
 

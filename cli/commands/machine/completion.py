@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import sys
 
+from rootless.errors import HostError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.options import machine as opt
     from rootless.engine import Engine
 
 
-def completion(engine: Engine, shell: opt.Shell) -> int:
+def completion(
+    engine: Engine,
+    shell: opt.Shell,
+    *,
+    file: opt.ScriptFile = "",
+    no_desc: opt.NoDescriptions = False,
+) -> int:
     """Print the completion script of a shell.
 
     It completes commands, options, containers and images.
@@ -26,5 +34,15 @@ def completion(engine: Engine, shell: opt.Shell) -> int:
     """
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     with open(f"{here}/shells/rootless.{shell}", encoding="utf-8") as script:
-        sys.stdout.write(script.read())
+        text = script.read()
+    if no_desc:
+        text = text.replace("__complete --", "__complete --bare --")
+    if not file:
+        sys.stdout.write(text)
+        return 0
+    try:
+        with open(file, "w", encoding="utf-8") as target:
+            target.write(text)
+    except OSError as error:
+        raise HostError(f"cannot write {file}: {error.strerror}") from error
     return 0

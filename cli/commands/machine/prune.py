@@ -38,6 +38,7 @@ def image_prune(
     engine: Engine,
     *,
     all: opt.PruneAll = False,  # noqa: A002 - the option's name
+    external: opt.External = False,
     filter: opt.PruneFilter = None,  # noqa: A002 - the option's name
     force: opt.NoQuestion = False,
 ) -> int:

@@ -31,8 +31,11 @@ class Usage:
         self.processes = 0
         self.received = self.sent = (0, 0)
         """(bytes, packets) on the container's own interface."""
+        self.started = 0.0
+        """When they were started; 0 where none runs."""
         state = container.state()
         if state.running:
+            self.started = state.started
             for pid in members(state.pid, state.values["command_pid"]):
                 self._add(pid)
             self._read_interface(state.values["command_pid"])

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rootless.images.collection import Images
     from rootless.images.lists.members import Member
     from rootless.images.transfer.access import Access
+    from rootless.oci.transports import Source
     from rootless.store.paths import Paths
     from rootless.teller import Teller
 
@@ -152,14 +153,30 @@ class Manifests:
         """Return a list of the store, else the manifest or index that a registry has."""
         with contextlib.suppress(NotFound):
             return self.get(ref).manifest
-        place = transports.parse(ref)
-        if place.transport == "containers-storage":
-            place = Location("docker", place.path)
-        source = open_source(self._images, place, access)
+        source = self._source(ref, access)
         with contextlib.closing(source):
             found = source.manifest()
         models.kind_of(found.data, found.media_type, f"manifest {found.digest}")
         return models.decode(found.data, dict[str, object], f"manifest {found.digest}")
+
+    def describe(self, ref: str, *, access: Access) -> Document | list[Document]:
+        """Return all manifests behind a list of the store, or a name in a registry, in full.
+
+        In docker's shape; see `describing`.
+        """
+        from rootless.images.lists.describing import describe
+
+        with contextlib.suppress(NotFound):
+            place = Location("containers-storage", self.get(ref).id)
+            return describe(open_source(self._images, place, access), ref)
+        return describe(self._source(ref, access), ref)
+
+    def _source(self, ref: str, access: Access) -> Source:
+        """Open a place elsewhere, by default a registry."""
+        place = transports.parse(ref)
+        if place.transport == "containers-storage":
+            place = Location("docker", place.path)
+        return open_source(self._images, place, access)
 
     def rm(self, refs: Iterable[str]) -> list[str]:
         """Remove lists, and what only they needed; return the lines of `rmi`."""
