@@ -95,6 +95,10 @@ def _as_bytes(error: UnicodeError) -> tuple[bytes, int]:
     return b"".join(parts), error.end
 
 
+_ELSEWHERE = frozenset(("CONTAINER_CONNECTION", "CONTAINER_HOST", "DOCKER_CONTEXT", "DOCKER_HOST"))
+"""Variables by which docker and podman are told of another machine."""
+
+
 def _call(argv: list[str]) -> int:
     from rootless.cli import lean
 
@@ -107,7 +111,7 @@ def _call(argv: list[str]) -> int:
         return mistakes.answer(argv)
     module, function, given, settings = call
     lean.CALLED[:] = [function]
-    if settings.keys() - {"root"}:
+    if settings.keys() - {"root"} or not _ELSEWHERE.isdisjoint(os.environ):
         from rootless.cli import surroundings
 
         surroundings.apply(settings)

@@ -41,6 +41,12 @@ _HERE = ("", "default", "rootless", "desktop-linux", "podman-machine-default")
 """What docker and podman call this machine, or one that stands for it."""
 
 
+_VARIABLES = {
+    "docker": ("DOCKER_HOST", "DOCKER_CONTEXT"),
+    "podman": ("CONTAINER_HOST", "CONTAINER_CONNECTION"),
+}
+
+
 def apply(settings: dict[str, Any]) -> None:
     """Do what the options ask for that are the same for all commands. Raises UsageError."""
     if dialect := settings.get("dialect"):
@@ -49,14 +55,7 @@ def apply(settings: dict[str, Any]) -> None:
         _set_level(level)
     if settings.get("debug"):
         trace.enable()
-    for key, names in (("host", settings.get("host")), ("url", [settings.get("url", "")])):
-        for name in names or []:
-            _refuse_elsewhere(f"--{key}", name)
-    if settings.get("context", "") not in _HERE:
-        raise UsageError(
-            f"--context {settings['context']}: there is no other machine to connect to",
-            "containers run on this one; leave it out, or say `default`",
-        )
+    _refuse_elsewhere(settings)
     if settings.get("config"):
         os.environ["DOCKER_CONFIG"] = settings["config"]
     if target := os.devnull if settings.get("noout") else settings.get("out"):
@@ -76,12 +75,35 @@ def _set_level(level: str) -> None:
         raise UsageError(f"--log-level: there is no level {level!r}", f"one of {known}")
 
 
-def _refuse_elsewhere(option: str, place: str) -> None:
-    """Refuse another machine: what was meant for its containers must not meet ours."""
+def _refuse_elsewhere(settings: dict[str, Any]) -> None:
+    """Refuse another machine: what was meant for its containers must not meet ours.
+
+    The variables of docker count where we are called docker, and so podman's: else they are meant
+    for these programs themselves, which may be there as well.
+    """
+    host, context = _VARIABLES.get(choice.program(), ("", ""))
+    if settings.keys().isdisjoint(("host", "url", "context")):
+        _refuse_host(host, os.environ.get(host, ""))
+        _refuse_context(context, os.environ.get(context, ""))
+    for name in settings.get("host") or []:
+        _refuse_host("--host", name)
+    _refuse_host("--url", settings.get("url", ""))
+    _refuse_context("--context", settings.get("context", ""))
+
+
+def _refuse_host(said: str, place: str) -> None:
     if place and not place.startswith((*_LOCAL, "/")):
         raise UsageError(
-            f"{option} {place}: there is no other machine to connect to",
+            f"{said} {place}: there is no other machine to connect to",
             "containers run on this one",
+        )
+
+
+def _refuse_context(said: str, name: str) -> None:
+    if name not in _HERE:
+        raise UsageError(
+            f"{said} {name}: there is no other machine to connect to",
+            "containers run on this one; leave it out, or say `default`",
         )
 
 

@@ -84,6 +84,33 @@ def test_what_cannot_be(settings: Any, message: str) -> None:
         surroundings.apply(settings)
 
 
+@pytest.mark.parametrize(
+    ("called", "variable", "value", "refused"),
+    [
+        ("docker", "DOCKER_HOST", "ssh://prod", True),
+        ("docker", "DOCKER_CONTEXT", "prod", True),
+        ("docker", "DOCKER_HOST", "unix:///run/docker.sock", False),
+        ("docker", "CONTAINER_HOST", "ssh://prod", False),
+        ("podman", "CONTAINER_HOST", "tcp://prod:1", True),
+        ("podman", "CONTAINER_CONNECTION", "prod", True),
+        ("rootless", "DOCKER_HOST", "ssh://prod", False),
+    ],
+)
+def test_variables_of_another_machine(
+    cli: Store, called: str, variable: str, value: str, refused: bool
+) -> None:
+    """Who is called docker is meant like docker, whose variables may name another machine."""
+    link = f"{cli.directory}/{called}"
+    os.symlink(cli.command[1], link)
+    cli.command = [cli.command[0], link]
+    env = {variable: value}
+    done = cli("ps", "-q", env=env)
+    said = f"{variable} {value}: there is no other machine to connect to"
+    assert (said in done.stderr) == bool(done.returncode) == refused
+    if called != "rootless":
+        assert cli("--context", "default", "ps", "-q", env=env).returncode == 0
+
+
 def test_what_has_a_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace, "_enabled", False)
     monkeypatch.setattr(output, "warnings", True)
