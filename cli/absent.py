@@ -59,11 +59,6 @@ OPTIONS = (
     ("--pids-limit", LIMITS),
     ("--ip --ip6 --link-local-ip --network-alias", NETWORKS),
     ("--init-ctr --pod --pod-id-file", PODS),
-    (
-        "--artifact --artifact-type --artifact-config --artifact-config-type --artifact-layer-type"
-        " --artifact-subject --artifact-exclude-titles",
-        "'rootless artifact push' and 'manifest add LIST docker://NAME' add one",
-    ),
     ("--secret", "secrets come with a later version"),
     ("--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops --isolation", WINDOWS),
     ("--use-api-socket --tls --tlscacert --tlscert --tlskey --tlsverify", DAEMON),

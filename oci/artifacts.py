@@ -64,15 +64,19 @@ def decode(data: bytes, subject: str) -> Manifest:
 
 
 def make(
-    kind: str, layers: list[dict[str, Any]], created: str, subject: dict[str, Any] | None
+    kind: str,
+    layers: list[dict[str, Any]],
+    created: str,
+    subject: dict[str, Any] | None,
+    config: dict[str, Any] | None = None,
 ) -> bytes:
-    """Return a new manifest."""
-    config = {"mediaType": EMPTY_TYPE, "digest": EMPTY_DIGEST, "size": len(EMPTY), "data": "e30="}
+    """Return a new manifest, by default with an empty configuration."""
+    empty = {"mediaType": EMPTY_TYPE, "digest": EMPTY_DIGEST, "size": len(EMPTY), "data": "e30="}
     document: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": layout.OCI_MANIFEST,
         "artifactType": kind,
-        "config": config,
+        "config": config or empty,
         "layers": layers,
         "annotations": {CREATED: created},
     }

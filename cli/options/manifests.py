@@ -65,5 +65,31 @@ class OfMember(TypedDict, total=False):
     variant: MemberVariant
 
 
-class AddAsked(OfMember, Reach, total=False):
+class OfArtifact(TypedDict, total=False):
+    """An artifact that is made of files for a list."""
+
+    artifact: Annotated[
+        bool, option("--artifact", about="Add files, which stand in the place of images.")
+    ]
+    artifact_type: Annotated[
+        str, option("--artifact-type", metavar="TYPE", about="What it is, as a media type.")
+    ]
+    artifact_config: Annotated[
+        str, option("--artifact-config", metavar="FILE", about="Its configuration. (none)")
+    ]
+    artifact_config_type: Annotated[
+        str, option("--artifact-config-type", metavar="TYPE", about="The media type of that.")
+    ]
+    artifact_layer_type: Annotated[
+        str, option("--artifact-layer-type", metavar="TYPE", about="The media type of the files.")
+    ]
+    artifact_subject: Annotated[
+        str, option("--artifact-subject", metavar="IMAGE", about="The image that it is about.")
+    ]
+    artifact_exclude_titles: Annotated[
+        bool, option("--artifact-exclude-titles", about="Leave the names of the files out.")
+    ]
+
+
+class AddAsked(OfMember, OfArtifact, Reach, total=False):
     """What `manifest add` is asked for, beside its own."""

@@ -151,7 +151,7 @@ def test_push_compresses_into_a_directory(one: Store, tmp_path: Path) -> None:
         ("image sign busybox", True, "signing is for tools of its own"),
         ("manifest rm --ignore none", False, ""),
         ("manifest rm none", True, "none"),
-        ("manifest add --artifact x y", True, "'manifest add LIST docker://NAME' add one"),
+        ("manifest add --artifact-type a x y", True, "--artifact-type goes with --artifact only"),
     ],
 )
 def test_what_is_nothing_or_refused(one: Store, line: str, fails: bool, said: str) -> None:
@@ -191,3 +191,36 @@ def test_manifests_in_full(one: Store) -> None:
     place = f"oci:{one.root}/images:localhost/busybox:latest"
     alone = json.loads(one.ok("manifest", "inspect", "--verbose", place))
     assert alone["OCIManifest"] == shown["OCIManifest"]
+
+
+def test_artifacts_in_a_list(one: Store, tmp_path: Path) -> None:
+    for name in ("a.json", "b.json", "config"):
+        (tmp_path / name).write_text(f"the {name}")
+    one.ok("tag", "busybox", "localhost/art:1")
+    one.ok("manifest", "create", "arts", "localhost/art:1")
+    kinds = ("--artifact-type=text/x", "--artifact-layer-type=text/y")
+    files = (str(tmp_path / "a.json"), str(tmp_path / "b.json"))
+    about = ("--artifact-subject", "localhost/art:1")
+    one.ok("manifest", "add", "--artifact", *kinds, "--annotation=k=v", *about, "arts", *files)
+    config = ("--artifact-config", str(tmp_path / "config"), "--artifact-config-type", "text/z")
+    one.ok("manifest", "add", "--artifact", "--artifact-exclude-titles", *config, "arts", files[0])
+    image, first, second = json.loads(one.ok("manifest", "inspect", "arts"))["manifests"]
+    assert (first["artifactType"], first["annotations"]) == ("text/x", {"k": "v"})
+    one.ok("manifest", "push", "arts", f"oci:{tmp_path}/layout:x")
+    blobs = tmp_path / "layout/blobs/sha256"
+    made = [json.loads((blobs / e["digest"][7:]).read_text()) for e in (first, second)]
+    assert made[0]["subject"]["digest"] == image["digest"]
+    assert [layer["mediaType"] for layer in made[0]["layers"]] == ["text/y"] * 2
+    titles = [layer["annotations"]["org.opencontainers.image.title"] for layer in made[0]["layers"]]
+    assert titles == ["a.json", "b.json"]
+    assert "annotations" not in made[1]["layers"][0]
+    assert made[1]["config"]["mediaType"] == "text/z"
+    assert (blobs / made[1]["config"]["digest"][7:]).read_text() == "the config"
+    assert one.ok("run", "--rm", "--pull=never", "arts", "echo", "still") == "still"
+    assert "cannot read /none" in one("manifest", "add", "--artifact", "arts", "/none").stderr
+    assert one.ok("system", "check") == ""
+    kept = f"{one.root}/images/blobs/{made[1]['config']['digest'].replace(':', '/')}"
+    assert os.path.exists(kept)
+    one.ok("manifest", "rm", "arts")
+    assert not os.path.exists(kept)
+    one.ok("untag", "busybox", "localhost/art:1")

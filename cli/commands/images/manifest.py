@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rootless.cli.options import common, transfer
     from rootless.cli.options import manifests as opt
     from rootless.engine import Engine
+    from rootless.images.lists.files import ArtifactWish
     from rootless.images.lists.members import Changes
     from rootless.images.transfer.access import Access
 
@@ -51,14 +52,40 @@ def manifest_add(
     """Add images to a manifest list.
 
     Of an image for many platforms that of --os, --arch and --variant, by default this machine's.
+    With --artifact what is named are files, which become one artifact in the list.
 
     Examples:
         rootless manifest add tools docker://ghcr.io/me/tools:arm64
         rootless manifest add --arch arm64 --variant v8 tools docker://debian:12
+        rootless manifest add --artifact --artifact-type application/spdx+json tools sbom.json
     """
     changes, access = _changes(asked), access_of(asked)
+    if wish := _artifact(asked):
+        output.say(engine.manifests.add_files(list, images, wish, changes))
+        return exits.OK
     output.say(engine.manifests.add(list, images, changes, access=access, everything=all))
     return exits.OK
+
+
+def _artifact(asked: opt.OfArtifact) -> ArtifactWish | None:
+    """Return what the artifact of files is to be; None where images are added."""
+    from rootless.errors import UsageError
+
+    if not asked.get("artifact"):
+        for option in asked:
+            if option.startswith("artifact_"):
+                raise UsageError(f"--{option.replace('_', '-')} goes with --artifact only")
+        return None
+    from rootless.images.lists.files import ArtifactWish
+
+    return ArtifactWish(
+        kind=asked.get("artifact_type", ""),
+        config=asked.get("artifact_config", ""),
+        config_type=asked.get("artifact_config_type", ""),
+        layer_type=asked.get("artifact_layer_type", ""),
+        subject=asked.get("artifact_subject", ""),
+        titles=not asked.get("artifact_exclude_titles"),
+    )
 
 
 def manifest_annotate(

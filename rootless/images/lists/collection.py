@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.images.collection import Images
+    from rootless.images.lists.files import ArtifactWish
     from rootless.images.lists.members import Member
     from rootless.images.transfer.access import Access
     from rootless.oci.transports import Source
@@ -124,6 +125,32 @@ class Manifests:
         with self._workspace() as work:
             found = self._find(members, changes, access, work, everything=everything)
             return self._edit(ref, work, found=found)
+
+    def add_files(
+        self, ref: str, files: Iterable[str], wish: ArtifactWish, changes: Changes
+    ) -> str:
+        """Add an artifact of files to a list; return the list's id.
+
+        Raises NotFound, UsageError for a file that cannot be read.
+        """
+        from rootless.images.lists.files import member
+
+        image = self.get(ref)
+        subject = self._subject(image, wish.subject) if wish.subject else None
+        with self._workspace() as work:
+            made = member([*files], wish, subject, work)
+            changes.apply(made.descriptor)
+            return self._edit(ref, work, found=[made])
+
+    def _subject(self, image: ListImage, wanted: str) -> Document:
+        """Return what an artifact is about: a member of the list, or an image that is here."""
+        try:
+            entry = self._member(image, image.members, wanted)
+        except NotFound:
+            digest, data = self._images.get(wanted).original()
+            kind = transports.media_type_of(data, "", f"manifest {digest}")
+            return {"mediaType": kind, "digest": digest, "size": len(data)}
+        return {key: entry[key] for key in ("mediaType", "digest", "size")}
 
     def annotate(self, ref: str, member: str, changes: Changes) -> str:
         """Change what a list says of a member, by digest or name; return the list's id."""
