@@ -66,7 +66,9 @@ class Container(Handle):
             return 0  # the user has left, the container goes on
         # It has nothing left to do. Where no init reaps orphans (in many containers) it would
         # stay as a zombie.
-        if self.record["restart"] == "no" and not os.path.exists(f"{self.directory}/updated"):
+        from rootless.runtime.supervision.restart import UPDATED
+
+        if self.record["restart"] == "no" and not os.path.exists(f"{self.directory}/{UPDATED}"):
             os.waitpid(started.supervisor, 0)
         return code
 
