@@ -227,16 +227,12 @@ def _host_config(record: Record, directory: str) -> dict[str, Any]:
         "PortBindings": _bindings(record),
         "RestartPolicy": _restart_policy(record["restart"]),
         "AutoRemove": record["rm"],
-        "VolumeDriver": "",
         "VolumesFrom": volumes_from(request["volumes_from"]),
-        "ConsoleSize": [0, 0],
         "Annotations": record["annotations"],
         "CapAdd": security["cap_add"],
         "CapDrop": security["cap_drop"],
         "CgroupnsMode": private["cgroupns"],
         "CgroupMode": private["cgroupns"],
-        "CgroupManager": "cgroupfs",
-        "Cgroups": "default",
         "Dns": record["dns"]["servers"],
         "DnsOptions": record["dns"]["options"],
         "DnsSearch": record["dns"]["search"],
@@ -262,7 +258,6 @@ def _host_config(record: Record, directory: str) -> dict[str, Any]:
         "ShmSize": _shm_size(spec["mounts"]),
         "Sysctls": spec["linux"]["sysctl"],
         "Runtime": "rootless",
-        "Isolation": "",
         "Init": request["init"],
         "AutoRemoveImage": request["remove_image"],
         "Devices": [_device(item) for item in request["devices"]],
@@ -279,6 +274,7 @@ def _host_config(record: Record, directory: str) -> dict[str, Any]:
         **dict.fromkeys(_NO_LIMITS, 0),
         **dict.fromkeys(_NOT_HERE, None),
         **dict.fromkeys(_NO_CHOICE, ""),
+        **_ALWAYS,
     }
 
 
@@ -317,6 +313,15 @@ _NOT_HERE = (
     "StorageOpt",
 )
 """docker's fields of what there is nothing of: a template that names one finds null, as there."""
+
+_ALWAYS: dict[str, Any] = {
+    "CgroupManager": "cgroupfs",
+    "Cgroups": "default",
+    "ConsoleSize": [0, 0],
+    "Isolation": "",
+    "VolumeDriver": "",
+}
+"""What is the same of each container."""
 
 _NO_CHOICE = ("CgroupParent", "CpusetCpus", "CpusetMems")
 
