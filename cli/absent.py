@@ -95,8 +95,6 @@ OWN = {
     ("run", "--storage-opt"): SIZES,
     ("create", "--storage-opt"): SIZES,
     ("ls", "-p"): PODS,
-    ("clone", "-c"): LIMITS,
-    ("clone", "-m"): LIMITS,
 }
 """Options whose names mean something else in other commands."""
 
