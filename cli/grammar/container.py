@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _inspect_container: dict[str, Any] = {'--format': ('format', 1), '--latest': ('latest', 0), '--size': ('size', 0), '-f': ('format', 1), '-l': ('latest', 0), '-s': ('size', 0)}
 _diff_container: dict[str, Any] = {'--format': ('format', ('', 'json')), '--latest': ('latest', 0), '-l': ('latest', 0)}
 _container_prune: dict[str, Any] = {'--filter': ('filter', 2), '--force': ('force', 0), '-f': ('force', 0)}
+_container_exists: dict[str, Any] = {'--external': ('external', 0)}
 _clone: dict[str, Any] = {'--destroy': ('destroy', 0), '--force': ('force', 0), '--name': ('name_', 1), '--run': ('run', 0), '-f': ('force', 0)}
 _cleanup: dict[str, Any] = {'--all': ('all', 0), '--cidfile': ('cidfile', 2), '--exec': ('exec', 1), '--filter': ('filter', 2), '--latest': ('latest', 0), '--rm': ('rm', 0), '--rmi': ('rmi', 0), '-a': ('all', 0), '-f': ('filter', 2), '-l': ('latest', 0)}
 _runlabel: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--creds': ('creds', 1), '--display': ('display', 0), '--name': ('name', 1), '--quiet': ('quiet', 0), '--replace': ('replace', 0), '--tls-verify': ('tls_verify', 0), '-n': ('name', 1), '-q': ('quiet', 0)}
@@ -50,7 +51,7 @@ COMMANDS: dict[str, Any] = {
     'umount': 'unmount',
     'remove': 'rm',
     'prune': ('rootless.cli.commands.machine.prune', 'container_prune', _container_prune, (), True),
-    'exists': ('rootless.cli.commands.inspect', 'container_exists', {}, (('container', 0),), True),
+    'exists': ('rootless.cli.commands.inspect', 'container_exists', _container_exists, (('container', 0),), True),
     'clone': ('rootless.cli.commands.containers.rarer', 'clone', _clone, (('container', 0), ('name', 1), ('image', 1)), True),
     'cleanup': ('rootless.cli.commands.containers.rarer', 'cleanup', _cleanup, (('containers', 3),), True),
     'runlabel': ('rootless.cli.commands.containers.rarer', 'runlabel', _runlabel, (('label', 0), ('image', 0), ('arguments', 3)), True),

@@ -21,10 +21,10 @@ _restart: dict[str, Any] = {'--all': ('all', 0), '--cidfile': ('cidfile', 2), '-
 _kill: dict[str, Any] = {'--all': ('all', 0), '--cidfile': ('cidfile', 2), '--filter': ('filter', 2), '--latest': ('latest', 0), '--signal': ('signal', 1), '-a': ('all', 0), '-f': ('filter', 2), '-l': ('latest', 0), '-s': ('signal', 1)}
 _rm: dict[str, Any] = {'--all': ('all', 0), '--cidfile': ('cidfile', 2), '--depend': ('depend', 0), '--filter': ('filter', 2), '--force': ('force', 0), '--ignore': ('ignore', 0), '--latest': ('latest', 0), '--time': ('time', 3), '--volumes': ('volumes', 0), '-a': ('all', 0), '-f': ('force', 0), '-i': ('ignore', 0), '-l': ('latest', 0), '-t': ('time', 3), '-v': ('volumes', 0)}
 _wait: dict[str, Any] = {'--cidfile': ('cidfile', 2), '--condition': ('condition', 2), '--ignore': ('ignore', 0), '--interval': ('interval', 1), '--latest': ('latest', 0), '--return-on-first': ('return_on_first', 0), '-i': ('interval', 1), '-l': ('latest', 0)}
-_execute: dict[str, Any] = {'--detach': ('detach', 0), '--detach-keys': ('detach_keys', 1), '--env': ('env', 2), '--env-file': ('env_file', 2), '--interactive': ('interactive', 0), '--latest': ('latest', 0), '--privileged': ('privileged', 0), '--tty': ('tty', 0), '--user': ('user', 1), '--workdir': ('workdir', 1), '-d': ('detach', 0), '-e': ('env', 2), '-i': ('interactive', 0), '-l': ('latest', 0), '-t': ('tty', 0), '-u': ('user', 1), '-w': ('workdir', 1)}
+_execute: dict[str, Any] = {'--cidfile': ('cidfile', 1), '--detach': ('detach', 0), '--detach-keys': ('detach_keys', 1), '--env': ('env', 2), '--env-file': ('env_file', 2), '--interactive': ('interactive', 0), '--latest': ('latest', 0), '--privileged': ('privileged', 0), '--tty': ('tty', 0), '--user': ('user', 1), '--workdir': ('workdir', 1), '-d': ('detach', 0), '-e': ('env', 2), '-i': ('interactive', 0), '-l': ('latest', 0), '-t': ('tty', 0), '-u': ('user', 1), '-w': ('workdir', 1)}
 _ps: dict[str, Any] = {'--all': ('all', 0), '--external': ('external', 0), '--filter': ('filter', 2), '--format': ('format', 1), '--last': ('last', 3), '--latest': ('latest', 0), '--no-trunc': ('no_trunc', 0), '--noheading': ('noheading', 0), '--ns': ('ns', 0), '--quiet': ('quiet', 0), '--size': ('size', 0), '--sort': ('sort', 1), '--sync': ('sync', 0), '--watch': ('watch', 3), '-a': ('all', 0), '-f': ('filter', 2), '-l': ('latest', 0), '-n': ('last', 3), '-q': ('quiet', 0), '-s': ('size', 0), '-w': ('watch', 3)}
 _port: dict[str, Any] = {'--all': ('all', 0), '--latest': ('latest', 0), '-a': ('all', 0), '-l': ('latest', 0)}
-_update: dict[str, Any] = {'--publish-add': ('publish_add', 2), '--publish-rm': ('publish_rm', 2)}
+_update: dict[str, Any] = {'--env': ('env', 2), '--health-cmd': ('health_cmd', 1), '--health-interval': ('health_interval', 1), '--health-on-failure': ('health_on_failure', 1), '--health-retries': ('health_retries', 3), '--health-start-interval': ('health_start_interval', 1), '--health-start-period': ('health_start_period', 1), '--health-startup-cmd': ('health_startup_cmd', 1), '--health-startup-interval': ('health_startup_interval', 1), '--health-startup-retries': ('health_startup_retries', 3), '--health-startup-success': ('health_startup_success', 3), '--health-startup-timeout': ('health_startup_timeout', 1), '--health-timeout': ('health_timeout', 1), '--no-healthcheck': ('no_healthcheck', 0), '--publish-add': ('publish_add', 2), '--publish-rm': ('publish_rm', 2), '--restart': ('restart', 1), '--ulimit': ('ulimit', 2), '--unsetenv': ('unsetenv', 2), '-e': ('env', 2)}
 _top: dict[str, Any] = {'--latest': ('latest', 0), '-l': ('latest', 0)}
 _stats: dict[str, Any] = {'--all': ('all', 0), '--format': ('format', 1), '--interval': ('interval', 3), '--latest': ('latest', 0), '--no-reset': ('no_reset', 0), '--no-stream': ('no_stream', 0), '--no-trunc': ('no_trunc', 0), '-a': ('all', 0), '-i': ('interval', 3), '-l': ('latest', 0)}
 _logs: dict[str, Any] = {'--color': ('color', 0), '--follow': ('follow', 0), '--latest': ('latest', 0), '--names': ('names', 0), '--since': ('since', 1), '--tail': ('tail', 1), '--timestamps': ('timestamps', 0), '--until': ('until', 1), '-f': ('follow', 0), '-l': ('latest', 0), '-n': ('tail', 1), '-t': ('timestamps', 0)}
@@ -50,6 +50,7 @@ _events: dict[str, Any] = {'--filter': ('filter', 2), '--format': ('format', 1),
 _doctor: dict[str, Any] = {'--json': ('json', 0)}
 _info: dict[str, Any] = {'--format': ('format', 1), '-f': ('format', 1)}
 _unshare: dict[str, Any] = {'--rootless-netns': ('rootless_netns', 0)}
+_completion: dict[str, Any] = {'--file': ('file', 1), '--no-desc': ('no_desc', 0), '-f': ('file', 1)}
 _alias: dict[str, Any] = {'--remove': ('remove', 0)}
 OPTIONS: dict[str, Any] = {'--cdi-spec-dir': ('cdi_spec_dir', 2), '--cgroup-manager': ('cgroup_manager', 1), '--cni-config-dir': ('cni_config_dir', 1), '--config': ('config', 1), '--conmon': ('conmon', 1), '--connection': ('context', 1), '--context': ('context', 1), '--db-backend': ('db_backend', 1), '--debug': ('debug', 0), '--default-mounts-file': ('default_mounts_file', 1), '--dialect': ('dialect', ('docker', 'podman')), '--events-backend': ('events_backend', 1), '--hooks-dir': ('hooks_dir', 2), '--host': ('host', 2), '--identity': ('identity', 1), '--imagestore': ('imagestore', 1), '--log-level': ('log_level', 1), '--module': ('module', 2), '--namespace': ('namespace', 1), '--network-cmd-path': ('network_cmd_path', 1), '--network-config-dir': ('network_config_dir', 1), '--noout': ('noout', 0), '--out': ('out', 1), '--remote': ('remote', 0), '--root': ('root', 1), '--runroot': ('runroot', 1), '--runtime': ('runtime', 1), '--runtime-flag': ('runtime_flag', 2), '--ssh': ('ssh', 1), '--storage-driver': ('storage_driver', 1), '--storage-opt': ('storage_opt', 2), '--syslog': ('syslog', 0), '--tmpdir': ('tmpdir', 1), '--transient-store': ('transient_store', 0), '--url': ('url', 1), '--version': ('version', 0), '--volumepath': ('volumepath', 1), '-D': ('debug', 0), '-H': ('host', 2), '-c': ('context', 1), '-l': ('log_level', 1), '-r': ('remote', 0), '-v': ('version', 0)}
 COMMANDS: dict[str, Any] = {
@@ -69,7 +70,7 @@ COMMANDS: dict[str, Any] = {
     'exec': ('rootless.cli.commands.containers.exec', 'execute', _execute, (('container', 1), ('command', 3)), False),
     'ps': ('rootless.cli.commands.containers.ps', 'ps', _ps, (), True),
     'port': ('rootless.cli.commands.containers.port', 'port', _port, (('container', 1), ('port', 1)), True),
-    'update': ('rootless.cli.commands.containers.port', 'update', _update, (('container', 0),), True),
+    'update': ('rootless.cli.commands.containers.port', 'update', _update, (('containers', 2),), True),
     'top': ('rootless.cli.commands.containers.pause', 'top', _top, (('container', 1), ('columns', 3)), False),
     'stats': ('rootless.cli.commands.containers.stats', 'stats', _stats, (('containers', 3),), True),
     'logs': ('rootless.cli.commands.containers.logs', 'logs', _logs, (('containers', 3),), True),
@@ -99,7 +100,7 @@ COMMANDS: dict[str, Any] = {
     'info': ('rootless.cli.commands.machine.info', 'info', _info, (), True),
     'version': ('rootless.cli.commands.machine.info', 'version', _info, (), True),
     'unshare': ('rootless.cli.commands.machine.unshare', 'unshare', _unshare, (('command', 3),), False),
-    'completion': ('rootless.cli.commands.machine.completion', 'completion', {}, (('shell', ('bash', 'zsh', 'fish')),), True),
+    'completion': ('rootless.cli.commands.machine.completion', 'completion', _completion, (('shell', ('bash', 'zsh', 'fish')),), True),
     'help': ('rootless.cli.commands.machine.help', 'help_', {}, (('words', 3),), True),
     'alias': ('rootless.cli.commands.machine.alias', 'alias', _alias, (('name', ('docker', 'podman')),), True),
 }

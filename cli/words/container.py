@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 _0: Any = ((('--format', '-f'), 'TEMPLATE', 'json, docker, podman, or a Go template.', ''), (('--latest', '-l'), '', 'The container created last.', ''), (('--size', '-s'), '', 'Show how much a container has written.', ''))
 _1: Any = ((('--format',), 'FORMAT', 'json, as podman has it.', ''), (('--latest', '-l'), '', 'The container created last.', ''))
 _2: Any = ((('--filter',), 'KEY=VALUE', 'Only what fits.', ''), (('--force', '-f'), '', 'Do not ask.', ''))
-_3: Any = ((('--destroy',), '', 'Remove the first one.', ''), (('--force', '-f'), '', 'That, too, if it runs.', ''), (('--name',), 'NAME', 'The same as NAME.', ''), (('--run',), '', 'Start the new one.', ''))
-_4: Any = ((('--exec',), 'ID', 'Accepted: commands of exec leave nothing.', ''), (('--rm',), '', 'Remove it then.', ''), (('--rmi',), '', 'Remove it then, and its image.', ''), (('--cidfile',), 'FILE', 'That whose id `run --cidfile` has put into FILE.', ''), (('--latest', '-l'), '', 'The container created last.', ''), (('--all', '-a'), '', 'All containers.', ''), (('--filter', '-f'), 'KEY=VALUE', 'Only what fits; as for `ps`.', ''))
-_5: Any = ((('--display',), '', 'Show what would be run.', ''), (('--name', '-n'), 'NAME', 'What NAME in it stands for.', ''), (('--quiet', '-q'), '', 'Do not show progress.', ''), (('--replace',), '', 'Remove a container of the same name.', ''), (('--tls-verify',), '', 'Require a valid certificate. (default: true, but of localhost)', 'Registry'), (('--creds',), 'USER[:PASSWORD]', 'Instead of what login has kept.', 'Registry'), (('--authfile',), 'FILE', 'Where credentials are. (REGISTRY_AUTH_FILE)', 'Registry'), (('--cert-dir',), 'DIR', 'Certificates: *.crt, *.cert and *.key.', 'Registry'))
+_3: Any = ((('--external',), '', 'Accepted: there are no containers of other programs.', ''),)
+_4: Any = ((('--destroy',), '', 'Remove the first one.', ''), (('--force', '-f'), '', 'That, too, if it runs.', ''), (('--name',), 'NAME', 'The same as NAME.', ''), (('--run',), '', 'Start the new one.', ''))
+_5: Any = ((('--exec',), 'ID', 'Accepted: commands of exec leave nothing.', ''), (('--rm',), '', 'Remove it then.', ''), (('--rmi',), '', 'Remove it then, and its image.', ''), (('--cidfile',), 'FILE', 'That whose id `run --cidfile` has put into FILE.', ''), (('--latest', '-l'), '', 'The container created last.', ''), (('--all', '-a'), '', 'All containers.', ''), (('--filter', '-f'), 'KEY=VALUE', 'Only what fits; as for `ps`.', ''))
+_6: Any = ((('--display',), '', 'Show what would be run.', ''), (('--name', '-n'), 'NAME', 'What NAME in it stands for.', ''), (('--quiet', '-q'), '', 'Do not show progress.', ''), (('--replace',), '', 'Remove a container of the same name.', ''), (('--tls-verify',), '', 'Require a valid certificate. (default: true, but of localhost)', 'Registry'), (('--creds',), 'USER[:PASSWORD]', 'Instead of what login has kept.', 'Registry'), (('--authfile',), 'FILE', 'Where credentials are. (REGISTRY_AUTH_FILE)', 'Registry'), (('--cert-dir',), 'DIR', 'Certificates: *.crt, *.cert and *.key.', 'Registry'))
 OPTIONS: Any = ()
 COMMANDS: dict[str, Any] = {
     'ls': 'ps',
@@ -50,8 +51,8 @@ COMMANDS: dict[str, Any] = {
     'umount': 'unmount',
     'remove': 'rm',
     'prune': ('Remove containers that do not run', _2, ()),
-    'exists': ('End with 0 if there is such a container, else with 1', (), (('CONTAINER', 'Name or id, which may be shortened.'),)),
-    'clone': ('Make a container like another one', _3, (('CONTAINER', 'Name or id, which may be shortened.'), ('[NAME]', 'Of the new one. (NAME-clone)'), ('[IMAGE]', 'Another image for it.'))),
-    'cleanup': ('Tidy up after containers that have ended', _4, (('[CONTAINER]...', 'Names or ids, which may be shortened.'),)),
-    'runlabel': ('Run the command line that a label of an image holds', _5, (('LABEL', "The label's name."), ('IMAGE', 'Name, name:tag, name@digest or id; `host` is this machine.'), ('[ARG]...', 'Further words for it.'))),
+    'exists': ('End with 0 if there is such a container, else with 1', _3, (('CONTAINER', 'Name or id, which may be shortened.'),)),
+    'clone': ('Make a container like another one', _4, (('CONTAINER', 'Name or id, which may be shortened.'), ('[NAME]', 'Of the new one. (NAME-clone)'), ('[IMAGE]', 'Another image for it.'))),
+    'cleanup': ('Tidy up after containers that have ended', _5, (('[CONTAINER]...', 'Names or ids, which may be shortened.'),)),
+    'runlabel': ('Run the command line that a label of an image holds', _6, (('LABEL', "The label's name."), ('IMAGE', 'Name, name:tag, name@digest or id; `host` is this machine.'), ('[ARG]...', 'Further words for it.'))),
 }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # fmt: off
 _0: Any = ((('--format', '-f'), 'TEMPLATE', 'json, or a Go template.', ''), (('--tls-verify',), '', 'Require a valid certificate. (default: true, but of localhost)', 'Registry'), (('--creds',), 'USER[:PASSWORD]', 'Instead of what login has kept.', 'Registry'), (('--authfile',), 'FILE', 'Where credentials are. (REGISTRY_AUTH_FILE)', 'Registry'), (('--cert-dir',), 'DIR', 'Certificates: *.crt, *.cert and *.key.', 'Registry'), (('--remote',), '', 'Of images elsewhere: a registry, an archive, a directory.', ''), (('--raw',), '', 'With --remote: the manifest, or with --config that, as it is.', ''), (('--config',), '', 'With --remote: the configuration.', ''), (('--no-tags', '-n'), '', 'With --remote: do not list the tags.', ''), (('--platform',), 'OS/ARCH', 'Of an image for many machines.', ''), (('--retry', '--retry-times'), 'N', 'How often more, where a registry does not answer. (0)', ''))
 _1: Any = ((('--format',), 'FORMAT', 'json, as podman has it.', ''),)
-_2: Any = ((('--all', '-a'), '', 'All that no container uses.', ''), (('--filter',), 'KEY=VALUE', 'Only what fits.', ''), (('--force', '-f'), '', 'Do not ask.', ''))
+_2: Any = ((('--all', '-a'), '', 'All that no container uses.', ''), (('--external',), '', 'Accepted: there are no containers of other programs.', ''), (('--filter',), 'KEY=VALUE', 'Only what fits.', ''), (('--force', '-f'), '', 'Do not ask.', ''))
 _3: Any = ((('--whatrequires',), '', 'Show what is made upon it.', ''),)
 _4: Any = ((('--all', '-a'), '', 'All images.', ''), (('--format',), 'FORMAT', 'json, as podman has it.', ''))
 _5: Any = ((('--all', '-a'), '', 'All that are mounted here.', ''), (('--force', '-f'), '', 'Also what is in use.', ''))
