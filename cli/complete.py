@@ -22,14 +22,14 @@ FILES = (":files", "")
 """Stands for the names of files, which shells complete better."""
 
 VALUES = {
-    "network": ("none", "host"),
+    "network": ("none", "host", "private", "pasta", "slirp4netns"),
     "pid": ("private", "host"),
     "ipc": ("private", "host"),
     "uts": ("private", "host"),
     "cgroupns": ("private", "host"),
     "userns": ("host", "keep-id", "nomap"),
     "log_driver": ("json-file", "k8s-file", "journald", "passthrough", "none"),
-    "restart": ("no",),
+    "restart": ("no", "on-failure", "always", "unless-stopped"),
     "signal": ("TERM", "KILL", "HUP", "INT", "QUIT", "USR1", "USR2", "STOP", "CONT"),
     "stop_signal": ("TERM", "KILL", "HUP", "INT", "QUIT", "USR1", "USR2"),
     "group_add": ("keep-groups",),
@@ -38,6 +38,24 @@ VALUES = {
     "format": ("json", "table"),
 }
 """Values of options that are words of ours."""
+
+STATES = ("created", "running", "paused", "restarting", "exited")
+PRUNED = ("label", "label!", "until")
+FILTERS = {
+    "events": ("container", "event", "image", "label", "type", "volume"),
+    "images": (*PRUNED, "before", "containers", "dangling", "id", "reference", "since"),
+    "search": ("is-automated", "is-official", "stars"),
+}
+"""Keys of --filter by the function of the command; others have those of `ps`, prune has PRUNED."""
+
+FITTING = {
+    **dict.fromkeys(
+        ("attach", "execute", "kill", "pause", "port", "stats", "stop", "top"), ("active", True)
+    ),
+    "start": ("active", False),
+    "unpause": ("paused", True),
+}
+"""Functions of commands about containers in one state: that, and whether they are in it."""
 
 EITHER = ("[NAME]...", "NAME [NAME]")
 CONTAINERS = ("CONTAINER", "CONTAINER...", "[CONTAINER]...", "[CONTAINER]", *EITHER)
@@ -131,11 +149,16 @@ def candidates(
     return _for_command(engine, command, words, following, last)
 
 
-def _option(engine: Engine, options: dict[str, Any], told: Any, last: str) -> list[tuple[str, str]]:
+def _option(
+    engine: Engine, options: dict[str, Any], told: Any, last: str, function: str = ""
+) -> list[tuple[str, str]]:
     """Complete an option, or its value after =."""
     name, equals, _ = last.partition("=")
     if equals and name in options:
-        return [(f"{name}={value}", text) for value, text in _values(engine, options[name], "")]
+        return [
+            (f"{name}={value}", text)
+            for value, text in _values(engine, options[name], "", function)
+        ]
     return _spelled(told)
 
 
@@ -150,19 +173,20 @@ def _for_command(
     """Complete an option, its value or an argument of one command; None is no command."""
     if command is None:
         return []
-    _, _, options, arguments, interspersed = command
+    _, function, options, arguments, interspersed = command
     rest = _after_options(following, options, interspersed=interspersed)
     if rest.pending:
-        return _values(engine, rest.pending, last)
+        return _values(engine, rest.pending, last, function)
     at = len(rest.arguments)
     if last.startswith("-") and not rest.ended and (interspersed or not at):
-        return _option(engine, options, told[1], last)
+        return _option(engine, options, told[1], last, function)
     if not arguments or (at >= len(arguments) and arguments[-1][1] not in (lean.SEVERAL, lean.ANY)):
         return []
     at = min(at, len(arguments) - 1)
     if isinstance(arguments[at][1], tuple):
         return [(value, "") for value in arguments[at][1]]
-    return _arguments(engine, told[2][at][0], set(rest.arguments))
+    found = _arguments(engine, told[2][at][0], set(rest.arguments))
+    return _fitting(engine, found, function) if function in FITTING else found
 
 
 class _Rest:
@@ -211,11 +235,46 @@ def _wants_value(word: str, options: dict[str, Any]) -> Any:
     return None
 
 
-def _values(engine: Engine, option: Any, last: str) -> list[tuple[str, str]]:
+def _fitting(engine: Engine, found: list[tuple[str, str]], function: str) -> list[tuple[str, str]]:
+    """Return what is found without the containers with which a command can do nothing."""
+    what, wanted = FITTING[function]
+    fit = {
+        one.name
+        for one in engine.containers.list()
+        if (state := one.state()) and (getattr(state, what, state.status == what)) is wanted
+    }
+    return [each for each in found if each[1] != "container" or each[0] in fit]
+
+
+def _filters(function: str, last: str) -> list[tuple[str, str]]:
+    """Complete a filter: its key, or the value where it is a word of ours."""
+    if last.startswith("status="):
+        return [(f"status={state}", "") for state in STATES]
+    keys = PRUNED if function.endswith("prune") else FILTERS.get(function, ())
+    if not keys:
+        from rootless.containers import filters
+
+        keys = (*(key for key in filters.FILTERS if key != "no-label"), "label!")
+    return [(f"{key}=", "") for key in sorted(keys)]
+
+
+def _capabilities() -> list[tuple[str, str]]:
+    from rootless.runtime.privileges.caps import NAMES
+
+    return [("ALL", ""), *((name.removeprefix("CAP_"), "") for name in NAMES)]
+
+
+def _values(engine: Engine, option: Any, last: str, function: str = "") -> list[tuple[str, str]]:
     """Complete the value of an option."""
     name, kind = option
     if isinstance(kind, tuple):
         return [(value, "") for value in kind]
+    if name == "filter":
+        return _filters(function, last)
+    if name in ("cap_add", "cap_drop"):
+        return _capabilities()
+    if name == "network" and last.startswith("container:"):
+        return [(f"container:{each}", "") for each in engine.containers.names()]
     if name in PATHS:
         return [FILES]
     if name in ("env", "env_file") and "=" not in last:

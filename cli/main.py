@@ -151,8 +151,8 @@ def _explain(error: Exception) -> int:
     if isinstance(error, Error):
         text = _told(error)
     elif isinstance(error, OSError):
-        name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        text = f"{name}{error.strerror or error}"
+        name = os.fsdecode(error.filename) if error.filename else _what(error)
+        text = f"{name}: {error.strerror or error}" if name else f"{error.strerror or error}"
     else:
         text = f"{type(error).__name__}: {error} (a fault of rootless; --debug shows where)"
     try:
@@ -161,6 +161,20 @@ def _explain(error: Exception) -> int:
         pass  # this error is the first
     _say("Error: " + one_line(text))
     return exits.code_of(error)
+
+
+def _what(error: OSError) -> str:
+    """Return what an error is about that has no name of a file in it."""
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    if where is not None and where.tb_frame.f_globals["__name__"].startswith("rootless.cli."):
+        return "standard output"
+    try:
+        os.getcwd()
+    except OSError:
+        return "the current directory"
+    return ""
 
 
 def _told(error: Error) -> str:

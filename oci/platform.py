@@ -77,6 +77,9 @@ def parse(text: str) -> Platform:
         if parts[0] == "linux":
             return host()
         parts = ["linux", *parts]
+        if parts[1] not in {*_MACHINES, *dict(_MACHINES.values())}:
+            hint = "write it as linux/arm64 or linux/arm/v7"
+            raise ImageError(f"invalid platform {text!r}: there is no such architecture", hint)
     architecture, variant = _MACHINES.get(parts[1], (parts[1], ""))
     if len(parts) == 3:
         variant = parts[2]

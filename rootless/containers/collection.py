@@ -164,13 +164,15 @@ class Containers:
         except NotFound:
             pass  # it went by itself
 
-    def taken(self, name: str) -> Conflict:
+    def taken(self, name: str, *, replaceable: bool = True) -> Conflict:
         """Return the error for a name that another container has."""
         holder = self.objects.holder(name) or "another one"
-        return Conflict(
-            f'the container name "{name}" is already in use by {holder[:12]}',
-            f"remove or rename that container, choose another name, or use {named('replace')}",
-        )
+        hint = "remove or rename that container, or choose another name"
+        if replaceable:
+            hint = (
+                f"remove or rename that container, choose another name, or use {named('replace')}"
+            )
+        return Conflict(f'the container name "{name}" is already in use by {holder[:12]}', hint)
 
     def get(self, ref: str) -> Container:
         """Return the container of this name, id, or beginning of an id.
@@ -242,7 +244,7 @@ class Containers:
 
         name = bare(name)
         if not rename(self.get(ref), name):
-            raise self.taken(name)
+            raise self.taken(name, replaceable=False)
 
     def list(self, teller: Teller = QUIET) -> builtins.list[Container]:
         """Return all containers, newest first; `teller` is told why others cannot be read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.errors import NotFound, UsageError
+from rootless.errors import NotFound, UsageError, named
 from rootless.images.finding import HOST, PULL_POLICIES, Finder, runs
 from rootless.images.image import HostImage
 from rootless.teller import QUIET
@@ -53,12 +53,20 @@ class Images(Finder):
         if image is not None and (pull == "never" or ref.startswith("localhost/")):
             raise NotFound(f"the image {ref} here is for {image.platform}, not {platform}")
         if pull == "never" or ref.startswith("localhost/"):
-            raise NotFound(
-                f"no such image: {ref}",
-                "it is to be had from no registry" if pull != "never" else "",
-            )
+            raise self._nowhere(ref, pull)
         reach = access() if callable(access) else access
         return self.pull(ref, platform=platform, policy=pull, access=reach, teller=teller)
+
+    def _nowhere(self, ref: str, pull: str) -> NotFound:
+        """Return the error for an image that no registry has, or none shall be asked for."""
+        if pull == "never":
+            return NotFound(f"no such image: {ref}")
+        if self._find(ref) is not None:
+            return NotFound(
+                f"no registry has the image {ref}, so it cannot be pulled anew",
+                f"{named('pull')} missing takes the one that is here",
+            )
+        return NotFound(f"no such image: {ref}", "it is to be had from no registry")
 
     def load(self, source: str = "-", *, teller: Teller = QUIET) -> Names:
         """Load the images of an archive or OCI directory; "-" is standard input.

@@ -249,6 +249,52 @@ def test_start_attached_ends_as_the_command_does(cli: Store) -> None:
     assert (done.returncode, done.stdout) == (5, "out\n")
 
 
+def test_exec_makes_no_directory(three: Store) -> None:
+    """The files of a container that runs are its own; `run -w` makes one, as docker's."""
+    done = three("exec", "-w", "/tmp/none/below", "up", "pwd")
+    assert (done.returncode, done.stdout) == (127, "")
+    assert "cannot enter the working directory /tmp/none/below: No such file" in done.stderr
+    assert three("exec", "up", "ls", "/tmp/none").returncode == 2
+    assert three("exec", "-w", "/etc/passwd", "up", "pwd").returncode == 127
+    assert three.ok("run", "--rm", "-w", "/tmp/none/below", "host", "pwd") == "/tmp/none/below"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("rename new up", "remove or rename that container, or choose another name"),
+        ("run --device /etc/passwd host true", "--device: /etc/passwd is no device"),
+        ("run --pull always localhost/busybox true", "so it cannot be pulled anew"),
+        ("run --pull always localhost/nothing true", "it is to be had from no registry"),
+        ("pull --platform bogus localhost/busybox", "invalid platform 'bogus': there is no such"),
+    ],
+)
+def test_what_is_said_names_what_can_be_done(three: Store, line: str, said: str) -> None:
+    done = three(*line.split())
+    assert done.returncode in (1, 125)
+    assert said in done.stderr
+    assert "--replace" not in done.stderr
+
+
+def test_files_of_variables_are_named_with_the_line(cli: Store, tmp_path: Path) -> None:
+    (tmp_path / "e").write_text("# first\nA=1\nB C\n")
+    (tmp_path / "l").write_text("a=1\n\n=b\n")
+    done = cli("run", "--env-file", str(tmp_path / "e"), "host", "true")
+    assert f"--env-file {tmp_path}/e, line 3: invalid variable 'B C'" in done.stderr
+    done = cli("run", "--label-file", str(tmp_path / "l"), "host", "true")
+    assert f"--label-file {tmp_path}/l, line 3" in done.stderr
+
+
+def test_a_directory_that_has_gone_is_named(cli: Store, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    script = f'mkdir {gone}; cd {gone}; rmdir {gone}; exec "$@" run --rm -v .:/w host true'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *cli.command], env=cli.env, capture_output=True, text=True
+    )
+    assert done.returncode == 125
+    assert done.stderr.startswith("Error: the current directory: No such file or directory")
+
+
 def test_exec(three: Store) -> None:
     assert three.ok("exec", "-e", "A=b c", "-w", "/etc", "up", "sh", "-c", "pwd; echo $A") == (
         "/etc\nb c"

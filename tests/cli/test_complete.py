@@ -44,7 +44,9 @@ def test_options(cli: Store) -> None:
 def test_values_of_options(cli: Store) -> None:
     assert offered(cli, "run", "--pull", "n") == ["never", "newer"]
     assert offered(cli, "run", "--pull=n") == ["--pull=never", "--pull=newer"]
-    assert offered(cli, "run", "-it", "--network", "") == ["none", "host"]
+    assert {"none", "host", "private"} <= {*offered(cli, "run", "-it", "--network", "")}
+    assert offered(cli, "run", "--restart", "a") == ["always"]
+    assert offered(cli, "run", "--cap-add", "CHO") == ["CHOWN"]
     assert offered(cli, "run", "-v", "/e") == [":files"]
     assert offered(cli, "run", "--name", "") == []
     assert "HOME=" in offered(cli, "run", "-e", "HO")
@@ -58,9 +60,29 @@ def test_containers_and_images(cli: Store) -> None:
     assert offered(cli, "rm", "web", "") == ["worker"]
     assert offered(cli, "logs", "--tail", "3", "we") == ["web"]
     assert offered(cli, "logs", "web", "") == ["worker"]
-    assert offered(cli, "attach", "web", "") == []
+    assert offered(cli, "export", "web", "") == []
     assert "host" in offered(cli, "run", "-it", "--rm", "")
     assert offered(cli, "--root", cli.root + "-other", "rm", "w") == []
+
+
+def test_filters(cli: Store) -> None:
+    assert offered(cli, "ps", "-f", "st") == ["status="]
+    assert offered(cli, "ps", "--filter", "status=p") == ["status=paused"]
+    assert offered(cli, "ps", "--filter=la") == ["--filter=label="]
+    assert offered(cli, "images", "-f", "da") == ["dangling="]
+    assert offered(cli, "system", "prune", "--filter", "") == ["label=", "until="]
+    assert "event=" in offered(cli, "events", "--filter", "")
+
+
+def test_only_containers_in_the_right_state(cli: Store) -> None:
+    cli.ok("run", "-d", "--name", "up", "host", "sleep", "100")
+    cli.ok("create", "--name", "new", "host", "true")
+    for command in ("exec", "attach", "stop", "container kill"):
+        assert offered(cli, *command.split(), "") == ["up"], command
+    assert offered(cli, "start", "") == ["new"]
+    assert offered(cli, "unpause", "") == []
+    assert offered(cli, "rm", "") == ["new", "up"]
+    assert offered(cli, "run", "--network", "container:u") == ["container:up"]
 
 
 def test_nonsense_offers_nothing(cli: Store) -> None:
@@ -74,7 +96,7 @@ def test_bash(cli: Store) -> None:
     script = """
         source <(rootless completion bash)
         COMP_WORDBREAKS=$' \\t\\n"\\'><=;|&(:'
-        for COMP_LINE in "rootless ru" "rootless run --pull=ne" "rootless rm -f a" "rootless stop "
+        for COMP_LINE in "rootless ru" "rootless run --pull=ne" "rootless rm -f a" "rootless start "
         do
             COMP_POINT=${#COMP_LINE}
             _rootless

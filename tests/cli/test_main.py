@@ -88,7 +88,7 @@ def test_a_full_disk_behind_stdout_is_an_error(cli: Store, line: str) -> None:
     with open("/dev/full", "w") as full:
         done = cli(*line.split(), stdout=full, stderr=subprocess.PIPE)
     assert done.returncode in (1, 125)
-    assert "No space left on device" in done.stderr
+    assert done.stderr.startswith("Error: standard output: No space left on device")
     assert "Traceback" not in done.stderr
 
 

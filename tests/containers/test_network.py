@@ -484,7 +484,9 @@ def test_stats(busybox: Store, port: int) -> None:
     assert after[2] == "1"
     assert "B / " in after[3]
     assert after[4].endswith("%")
-    assert "PACKETS" in busybox.ok("stats", "--no-stream").splitlines()[0]
+    columns = busybox.ok("stats", "--no-stream").splitlines()[0]
+    assert columns.split()[-5:] == ["NET", "I/O", "BLOCK", "I/O", "PIDS"]
+    assert "PACKETS" in busybox.ok("stats", "--no-stream", "--format", "table {{.NetPackets}}")
 
 
 def test_capture(busybox: Store, port: int, tmp_path: Path) -> None:

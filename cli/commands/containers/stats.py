@@ -31,9 +31,9 @@ HEADINGS = {
     "BlockIO": "BLOCK I/O",
     "PIDs": "PIDS",
 }
-"""docker's columns, and the packets."""
+"""docker's columns, and the packets, which are for templates."""
 
-COLUMNS = tuple(name for name in HEADINGS if name != "Container")
+COLUMNS = tuple(name for name in HEADINGS if name not in ("Container", "NetPackets"))
 
 
 def stats(

@@ -163,9 +163,18 @@ def _ask(name: Reference, user: str, password: str, *, stdin: bool) -> tuple[str
         )
     if not user:
         output.say("Username: ", to_stderr=True, end="")
-        user = sys.stdin.readline().strip()
+        line = sys.stdin.readline()
+        user = line.strip()
+        if not user:
+            output.say("", to_stderr=True, end="" if line else "\n")  # ctrl-d
+            raise UsageError(f"nobody says who logs in to {name.domain}", "-u NAME")
     if not password:
         from getpass import getpass
 
-        password = getpass(f"Password for {user} at {name.domain}: ")
+        try:
+            password = getpass(f"Password for {user} at {name.domain}: ")
+        except EOFError:
+            password = ""
+        if not password:
+            raise UsageError(f"no password for {user} at {name.domain} was typed")
     return user, password

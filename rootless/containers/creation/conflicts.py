@@ -367,10 +367,13 @@ def _refuse_proc(where: str, kind: str, source: str, field: str) -> None:
 
 def _require_devices(devices: Iterable[Mount]) -> None:
     for number, item in enumerate(devices):
-        if _look(item["source"], named("devices"), f"devices.{number}") is None:
-            raise UsageError(
-                f"{named('devices')}: {item['source']} does not exist", field=f"devices.{number}"
-            )
+        source, field = item["source"], f"devices.{number}"
+        status = _look(source, named("devices"), field)
+        if status is None:
+            raise UsageError(f"{named('devices')}: {source} does not exist", field=field)
+        if stat.S_IFMT(status.st_mode) not in (stat.S_IFCHR, stat.S_IFBLK, stat.S_IFDIR):
+            hint = f"{named('bind')} shows files"
+            raise UsageError(f"{named('devices')}: {source} is no device", hint, field=field)
 
 
 def _require_sources(volumes: Iterable[Volume]) -> None:

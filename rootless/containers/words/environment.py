@@ -56,8 +56,8 @@ def labels(asked: Asked, base: str) -> dict[str, str]:
     """Return the labels of --label-file and --label; later ones win."""
     result = {}
     for path in asked.get("label_file", ()):
-        for line in _lines(path, named("label_file"), base):
-            key, value = pair(line, f"{named('label_file')} {path}")
+        for number, line in _lines(path, named("label_file"), base):
+            key, value = pair(line, f"{named('label_file')} {path}, line {number}")
             result[key] = value
     for text in asked.get("label", ()):
         key, value = pair(text, named("label"))
@@ -69,26 +69,30 @@ def labels(asked: Asked, base: str) -> dict[str, str]:
 
 def _file(path: str, host: Mapping[str, str], base: str) -> Iterable[list[str | None]]:
     """Read an environment file: KEY=VALUE as it stands, no quotes; KEY alone copies the host's."""
-    for line in _lines(path, named("env_file"), base):
+    for number, line in _lines(path, named("env_file"), base):
         key, equals, value = line.partition("=")
         if not key or key != key.rstrip() or len(key.split()) != 1 or "\0" in line:
-            raise UsageError(f"{named('env_file')} {path}: invalid variable {line!r}")
+            place = f"{named('env_file')} {path}, line {number}"
+            raise UsageError(f"{place}: invalid variable {line!r}", "it must be KEY=VALUE")
         if equals:
             yield [key, value]
         elif key in host:
             yield [key, host[key]]
 
 
-def _lines(path: str, option: str, base: str) -> list[str]:
-    """The lines of a file of pairs without comments and empty ones, blanks before them cut off."""
+def _lines(path: str, option: str, base: str) -> list[tuple[int, str]]:
+    """The numbers and lines of a file of pairs, without comments and empty ones.
+
+    Blanks before them are cut off.
+    """
     if "\0" in path:
         raise UsageError(f"{option}: invalid path {path!r}")
     try:
         # An empty name is that of no file, and not of the directory.
         with open(path and os.path.join(base, path), encoding="utf-8-sig") as file:
-            lines = [line.rstrip("\n").lstrip() for line in file]
+            lines = [(at, line.rstrip("\n").lstrip()) for at, line in enumerate(file, 1)]
     except OSError as error:
         raise UsageError(f"{option}: open {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{option} {path}: not UTF-8 at byte {error.start}") from error
-    return [line for line in lines if line and not line.startswith("#")]
+    return [(at, line) for at, line in lines if line and not line.startswith("#")]

@@ -61,6 +61,8 @@ def _networks(mode: str) -> list[Attachment]:
     from rootless.netstack import addresses
 
     kind = name if name in HELPERS else "private"
+    if kind == "slirp4netns":
+        options = ",".join(filter(None, map(_of_podman, options.split(","))))
     try:
         settings = addresses.parse(options)
     except ValueError as error:
@@ -68,6 +70,16 @@ def _networks(mode: str) -> list[Attachment]:
     if kind in HELPERS and "buffers=" in options:
         raise UsageError(f"{option}: {kind} has no such option", "it is private's")
     return [attachment(kind, "", settings)]  # type: ignore[arg-type]
+
+
+def _of_podman(word: str) -> str:
+    """Return an option of slirp4netns under our name, if podman has another for it."""
+    key, _, value = word.partition("=")
+    ours = {"allow_host_loopback": "host-loopback", "enable_ipv6": "ipv6"}.get(key)
+    if ours is not None:
+        return f"{ours}={ {'true': 'on', 'false': 'off'}.get(value, value) }"
+    # Who binds the ports is slirp4netns itself; podman's rootlesskit is another way to the same.
+    return "" if word in ("port_handler=slirp4netns", "port_handler=rootlesskit") else word
 
 
 def userns(mode: str) -> Userns:

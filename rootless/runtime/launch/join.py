@@ -124,6 +124,7 @@ class Join:
                 self.process, self.program, keep_groups=private["keep_groups"], dies=self.dies
             )
             settlement.personality = domain_of(self.spec)
+            settlement.makes_directory = False  # the container runs: its files are its own
             single.tell_apt_again(self.process)
             self._step = "take on the user and his privileges"
             settlement.prepare(report.verdict)

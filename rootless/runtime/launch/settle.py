@@ -12,7 +12,7 @@ import os
 import resource
 import sys
 
-from rootless.errors import LaunchError
+from rootless.errors import CommandNotFound, LaunchError
 from rootless.linux import caps as kernel_caps
 from rootless.linux.openat2 import RESOLVE_NO_MAGICLINKS, openat2
 from rootless.linux.process import (
@@ -60,6 +60,8 @@ class Settlement:
         """Sockets at 3 and further on that the command keeps (sd_listen_fds(3))."""
         self.personality = ""
         """Its execution domain in the words of the OCI specification, empty for what it is."""
+        self.makes_directory = True
+        """Whether its working directory is made where it is not there, as docker's run does."""
         self._stub = self._channel = -1
 
     def prepare(self, verdict: int) -> None:
@@ -84,7 +86,7 @@ class Settlement:
         os.umask(process["user"].get("umask", 0o022))
         if self.personality:
             set_personality(PERSONALITIES[self.personality])
-        _enter_directory(process.get("cwd") or "/")
+        _enter_directory(process.get("cwd") or "/", make=self.makes_directory)
         caps.shed(sets)
         no_new_privileges = bool(process.get("noNewPrivileges"))
         if no_new_privileges:
@@ -174,8 +176,8 @@ def _limit(value: int) -> int:
     return -1 if value < 0 or value >= 1 << 63 else value
 
 
-def _enter_directory(path: str) -> None:
-    """Make `path` the working directory; as docker does, make it first if it is not there.
+def _enter_directory(path: str, *, make: bool) -> None:
+    """Make `path` the working directory; with `make` the directory first, if it is not there.
 
     No magic link is followed: /proc/self/fd/N could be a descriptor of ours that leads out of
     the container (CVE-2024-21626).
@@ -184,29 +186,33 @@ def _enter_directory(path: str) -> None:
         fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for name in path.split("/"):
-                below = _open_or_make(fd, name or ".")
+                below = (_open_or_make if make else _open)(fd, name or ".")
                 os.close(fd)
                 fd = below
             os.fchdir(fd)
         finally:
             os.close(fd)
     except OSError as error:
-        raise LaunchError(
-            f"cannot enter the working directory {path}: {error.strerror}",
+        missing = not make and isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise (CommandNotFound if missing else LaunchError)(
+            f"cannot enter the working directory {path}: {os.strerror(error.errno or 0)}",
             "choose another one with -w",
         ) from error
 
 
+def _open(parent: int, name: str) -> int:
+    return openat2(parent, name, os.O_PATH | os.O_DIRECTORY, resolve=RESOLVE_NO_MAGICLINKS)
+
+
 def _open_or_make(parent: int, name: str) -> int:
-    flags = os.O_PATH | os.O_DIRECTORY
     try:
-        return openat2(parent, name, flags, resolve=RESOLVE_NO_MAGICLINKS)
+        return _open(parent, name)
     except FileNotFoundError:
         try:
             os.mkdir(name, 0o755, dir_fd=parent)
         except FileExistsError:
             pass  # init and the command make it at the same time
-    return openat2(parent, name, flags, resolve=RESOLVE_NO_MAGICLINKS)
+    return _open(parent, name)
 
 
 def _become(user: User) -> None:
