@@ -166,11 +166,18 @@ class Adding:
         from rootless.oci.transports import Location
 
         ref = self._how.subject
-        if not ref.startswith("docker://") and self._images.exists(ref):
-            digest, data = self._images.get(ref).original()
-        else:
-            place = Location("docker", ref.removeprefix("docker://"))
-            found = registry_source(place, access or Access()).manifest()
+        place = ref.removeprefix("docker://")
+        is_here = place == ref and self._images.exists(ref)
+        if is_here:
+            image = self._images.get(ref)
+            digest, data = image.original()
+            known = image.digests_of(reference.full(ref)) if reference.is_valid(ref) else []
+            if known and known[0] != digest:
+                # It was pushed in another form, compressed say: that is the one that others see.
+                place = f"{reference.parse(reference.full(ref)).name}@{known[0]}"
+                is_here = False
+        if not is_here:
+            found = registry_source(Location("docker", place), access or Access()).manifest()
             digest, data = found.digest, found.data
         kind = media_type_of(data, "", f"manifest {digest}")
         return {"mediaType": kind, "digest": digest, "size": len(data)}

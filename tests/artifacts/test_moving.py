@@ -90,6 +90,18 @@ def test_referrers(busybox: Store, anywhere: str, file: str) -> None:
     assert listed(busybox, f"{anywhere}/me/tools@{subject['digest']}") == listed(busybox, image)
 
 
+def test_the_subject_is_what_was_pushed(busybox: Store, anywhere: str, file: str) -> None:
+    """In the store a layer may be uncompressed, and the manifest another."""
+    image = f"{anywhere}/me/tools:1"
+    busybox.ok("run", "--name", "one", "--network", "none", "busybox", "touch", "/new")
+    busybox.ok("commit", "one", image)
+    busybox.ok("push", "-q", image)
+    made = busybox.ok("artifact", "add", "--subject", image, f"{anywhere}/me/tools:sbom", file)
+    busybox.ok("artifact", "push", "-q", f"{anywhere}/me/tools:sbom")
+    assert [line.split()[1] for line in listed(busybox, image)] == [f"sha256:{made}"]
+    assert json.loads(raw(f"{anywhere}/me/tools:sbom"))["subject"]["digest"] == digest(raw(image))
+
+
 def test_the_tag_of_a_subject_may_be_anything(cli: Store, registry: str, file: str) -> None:
     """An image in its place is not overwritten."""
     cli.ok("artifact", "add", "base", file)
