@@ -497,7 +497,7 @@ def test_volumes_from(busybox: Store, tmp_path: Path) -> None:
     busybox.ok("run", "--rm", "--volumes-from", "/data", "busybox", "sh", "-c", script)
     line = ["--name", "heir", "--volumes-from", "data", "-v", "/own:/b", "busybox"]
     done = busybox("run", *line[:2], "--volumes-from", "nosuch", "busybox", "true")
-    assert "no such container: nosuch" in done.stderr
+    assert "No such container: nosuch" in done.stderr
     line[5] = "/b"
     assert busybox.ok("run", *line, "sh", "-c", "cat /anon/x; ls /b") == "kept"
     told = busybox.ok("inspect", "-f", "{{.HostConfig.VolumesFrom}}", "heir")
