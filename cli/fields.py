@@ -15,6 +15,7 @@ _OPTIONS = {
     "environment": "--env",
     "everything": "--all",
     "groups": "--group-add",
+    "health_log.destination": "--health-log-destination",
     "health.on_failure": "--health-on-failure",
     "hosts": "--add-host",
     "hostusers": "--hostuser",

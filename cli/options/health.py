@@ -48,6 +48,28 @@ HealthOnFailure = Annotated[
         about="When unhealthy: none, kill, restart, stop. (none)",
     ),
 ]
+HealthLogDestination = Annotated[
+    str,
+    option(
+        "--health-log-destination",
+        metavar="PLACE",
+        panel=HEALTH,
+        about="Of results: local, events_logger, or a directory. (local)",
+    ),
+]
+HealthMaxLogCount = Annotated[
+    int,
+    option("--health-max-log-count", metavar="N", panel=HEALTH, about="Results, 0 for all. (5)"),
+]
+HealthMaxLogSize = Annotated[
+    int,
+    option(
+        "--health-max-log-size",
+        metavar="N",
+        panel=HEALTH,
+        about="Characters of each, 0 for all. (4096)",
+    ),
+]
 HealthStartupCmd = Annotated[
     str,
     option(
@@ -89,6 +111,9 @@ class HealthAsked(TypedDict, total=False):
     health_start_interval: HealthStartInterval
     no_healthcheck: NoHealthcheck
     health_on_failure: HealthOnFailure
+    health_log_destination: HealthLogDestination
+    health_max_log_count: HealthMaxLogCount
+    health_max_log_size: HealthMaxLogSize
     health_startup_cmd: HealthStartupCmd
     health_startup_interval: HealthStartupInterval
     health_startup_timeout: HealthStartupTimeout

@@ -200,6 +200,9 @@ def _config(record: Record) -> dict[str, Any]:
         "HealthcheckOnFailureAction": record["health"]["on_failure"],
         "StartupHealthCheck": _startup_check(record["health"]["startup"]),
         "CreateCommand": record["request"]["create_command"] or None,
+        "HealthLogDestination": record["request"]["health_log"]["destination"],
+        "HealthcheckMaxLogCount": record["request"]["health_log"]["count"],
+        "HealthcheckMaxLogSize": record["request"]["health_log"]["size"],
     }
 
 

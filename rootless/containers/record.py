@@ -242,6 +242,7 @@ _REQUEST: dict[str, type] = {
         (list, "attach"),
         (list, "volumes_from links"),
         (str, "image_volumes"),
+        (dict, "health_log"),
         (dict, "labels annotations dns namespaces userns security sysctls healthcheck health"),
         (dict, "restart log"),
     )

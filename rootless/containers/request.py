@@ -151,6 +151,16 @@ if TYPE_CHECKING:
         """none, kill, restart or stop."""
         startup: StartupCheck | None
 
+    class HealthLog(TypedDict):
+        """What is kept of the results of its health checks."""
+
+        destination: str
+        """local, events_logger, or the absolute path of a directory for a file of them."""
+        count: int
+        """How many; 0 for all."""
+        size: int
+        """How many characters of each; 0 for all."""
+
     class Restart(TypedDict):
         """Whether it starts again when it has ended."""
 
@@ -274,6 +284,7 @@ if TYPE_CHECKING:
         healthcheck: Healthcheck
         """What it says otherwise than the image's."""
         health: HealthExtras
+        health_log: HealthLog
         restart: Restart
         sdnotify: str
         """container, supervisor, healthy or ignore."""
@@ -424,6 +435,7 @@ def _life() -> Fields:
         "create_command": [],
         "healthcheck": {},
         "health": {"on_failure": "none", "startup": None},
+        "health_log": {"destination": "local", "count": 5, "size": 4096},
         "restart": {"policy": "no", "most": 0},
         "sdnotify": "container",
         "systemd": "true",

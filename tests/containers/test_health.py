@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -15,6 +16,7 @@ import pytest
 
 from rootless.containers import record as records
 from rootless.containers.running.health import checks, words
+from rootless.runtime.supervision import health_log
 from tests.containers.test_restarts import record, until
 
 if TYPE_CHECKING:
@@ -236,3 +238,55 @@ def test_a_container_that_ends_leaves_no_check(busybox: Store) -> None:
     assert busybox.ok("wait", "one") == "137"
     busybox.ok("rm", "one")
     until(lambda: not sleepers(seconds))
+
+
+def test_where_results_go(busybox: Store, tmp_path: Path) -> None:
+    """Into a file of podman's form, and no more of them than were asked for."""
+    options = ["--health-log-destination", str(tmp_path), "--health-max-log-count", "2"]
+    start(busybox, "--health-cmd", "echo 12345", *options, "--health-max-log-size", "3")
+    for _ in range(3):
+        busybox.ok("healthcheck", "run", "one")
+    (file,) = tmp_path.glob("*-healthcheck.log")
+    assert file.name == f"{busybox.ok('inspect', '-f', '{{.Id}}', 'one')}-healthcheck.log"
+    told = json.loads(file.read_text())
+    assert (told["Status"], told["FailingStreak"], len(told["Log"])) == ("healthy", 0, 2)
+    assert {(one["ExitCode"], one["Output"]) for one in told["Log"]} == {(0, "123")}
+    shown = busybox.ok("inspect", "-f", "{{range .State.Health.Log}}{{.Output}} {{end}}", "one")
+    assert shown.split() == ["123", "123"]
+
+
+def test_results_as_events(busybox: Store) -> None:
+    start(busybox, "--health-cmd", "echo said", "--health-log-destination", "events_logger",
+          "--health-interval", "1h")  # fmt: skip
+    for _ in range(2):
+        busybox.ok("healthcheck", "run", "one")
+    line = [
+        "events",
+        "--since",
+        "1h",
+        "--until",
+        "0s",
+        "--filter",
+        "container=one",
+        "--format",
+        "{{json .}}",
+    ]
+    found = [json.loads(text) for text in busybox.ok(*line).splitlines()]
+    told = [(one["Action"], one["Actor"]["Attributes"].get("health_log")) for one in found]
+    assert told.count(("health_status: healthy", "said\n")) == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "lengths"),
+    [
+        ({}, [1, 2, 3, 4, 4096]),
+        ({"log_count": 0, "log_size": 0}, [0, 1, 2, 3, 4, 5000]),
+        ({"log_count": 2, "log_size": 3}, [3, 3]),
+    ],
+)
+def test_limits_of_results(limits: Any, lengths: list[int]) -> None:
+    """docker's, where a charge of before names none."""
+    kept: Any = {"log": [], **limits}
+    for length in (0, 1, 2, 3, 4, 5000):
+        health_log.keep(kept, {"output": "x" * length})
+    assert [len(one["output"]) for one in kept["log"]] == lengths

@@ -140,6 +140,7 @@ def _check_life(request: Request) -> None:
         )
     if request["attach"] and request["detached"]:
         raise UsageError(f"{named('attach')} and {named('detached')} exclude each other")
+    _check_health_log(request["health_log"]["destination"])
     if request["stop_timeout"] < -1:
         raise UsageError(f"{named('stop_timeout')}: seconds, or -1 for no limit")
     workdir = request["workdir"]
@@ -164,6 +165,14 @@ def _check_ways(request: Request) -> None:
         raise UsageError(
             f"{named('init_path')}: {request['init_path']} is no program here",
             f"without it {named('init')} has our own",
+        )
+
+
+def _check_health_log(place: str) -> None:
+    if place.startswith("/") and not os.path.isdir(place):
+        raise UsageError(
+            f"{named('health_log.destination')}: there is no directory {place}",
+            "local, events_logger, or a directory",
         )
 
 

@@ -264,6 +264,12 @@ def _health(extras: Any) -> None:
         _test(extras["startup"]["test"], "health.startup.test")
 
 
+def _health_log(wanted: Any) -> None:
+    place = wanted["destination"]
+    if place not in ("local", "events_logger"):
+        _absolute(place, "health_log.destination")
+
+
 def _restart(wanted: Any) -> None:
     if wanted["most"] and wanted["policy"] != "on-failure":
         raise _refuse("only on-failure has a limit", "restart.most")
@@ -312,8 +318,9 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "environment": _environment,
     "expose": _expose,
     "health": _health,
-    "init_path": _path("init_path"),
+    "health_log": _health_log,
     "healthcheck": _healthcheck,
+    "init_path": _path("init_path"),
     "host_address": _host_address,
     "hosts": _hosts,
     "inherited": _inherited,

@@ -194,6 +194,7 @@ SHAPES: dict[str, Any] = {
             }
         ),
     },
+    "health_log": {"destination": str, "count": _MANY, "size": _MANY},
     "restart": {
         "policy": choices.RESTARTS,
         "most": _MANY,

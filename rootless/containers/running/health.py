@@ -42,7 +42,7 @@ def checks(record: Record) -> Checks:
     if config.get("Interval") == NEVER:
         seconds["StartInterval"] = seconds["Interval"]
     retries = config.get("Retries")
-    startup = extras["startup"]
+    startup, log = extras["startup"], record["request"]["health_log"]
     return {
         "interval": seconds["Interval"],
         "timeout": seconds["Timeout"],
@@ -65,6 +65,9 @@ def checks(record: Record) -> Checks:
         "log": [],
         "began": 0.0,
         "due": 0.0,
+        "log_to": log["destination"],
+        "log_count": log["count"],
+        "log_size": log["size"],
     }
 
 

@@ -32,6 +32,9 @@ class Asked(TypedDict, total=False):
     group_entry: str
     health_cmd: str
     health_interval: str
+    health_log_destination: str
+    health_max_log_count: int
+    health_max_log_size: int
     health_on_failure: str
     health_retries: int
     health_start_interval: str

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 from rootless.containers.creation.choices import FAILURE_ACTIONS, NEVER
+from rootless.containers.request import request
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
 from rootless.times import span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.request import Healthcheck, HealthExtras, StartupCheck
+    from rootless.containers.request import Healthcheck, HealthExtras, HealthLog, StartupCheck
     from rootless.containers.words.asked import Asked
 
 _SECOND = 1_000_000_000
@@ -48,6 +51,21 @@ def parse(asked: Asked) -> tuple[Healthcheck, HealthExtras]:
         cause = f"{named('health_on_failure')}: unknown action {action!r}"
         raise UsageError(cause, ", ".join(FAILURE_ACTIONS))
     return given, {"on_failure": action, "startup": _startup_check(asked)}
+
+
+def log(asked: Asked, base: str) -> HealthLog:
+    """Parse --health-log-destination and its kin; a relative directory is below `base`."""
+    found = request("")["health_log"]
+    place = asked.get("health_log_destination") or found["destination"]
+    found["destination"] = (
+        place if place in ("local", "events_logger") else os.path.abspath(os.path.join(base, place))
+    )
+    for option, key in (("health_max_log_count", "count"), ("health_max_log_size", "size")):
+        number = asked.get(option, found[key])  # type: ignore[literal-required]
+        if not isinstance(number, int) or number < 0:
+            raise UsageError(f"{named(option)}: a number, 0 for no limit")
+        found[key] = number  # type: ignore[literal-required]
+    return found
 
 
 def _startup_check(asked: Asked) -> StartupCheck | None:

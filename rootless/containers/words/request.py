@@ -178,11 +178,12 @@ def _security(asked: Asked, base: str, _: Mapping[str, str]) -> Fields:
     return {"security": _in("security", security.parse, asked, base)}
 
 
-def _health(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
+def _health(asked: Asked, base: str, _: Mapping[str, str]) -> Fields:
     from rootless.containers.words import health
 
     check, extras = _in("healthcheck", health.parse, asked)
-    return {"healthcheck": check, "health": extras}
+    log = _in("health_log", health.log, asked, base)
+    return {"healthcheck": check, "health": extras, "health_log": log}
 
 
 def _log(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
@@ -247,7 +248,7 @@ _SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], 
         "no_healthcheck health_cmd health_interval health_timeout health_retries "
         "health_start_period health_start_interval health_on_failure health_startup_cmd "
         "health_startup_interval health_startup_timeout health_startup_retries "
-        "health_startup_success",
+        "health_startup_success health_log_destination health_max_log_count health_max_log_size",
         _health,
     ),
     ("log_driver log_opt", _log),

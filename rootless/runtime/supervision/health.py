@@ -17,14 +17,14 @@ import time
 
 from rootless.errors import Error
 from rootless.linux import interpreter
-from rootless.runtime.supervision import streams
+from rootless.runtime.supervision import health_log, streams
 from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Callable
-    from typing import Any, TypedDict
+    from typing import Any, NotRequired, TypedDict
 
     from rootless.linux.loop import Loop
     from rootless.runtime.supervision.clients import Client
@@ -48,6 +48,12 @@ if TYPE_CHECKING:
         """When the container started (time.monotonic)."""
         due: float
         """When the next check begins (time.monotonic)."""
+        log_to: NotRequired[str]
+        """local, events_logger, or a directory: see `health_log`."""
+        log_count: NotRequired[int]
+        """How many results are kept; 0 for all."""
+        log_size: NotRequired[int]
+        """How many characters of each; 0 for all."""
 
     class Startup(TypedDict):
         """podman's --health-startup-*."""
@@ -71,9 +77,6 @@ RECORD = "health.json"
 CHANGED = "checks.json"
 """What `update` wants of the checks of a container that runs: a file outlives both sides."""
 _CHANGEABLE = ("interval", "timeout", "start_period", "start_interval", "retries", "action")
-_KEPT = 5
-"""Results that inspect shows, as docker."""
-_MOST_OUTPUT = 4096
 _TIMED_OUT = -1
 
 
@@ -91,6 +94,8 @@ class Health:
         """Called when the status has changed."""
         self.on_checked: Callable[[], None] = lambda: None
         """Called after each check."""
+        self.on_said: Callable[[str], None] = lambda _output: None
+        """Called with what a check has said, where that is to be an event."""
         self.on_action: Callable[[str], None] = lambda _action: None
         """Called with what is to be done about an unhealthy container: kill, restart, stop."""
         self._timer = loop.at(checks["due"], self._begin)
@@ -139,6 +144,7 @@ class Health:
         data = (self._root, self._directory, kind)
         try:
             self._probe = Probe(self._loop, data, timeout, self._finished)
+            self._probe.most = health_log.limit(self._checks)
         except OSError as error:  # no free pid, no memory
             self._record(time.time(), 1, f"cannot run the check: {error.strerror}")
 
@@ -160,7 +166,7 @@ class Health:
     def _record(self, began: float, code: int, output: str) -> None:
         checks = self._checks
         entry = {"start": began, "end": time.time(), "exit": code, "output": output}
-        checks["log"] = [*checks["log"], entry][-_KEPT:]
+        health_log.keep(checks, entry)
         before, action = checks["status"], ""
         if checks["startup"] is not None:
             action = self._judge_startup(checks["startup"], code)
@@ -172,8 +178,11 @@ class Health:
             records.write_record(self._directory, RECORD, value, durable=False)
         except Error:
             pass  # a full disk: the state still says the status
+        health_log.write(checks, self._directory)
         if checks["status"] != before:
             self.on_status(checks["status"])
+        if checks.get("log_to") == health_log.EVENTS:
+            self.on_said(str(entry["output"]))
         self.on_checked()
         self._schedule()
         self._answer(code)
@@ -256,6 +265,8 @@ class Probe:
         self._said = b""
         self._timed_out = False
         self._timeout = timeout
+        self.most = health_log.SIZE
+        """Bytes of what it says that are kept."""
         self._pipe, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             # A filter that is not in the cache is compiled by a library.
@@ -278,7 +289,7 @@ class Probe:
             return
         if not data:
             self._loop.unwatch(self._pipe)
-        self._said = (self._said + data)[:_MOST_OUTPUT]
+        self._said = (self._said + data)[: self.most]
 
     def _time_out(self) -> None:
         self._timed_out = True

@@ -260,6 +260,7 @@ class Supervisor:
         health.on_status = self._note_health
         health.on_checked = self._catch_up
         health.on_action = self._act
+        health.on_said = self._tell_result
         self._clients.on_check = health.answer
         return health
 
@@ -269,6 +270,9 @@ class Supervisor:
         tell(self._charge, f"health_status: {status}")
         if status == "healthy" and self._notifier is not None:
             self._notifier.healthy()
+
+    def _tell_result(self, output: str) -> None:
+        tell(self._charge, f"health_status: {self._charge['state']['health']}", health_log=output)
 
     def _catch_up(self) -> None:
         """Write down what had no room on the disk before."""

@@ -77,6 +77,10 @@ MEANINGS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"health_cmd": "true", "health_interval": "3s"},
      {"healthcheck": {"Test": ["CMD-SHELL", "true"], "Interval": 3 * SECOND}}),
     ({"health_cmd": '["a", "b"]'}, {"healthcheck": {"Test": ["CMD", "a", "b"]}}),
+    ({"health_log_destination": "logs", "health_max_log_count": 0, "health_max_log_size": 9},
+     {"health_log": {"destination": "/base/logs", "count": 0, "size": 9}}),
+    ({"health_log_destination": "events_logger"},
+     {"health_log": {"destination": "events_logger", "count": 5, "size": 4096}}),
     ({"health_on_failure": "kill"}, {"health": {"on_failure": "kill", "startup": None}}),
     ({"health_startup_cmd": "x", "health_startup_timeout": "2s"},
      {"health": {"on_failure": "none", "startup": {
@@ -259,6 +263,12 @@ REFUSED = [
     ({"dns": ["1.1.1.1", "none"]}, "--dns none goes with no other server"),
     ({"dns": ["none"], "dns_search": ["a"]}, "--dns none and --dns-search exclude each other"),
     ({"dns": ["none"], "dns_option": ["a"]}, "--dns none and --dns-option exclude each other"),
+    ({"health_max_log_count": -1}, "--health-max-log-count: a number, 0 for no limit"),
+    ({"health_max_log_size": -1}, "--health-max-log-size: a number, 0 for no limit"),
+    (
+        {"health_log_destination": "nowhere"},
+        "--health-log-destination: there is no directory /base/nowhere",
+    ),
     ({"image_volume": "x"}, "--image-volume: unknown way 'x'"),
     ({"link": ["a:b:c"]}, "--link: bad format for links: a:b:c"),
     ({"link": [":b"]}, "--link: bad format for links: :b"),
