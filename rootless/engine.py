@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless import trace
+from rootless.errors import UsageError
 from rootless.store.paths import Paths
 from rootless.teller import QUIET
 
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
     from rootless.artifacts.collection import Artifacts
     from rootless.containers.collection import Containers
     from rootless.containers.container import Container
-    from rootless.containers.request import Request
+    from rootless.containers.request import Request, Volume
     from rootless.images.collection import Images
+    from rootless.images.image import Image
     from rootless.images.lists.collection import Manifests
     from rootless.images.transfer.access import Access
     from rootless.teller import Teller
@@ -104,9 +106,36 @@ class Engine:
                 if not platform and image.foreign:
                     teller.note(image.foreign)
                 trace.mark("image found")
+            files = None
+            if any(item["type"] == "artifact" for item in request["mounts"]):
+                files = self._files(request["mounts"], image)
             try:
                 return containers.create(
-                    request, image, replace=replace, parsed=True, teller=teller
+                    request, image, replace=replace, parsed=True, files=files, teller=teller
                 )
             except ImageGone:
                 continue  # it may be another image that is meant now, or one to be pulled
+
+    def _files(self, mounts: list[Volume], image: Image | None) -> list[Volume]:
+        """Return binds of the files of artifacts. Raises NotFound, UsageError."""
+        import os
+
+        from rootless.artifacts.showing import places
+        from rootless.containers.request import bind
+
+        found = []
+        trees = image.lowers()[::-1] if image and not image.host else []
+        for number, item in enumerate(mounts):
+            if item["type"] != "artifact":
+                continue
+            target = item["destination"]
+            there = [tree + target for tree in trees if os.path.lexists(tree + target)]
+            onto = bool(there) and not os.path.isdir(there[0])
+            wish = dict(word.split("=", 1) for word in item["options"])
+            try:
+                shown = places(self.artifacts.get(item["source"]), target, wish, onto=onto)
+            except UsageError as error:
+                error.field = f"mounts.{number}"
+                raise
+            found += [bind(path, where, rw=False) for path, where in shown]
+        return found

@@ -27,31 +27,22 @@ _BY_DIGEST = f"choose by {named('digest')}"
 
 def extract(artifact: Artifact, target: str, *, title: str, digest: str) -> list[str]:
     """Write files; see Artifacts.extract."""
-    if title and digest:
-        raise UsageError(f"{named('title')} and {named('digest')} contradict each other")
-    chosen = [
-        layer
-        for layer in artifact.manifest.layers
-        if (not title or title_of(layer) == title) and (not digest or layer.digest == digest)
-    ]
-    if not chosen:
-        what = title or digest
-        raise NotFound(f"the artifact {artifact.name} has no file{f' {what}' if what else ''}")
+    layers = chosen(artifact, title, digest)
     if os.path.isdir(target):
         into = True
-        names = [_name(layer, by_digest=bool(digest)) for layer in chosen]
+        names = [file_name(layer, by_digest=bool(digest)) for layer in layers]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise UsageError(f"the artifact has several files {twice.pop()!r}", _BY_DIGEST)
         paths = [f"{target}/{name}" for name in names]
-    elif len(chosen) > 1:
+    elif len(layers) > 1:
         raise UsageError(
-            f"the artifact has {len(chosen)} files, and {target} is no directory",
+            f"the artifact has {len(layers)} files, and {target} is no directory",
             f"make the directory, or choose a file with {named('title')} or {named('digest')}",
         )
     else:
         into, paths = False, [target]
-    for layer, path in zip(chosen, paths, strict=True):
+    for layer, path in zip(layers, paths, strict=True):
         try:
             _write(artifact, layer, path, into=into)
         except OSError as error:
@@ -59,8 +50,23 @@ def extract(artifact: Artifact, target: str, *, title: str, digest: str) -> list
     return paths
 
 
-def _name(layer: Descriptor, *, by_digest: bool) -> str:
-    """The name of a file in the directory. Raises UsageError for a title that is none."""
+def chosen(artifact: Artifact, title: str, digest: str) -> list[Descriptor]:
+    """Return the files of this title or digest, all without. Raises UsageError, NotFound."""
+    if title and digest:
+        raise UsageError(f"{named('title')} and {named('digest')} contradict each other")
+    found = [
+        layer
+        for layer in artifact.manifest.layers
+        if (not title or title_of(layer) == title) and (not digest or layer.digest == digest)
+    ]
+    if not found:
+        what = title or digest
+        raise NotFound(f"the artifact {artifact.name} has no file{f' {what}' if what else ''}")
+    return found
+
+
+def file_name(layer: Descriptor, *, by_digest: bool) -> str:
+    """Return the name of a file in the directory. Raises UsageError for a title that is none."""
     title = title_of(layer)
     if by_digest or not title:
         return layer.digest.replace(":", "-")

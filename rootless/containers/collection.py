@@ -64,10 +64,12 @@ class Containers:
         *,
         replace: bool = False,
         parsed: bool = False,
+        files: builtins.list[Volume] | None = None,
         teller: Teller = QUIET,
     ) -> Container:
         """Make a container of `image`, None for a root file system of its own; nothing runs yet.
 
+        `files` are binds in the place of the artifacts among the mounts.
         `replace` is whether it takes its name from another container, which is removed; for
         `parsed` see `check`. Raises what `check` raises, Conflict for a name in use, ImageGone.
         """
@@ -82,6 +84,7 @@ class Containers:
         near = creation.Neighbours(
             networks.resolved(request["networks"], lambda name: self.get(name).id)
         )
+        near.files = files or []
         if request["volumes_from"] or request["links"]:
             from rootless.containers.creation.neighbours import look
 

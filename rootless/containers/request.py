@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     class Volume(TypedDict):
         """Something to be mounted: see `bind`, `volume` and `tmpfs`."""
 
-        type: Literal["bind", "volume", "tmpfs", "ramfs"]
+        type: Literal["bind", "volume", "tmpfs", "ramfs", "artifact"]
         name: str
         """Of a volume; in a request empty for an anonymous one, which gets 64 digits."""
         source: str
-        """What to bind, an absolute path of the host; of volumes only in a record."""
+        """What to bind, an absolute path of the host; of volumes only in a record.
+
+        Of an artifact its name; in a record there are binds of its files in its place.
+        """
         destination: str
         rw: bool
         propagation: str
@@ -45,7 +48,10 @@ if TYPE_CHECKING:
         overlay: bool
         """Whether changes go to a throw-away layer above the source."""
         options: list[str]
-        """The mount's options as the runtime specification writes them."""
+        """The mount's options as the runtime specification writes them.
+
+        Of an artifact title=, digest= and name=.
+        """
 
     class VolumesFrom(TypedDict):
         """Another container, all of whose mounts are to be had."""
@@ -501,8 +507,15 @@ def tmpfs(destination: str, *options: str, kind: Literal["tmpfs", "ramfs"] = "tm
     return _mode(mount, ["nosuid", "nodev", *options], rw="ro" not in options)
 
 
+def artifact(source: str, destination: str, *options: str) -> Volume:
+    """Show the files of an artifact that is here; `options` are title=, digest= and name=."""
+    mount = _mount("artifact", source, destination)
+    mount["rw"], mount["mode"], mount["options"] = False, "ro", list(options)
+    return mount
+
+
 def _mount(
-    kind: Literal["bind", "volume", "tmpfs", "ramfs"], source: str, destination: str
+    kind: Literal["bind", "volume", "tmpfs", "ramfs", "artifact"], source: str, destination: str
 ) -> Volume:
     return {
         "type": kind,

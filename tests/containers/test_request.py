@@ -10,7 +10,16 @@ import pytest
 
 from rootless.containers import record
 from rootless.containers.creation import conflicts
-from rootless.containers.request import attachment, bind, publish, request, security, tmpfs, volume
+from rootless.containers.request import (
+    artifact,
+    attachment,
+    bind,
+    publish,
+    request,
+    security,
+    tmpfs,
+    volume,
+)
 from rootless.errors import UsageError
 from rootless.netstack import addresses
 from rootless.oci import jsonio
@@ -103,6 +112,8 @@ CANNOT: list[tuple[dict[str, Any], str, str]] = [
     ({"links": [{"container": "a", "alias": "a b"}]}, "links.0.alias", "invalid name 'a b'"),
     ({"volumes_from": [{"container": "", "ro": True}]}, "volumes_from.0.container", "which con"),
     ({"volumes_from": ["a"]}, "volumes_from.0", "is no dictionary"),
+    ({"mounts": [artifact("", "/x")]}, "mounts.0", "an artifact has a name"),
+    ({"mounts": [artifact("a", "/x", "size=1")]}, "mounts.0", "unknown option 'size=1'"),
     ({"image_volumes": "bind"}, "image_volumes", "one of anonymous, tmpfs, ignore"),
     ({"mounts": [{**tmpfs("/x", kind="ramfs"), "source": "/y"}]}, "mounts.0", "no source"),
     ({"hosts": [["1.2.3.4"]]}, "hosts.0", "an address and names"),

@@ -40,6 +40,8 @@ class Neighbours:
         self.networks = attached
         self.volumes: list[Volume] = []
         """What the containers of volumes_from have mounted, with names and places."""
+        self.files: list[Volume] = []
+        """What is shown of artifacts."""
         self.hosts: list[list[str]] = []
         """Further lines of /etc/hosts: [address, name, ...]."""
         self.environment: list[list[str]] = []
@@ -64,7 +66,7 @@ def compose(
     settings = Settings(image.config if image else {}, name)
     first, rest = command(settings, request["entrypoint"], request["command"], name)
     plan = _plan(request, settings, id, f"{paths.containers}/{id}", near)
-    plan.volumes = _volumes(paths, request, settings, near.volumes, teller)
+    plan.volumes = _volumes(paths, request, settings, near, teller)
     _take_command(plan, first + rest, id)
     plan.account = _account(plan)
     plan.hostusers = [_hostuser(plan, name) for name in request["hostusers"]]
@@ -266,13 +268,14 @@ def _healthcheck(request: Request, settings: Settings) -> Healthcheck | None:
 
 
 def _volumes(
-    paths: Paths, request: Request, settings: Settings, lent: list[Volume], teller: Teller
+    paths: Paths, request: Request, settings: Settings, near: Neighbours, teller: Teller
 ) -> list[Volume]:
     """Return all that is mounted but devices; volumes have their names and places now."""
-    result = [*request["mounts"], *request["tmpfs"]]
+    own = [item for item in request["mounts"] if item["type"] != "artifact"]
+    result = [*own, *near.files, *request["tmpfs"]]
     taken = {item["destination"] for item in (*result, *request["devices"])}
-    result += [item for item in lent if item["destination"] not in taken]
-    taken.update(item["destination"] for item in lent)
+    result += [item for item in near.volumes if item["destination"] not in taken]
+    taken.update(item["destination"] for item in near.volumes)
     if request["image_volumes"] != "ignore":
         found = _image_volumes(request["image"], settings, taken, teller)
         if request["image_volumes"] == "tmpfs":

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _FILES = ("json-file", "k8s-file")
 _FLAGS = ("dev", "nodev", "exec", "noexec", "suid", "nosuid")
 _BIND_WORDS = frozenset(("bind", "rbind", "rw", "ro", "rro", *_FLAGS, *PROPAGATIONS))
+ARTIFACT_OPTIONS = ("title=", "digest=", "name=")
 _PROC_OPTIONS = ("hidepid=", "subset=", "gid=")
 _TESTS = {"NONE": range(1, 2), "CMD": range(2, 2**31), "CMD-SHELL": range(2, 3)}
 
@@ -134,6 +135,12 @@ def _check_options(volume: Volume, where: str) -> None:
     if volume["overlay"]:
         return
     words, way = volume["options"], volume["propagation"]
+    if volume["type"] == "artifact":
+        if wrong := [word for word in words if not word.startswith(ARTIFACT_OPTIONS)]:
+            raise _refuse(f"unknown option {wrong[0]!r:.60}", where)
+        if volume["rw"] or not volume["source"]:
+            raise _refuse("an artifact has a name, and is read-only", where)
+        return
     if volume["rw"] == ("ro" in words):
         raise _refuse("rw and the options contradict each other", where)
     if volume["type"] in ("tmpfs", "ramfs"):

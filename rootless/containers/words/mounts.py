@@ -194,6 +194,13 @@ def mount(text: str, base: str) -> Volume:
             raise UsageError(f"{_MOUNT} {text}: source is not supported with {kind} mounts")
         made = _mount_tmpfs(fields, target, text)
         return made if kind == "tmpfs" else _as_ramfs(made, text)
+    if kind == "artifact":
+        return _artifact(source, target, fields, text)
+    if kind == "image":
+        raise UsageError(
+            f"{_MOUNT} {text}: images cannot be mounted into containers yet",
+            "rootless run --rm -v NAME:/DIR IMAGE true fills a volume with its files",
+        )
     if kind == "bind":
         if not source:
             raise UsageError(f"{_MOUNT} {text}: source is required", "name it with source=PATH")
@@ -202,7 +209,7 @@ def mount(text: str, base: str) -> Volume:
         return _mount_volume(_named(source, target), fields, text)
     raise UsageError(
         f"{_MOUNT} {text}: mounts of type {kind!r} are not supported",
-        "the types are bind, volume, tmpfs, ramfs and glob",
+        "the types are bind, volume, tmpfs, ramfs, glob and artifact",
     )
 
 
@@ -356,6 +363,22 @@ def _mount_tmpfs(fields: dict[str, str], target: str, text: str) -> Volume:
             raise UsageError(f"{_MOUNT} {text}: unexpected key {key!r}")
     # Unlike --tmpfs, docker's --mount type=tmpfs lets programs run.
     return _tmpfs(target, words, ("nosuid", "nodev"))
+
+
+def _artifact(source: str, target: str, fields: dict[str, str], text: str) -> Volume:
+    if not source:
+        raise UsageError(f"{_MOUNT} {text}: source is required", "name it with source=ARTIFACT")
+    for key, value in fields.items():
+        if key == "readonly" and boolean(value, f"{_MOUNT} readonly"):
+            continue
+        if key not in ("title", "digest", "name") or not value:
+            raise UsageError(f"{_MOUNT} {text}: unexpected key {key!r}", "title, digest, name")
+    if "/" in fields.get("name", ""):
+        raise UsageError(f"{_MOUNT} {text}: the name is that of a file")
+    if "title" in fields and "digest" in fields:
+        raise UsageError(f"{_MOUNT} {text}: title and digest contradict each other")
+    words = [f"{key}={value}" for key, value in fields.items() if key != "readonly"]
+    return request.artifact(source, target, *words)
 
 
 def _as_ramfs(made: Volume, text: str) -> Volume:

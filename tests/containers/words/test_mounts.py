@@ -269,7 +269,11 @@ def test_mount_tmpfs(rest: str, options: list[str]) -> None:
         ("type=bind,target=/b", "source is required"),
         ("type=bind,source=/a,target=b", "absolute"),
         ("type=foo,target=/b", "type 'foo' are not supported"),
-        ("type=image,source=a,target=/b", "type 'image' are not supported"),
+        ("type=image,source=a,target=/b", "images cannot be mounted"),
+        ("type=artifact,target=/b", "source is required"),
+        ("type=artifact,source=a,target=/b,name=x/y", "the name is that of a file"),
+        ("type=artifact,source=a,target=/b,rw", "unexpected key 'readonly'"),
+        ("type=artifact,source=a,target=/b,title=x,digest=y", "contradict each other"),
         ("type=ramfs,source=/a,target=/b", "source is not supported with ramfs"),
         ("type=ramfs,target=/b,tmpfs-size=1m", "a ramfs has no size"),
         ("type=bind,source=/a,target=/b,foo=1", "unexpected key 'foo'"),
@@ -426,6 +430,12 @@ def test_destinations_are_absolute_and_clean(path: str) -> None:
     assert clean.startswith("/")
     assert clean != "/"
     assert not {"", ".", ".."} & set(clean[1:].split("/"))
+
+
+def test_artifact() -> None:
+    made = mounts.mount("type=artifact,src=a/b:1,dst=/b,title=x,name=y,ro", V)
+    assert made == request.artifact("a/b:1", "/b", "title=x", "name=y")
+    differs(made, type="artifact", source="a/b:1", destination="/b", rw=False)
 
 
 def test_ramfs() -> None:
