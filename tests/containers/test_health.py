@@ -277,16 +277,12 @@ def test_results_as_events(busybox: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "lengths"),
-    [
-        ({}, [1, 2, 3, 4, 4096]),
-        ({"log_count": 0, "log_size": 0}, [0, 1, 2, 3, 4, 5000]),
-        ({"log_count": 2, "log_size": 3}, [3, 3]),
-    ],
+    ("count", "size", "lengths"),
+    [(5, 4096, [1, 2, 3, 4, 4096]), (0, 0, [0, 1, 2, 3, 4, 5000]), (2, 3, [3, 3])],
 )
-def test_limits_of_results(limits: Any, lengths: list[int]) -> None:
-    """docker's, where a charge of before names none."""
-    kept: Any = {"log": [], **limits}
+def test_limits_of_results(count: int, size: int, lengths: list[int]) -> None:
+    kept: list[dict[str, Any]] = []
     for length in (0, 1, 2, 3, 4, 5000):
-        health_log.keep(kept, {"output": "x" * length})
-    assert [len(one["output"]) for one in kept["log"]] == lengths
+        kept = health_log.kept(kept, {"output": "x" * length}, count=count, size=size)
+    assert [len(one["output"]) for one in kept] == lengths
+    assert health_log.limit(size) >= max(lengths)

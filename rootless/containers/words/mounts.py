@@ -199,7 +199,7 @@ def mount(text: str, base: str) -> Volume:
     if kind == "image":
         raise UsageError(
             f"{_MOUNT} {text}: images cannot be mounted into containers yet",
-            "rootless run --rm -v NAME:/DIR IMAGE true fills a volume with its files",
+            "rootless run -v NAME:/DIR IMAGE true fills a volume with its files",
         )
     if kind == "bind":
         if not source:

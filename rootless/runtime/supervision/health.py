@@ -144,7 +144,7 @@ class Health:
         data = (self._root, self._directory, kind)
         try:
             self._probe = Probe(self._loop, data, timeout, self._finished)
-            self._probe.most = health_log.limit(self._checks)
+            self._probe.most = health_log.limit(self._checks.get("log_size", health_log.SIZE))
         except OSError as error:  # no free pid, no memory
             self._record(time.time(), 1, f"cannot run the check: {error.strerror}")
 
@@ -166,7 +166,9 @@ class Health:
     def _record(self, began: float, code: int, output: str) -> None:
         checks = self._checks
         entry = {"start": began, "end": time.time(), "exit": code, "output": output}
-        health_log.keep(checks, entry)
+        count = checks.get("log_count", health_log.COUNT)
+        size = checks.get("log_size", health_log.SIZE)
+        checks["log"] = health_log.kept(checks["log"], entry, count=count, size=size)
         before, action = checks["status"], ""
         if checks["startup"] is not None:
             action = self._judge_startup(checks["startup"], code)
@@ -178,7 +180,9 @@ class Health:
             records.write_record(self._directory, RECORD, value, durable=False)
         except Error:
             pass  # a full disk: the state still says the status
-        health_log.write(checks, self._directory)
+        if (place := checks.get("log_to", "")).startswith("/"):
+            name = os.path.basename(self._directory)
+            health_log.write(f"{place}/{name}-healthcheck.log", value)
         if checks["status"] != before:
             self.on_status(checks["status"])
         if checks.get("log_to") == health_log.EVENTS:

@@ -1,7 +1,4 @@
-"""What is kept of the results of health checks, and where else they are written.
-
-All of it is in the dictionary `Checks`; charges of supervisors of before say nothing of it.
-"""
+"""What is kept of the results of health checks, and where else they are written."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.runtime.supervision.health import Checks
+    Log = list[dict[str, Any]]
 
 COUNT = 5
 """How many results inspect shows, and how long each is, as docker."""
@@ -23,31 +20,26 @@ SIZE = 4096
 MOST = 1 << 20
 """Bytes of a result that are read of one without a limit."""
 
-LOCAL, EVENTS = "local", "events_logger"
+EVENTS = "events_logger"
 
 
-def limit(checks: Checks) -> int:
-    """Return how many bytes of what a check says are worth reading."""
-    size = checks.get("log_size", SIZE)
+def limit(size: int) -> int:
+    """Return how many bytes of what a check says are worth reading, for `size` characters."""
     return 4 * size if 0 < 4 * size < MOST else MOST
 
 
-def keep(checks: Checks, entry: dict[str, Any]) -> None:
-    """Take a result in, within the limits of number and size."""
-    size, count = checks.get("log_size", SIZE), checks.get("log_count", COUNT)
+def kept(log: Log, entry: dict[str, Any], *, count: int, size: int) -> Log:
+    """Return the results with one more, within the limits of number and size; 0 is none."""
     if size:
         entry["output"] = entry["output"][:size]
-    checks["log"] = [*checks["log"], entry][-count:]  # -0 is all of it
+    return [*log, entry][-count:]  # -0 is all of it
 
 
-def write(checks: Checks, directory: str) -> None:
+def write(path: str, results: dict[str, Any]) -> None:
     """Write the results for whoever wants them in a directory of his own, in podman's words."""
-    place = checks.get("log_to", LOCAL)
-    if not place.startswith("/"):
-        return
     value = {
-        "Status": checks["status"],
-        "FailingStreak": checks["failing"],
+        "Status": results["status"],
+        "FailingStreak": results["failing"],
         "Log": [
             {
                 "Start": stamp(int(entry["start"] * 1_000_000_000)),
@@ -55,10 +47,9 @@ def write(checks: Checks, directory: str) -> None:
                 "ExitCode": entry["exit"],
                 "Output": entry["output"],
             }
-            for entry in checks["log"]
+            for entry in results["log"]
         ],
     }
-    path = f"{place}/{os.path.basename(directory)}-healthcheck.log"
     try:
         with open(f"{path}.new", "wb") as file:
             file.write(dump_bytes(value))
