@@ -61,7 +61,7 @@ def test_refused(art: Store) -> None:
         ("src=x/none:1,dst=/x", "no such artifact: x/none:1"),
         ("src=x/one:1,dst=/x,title=c", "has no file c"),
     ):
-        done = art("create", "--mount", f"type=artifact,{mount}", "busybox", "true")
+        done = art("run", "--mount", f"type=artifact,{mount}", "busybox", "true")
         assert (done.returncode, words in done.stderr) == (125, True), done.stderr
     art.ok("create", "--name", "c", "--mount", "type=artifact,src=x/one:1,dst=/x", "busybox")
     (shown,) = json.loads(art.ok("inspect", "c"))[0]["Mounts"]
