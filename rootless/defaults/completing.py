@@ -43,7 +43,11 @@ _SAME = {
 }
 """Key of [containers] -> option, where the one is the other's default."""
 
-_ENGINE = {"pull_policy": "pull", "stop_timeout": "stop_timeout"}
+_ENGINE = {
+    "image_volume_mode": "image_volume",
+    "pull_policy": "pull",
+    "stop_timeout": "stop_timeout",
+}
 """The same of [engine]."""
 
 _OTHER_WORDS = {("userns", "private"): "", ("userns", "host"): "", ("userns", "no-map"): "nomap"}
@@ -143,11 +147,15 @@ def _mounts(given: dict[str, Any], conf: Settings) -> None:
 
     parsers: tuple[tuple[str, Callable[[str], Any]], ...] = (
         ("volume", lambda text: mounts.volume(text, "/")),
-        ("mount", lambda text: mounts.mount(text, "/")),
         ("tmpfs", mounts.tmpfs),
     )
     have = {parse(text)["destination"] for name, parse in parsers for text in given.get(name, ())}
-    new = [text for text in texts if mounts.mount(text, "/")["destination"] not in have]
+
+    def places(text: str) -> set[str]:
+        return {item["destination"] for item in mounts.several(text, "/")}
+
+    have.update(*map(places, given.get("mount", ())))
+    new = [text for text in texts if have.isdisjoint(places(text))]
     given["mount"] = [*given.get("mount", ()), *new]
 
 

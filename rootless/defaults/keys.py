@@ -104,7 +104,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "image_default_format": ("text", "read", "--format of push"),
         "image_default_transport": ("", "nothing", "a name without a transport is a registry's"),
         "image_parallel_copies": ("number", "read", "how many layers are on their way at once"),
-        "image_volume_mode": ("text", "later", "--image-volume"),
+        "image_volume_mode": ("text", "read", "--image-volume"),
         "infra_command": ("", "nothing", _PODS),
         "infra_image": ("", "nothing", _PODS),
         "kernel_memory": ("", "nothing", "Linux has no such limit any more"),

@@ -87,6 +87,11 @@ OTHERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
         {"volume": ["/x:/a"], "tmpfs": ["/b"], "mount": ["type=tmpfs,dst=/d"]},
         {"mount": ["type=tmpfs,dst=/d", "type=tmpfs,dst=/c"]},
     ),
+    (
+        {"mounts": ["type=glob,src=/etc/host[n]ame,dst=/a", "type=glob,src=/etc/host[n]ame"]},
+        {"volume": ["/x:/a/hostname"]},
+        {"mount": ["type=glob,src=/etc/host[n]ame"]},
+    ),
     # what cannot be in a namespace of somebody else is left out
     ({"init": True}, {"pid": "host"}, {}),
     ({"shm_size": "1m"}, {"ipc": "none"}, {}),
@@ -182,8 +187,11 @@ def test_published_ports_get_the_addresses(given: str, published: list[str]) -> 
 
 
 def test_keys_of_the_engine() -> None:
-    conf = settings(engine={"pull_policy": "never", "stop_timeout": 3})
-    assert completed({}, conf) == {"pull": "never", "stop_timeout": 3}
+    conf = settings(
+        engine={"pull_policy": "never", "stop_timeout": 3, "image_volume_mode": "tmpfs"}
+    )
+    expected = {"pull": "never", "stop_timeout": 3, "image_volume": "tmpfs"}
+    assert completed({}, conf) == expected
     assert completed({"pull": "always", "stop_timeout": 0}, conf)["stop_timeout"] == 0
 
 
@@ -239,6 +247,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("containers", "userns", "auto", "auto"),
     ("containers", "utsns", "x", "unknown mode"),
     ("containers", "volumes", ["x/y:z:q"], "/c.conf"),
+    ("engine", "image_volume_mode", "x", "unknown way 'x'"),
     ("engine", "pull_policy", "x", "unknown policy"),
     ("engine", "stop_timeout", -2, "-2 is not"),
 ]
