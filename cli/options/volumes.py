@@ -74,6 +74,17 @@ ChrootDirs = Annotated[
 ]
 
 
+ShmSizeSystemd = Annotated[
+    str,
+    option(
+        "--shm-size-systemd",
+        metavar="SIZE",
+        panel=FILES,
+        about="Size of /run, /tmp, ... for systemd. (half of the memory)",
+    ),
+]
+
+
 class FilesAsked(TypedDict, total=False):
     """Its files."""
 
@@ -86,4 +97,5 @@ class FilesAsked(TypedDict, total=False):
     read_only_tmpfs: ReadOnlyTmpfs
     rootfs: Rootfs
     shm_size: ShmSize
+    shm_size_systemd: ShmSizeSystemd
     chrootdirs: ChrootDirs

@@ -243,6 +243,7 @@ _REQUEST: dict[str, type] = {
         (list, "volumes_from links"),
         (str, "image_volumes"),
         (dict, "health_log"),
+        (int, "shm_size_systemd"),
         (dict, "labels annotations dns namespaces userns security sysctls healthcheck health"),
         (dict, "restart log"),
     )

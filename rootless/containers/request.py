@@ -294,6 +294,8 @@ if TYPE_CHECKING:
         restart: Restart
         sdnotify: str
         """container, supervisor, healthy or ignore."""
+        shm_size_systemd: int
+        """Bytes of each place in memory for systemd; 0 for the usual."""
         systemd: str
         """true where the command is systemd, false or always: see `creation.systemd`."""
         log: Log
@@ -444,6 +446,7 @@ def _life() -> Fields:
         "health_log": {"destination": "local", "count": 5, "size": 4096},
         "restart": {"policy": "no", "most": 0},
         "sdnotify": "container",
+        "shm_size_systemd": 0,
         "systemd": "true",
         "log": {"driver": "json-file", "options": {}},
         "stop_signal": 0,

@@ -121,6 +121,7 @@ SHAPES: dict[str, Any] = {
     "read_only": bool,
     "read_only_tmpfs": bool,
     "shm_size": _MANY,
+    "shm_size_systemd": _MANY,
     "networks": [
         {
             "kind": ("none", "host", "container", "ns", "private", "pasta", "slirp4netns"),

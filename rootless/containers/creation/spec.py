@@ -184,7 +184,10 @@ def mounts(plan: Plan) -> list[Mount]:
     scratch = dict.fromkeys(plan.systemd)
     if plan.request["read_only"] and plan.request["read_only_tmpfs"]:
         scratch |= dict.fromkeys(READ_ONLY_TMPFS)
-    others += [_scratch(path) for path in scratch if path not in taken]
+    size = plan.request["shm_size_systemd"]
+    others += [
+        _scratch(path, size if path in plan.systemd else 0) for path in scratch if path not in taken
+    ]
     others += _etc(plan, taken)
     others += _local_time(plan, taken)
     if plan.request["init_path"]:
@@ -267,10 +270,11 @@ def _mount(where: str, kind: str, options: list[str], source: str = "") -> Mount
     return {"destination": where, "type": kind, "source": source or kind, "options": options}
 
 
-def _scratch(path: str) -> Mount:
-    """A tmpfs of --read-only: it begins with what the image has there."""
+def _scratch(path: str, size: int = 0) -> Mount:
+    """A tmpfs of --read-only, or for systemd: it begins with what the image has there."""
     # Small images have no /tmp; every user may write to it all the same.
     mode = ["mode=1777"] if path.endswith("/tmp") else []  # noqa: S108 - inside the container
+    mode += [f"size={size}"] if size else []
     return _mount(path, "tmpfs", ["rw", "nosuid", "nodev", "tmpcopyup", *mode])
 
 

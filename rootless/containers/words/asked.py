@@ -92,6 +92,7 @@ class Asked(TypedDict, total=False):
     seccomp_policy: str
     security_opt: list[str]
     shm_size: str
+    shm_size_systemd: str
     stop_signal: str
     stop_timeout: int
     sysctl: list[str]

@@ -228,6 +228,12 @@ def _rest(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
         "shm_size": _in("shm_size", values.shm_size, asked.get("shm_size", "")),
         "restart": values.restart(asked.get("restart", "")),
         "sdnotify": values.sdnotify(asked.get("sdnotify", "")),
+        "shm_size_systemd": _in(
+            "shm_size_systemd",
+            values.shm_size,
+            asked.get("shm_size_systemd", ""),
+            "shm_size_systemd",
+        ),
         "systemd": values.systemd(asked.get("systemd", "")),
         "stop_signal": _in("stop_signal", values.stop_signal, asked.get("stop_signal", "")),
     }
@@ -256,7 +262,7 @@ _SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], 
     ("conmon_pidfile init_path pidfile requires rmi", _life),
     (
         "attach entrypoint annotation ulimit sysctl shm_size restart sdnotify systemd stop_signal "
-        "group_add",
+        "shm_size_systemd group_add",
         _rest,
     ),
 )

@@ -95,9 +95,9 @@ def groups(texts: list[str]) -> tuple[list[str], bool]:
     return [], True
 
 
-def shm_size(text: str) -> int:
-    """Parse --shm-size."""
-    return size(text, named("shm_size")) if text else 0
+def shm_size(text: str, field: str = "shm_size") -> int:
+    """Parse --shm-size, or --shm-size-systemd."""
+    return size(text, named(field)) if text else 0
 
 
 def stop_signal(text: str) -> int:

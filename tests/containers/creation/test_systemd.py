@@ -58,6 +58,13 @@ def test_which_containers_are_for_it(
     assert record["stop_signal"] == (SIGNAL if expected else 15)
 
 
+def test_its_places_have_a_size(composed: Composed) -> None:
+    """Those of systemd, and not the others that --read-only makes."""
+    made = composed(**ALWAYS, read_only=True, shm_size_systemd="1m")["spec"]["mounts"]
+    sized = {item["destination"] for item in made if "size=1048576" in item["options"]}
+    assert sized == {*PLACES}
+
+
 def test_what_a_request_or_an_image_says_stays(composed: Composed) -> None:
     image = {"Cmd": ["/sbin/init"], "StopSignal": "SIGTERM", "Env": ["container=docker"]}
     record = composed(image=image)
