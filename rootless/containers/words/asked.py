@@ -96,8 +96,8 @@ class Asked(TypedDict, total=False):
     stop_signal: str
     stop_timeout: int
     sysctl: list[str]
-    timeout: int
     systemd: str
+    timeout: int
     tmpfs: list[str]
     tty: bool
     tz: str
