@@ -10,10 +10,16 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Sequence
 
     from rootless.cli.progress import Bars, Lines
     from rootless.oci.errors import Error
+else:
+    import _signal
+
+PATIENCE = 5.0
+"""Seconds after which it is said that a registry does not answer."""
 
 MOST_WARNINGS = 5
 """How many warnings are told; of the others only the number."""
@@ -26,7 +32,9 @@ class Teller:
     What is said while bars are drawn is printed below them at the end.
     """
 
-    def __init__(self, *, quiet: bool = False, lines: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, lines: bool = False, waits: str = "") -> None:
+        """`waits` is what registries are asked for: where none answers for a while it is said."""
+        self._waits = waits
         self._quiet = quiet
         self._lines = lines
         self._lock = _thread.allocate_lock()
@@ -39,7 +47,17 @@ class Teller:
         """How many objects could not be dealt with."""
 
     def __enter__(self) -> Teller:
+        if self._waits:
+            # By a signal, since nobody forks once there are threads.
+            _signal.signal(_signal.SIGALRM, self._say_that_it_waits)
+            _signal.setitimer(_signal.ITIMER_REAL, PATIENCE)
         return self
+
+    def _say_that_it_waits(self, *_: object) -> None:
+        if self._shown is None:
+            from rootless.oci.distribution.brief import ANSWER
+
+            _warn(f"{self._waits}: no registry has answered so far; each gets {ANSWER} seconds")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close(failed=kind is not None)
@@ -95,6 +113,8 @@ class Teller:
 
         Where the command has `failed` its error is what counts, and warnings are not told.
         """
+        if self._waits:
+            _signal.setitimer(_signal.ITIMER_REAL, 0)
         if self._shown is not None:
             self._shown.close()
             self._shown = None

@@ -9,13 +9,15 @@ host and returns one answer, whole.
 from __future__ import annotations
 
 import _socket
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
 
 CONNECT = 15
-ANSWER = 60
+_ASKED = os.environ.get("ROOTLESS_REGISTRY_TIMEOUT", "")
+ANSWER = int(_ASKED) if _ASKED.isascii() and _ASKED.isdigit() and 0 < len(_ASKED) < 6 else 60
 """Seconds without a byte after which a connection or an answer is given up."""
 
 LONGEST = (4 << 20) + 1

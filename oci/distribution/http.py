@@ -203,16 +203,14 @@ class Client:
                 decode_content=False,
                 redirect=False,
                 retries=False,
-                timeout=urllib3.Timeout(connect=15, read=60),
+                timeout=urllib3.Timeout(connect=brief.CONNECT, read=brief.ANSWER),
             )
         except errors.SSLError as error:
             raise _untrusted(url, error) from error
         except (errors.NewConnectionError, errors.LocationValueError) as error:
             raise _unreachable(url, _cause(error)) from error
         except (errors.HTTPError, OSError) as error:
-            raise RegistryUnreachable(
-                f"{shown(url)}: {_cause(error)}", temporary=True, no_tls=True
-            ) from error
+            raise _broken(url, error) from error
         if method != "HEAD" and raw.status not in (204, 304):
             try:
                 brief.check_framing(
@@ -238,9 +236,7 @@ class Client:
         except OSError as error:
             if type(error).__module__ == "ssl":  # SSLError and those that are made of it
                 raise _untrusted(url, error) from error
-            raise RegistryUnreachable(
-                f"{shown(url)}: {_cause(error)}", temporary=True, no_tls=True
-            ) from error
+            raise _broken(url, error) from error
         return Response(answer, url)
 
     def _context(self, host: str) -> ssl.SSLContext:
@@ -392,6 +388,19 @@ def _is_plain(value: str) -> bool:
 def _unreachable(url: str, cause: str) -> RegistryUnreachable:
     hint = "check its name and its port, and the network"
     return RegistryUnreachable(f"cannot reach {shown(url)}: {cause}", hint, no_tls=True)
+
+
+def _broken(url: str, error: BaseException) -> RegistryUnreachable:
+    """Return the error for an exchange that has come to no end.
+
+    Who takes a connection and says nothing for so long would not answer the next time.
+    """
+    if isinstance(error, TimeoutError) or "timed out" in str(error):
+        hint = "ROOTLESS_REGISTRY_TIMEOUT=SECONDS is how long an answer is waited for"
+        return RegistryUnreachable(
+            f"{shown(url)}: no answer within {brief.ANSWER} seconds", hint, no_tls=True
+        )
+    return RegistryUnreachable(f"{shown(url)}: {_cause(error)}", temporary=True, no_tls=True)
 
 
 def _untrusted(url: str, error: BaseException) -> HttpError:

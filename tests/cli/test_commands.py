@@ -52,6 +52,25 @@ def test_ps_has_dockers_columns(three: Store) -> None:
     assert "Up " in rows[2]
 
 
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"LC_ALL": "en_US.ISO-8859-1"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"PYTHONIOENCODING": "ascii:strict"},
+    ],
+)
+def test_old_locales_change_nothing(three: Store, env: dict[str, str]) -> None:
+    for line in (["ps", "-a"], ["image", "tree", "busybox"], ["inspect", "new"], ["ps", "--help"]):
+        odd, usual = (three(*line, env=each, text=False).stdout for each in (env, {}))
+        shown = [text.decode().split() for text in (odd, usual)]
+        assert line == ["ps", "-a"] or shown[0] == shown[1]
+        assert line != ["ps", "-a"] or "co…" in odd.decode()
+    made = three("run", "--rm", "-l", "a=ü", "-e", "B=ü", "host", "printenv", "B", env=env)
+    assert made.stdout == "ü\n"
+
+
 def test_ps_shows_what_runs_unless_asked(three: Store) -> None:
     assert names(three) == ["up"]
     assert names(three, "-a") == ["down", "new", "up"]

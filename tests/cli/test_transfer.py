@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import tarfile
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+
+from rootless.cli import teller
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,3 +62,30 @@ def test_a_pull_of_several_goes_on_after_a_failure(cli: Store, busybox_image: st
     assert len(done.stdout.split()) == 2
     assert done.stderr.startswith(f"Error: {nowhere} names no image")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_registry_that_says_nothing_is_named_and_left(cli: Store) -> None:
+    """Who takes the connection and does not answer is asked once, for as long as is wanted."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        name = f"127.0.0.1:{server.getsockname()[1]}/x:1"
+        line = ("pull", "--tls-verify=false", name)
+        done = cli(*line, env={"ROOTLESS_REGISTRY_TIMEOUT": "1"})
+    assert done.returncode in (1, 125)
+    assert "no answer within 1 seconds (ROOTLESS_REGISTRY_TIMEOUT=SECONDS" in done.stderr
+
+
+def test_it_is_said_that_a_registry_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(teller, "PATIENCE", 0.01)
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        with teller.Teller(waits="example.com/x"):
+            time.sleep(0.2)
+        assert "example.com/x: no registry has answered so far" in capsys.readouterr().err
+        with teller.Teller(waits="example.com/x"):
+            pass
+        time.sleep(0.05)
+        assert capsys.readouterr().err == ""
+    finally:
+        signal.signal(signal.SIGALRM, before)

@@ -137,7 +137,7 @@ def test_df(used: Store) -> None:
     heading = used.ok("system", "df").splitlines()[0]
     assert heading.split() == "TYPE TOTAL ACTIVE SIZE RECLAIMABLE".split()
     shown = used.ok("system", "df", "-v")
-    for word in ("Images space usage:", "three", "running", "data", "SHARED SIZE"):
+    for word in ("Images space usage:", "three", "Up ", "data", "SHARED SIZE"):
         assert word in shown
     used.ok("rm", "-fa")
     reclaimable = used.ok("system", "df", "--format", "{{.Type}} {{.Reclaimable}}").splitlines()

@@ -57,7 +57,7 @@ def pull(
     access = access_of(asked, asked)
 
     def fetch(name: str) -> None:
-        with Teller(quiet=quiet, lines=True) as teller:
+        with Teller(quiet=quiet, lines=True, waits=name) as teller:
             image = store.pull(
                 name, platform=wanted_platform, policy=policy, access=access, teller=teller
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rootless import times
 from rootless.cli import exits, output
+from rootless.containers import summary
 from rootless.images.summary import split
 
 TYPE_CHECKING = False
@@ -79,7 +80,7 @@ def _show_all(usage: Usage) -> None:
         record = one.record
         volumes = str(sum(each["type"] == "volume" for each in record["volumes"]))
         size = output.size(usage.container_sizes[one.id])
-        status = "running" if usage.runs(one) else "stopped"
+        status = summary.status(one.state())
         created = times.ago(record["created"])
         rows.append([one.id[:12], record["image"], volumes, size, created, status, one.name])
     output.say("")
