@@ -53,7 +53,7 @@ class Artifacts(Finder):
     def remove(self, refs: Iterable[str]) -> Files:
         """Remove artifacts; return their digests. Raises NotFound for the first that is not."""
         from rootless.artifacts.intake import collect
-        from rootless.images.intake import store_errors
+        from rootless.images.faults import store_errors
 
         gone = []
         for ref in refs:

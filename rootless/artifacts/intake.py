@@ -11,8 +11,8 @@ import os
 
 from rootless.artifacts.artifact import Artifact
 from rootless.images.entries import entry_for, renamed
+from rootless.images.faults import store_errors
 from rootless.images.incoming import Incoming
-from rootless.images.intake import store_errors
 from rootless.oci.blobs import (
     Blob,
     Workspace,

@@ -10,14 +10,13 @@ ids, blobs their digests, and last the index names the image.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 import threading
 
-from rootless.errors import StoreError, named
 from rootless.images import durability, limits
 from rootless.images.entries import named_all
+from rootless.images.faults import store_errors
 from rootless.images.foreman import Foreman
 from rootless.images.incoming import Incoming
 from rootless.images.partial import InUse, PartialBlob
@@ -343,20 +342,3 @@ class Intake(Incoming):
             index = self.layout.index()
             yield index
             write_index(self.paths.images, index)
-
-
-@contextlib.contextmanager
-def store_errors(paths: Paths) -> Iterator[None]:
-    """Tell the system's errors in terms of the store."""
-    try:
-        yield
-    except OSError as error:
-        elsewhere = f"name a directory that can be written with {named('root')}"
-        hints = {
-            errno.ENOSPC: "make room, for example with rootless rmi or rootless rm",
-            errno.EDQUOT: "make room, for example with rootless rmi or rootless rm",
-            errno.EROFS: elsewhere,
-            errno.EACCES: elsewhere,
-        }
-        message = f"cannot write to the store {paths.root}: {error.strerror or error}"
-        raise StoreError(message, hints.get(error.errno or 0, "")) from error

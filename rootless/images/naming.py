@@ -6,7 +6,7 @@ import os
 
 from rootless.errors import NotFound
 from rootless.images.entries import entry_for, identity, named, pushed_as, unnamed
-from rootless.images.intake import store_errors
+from rootless.images.faults import store_errors
 from rootless.oci import reference
 from rootless.oci.blobs import locked, write_index
 from rootless.oci.digest import CHUNK

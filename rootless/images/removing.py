@@ -14,9 +14,9 @@ import os
 
 from rootless.errors import Conflict, NotFound, StoreError, named
 from rootless.images.entries import identity, list_of, sources_of, unnamed
+from rootless.images.faults import store_errors
 from rootless.images.finding import grouped
 from rootless.images.image import Image
-from rootless.images.intake import store_errors
 from rootless.images.transfer.known import Known
 from rootless.images.trees import skeletons
 from rootless.oci import reference

@@ -11,7 +11,7 @@ from rootless.errors import UsageError, named
 from rootless.httpd import listeners, tls
 from rootless.httpd.hosts import Hosts
 from rootless.httpd.server import Server
-from rootless.images.intake import store_errors
+from rootless.images.faults import store_errors
 from rootless.registry.api import Api
 from rootless.registry.auth import Htpasswd, Open
 from rootless.registry.directory import Directory

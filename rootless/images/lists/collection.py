@@ -14,7 +14,7 @@ from rootless.errors import Ambiguous, Conflict, NotFound, UsageError
 from rootless.errors import named as field
 from rootless.images.entries import LIST, list_of, named, renamed
 from rootless.images.events import tell
-from rootless.images.intake import store_errors
+from rootless.images.faults import store_errors
 from rootless.images.lists import members as sources
 from rootless.images.lists.list import ListImage, origins_of, with_origins
 from rootless.images.lists.members import Changes
