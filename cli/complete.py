@@ -127,6 +127,8 @@ def candidates(
         commands = [(name, entry[0]) for name, entry in told.COMMANDS.items()]
         return [*commands, *told.GROUPS.items()]
     name, *following = rest.arguments
+    if name == "help":
+        return _helped(engine, following, last, load)
     if name not in top.GROUPS:
         return _for_command(
             engine, top.COMMANDS.get(name), told.COMMANDS.get(name), following, last
@@ -165,6 +167,16 @@ def _option(
 def _spelled(told: Any) -> list[tuple[str, str]]:
     """Return the options of a table, each spelling with what it is for."""
     return [(name, about) for spellings, _, about, _ in told for name in spellings]
+
+
+def _helped(engine: Engine, words: list[str], last: str, load: lean.Load) -> list[tuple[str, str]]:
+    """Complete what `help` is asked about: a command, one of a group, or a topic."""
+    from rootless.cli import pages
+
+    if len(words) > bool(words and words[0] in load("grammar", "top").GROUPS):
+        return []
+    found = candidates(engine, words, last, load)
+    return found if words else [*found, *pages.topics().items()]
 
 
 def _for_command(

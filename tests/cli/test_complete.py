@@ -20,6 +20,12 @@ def offered(cli: Store, *typed: str) -> list[str]:
     return [line.partition("\t")[0] for line in done.stdout.splitlines()]
 
 
+def test_help_has_commands_and_topics(cli: Store) -> None:
+    assert offered(cli, "help", "lo") == ["logs", "login", "logout", "load", "logs-and-health"]
+    assert offered(cli, "help", "image", "tr") == ["tree", "trust"]
+    assert offered(cli, "help", "run", "") == []
+
+
 def test_commands(cli: Store) -> None:
     assert offered(cli, "ru") == ["run"]
     assert {"run", "ps", "images", "container"} <= {*offered(cli, "")}
