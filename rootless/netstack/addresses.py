@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         """Bytes that may wait in the stack, for each guest."""
         mac: NotRequired[str]
         """The guest's link address, GUEST_MAC where it is missing."""
+        extra: NotRequired[list[str]]
+        """Options of the program that makes the network in the place of our stack."""
 
     class Member(TypedDict):
         """A further guest of a network: plain values."""

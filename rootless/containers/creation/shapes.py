@@ -65,6 +65,7 @@ _SETTINGS = {
     "mtu": range(1280, 65521),
     "host_loopback": bool,
     "buffers?": range(4 << 20, (1 << 40) + 1),
+    "extra?": _TEXTS,
     "mac?": str,
 }
 

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.request import Link, Namespaces, Userns
     from rootless.containers.words.asked import Asked
+    from rootless.netstack.addresses import Settings
     from rootless.runtime.spec import Attachment
 
 _LATER = "comes with a later version"
@@ -63,12 +64,14 @@ def _networks(mode: str) -> list[Attachment]:
     kind = name if name in HELPERS else "private"
     if kind == "slirp4netns":
         options = ",".join(filter(None, map(_of_podman, options.split(","))))
+    options, extra = _apart(options) if kind == "pasta" else (options, [])
     try:
         settings = addresses.parse(options)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
     if kind in HELPERS and "buffers=" in options:
         raise UsageError(f"{option}: {kind} has no such option", "it is private's")
+    _hand_on(extra, settings, option)
     return [attachment(kind, "", settings)]  # type: ignore[arg-type]
 
 
@@ -80,6 +83,28 @@ def _of_podman(word: str) -> str:
         return f"{ours}={ {'true': 'on', 'false': 'off'}.get(value, value) }"
     # Who binds the ports is slirp4netns itself; podman's rootlesskit is another way to the same.
     return "" if word in ("port_handler=slirp4netns", "port_handler=rootlesskit") else word
+
+
+def _apart(options: str) -> tuple[str, list[str]]:
+    """Return our options, and from the first that begins with a dash on those of pasta(1)."""
+    words = options.split(",")
+    first = next((at for at, word in enumerate(words) if word[:1] == "-"), len(words))
+    return ",".join(words[:first]), words[first:]
+
+
+_OURS = ("-F", "--fd", "-P", "--pid", "--netns", "--userns")
+"""Options of pasta(1) by which we know it, and it the container."""
+
+
+def _hand_on(extra: list[str], settings: Settings, option: str) -> None:
+    """Take note of pasta's own options. Raises UsageError for those that are for us to set."""
+    for word in extra:
+        if word.partition("=")[0] in _OURS or (word[:2] in _OURS and word[1:2] != "-"):
+            raise UsageError(f"{option}: {word} is set by the start itself", "leave it out")
+    if "--map-gw" in extra:  # podman's word; pasta has the opposite alone
+        settings["host_loopback"] = True
+    if words := [word for word in extra if word != "--map-gw"]:
+        settings["extra"] = words
 
 
 def userns(mode: str) -> Userns:

@@ -157,6 +157,8 @@ class Helper:
         # Debian's pasta complains of a syslog it cannot reach, a line each.
         told = [line for line in lines if line.strip() and "to syslog" not in line]
         word = told[-1].strip() if told else "no word from it"
+        if told and "option" in told[0] and told[0].startswith(self._program.name):
+            word = told[0].partition(": ")[2]  # its usage follows
         raise LaunchError(f"{self._program.name} ended: {word}")
 
 

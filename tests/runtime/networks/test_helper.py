@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socketserver
 import subprocess
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -101,6 +103,30 @@ def test_a_helper_that_gives_up(busybox: Store, helper: str) -> None:
     assert busybox("run", "--rm", "--network", wish, "busybox", "true").returncode == 125
     busybox.ok("rm", "-f", "one")
     assert_nothing_left(busybox)
+
+
+@pytest.mark.needs("pasta", "/dev/net/tun")
+def test_what_pasta_is_told_besides(busybox: Store, helper: str) -> None:
+    """Its own options are handed on: here the host's loopback in the container's."""
+    if helper != "pasta":
+        pytest.skip("slirp4netns has no options of this kind")
+    with socketserver.TCPServer(("127.0.0.1", 0), Greeter) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        port = server.server_address[1]
+        network = ["--network", f"pasta:ipv6=off,-T,{port}"]
+        line = ["run", "--rm", *network, "busybox", "nc", "127.0.0.1", str(port)]
+        assert busybox.ok(*line) == "from the host"
+    wrong = busybox("run", "--rm", "--network", "pasta:--nonsense", "busybox", "true")
+    assert "pasta ended: unrecognized option '--nonsense'" in wrong.stderr
+    hosts = busybox.ok("run", "--rm", "--network", "pasta:--map-gw", "busybox", "cat", "/etc/hosts")
+    assert "10.0.2.2\thost.containers.internal" in hosts
+
+
+class Greeter(socketserver.BaseRequestHandler):
+    """Says a word to whoever connects."""
+
+    def handle(self) -> None:
+        self.request.sendall(b"from the host")
 
 
 def test_not_installed(busybox: Store, tmp_path: Path) -> None:

@@ -153,3 +153,33 @@ def test_addresses_as_helpers_want_them(place: Place, loopback: bool) -> None:
     assert "--enable-ipv6" not in slirp
     assert "--enable-ipv6" in Slirp4netns(SETTINGS).arguments(place, [], "77")
     assert "fd00::100" in Pasta(SETTINGS).arguments(place, [], "77")
+
+
+@pytest.mark.parametrize(
+    ("extra", "there", "gone"),
+    [
+        ([], ["-T none", "-U none", "--quiet", "-a 10.7.0.100", "-m 1500"], []),
+        (["-T", "5432"], ["-T 5432", "-U none"], ["-T none"]),
+        (["-T5432", "--udp-ns=53"], ["-T5432 --udp-ns=53"], ["-T none", "-U none"]),
+        (["--mtu", "9000", "-d"], ["--mtu 9000 -d"], ["-m 1500", "--quiet"]),
+        (["-a", "192.0.2.9", "-n", "24"], ["-a 192.0.2.9 -n 24", "-g 10.7.0.2"], ["10.7.0.100"]),
+        (["-t", "8080"], ["-t 8080", "-u none"], ["-t none"]),
+        (["--no-udp"], ["--no-udp", "-u none"], []),
+    ],
+)
+def test_options_of_pastas_own(
+    place: Place, extra: list[str], there: list[str], gone: list[str]
+) -> None:
+    """They take the place of ours, and stand before the process that it is to find."""
+    given = Pasta({**SETTINGS, "extra": extra}).arguments(place, [], "77")
+    line = " ".join(given)
+    assert line.endswith("77")
+    assert [words for words in there if words not in line] == []
+    assert [words for words in gone if words in line] == []
+
+
+def test_pasta_publishes_beside_options_of_its_own(place: Place) -> None:
+    own = Pasta({**SETTINGS, "extra": ["-t", "8080"]})
+    line = " ".join(own.arguments(place, [port("127.0.0.1", 80, 8080)], "77"))
+    assert "-t 127.0.0.1/80:8080" in line
+    assert "-t 8080" in line
