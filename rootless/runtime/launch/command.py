@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-from rootless.errors import CommandNotExecutable, CommandNotFound
+from rootless.errors import CommandNotExecutable, CommandNotFound, LaunchError
 from rootless.linux.openat2 import RESOLVE_NO_MAGICLINKS, openat2
 
 _AT_FDCWD = -100
@@ -25,11 +25,13 @@ def find_command(name: str, search: str) -> str:
         _check_command(name, name)
         return name
     refused: OSError | None = None
+    lost: CommandNotFound | None = None
     for directory in search.split(":") if name else ():
         path = f"{directory or '.'}/{name}"
         try:
             _check_command(path, name)
-        except CommandNotFound:
+        except CommandNotFound as error:
+            lost = lost or (error if error.hint else None)
             continue
         except CommandNotExecutable as error:
             refused = refused or OSError(error.errno, "")
@@ -37,7 +39,7 @@ def find_command(name: str, search: str) -> str:
         return path
     if refused is not None:
         raise not_executable(name, refused)
-    raise CommandNotFound(f'"{name}": executable file not found in $PATH')
+    raise lost or CommandNotFound(f'"{name}": executable file not found in $PATH')
 
 
 def _check_command(path: str, name: str) -> None:
@@ -46,11 +48,12 @@ def _check_command(path: str, name: str) -> None:
     This is no defence: the file may be another one when it is executed. Links such as
     /proc/self/exe are refused because it would be the stub that they mean by then.
     """
+    interpreter = ""
     for _ in range(_MAX_SHEBANGS):
         try:
             fd = openat2(_AT_FDCWD, path, os.O_PATH, resolve=RESOLVE_NO_MAGICLINKS)
         except FileNotFoundError as error:
-            raise CommandNotFound(f'"{name}": no such file or directory') from error
+            raise _missing(name, interpreter) from error
         except OSError as error:
             raise not_executable(name, error) from error
         os.close(fd)
@@ -58,9 +61,20 @@ def _check_command(path: str, name: str) -> None:
             raise not_executable(name, OSError(errno.EISDIR, os.strerror(errno.EISDIR)))
         if not os.access(path, os.X_OK, effective_ids=True):
             raise not_executable(name, OSError(errno.EACCES, os.strerror(errno.EACCES)))
-        path = _interpreter(path)
+        path = interpreter = _interpreter(path)
         if not path:
             return
+
+
+def _missing(name: str, interpreter: str) -> CommandNotFound:
+    """Return the error for what is not there: the command, or what its first line names."""
+    if not interpreter:
+        return CommandNotFound(f'"{name}": no such file or directory')
+    hint = "install that program in the image, or name another one there"
+    if interpreter.endswith("\r"):
+        interpreter = interpreter.rstrip("\r")
+        hint = "a carriage return ends that line: save the script with line feeds alone (dos2unix)"
+    return CommandNotFound(f'"{name}": no such file or directory: its "#!{interpreter}"', hint)
 
 
 def _interpreter(path: str) -> str:
@@ -90,7 +104,14 @@ def code_of_failure(error: BaseException) -> int:
     return 126 if isinstance(error, CommandNotExecutable) else 125
 
 
-def not_executable(name: str, error: OSError) -> CommandNotExecutable:
+def not_executable(name: str, error: OSError) -> LaunchError:
     """Return the error for a command that is there but does not run."""
+    if error.errno == errno.ENOENT:  # execve(2): it was seen, so it is what the program asks for
+        return CommandNotFound(
+            f'"{name}": no such file or directory: the loader that it was built for',
+            "the image has another C library (musl, glibc), or none of that architecture",
+            step="execve",
+            errno=errno.ENOENT,
+        )
     reason = os.strerror(error.errno or 0).lower()
     return CommandNotExecutable(f'"{name}": {reason}', step="execve", errno=error.errno or 0)

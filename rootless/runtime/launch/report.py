@@ -140,7 +140,7 @@ class Report:
         return message
 
     def _await_verdict(self) -> None:
-        """After READY: wait for the last execve(2); raise CommandNotExecutable where it failed."""
+        """After READY: wait for the last execve(2); raise `not_executable` where it failed."""
         if self._command is None:
             return
         poll = select.poll()
