@@ -97,7 +97,7 @@ class Places:
     def _walk(self, name: bytes, *, create: bool) -> Place:
         todo = name.split(b"/")
         if b".." in todo:
-            raise ValueError("its name has '..' in it")
+            todo = steps(name)
         todo.reverse()
         place = self.root
         links = 0
@@ -159,11 +159,24 @@ def is_whiteout(status: os.stat_result) -> bool:
 def split(name: bytes) -> tuple[bytes, bytes]:
     """Return parent and base of a name that ends in `.`, `..` or a slash; both empty: the root.
 
-    Raises ValueError where the base would be `..`.
+    Raises ValueError as `steps`.
     """
-    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
-    if not parts:
-        return b"", b""
-    if parts[-1] == b"..":
-        raise ValueError("its name has '..' in it")
-    return b"/".join(parts[:-1]), parts[-1]
+    parts = steps(name)
+    return (b"/".join(parts[:-1]), parts[-1]) if parts else (b"", b"")
+
+
+def steps(name: bytes) -> list[bytes]:
+    """Return a name in an archive as steps from the root, without `.` and `..`.
+
+    As docker and podman read it: each `..` takes the step before it away, whatever that is, and
+    above an absolute name's root there is nothing. Raises ValueError for one that leads out.
+    """
+    found: list[bytes] = []
+    for step in name.split(b"/"):
+        if step not in (b"", b".", b".."):
+            found.append(step)
+        elif step == b".." and found:
+            found.pop()
+        elif step == b".." and name[:1] != b"/":
+            raise ValueError("its name leads out of the layer: it has '..' in it")
+    return found
