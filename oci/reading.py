@@ -304,6 +304,25 @@ class OciArchiveSource(ArchiveSource):
 class DockerArchiveSource(ArchiveSource):
     """An image in what `docker save` wrote. It brings no manifest: one is made for it."""
 
+    def __init__(self, place: Location, limits: tar.Limits) -> None:
+        self._limits = limits
+        self._unfolded: dict[str, int] = {}
+        """Digest -> descriptor: layers without a compression that no manifest can tell."""
+        super().__init__(place, limits)
+
+    def part(self, digest: str) -> Part:
+        """The member with the blob, or what one unfolds to."""
+        if digest in self._unfolded:
+            fd = self._unfolded[digest]
+            return Part(fd, 0, os.fstat(fd).st_size, owned=False)
+        return super().part(digest)
+
+    def close(self) -> None:
+        """Close the archive, and what was unfolded beside it."""
+        while self._unfolded:
+            os.close(self._unfolded.popitem()[1])
+        super().close()
+
     def top(self) -> Fetched:
         """Return a manifest in docker's format, or OCI's where docker's cannot tell the layers."""
         if "manifest.json" not in self.archive.members:
@@ -338,8 +357,29 @@ class DockerArchiveSource(ArchiveSource):
         return found[0]
 
     def _describe(self, digest: str) -> Document:
-        part = self.part(digest)
-        return describe_layer(digest, part.read(6), part.size)
+        head = self.part(digest).read(6)
+        if not has_media_type(head):
+            digest, head = self._unfold(digest), b""
+        return describe_layer(digest, head, self.part(digest).size)
+
+    def _unfold(self, digest: str) -> str:
+        """Keep what a layer unfolds to; return the digest of that."""
+        name = f"layer {digest[7:19]}"
+        fd = _unfolded(decompress(self.part(digest), name=name), self._limits, name)
+        hasher, part = Hasher(), Part(fd, 0, os.fstat(fd).st_size, owned=False)
+        while data := part.read():
+            hasher.update(data)
+        if self._unfolded.setdefault(hasher.digest, fd) != fd:
+            os.close(fd)  # another layer is the same
+        return hasher.digest
+
+
+def has_media_type(head: bytes) -> bool:
+    """Whether a layer that begins so is in a form that a manifest can tell.
+
+    Others, xz and bzip2, are found in archives alone.
+    """
+    return compression_of(head) in models.COMPRESSION_SUFFIX
 
 
 def describe_layer(digest: str, head: bytes, size: int) -> Document:
@@ -385,14 +425,14 @@ def _seekable(path: str, limits: tar.Limits) -> int:
         if stat.S_ISREG(status.st_mode) and compression_of(os.pread(fd, 6, 0)) == "none":
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
             return os.dup(fd)
-        return _unfolded(decompress(fd, name=path), limits)
+        return _unfolded(decompress(fd, name=path), limits, "the archive")
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror}") from error
     finally:
         os.close(fd)
 
 
-def _unfolded(stream: Readable, limits: tar.Limits) -> int:
+def _unfolded(stream: Readable, limits: tar.Limits, name: str) -> int:
     """Return a descriptor of a file without a name that has all of `stream`."""
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(tempfile.TemporaryFile(dir=scratch_directory(), buffering=0))
@@ -400,7 +440,7 @@ def _unfolded(stream: Readable, limits: tar.Limits) -> int:
         while data := stream.read(CHUNK):
             size += len(data)
             if size > limits.bytes:
-                raise ImageError(f"the archive is larger than {limits.bytes} bytes")
+                raise ImageError(f"{name} is larger than {limits.bytes} bytes")
             view = memoryview(data)
             while view:
                 view = view[file.write(view) :]

@@ -15,7 +15,7 @@ from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError
 from rootless.oci.layers.compression import compression_of, decompress
 from rootless.oci.layout import MAX_JSON, OCI_CONFIG, Layout
-from rootless.oci.reading import describe_layer
+from rootless.oci.reading import describe_layer, has_media_type
 from rootless.oci.signatures import policy
 from rootless.teller import QUIET
 
@@ -124,6 +124,29 @@ class Receiver:
                 self._teller.end(key, "loaded")
         return self._intake.take(blob, layer)
 
+    def plain(self, digest: str) -> str:
+        """Return the digest of a layer in a form for which manifests have a media type.
+
+        That is the layer itself, or what it unfolds to. Raises ImageError.
+        """
+        most = limits.layer().bytes
+        with open(self._intake.path(digest), "rb", buffering=0) as file:
+            if has_media_type(file.read(6)):
+                return digest
+            file.seek(0)
+            name = f"layer {digest[7:19]}"
+            stream, blob = decompress(file.fileno(), name=name), self._intake.blob()
+            try:
+                while data := stream.read(CHUNK):
+                    if blob.size + len(data) > most:
+                        raise ImageError(f"{name} is larger than {most} bytes")
+                    blob.write(data)
+                blob.finish()
+            except BaseException:
+                blob.abandon()
+                raise
+        return self._intake.take(blob)
+
     def describe(self, digest: str) -> dict[str, str | int]:
         """Return the descriptor of a layer, its media type by its first bytes."""
         path = self._intake.path(digest)
@@ -173,7 +196,9 @@ def _compose(intake: Intake, receiver: Receiver, image: Found) -> tuple[models.M
         "digest": image.config,
         "size": len(receiver.text(image.config)),
     }
-    data = manifests.make_manifest(config, [receiver.describe(layer) for layer in image.layers])
+    plain = {layer: receiver.plain(layer) for layer in dict.fromkeys(image.layers)}
+    layers = [receiver.describe(plain[layer]) for layer in image.layers]
+    data = manifests.make_manifest(config, layers)
     manifest = models.decode(data, models.Manifest, "the new manifest")
     return manifest, intake.take_bytes(data)
 

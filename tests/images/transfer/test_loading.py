@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import os
 import signal
 import subprocess
@@ -74,6 +76,37 @@ def test_outer_compression_through_a_pipe(cli: Store, compress: Callable[[bytes]
     out, _ = command.communicate(timeout=60)
     assert out == b"Loaded image: docker.io/library/x:1\n"
     assert command.returncode == 0
+
+
+@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress])
+@pytest.mark.parametrize("way", ["load", "pull"])
+def test_layers_compressed_as_no_manifest_can_tell(
+    images: Images, as_file: Callable[[bytes], str], compress: Callable[[bytes], bytes], way: str
+) -> None:
+    """They are kept as what they unfold to; one comes twice, one is as usual."""
+    below, above = layer({"a": b"1"}), layer({"b": b"2"})
+    packed = [compress(below), gzip.compress(above), compress(below)]
+    archive = as_file(docker(packed, names=["x:1"], conf=config(below, above, below)))
+    if way == "load":
+        images.load(archive)
+    else:
+        images.pull(f"docker-archive:{archive}")
+    (image,) = images.list()
+    kinds = [part["mediaType"].rpartition(".")[2] for part in image.manifest["layers"]]
+    assert [kind.removeprefix("diff.") for kind in kinds] == ["tar", "tar+gzip", "tar"]
+    assert [part["digest"] for part in image.manifest["layers"]][::2] == [digest(below)] * 2
+    assert content(image.lowers()[1], "b") == b"2"
+    assert leavings(images.paths.root) == []
+
+
+def test_a_name_that_an_archive_writes_twice(
+    images: Images, as_file: Callable[[bytes], str]
+) -> None:
+    names = ["x", "x:latest", "docker.io/library/x", "y:1"]
+    expected = ["docker.io/library/x:latest", "docker.io/library/y:1"]
+    assert images.load(as_file(docker([layer({"a": b"1"})], names=names))) == expected
+    (image,) = images.list()
+    assert sorted(image.names) == expected
 
 
 def test_several_images_that_share_layers(images: Images, as_file: Callable[[bytes], str]) -> None:
