@@ -37,6 +37,8 @@ class Engine:
 
         A function is called only then.
         """
+        self.by_last_part = False
+        """Whether a short name may mean an image whose longer name ends so, as for podman."""
 
     @property
     def containers(self) -> Containers:
@@ -50,7 +52,7 @@ class Engine:
         """The images of this store."""
         from rootless.images.collection import Images
 
-        return Images(self.paths)
+        return Images(self.paths, by_last_part=self.by_last_part)
 
     @property
     def manifests(self) -> Manifests:

@@ -42,8 +42,10 @@ _SHORTEST = 4
 class Finder:
     """The images of one store, to be found and listed. Takes no lock and changes nothing."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, *, by_last_part: bool = False) -> None:
+        """`by_last_part` is whether x:1 may mean HOST/team/x:1, where nothing else fits."""
         self._paths = paths
+        self._by_last_part = by_last_part
 
     def list(self, teller: Teller = QUIET) -> Found:
         """Return all images that can be read, newest first; `teller` is told why others cannot."""
@@ -153,6 +155,8 @@ class Finder:
         if found is None:
             for name in _configured(ref):
                 found = found or _by_name(entries, name)
+        if found is None and (name := self._longer(entries, ref)):
+            found = _by_name(entries, name)
         return found
 
     def find_name(self, entries: Entries, ref: str) -> str:
@@ -164,7 +168,21 @@ class Finder:
             known = [one for one in known if meant and identity(names[one]) == identity(meant)]
         if not known and self._by_id(entries, ref, None) is None:
             known = [name for name in _configured(ref) if name in names]
+            known = known or [name for name in [self._longer(entries, ref)] if name]
         return known[0] if known else ""
+
+    def _longer(self, entries: Entries, ref: str) -> str:
+        """Return the name that ends as a short one does, where that may be: else "".
+
+        Raises Ambiguous where several images have such a name.
+        """
+        if not (self._by_last_part and reference.is_valid(ref) and reference.is_short(ref)):
+            return ""
+        end = f"/{reference.parse(ref).tagged().familiar}"
+        found = {identity(entry): name for name, entry in _named(entries) if name.endswith(end)}
+        if len(found) > 1:
+            raise Ambiguous(f"{ref} is the end of {len(found)} names", "write more of one")
+        return next(iter(found.values()), "")
 
     @property
     def paths(self) -> Paths:
@@ -178,7 +196,8 @@ class Finder:
             descriptor = self.find_entry(entries, ref, shared)
             if descriptor is not None:
                 same = [one for one in entries if identity(one) == identity(descriptor)]
-                return self._image([name for name, _ in _named(same)], descriptor, shared)
+                names = [*dict.fromkeys(name for name, _ in _named(same))]
+                return self._image(names, descriptor, shared)
         return self._in_lists(ref.removeprefix("sha256:"))
 
     def _in_lists(self, image_id: str) -> Image | None:
@@ -312,7 +331,8 @@ def grouped(entries: Iterable[Document]) -> list[tuple[list[str], Document]]:
         names, _ = groups.setdefault(identity(entry), ([], entry))
         if name_of(entry):
             names.append(reference.full(name_of(entry)))
-    return list(groups.values())
+    # Another program may have written x and x:latest, which are one.
+    return [([*dict.fromkeys(names)], entry) for names, entry in groups.values()]
 
 
 def _age(image: Image) -> tuple[float, list[str]]:

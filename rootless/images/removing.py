@@ -17,6 +17,7 @@ from rootless.images.entries import identity, list_of, sources_of, unnamed
 from rootless.images.faults import store_errors
 from rootless.images.finding import grouped
 from rootless.images.image import Image
+from rootless.images.summary import split, tagged
 from rootless.images.transfer.known import Known
 from rootless.images.trees import skeletons
 from rootless.oci import reference
@@ -91,10 +92,12 @@ class Removal:
         same = [other for other in entries if self._id(other) == self._id(entry)]
         names = [reference.full(name_of(other)) for other in same if name_of(other)]
         named = self._images.find_name(entries, self._ref)
-        if named and (len(names) > 1 or not self._prune):
-            rest = unnamed(entries, [named])
-            return [named], _without_bare(rest, entry) if len(names) > 1 else rest
-        if len(names) > 1 and not self._force:
+        lost = {named, *_digests_with(named, names)} if named else {*names}
+        if named and (lost < {*names} or not self._prune):
+            gone = [name for name in dict.fromkeys(names) if name in lost]
+            rest = unnamed(entries, gone)
+            return gone, _without_bare(rest, entry) if len(names) > 1 else rest
+        if not named and len(tagged(names)) > 1 and not self._force:
             raise Conflict(
                 f"cannot remove image {self._ref}: it has several names ({', '.join(names)})",
                 _SEVERAL,
@@ -314,6 +317,14 @@ def _lost(before: list[Document], after: list[Document]) -> list[Document]:
     """The first entry of each manifest that has none any more."""
     left = set(map(identity, after))
     return [group for _, group in grouped(e for e in before if identity(e) not in left)]
+
+
+def _digests_with(name: str, names: list[str]) -> list[str]:
+    """Return the names by digest that go with the last tag of their repository, as docker's do."""
+    if reference.has_digest(name):
+        return []
+    same = [other for other in names if split(other)[0] == split(name)[0] and other != name]
+    return same if all(map(reference.has_digest, same)) else []
 
 
 def _without_bare(entries: list[Document], entry: Document) -> list[Document]:

@@ -13,6 +13,7 @@ from archives import Oci, digest, docker, layer
 from images_help import skopeo
 
 from rootless.errors import Ambiguous, NotFound, UsageError
+from rootless.images.summary import tagged
 from rootless.oci.errors import DigestError, ImageError, InvalidReference
 from rootless.testing import Recorder
 from tests.conftest import Store, copy_store, wait_until_written
@@ -196,6 +197,64 @@ def test_a_damaged_index_is_told(three: Images, text: str) -> None:
     Path(three.paths.images, "index.json").write_text(text)
     with pytest.raises(ImageError, match=r"index\.json"):
         three.list()
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        ([], []),
+        (["q.io/a:1"], ["q.io/a:1"]),
+        (["q.io/a@DIGEST"], ["q.io/a@DIGEST"]),
+        (["q.io/a@DIGEST", "q.io/a:1", "q.io/a:2"], ["q.io/a:1", "q.io/a:2"]),
+        (["q.io/a:1", "q.io/b@DIGEST"], ["q.io/a:1", "q.io/b@DIGEST"]),
+    ],
+)
+def test_names_by_digest_are_shown_where_there_is_no_tag(
+    names: list[str], shown: list[str]
+) -> None:
+    whole = [[name.replace("DIGEST", digest(b"")) for name in some] for some in (names, shown)]
+    assert tagged(whole[0]) == whole[1]
+
+
+def test_names_that_another_program_writes_twice(three: Images) -> None:
+    """x and x:latest are one, and an image pulled by tag and by digest is one line."""
+    path = Path(three.paths.images, "index.json")
+    index = json.loads(path.read_text())
+    entry = three.get_entry("mine")
+    for name in ("localhost/mine", "mine", f"localhost/mine@{entry['digest']}"):
+        annotations = {"org.opencontainers.image.ref.name": name}
+        index["manifests"].append({**entry, "annotations": annotations})
+    path.write_text(json.dumps(index))
+    name = "localhost/mine:latest"
+    assert three.get("mine").names == [name, f"localhost/mine@{entry['digest']}"]
+    (image,) = [image for image in three.list() if name in image.names]
+    assert image.names == three.get("mine").names
+
+
+@pytest.mark.parametrize(
+    ("ref", "found"),
+    [
+        ("b:c", "q.io:5000/a/b:c"),
+        ("a/b:c", "q.io:5000/a/b:c"),
+        ("b", ""),
+        ("ab:c", ""),
+        ("localhost/b:c", ""),
+        ("busybox:1", "docker.io/library/busybox:1"),
+        ("mine", "localhost/mine:latest"),
+    ],
+)
+def test_by_the_last_part_where_that_is_wanted(three: Images, ref: str, found: str) -> None:
+    """podman's habit. What a name means otherwise comes first."""
+    loose = type(three)(three.paths, by_last_part=True)
+    assert loose.name_of(ref) == found
+    assert loose.exists(ref) == bool(found)
+    if found.startswith("q.io"):
+        assert not three.exists(ref)
+        three.tag("mine", "other.io/a/b:c")
+        with pytest.raises(Ambiguous, match=f"{ref} is the end of 2 names"):
+            loose.get(ref)
+        three.tag(found, "other.io/a/b:c")  # the same image under both
+        assert found in loose.get(ref).names
 
 
 @pytest.mark.needs("skopeo")

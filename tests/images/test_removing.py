@@ -65,6 +65,34 @@ def test_a_name_among_several_is_only_a_name(two: Images) -> None:
     assert lines == ["Untagged: again:1", "Untagged: more:1", f"Deleted: sha256:{image_id}"]
 
 
+def name_also(images: Images, ref: str, *names: str) -> str:
+    """Give an image names as a pull by digest or another program does; return its digest."""
+    path = Path(images.paths.images, "index.json")
+    index = json.loads(path.read_text())
+    entry = images.get_entry(ref)
+    for name in names:
+        annotations = {"org.opencontainers.image.ref.name": name.format(entry["digest"])}
+        index["manifests"].append({**entry, "annotations": annotations})
+    path.write_text(json.dumps(index))
+    return str(entry["digest"])
+
+
+def test_names_by_digest_go_with_the_last_tag(two: Images) -> None:
+    """As docker's: they are the same repository's, which nobody sees beside a tag."""
+    digest = name_also(two, "one", "docker.io/library/one@{}", "q.io/else@{}")
+    two.tag("one", "one:2")
+    image = two.get("one").id
+    assert two.remove(["one"]) == ["Untagged: one:latest"]
+    assert sorted(two.remove(["one:2"])) == ["Untagged: one:2", f"Untagged: one@{digest}"]
+    assert two.remove([f"q.io/else@{digest}"])[-1] == f"Deleted: sha256:{image}"
+
+
+def test_a_tag_and_a_digest_of_one_repository_are_one_name(two: Images) -> None:
+    name_also(two, "one", "docker.io/library/one@{}")
+    assert two.remove([two.get("one").id])[-1].startswith("Deleted: sha256:")
+    assert [image.names for image in two.list()] == [["docker.io/library/two:latest"]]
+
+
 def test_what_is_not_there(images: Images) -> None:
     with pytest.raises(NotFound, match="no such image: x"):
         images.remove(["x"])

@@ -8,7 +8,7 @@ from rootless.cli.dialects import choice
 from rootless.cli.output import complain
 from rootless.cli.teller import Teller
 from rootless.errors import Error, NotFound, UsageError
-from rootless.images.summary import NONE
+from rootless.images.summary import NONE, tagged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
     rows: list[output.Row] = []
     places = ((dialect.repository(name)[0], image.digests_of(name)) for name in image.names)
     known = [f"{place}@{digest}" for place, digests in places for digest in digests]
-    for name in names or [""]:
+    for name in tagged(names) or [""]:
         repository, tag = dialect.repository(name)
         digest = (image.digests_of(name) or [NONE])[0]
         row = ImageRow({**common, "Digest": digest, "Repository": repository, "Tag": tag})
