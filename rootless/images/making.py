@@ -108,11 +108,16 @@ class Making:
                     worker.result()
                 raise
         try:
-            entries = worker.result()
+            entries, left_out = worker.result()
             check()
         except BaseException:
             blob.abandon()
             raise
+        if left_out:
+            self._teller.note(
+                f"files with names that begin with .wh. are left out, such as /{left_out[0]}: "
+                "in a layer they would delete others (export keeps them)"
+            )
         if not entries and not everything:
             blob.abandon()
             self._intake.forget(layer)

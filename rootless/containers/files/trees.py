@@ -8,7 +8,7 @@ from rootless.errors import NotFound, UsageError
 from rootless.images.trees.comparing import Trees, listed
 from rootless.images.trees.ids import Ids
 from rootless.runtime.supervision import notify
-from rootless.runtime.tree.rootfs import stacked
+from rootless.runtime.tree.rootfs import choose_driver, stacked
 from rootless.runtime.tree.tree import holds_files
 from rootless.runtime.userns import identity, shift
 from rootless.runtime.userns.worker import call, spawn
@@ -36,13 +36,16 @@ def trees_of(container: Handle) -> Trees:
         lowers = stacked(record["layers"][::-1])
     merged, upper = f"{container.directory}/rootfs", f"{container.directory}/upper"
     new = lowers
-    if os.path.isdir(merged) and holds_files(merged):  # the layers were copied together
+    is_copy = os.path.isdir(merged) and holds_files(merged)  # the layers were copied together
+    if is_copy:
         new = [merged]
     elif os.path.isdir(upper):
         new = [upper, *lowers]
     owners = shift.apparent(record["spec"]["rootless"], identity.detect())
     mounted = [mount["destination"] for mount in record["spec"]["mounts"]]
     trees = Trees(new, lowers, [*mounted, notify.PLACE])
+    if new != lowers and (is_copy or choose_driver(container.paths) == "overlay"):
+        trees.literal = {new[0]}  # where fuse-overlayfs has no marks of its own
     if owners and source["kind"] == "layers" and new != lowers:
         trees.owners[new[0]] = owners
     return trees
@@ -117,6 +120,7 @@ def export(container: Handle, output: str) -> None:
 
     trees = trees_of(container)
     trees.mount_points = []
+    trees.is_layer = False
     with opened(output) as fd:
         ids = ids_of(container)
         spawn(container.paths, pack, fd, trees, True, ids, keep_fds=(fd,)).result()

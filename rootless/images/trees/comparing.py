@@ -43,6 +43,10 @@ class Trees:
         """Paths in the new tree that may be there only because something is mounted on them."""
         self.owners: dict[str, Owners] = {}
         """Of layers whose owners on the disk are not those of the image: see views.Layer."""
+        self.literal: set[str] = set()
+        """Those in which names that begin with .wh. are files': see views.Layer."""
+        self.is_layer = True
+        """Whether what is packed is to lie upon others, where such names would delete."""
         self.rough = False
         """Whether times that differ by parts of a second are the same: archives tell no more."""
 
@@ -105,7 +109,10 @@ class Comparison:
         """
         files.allow_all()
         paths = (*trees.new, *trees.old)
-        known = {path: Layer(path, trees.owners.get(path)) for path in paths}
+        known = {
+            path: Layer(path, trees.owners.get(path), literal=path in trees.literal)
+            for path in paths
+        }
         self._stack = {known[path] for path in trees.new}
         self.new = View.of(known[path] for path in trees.new)
         self.old = View.of(known[path] for path in trees.old)

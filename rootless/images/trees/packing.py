@@ -36,18 +36,23 @@ _KINDS = {
 }
 """All but sockets, which no archive has."""
 
+_TOLD = 100
+"""How many paths are told that no layer can have."""
+
 _OPENED = (tar.FILE, tar.DIRECTORY)
 
 
-def pack(output: int, trees: Trees, everything: bool, ids: Ids) -> int:
-    """In the user namespace: write the changes, or the whole new tree; return how many entries.
+def pack(output: int, trees: Trees, everything: bool, ids: Ids) -> tuple[int, list[str]]:
+    """In the user namespace: write the changes, or the whole new tree.
 
-    Raises StoreError.
+    Return how many entries there are, and of those that no layer can have (`Trees.is_layer`) the
+    first. Raises StoreError.
     """
     try:
         with Comparison(trees, everything=everything, packed=True) as comparison:
             ids.look(comparison.new)
-            return Packer(output, comparison, ids, whole=everything).run()
+            packer = Packer(output, comparison, ids, whole=everything, is_layer=trees.is_layer)
+            return packer.run(), packer.left_out
     except BrokenPipeError:
         raise Error("cannot write the archive: nobody reads it any more") from None
     except OSError as error:
@@ -55,15 +60,24 @@ def pack(output: int, trees: Trees, everything: bool, ids: Ids) -> int:
         raise StoreError(f"cannot write the archive: {error.strerror}{where}") from error
 
 
+def _is_mark(path: bytes) -> bool:
+    return any(step.startswith(WHITEOUT) for step in path.split(b"/"))
+
+
 class Packer:
     """Writes what a comparison tells."""
 
-    def __init__(self, output: int, comparison: Comparison, ids: Ids, *, whole: bool) -> None:
+    def __init__(
+        self, output: int, comparison: Comparison, ids: Ids, *, whole: bool, is_layer: bool
+    ) -> None:
         self._writer = Writer(output)
         self._comparison = comparison
         self._ids = ids
         self._whole = whole
         """Whether it is all of the tree, not a layer upon others."""
+        self._is_layer = is_layer
+        self.left_out: list[str] = []
+        """Paths that mean something else in a layer; the first of them."""
         self._links: dict[tuple[str, int], bytes] = {}
         """Layer and inode of each file with several names -> the name it was written under."""
 
@@ -98,6 +112,10 @@ class Packer:
     def _change(self, change: Change) -> None:
         path = os.fsencode(change.path)
         here = change.node
+        if self._is_layer and WHITEOUT in path and _is_mark(path):
+            if here is not None and len(self.left_out) < _TOLD:
+                self.left_out.append(change.path)
+            return
         if here is not None and stat.S_IFMT(here.status.st_mode) in _KINDS:
             self._add(path, here, change.before)
         elif change.kind in (DELETED, CHANGED) and not self._whole:

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 class Layer:
     """One directory of files: an unpacked layer of the store, or what a container has written."""
 
-    def __init__(self, path: str, owners: Owners | None = None) -> None:
+    def __init__(self, path: str, owners: Owners | None = None, *, literal: bool = False) -> None:
         self.path = path
+        self.literal = literal
+        """Whether a name that begins with .wh. is a file's, and deletes nothing."""
         self._owners = owners
         """Whose its files are to its container, where their owners on the disk are others."""
         self._truths: dict[str, Truth] | None = None
@@ -122,7 +124,7 @@ class View:
         for layer in layers:
             fd = os.open(layer.path, OPEN)
             view.parts.append((layer, Directory(fd)))
-            if is_opaque(fd):
+            if is_opaque(fd, literal=layer.literal):
                 break
         return view
 
@@ -145,7 +147,7 @@ class View:
         found: dict[str, Found] = {}
         done: set[str] = set()
         for part in self.parts:
-            entries, deleted = layer_entries(part[1].fd)
+            entries, deleted = layer_entries(part[1].fd, literal=part[0].literal)
             for entry in entries:
                 name = entry.name
                 if name in done:
@@ -167,7 +169,7 @@ class View:
             for layer, parent in self.entries()[name].parts:
                 fd = os.open(name, OPEN, dir_fd=parent.fd)
                 view.parts.append((layer, Directory(fd)))
-                if is_opaque(fd):
+                if is_opaque(fd, literal=layer.literal):
                     break
         except BaseException:
             view.close()

@@ -317,11 +317,16 @@ def _link(first: tuple[_Level, str], level: _Level, name: str) -> None:
         os.close(opened)
 
 
-def layer_entries(directory: int) -> tuple[list[os.DirEntry[str]], set[str]]:
-    """Return the entries of a layer's directory, and the names that it deletes below."""
+def layer_entries(
+    directory: int, *, literal: bool = False
+) -> tuple[list[os.DirEntry[str]], set[str]]:
+    """Return the entries of a layer's directory, and the names that it deletes below.
+
+    `literal` is whether names that begin as the marks of archives do are names as any other here.
+    """
     found, deleted = [], set()
     for entry in _entries(directory):
-        if entry.name.startswith(_WHITEOUT):
+        if entry.name.startswith(_WHITEOUT) and not literal:
             deleted.add(entry.name[len(_WHITEOUT) :])
             continue
         if not entry.is_file(follow_symlinks=False) and _is_whiteout(entry):
@@ -341,14 +346,16 @@ def _is_whiteout(entry: os.DirEntry[str]) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
-def is_opaque(fd: int) -> bool:
-    """Whether nothing of lower layers shows through the directory `fd`."""
+def is_opaque(fd: int, *, literal: bool = False) -> bool:
+    """Whether nothing of lower layers shows through the directory `fd`; for `literal` see above."""
     for name in _OPAQUE:
         try:
             if os.getxattr(fd, name) == b"y":
                 return True
         except OSError:
             pass  # not there, or a file system without attributes
+    if literal:
+        return False
     try:
         os.lstat(_OPAQUE_FILE, dir_fd=fd)
     except FileNotFoundError:

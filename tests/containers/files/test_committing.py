@@ -397,3 +397,24 @@ def test_a_container_that_goes_meanwhile(busybox: Store) -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "removed meanwhile" in said
+
+
+@pytest.mark.parametrize("driver", ["overlay", "copy"])
+def test_files_with_the_names_of_marks(busybox: Store, driver: str) -> None:
+    """A container may have them; a layer cannot, and that is said."""
+    busybox.env["ROOTLESS_DRIVER"] = driver
+    script = "mkdir /a; cd /a; echo x > .wh.file; mkdir .wh.dir; touch .wh.dir/in .wh..wh..opq y"
+    busybox.ok("run", "--name", "one", "busybox", "sh", "-c", f"{script}; touch /etc/.wh..wh..opq")
+    odd = ["a/.wh..wh..opq", "a/.wh.dir", "a/.wh.dir/in", "a/.wh.file", "etc/.wh..wh..opq"]
+    listed = busybox.ok("diff", "one").splitlines()
+    assert {f"A /{name}" for name in odd} <= {*listed}
+    assert "D /etc/group" not in listed
+    exported = busybox("export", "one", text=False).stdout
+    with tarfile.open(fileobj=io.BytesIO(exported)) as archive:
+        assert {*odd, "a/y", "etc/group"} <= {*archive.getnames()}
+    for options in ([], ["--squash"]):
+        done = busybox("commit", *options, "one", "made")
+        assert done.returncode == 0
+        assert "begin with .wh. are left out, such as /a/.wh." in done.stderr
+        found = busybox.ok("run", "--rm", "made", "find", "/a", "/etc/group").split()
+        assert sorted(found) == ["/a", "/a/y", "/etc/group"]
