@@ -300,37 +300,6 @@ def test_names_that_lead_out_are_refused(make: Any, name: bytes, place: Path) ->
     refused(place, make(name), match=r"^unpack '.*\.\.")
 
 
-@pytest.mark.parametrize(
-    ("name", "path"),
-    [
-        (b"a/../b", "b"),
-        (b"/../b", "b"),
-        (b"/../../b/c", "b/c"),
-        (b"a/b/../../b/./c", "b/c"),
-        (b"d/../b", "b"),  # what is there under the name that goes does not matter
-        (b"out/../b", "b"),
-        (b"d/x/../c", "d/c"),
-    ],
-)
-@pytest.mark.parametrize("make", [file, directory, lambda name: symlink(name, b"x")])
-def test_names_with_dots_are_cleaned(make: Any, name: bytes, path: str, place: Path) -> None:
-    """As docker and podman do; nothing is made of the steps that go."""
-    there = [directory(b"d"), symlink(b"out", b"../outside")]
-    found = unpacked(place, *there, make(name))
-    assert found.keys() == {"d", "out", path, path.rpartition("/")[0]} - {""}
-
-
-def test_links_and_marks_with_dots_are_cleaned(place: Path) -> None:
-    parts = [file(b"f", b"1"), link(b"a/../l", b"b/../f"), file(b"b/../.wh.gone")]
-    found = unpacked(place, *parts)
-    assert found["l"] == ("file", 0o644, b"1")
-    assert found.keys() == {"f", "l", "gone"}
-
-
-def test_the_root_is_no_file_by_whatever_name(place: Path) -> None:
-    refused(place, file(b"x/.."), match="the root of a layer can only be a directory")
-
-
 @pytest.mark.parametrize("up", [b"../outside", b"../../../outside", b"/", b"../../../../.."])
 def test_a_symlink_as_parent_stays_in_the_layer(up: bytes, place: Path) -> None:
     """It is stored as it is, and what lies "behind" it comes to lie inside."""
