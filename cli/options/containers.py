@@ -81,7 +81,9 @@ IncludeVolumes = Annotated[
 Squash = Annotated[bool, option("--squash", "-s", about="Make one layer of all.")]
 CommitFormat = Annotated[
     Literal["oci", "docker"],
-    option("--format", "-f", metavar="FORMAT", about="Accepted: both are kept alike. (oci)"),
+    option(
+        "--format", "-f", metavar="FORMAT", about="oci or docker: the form of its manifest. (oci)"
+    ),
 ]
 Compared = Annotated[
     list[str] | None,

@@ -25,7 +25,7 @@ SaveCompress = Annotated[
     bool, option("--compress", about="With docker-dir: compress layers that are not.")
 ]
 Uncompressed = Annotated[
-    bool, option("--uncompressed", about="Accepted: layers are saved as they are.")
+    bool, option("--uncompressed", about="With oci-archive, oci-dir: do not compress layers.")
 ]
 ManyImages = Annotated[
     bool, option("--multi-image-archive", "-m", about="Accepted: all names are of images.")

@@ -87,18 +87,25 @@ class Images(Finder):
         *,
         format: str = "docker-archive",  # noqa: A002 - the option's name
         compress: bool = False,
+        uncompressed: bool = False,
         teller: Teller = QUIET,
     ) -> None:
         """Write images to a file, a directory or standard output ("-").
 
         Formats: docker-archive, oci-archive, oci-dir, docker-dir, of which the last takes one image
-        and may `compress` its layers. Raises NotFound, UsageError, ImageError for a place that
+        and may `compress` its layers; OCI's have them as they are, or `uncompressed`. Raises
+        NotFound, UsageError, ImageError for a place that
         cannot be written, DigestError for a damaged blob of the store.
         """
-        from rootless.images.transfer.saving import save
+        from rootless.images.transfer.saving import COMPRESSED, UNCOMPRESSED, save
 
+        if compress and uncompressed:
+            raise UsageError(
+                f"{named('compress')} and {named('uncompressed')} contradict each other"
+            )
         names = list(refs)
-        save(self, names, output, format, teller, compress=compress)
+        layers = COMPRESSED if compress else UNCOMPRESSED if uncompressed else ""
+        save(self, names, output, format, teller, layers=layers)
         for name in names:
             self._tell("save", name)
 

@@ -137,8 +137,11 @@ class Making:
         self._parts.append({"mediaType": OCI_LAYER, "digest": digest, "size": size})
         self.diff_ids.append(digest)
 
-    def finish(self, names: list[str], config: Document) -> str:
-        """Name the image, whose configuration this is with the layers added; return its digest."""
+    def finish(self, names: list[str], config: Document, *, docker: bool = False) -> str:
+        """Name the image, whose configuration this is with the layers added; return its digest.
+
+        With `docker` it has a manifest of docker's form as well, by which a push goes.
+        """
         intake = self._intake
         bring_in(intake, [part["digest"] for part in self._parts])
         intake.keep_layers(self._parts, self.diff_ids)
@@ -147,6 +150,7 @@ class Making:
         part = {"mediaType": OCI_CONFIG, "digest": intake.take_bytes(data), "size": len(data)}
         manifest = manifests.make_manifest(part, self._parts)
         digest = intake.take_bytes(manifest)
-        blobs = [*(each["digest"] for each in self._parts), part["digest"], digest]
-        intake.commit([(names, entry_for(digest, len(manifest)))], blobs)
+        own = [intake.take_bytes(manifests.to_docker(part, self._parts))] if docker else []
+        blobs = [*(each["digest"] for each in self._parts), part["digest"], digest, *own]
+        intake.commit([(names, entry_for(digest, len(manifest), own))], blobs)
         return str(part["digest"])

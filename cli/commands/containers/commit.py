@@ -53,6 +53,7 @@ def commit(
         pause=pause,
         squash=squash,
         volumes=include_volumes,
+        docker=format == "docker",
     )
     dialect = choice.current()
     name = dialect.given(image) if image else ""

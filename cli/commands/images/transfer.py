@@ -182,7 +182,14 @@ def save(
     if platform:
         images = [here_for(engine.images, name, platform) for name in images]
     with Teller(quiet=quiet) as teller:
-        engine.images.save(images, output, format=format, compress=compress, teller=teller)
+        engine.images.save(
+            images,
+            output,
+            format=format,
+            compress=compress,
+            uncompressed=uncompressed,
+            teller=teller,
+        )
     return 0
 
 

@@ -47,6 +47,7 @@ class Wishes:
         pause: bool = True,
         squash: bool = False,
         volumes: bool = False,
+        docker: bool = False,
     ) -> None:
         self.author = author
         self.message = message
@@ -58,6 +59,8 @@ class Wishes:
         """Whether all layers become one."""
         self.volumes = volumes
         """Whether all that is mounted in it is a volume of the image, not its own alone."""
+        self.docker = docker
+        """Whether it is to have a manifest in docker's form."""
 
 
 def commit(
@@ -89,7 +92,7 @@ def commit(
         with Making(images.paths, teller, below) as making:
             changed = _add_changes(making, container, teller, squash=wishes.squash)
             document = _config(container.record, base.config, settings, wishes, empty=not changed)
-            image_id = making.finish(names, document)
+            image_id = making.finish(names, document, docker=wishes.docker)
     events.tell(container.root, container.record, "commit", comment=wishes.message)
     return images.get(image_id)
 
@@ -186,7 +189,7 @@ def _environment(record: Record, image: list[str]) -> list[str]:
     """The container's variables, without those that every container is given anew."""
     known = {item.partition("=")[0] for item in image}
     asked = {name for name, _ in record["request"]["environment"]}
-    given = {"HOSTNAME", "TERM", *PROXIES, *(name.upper() for name in PROXIES)} - asked
+    given = {"HOSTNAME", "TERM", "container", *PROXIES, *(name.upper() for name in PROXIES)} - asked
     variables = record["spec"]["process"]["env"]
     return [
         item

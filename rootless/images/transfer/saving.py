@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 
 from rootless.errors import UsageError
 from rootless.errors import named as field
 from rootless.images.entries import named, renamed
-from rootless.oci import jsonio
+from rootless.oci import jsonio, manifests
 from rootless.oci.blobs import Workspace, initialise, locked, sync_directory, write_index
 from rootless.oci.bundle import Bundle
-from rootless.oci.digest import CHUNK
+from rootless.oci.digest import CHUNK, Digest
 from rootless.oci.layers.compression import decompress
-from rootless.oci.layout import OCI_MANIFEST, Layout
+from rootless.oci.layout import OCI_LAYER, OCI_MANIFEST, Layout
 from rootless.oci.models import Descriptor
 from rootless.oci.reading import open_file
 from rootless.oci.writing import begin_layout, index_of, replacing, write
@@ -27,13 +28,56 @@ if TYPE_CHECKING:
 
     from rootless.images.finding import Finder
     from rootless.images.image import Image
+    from rootless.oci.digest import Readable
     from rootless.oci.reading import Part
     from rootless.teller import Teller
 
     Document = dict[str, Any]
 
 FORMATS = ("docker-archive", "oci-archive", "oci-dir", "docker-dir")
+COMPRESSED, UNCOMPRESSED = "compressed", "uncompressed"
+"""What layers are to be that are not so; the third is "", as they are."""
+
 CONTAINERD_NAME = "io.containerd.image.name"
+
+
+class Content:
+    """What a blob is written from: one of the store, or what one unfolds to."""
+
+    def __init__(self, layout: Layout, digest: str, *, unfolded: int = -1) -> None:
+        """`unfolded` is how many bytes it has without its compression, where those are meant."""
+        self._layout, self._digest, self._unfolded = layout, digest, unfolded
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        if self._unfolded >= 0:
+            return self._unfolded
+        return os.path.getsize(self._layout.blob_path(self._digest))
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Readable]:
+        """Read it from the beginning."""
+        with contextlib.closing(_blob(self._layout, self._digest)) as part:
+            name = f"layer {self._digest[7:19]}"
+            yield decompress(part, name=name) if self._unfolded >= 0 else part
+
+
+class Made(Content):
+    """A document that was made for this."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self._data)
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Readable]:
+        """Read it from the beginning."""
+        yield io.BytesIO(self._data)
 
 
 class Chosen:
@@ -43,6 +87,54 @@ class Chosen:
         self.image = image
         self.names: list[str] = []
 
+    def manifest(self) -> Document:
+        """The descriptor of its manifest."""
+        image = self.image
+        digest = image.manifest_digest
+        size = os.path.getsize(image.layout.blob_path(digest))
+        kind = image.manifest.get("mediaType") or OCI_MANIFEST  # docker's, in a manifest list
+        return {"mediaType": kind, "digest": digest, "size": size}
+
+    def blobs(self) -> dict[str, Content]:
+        """All that makes it up by digest: layers, configuration, manifest."""
+        image = self.image
+        digests = [str(part["digest"]) for part in image.parts[1:] + image.parts[:1]]
+        return {one: Content(image.layout, one) for one in (*digests, image.manifest_digest)}
+
+
+class Unfolded(Chosen):
+    """The same with layers that are not compressed, which makes it another manifest."""
+
+    def __init__(self, image: Image) -> None:
+        super().__init__(image)
+        self._blobs: dict[str, Content] = {}
+        layers = []
+        config, *parts = image.parts
+        sizes = image.layer_sizes()
+        diff_ids = image.config["rootfs"]["diff_ids"]
+        for part, diff_id, size in zip(parts, diff_ids, sizes, strict=True):
+            layers.append({"mediaType": OCI_LAYER, "digest": diff_id, "size": part["size"]})
+            content = Content(image.layout, diff_id)
+            if part["digest"] != diff_id:
+                layers[-1]["size"] = _unfolded_size(image.layout, part, size)
+                content = Content(image.layout, part["digest"], unfolded=layers[-1]["size"])
+            self._blobs[diff_id] = content
+        self._blobs[config["digest"]] = Content(image.layout, config["digest"])
+        notes = image.manifest.get("annotations")
+        more = {"annotations": notes} if notes else {}
+        data = manifests.make_manifest(config, layers, **more)
+        digest = str(Digest.of(data))
+        self._manifest = {"mediaType": OCI_MANIFEST, "digest": digest, "size": len(data)}
+        self._blobs[digest] = Made(data)
+
+    def manifest(self) -> Document:
+        """See Chosen."""
+        return self._manifest
+
+    def blobs(self) -> dict[str, Content]:
+        """See Chosen."""
+        return self._blobs
+
 
 def save(
     images: Finder,
@@ -51,16 +143,22 @@ def save(
     format_: str,
     teller: Teller,
     *,
-    compress: bool = False,
+    layers: str = "",
 ) -> None:
     """Write the images `refs`; see Images.save."""
     if format_ not in FORMATS:
         raise UsageError(f"unknown format {format_!r}", "one of " + ", ".join(FORMATS))
+    compress, uncompressed = layers == COMPRESSED, layers == UNCOMPRESSED
     if compress and format_ != "docker-dir":
         raise UsageError(
             f"{field('compress')} goes with docker-dir only", f"{field('format')} docker-dir"
         )
-    chosen = _choose(images, refs)
+    if uncompressed and format_ == "docker-dir":
+        raise UsageError(
+            f"{field('uncompressed')} does not go with docker-dir", f"{field('format')} oci-dir"
+        )
+    unfolded = uncompressed and format_ != "docker-archive"  # where layers never are compressed
+    chosen = _choose(images, refs, Unfolded if unfolded else Chosen)
 
     if format_.endswith("-dir") and output == "-":
         raise UsageError(
@@ -97,7 +195,7 @@ def _docker_directory(
     copy(images, origin, f"dir:{output}", wish, (none, none), teller=teller)
 
 
-def _choose(images: Finder, refs: list[str]) -> list[Chosen]:
+def _choose(images: Finder, refs: list[str], kind: type[Chosen]) -> list[Chosen]:
     """Find the images; one asked for by several names comes once. Raises NotFound."""
     chosen: dict[str, Chosen] = {}
     if not refs:
@@ -106,7 +204,9 @@ def _choose(images: Finder, refs: list[str]) -> list[Chosen]:
         image = images.get(ref)
         if image.host:
             raise UsageError("the image host is this machine and cannot be saved")
-        one = chosen.setdefault(image.manifest_digest, Chosen(image))
+        if image.manifest_digest not in chosen:
+            chosen[image.manifest_digest] = kind(image)
+        one = chosen[image.manifest_digest]
         name = images.name_of(ref)
         if name and name not in one.names:
             one.names.append(name)
@@ -145,7 +245,7 @@ def _docker(bundle: Bundle, chosen: list[Chosen], teller: Teller) -> None:
         config = image.manifest["config"]["digest"]
         member = config.partition(":")[2] + ".json"
         if not bundle.has(member):
-            _member(bundle, image.layout, member, config, QUIET)
+            _member(bundle, Content(image.layout, config), member, config, QUIET)
         table.append({"Config": member, "RepoTags": one.names or None, "Layers": layers})
     bundle.data("manifest.json", jsonio.dump_bytes(table))
 
@@ -161,19 +261,26 @@ def _docker_layer(
     member, diff_id, size = target
     name = f"layer {part['digest'][7:19]}"
     if part["digest"] == diff_id:
-        _member(bundle, layout, member, diff_id, teller)
+        _member(bundle, Content(layout, diff_id), member, diff_id, teller)
         return
-    if size < 0:  # not unpacked yet: nobody counted
-        with contextlib.closing(_blob(layout, part["digest"])) as blob:
-            stream = decompress(blob, name=name)
-            size = 0
-            while data := stream.read(CHUNK):
-                size += len(data)
+    size = _unfolded_size(layout, part, size)
     with contextlib.closing(_blob(layout, part["digest"])) as blob:
         teller.begin(diff_id, name, size)
         for count in bundle.copy(member, decompress(blob, name=name), size, diff_id):
             teller.advance(diff_id, count)
         teller.end(diff_id, "saved")
+
+
+def _unfolded_size(layout: Layout, part: Document, known: int) -> int:
+    """Return the bytes of a layer without its compression; they are counted where `known` < 0."""
+    if known >= 0:
+        return known
+    size = 0
+    with contextlib.closing(_blob(layout, part["digest"])) as blob:
+        stream = decompress(blob, name=f"layer {part['digest'][7:19]}")
+        while data := stream.read(CHUNK):
+            size += len(data)
+    return size
 
 
 # -- OCI ---------------------------------------------------------------------------------------
@@ -183,16 +290,13 @@ def _oci(bundle: Bundle, chosen: list[Chosen], teller: Teller) -> None:
     """Write the layout as an archive."""
     begin_layout(bundle)
     bundle.data("index.json", index_of([entry for one in chosen for entry in _entries(one)]))
-    for digest, layout in _all_blobs(chosen).items():
+    for digest, content in _all_blobs(chosen).items():
         member = f"blobs/{digest.replace(':', '/')}"
-        _member(bundle, layout, member, digest, teller)
+        _member(bundle, content, member, digest, teller)
 
 
 def _entries(one: Chosen) -> list[Document]:
-    digest = one.image.manifest_digest
-    size = os.path.getsize(one.image.layout.blob_path(digest))
-    kind = one.image.manifest.get("mediaType") or OCI_MANIFEST  # docker's, in a manifest list
-    bare: Document = {"mediaType": kind, "digest": digest, "size": size}
+    bare = one.manifest()
     entries = []
     for name in one.names:
         entry = renamed(bare, name)
@@ -201,15 +305,11 @@ def _entries(one: Chosen) -> list[Document]:
     return entries or [bare]
 
 
-def _all_blobs(chosen: list[Chosen]) -> dict[str, Layout]:
-    """Every blob of the images, layers, configurations, manifests, and where it lies."""
-    found: dict[str, Layout] = {}
+def _all_blobs(chosen: list[Chosen]) -> dict[str, Content]:
+    """Every blob of the images: layers, configurations, manifests."""
+    found: dict[str, Content] = {}
     for one in chosen:
-        manifest = one.image.manifest
-        digests = [str(layer["digest"]) for layer in manifest["layers"]]
-        digests += [str(manifest["config"]["digest"]), one.image.manifest_digest]
-        for digest in digests:
-            found.setdefault(digest, one.image.layout)
+        found = {**one.blobs(), **found}
     return found
 
 
@@ -221,9 +321,9 @@ def _save_directory(chosen: list[Chosen], output: str, teller: Teller) -> None:
     try:
         initialise(output)
         with Workspace(output, output) as work:
-            for digest, layout in _all_blobs(chosen).items():
+            for digest, content in _all_blobs(chosen).items():
                 if not target.has(digest):
-                    _copy(layout, target, work.new(), digest, teller)
+                    _copy(content, target, work.new(), digest, teller)
         sync_directory(f"{output}/blobs/sha256")
         with locked(output):
             index = target.index()
@@ -245,24 +345,24 @@ def _name(entry: Document) -> str:
     return str(entry["annotations"][CONTAINERD_NAME])
 
 
-def _copy(source: Layout, target: Layout, path: str, digest: str, teller: Teller) -> None:
-    with contextlib.closing(_blob(source, digest)) as part:
+def _copy(content: Content, target: Layout, path: str, digest: str, teller: Teller) -> None:
+    with content.open() as stream:
 
         def pieces(_: int) -> Iterator[bytes]:
-            while data := part.read():
+            while data := stream.read(CHUNK):
                 yield data
                 teller.advance(digest, len(data))
 
-        teller.begin(digest, f"blob {digest[7:19]}", part.size)
-        write(path, Descriptor("", digest, part.size), pieces).publish(target)
+        teller.begin(digest, f"blob {digest[7:19]}", content.size)
+        write(path, Descriptor("", digest, content.size), pieces).publish(target)
         teller.end(digest, "saved")
 
 
-def _member(bundle: Bundle, layout: Layout, member: str, digest: str, teller: Teller) -> None:
-    """Write a blob as it is."""
-    with contextlib.closing(_blob(layout, digest)) as part:
-        teller.begin(digest, f"blob {digest[7:19]}", part.size)
-        for count in bundle.copy(member, part, part.size, digest):
+def _member(bundle: Bundle, content: Content, member: str, digest: str, teller: Teller) -> None:
+    """Write a blob."""
+    with content.open() as stream:
+        teller.begin(digest, f"blob {digest[7:19]}", content.size)
+        for count in bundle.copy(member, stream, content.size, digest):
             teller.advance(digest, count)
         teller.end(digest, "saved")
 

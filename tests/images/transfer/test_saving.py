@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -84,6 +85,41 @@ def test_docker_archive_holds_shared_layers_once(packed: Images, tmp_path: Path)
         ["docker.io/library/x:1"],
         ["docker.io/library/z:latest"],
     ]
+
+
+@pytest.mark.parametrize("format_", ["oci-archive", "oci-dir"])
+@pytest.mark.parametrize("known", [True, False])
+def test_saved_uncompressed(packed: Images, tmp_path: Path, format_: str, *, known: bool) -> None:
+    """The same image by another manifest, whether the sizes of its layers are known or not."""
+    if not known:  # as after a copy into the store: nothing is unpacked yet
+        for name in os.listdir(packed.paths.layers):
+            shutil.rmtree(f"{packed.paths.layers}/{name}")
+    target = str(tmp_path / "saved")
+    packed.save(["x:1", "y:2", "z"], target, format=format_, uncompressed=True)
+    other = Engine(str(tmp_path / "other")).images
+    names = ["docker.io/library/x:1", "docker.io/library/y:2", "docker.io/library/z:latest"]
+    assert other.load(target) == names
+    image = other.get("x:1")
+    assert image.id == packed.get("x:1").id
+    assert [part["digest"] for part in image.manifest["layers"]] == (
+        image.config["rootfs"]["diff_ids"]
+    )
+    assert {part["mediaType"] for part in image.manifest["layers"]} == {
+        "application/vnd.oci.image.layer.v1.tar"
+    }
+    # What is not compressed is the same manifest either way.
+    assert other.get("z").digest == packed.get("z").digest
+    for name in names:
+        other.remove([name])
+
+
+def test_what_is_saved_uncompressed_anyway(packed: Images, tmp_path: Path) -> None:
+    packed.save(["x:1"], str(tmp_path / "a.tar"), uncompressed=True)
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        assert digest(LAYER)[7:] + ".tar" in tar.getnames()
+    with pytest.raises(UsageError, match="uncompressed does not go with docker-dir"):
+        packed.save(["x:1"], str(tmp_path / "d"), format="docker-dir", uncompressed=True)
+    assert not (tmp_path / "d").exists()
 
 
 def test_an_image_saved_by_id_has_no_name(packed: Images, tmp_path: Path) -> None:
