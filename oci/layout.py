@@ -222,6 +222,60 @@ def _misfit(document: Document, fields: dict[str, str]) -> str:
     return ""
 
 
+_KEYS = {
+    "": {key.lower(): key for key in (*_CONFIG, "os.features")},
+    "config": {key.lower(): key for key in _SETTINGS},
+    "rootfs": {key: key for key in ("type", "diff_ids")},
+    "history": {key: key for key in (*_STEP, "empty_layer")},
+    "Healthcheck": {
+        key.lower(): key for key in (*_CHECK, "Interval", "Timeout", "StartPeriod", "StartInterval")
+    },
+}
+"""Object in a configuration -> its keys, by themselves in small letters."""
+
+
+def as_go_reads(config: Document) -> Document:
+    """Return an image's configuration with its keys as the specification spells them.
+
+    docker and podman read JSON by Go's rules, to which case means nothing, and which put U+FFFD in
+    the place of half a surrogate pair; so there are images that have both.
+    """
+    try:
+        jsonio.dump_bytes(config)
+    except UnicodeEncodeError:
+        config = _without_halves(config)
+    config = _spelt(config, "")
+    for key in ("config", "rootfs"):
+        if key in config:
+            config[key] = _spelt(config[key], key)
+    if isinstance(settings := config.get("config"), dict) and "Healthcheck" in settings:
+        settings["Healthcheck"] = _spelt(settings["Healthcheck"], "Healthcheck")
+    if isinstance(history := config.get("history"), list):
+        config["history"] = [_spelt(step, "history") for step in history]
+    return config
+
+
+def _spelt(document: Any, kind: str) -> Any:
+    if not isinstance(document, dict):
+        return document
+    known, found = _KEYS[kind], {}
+    for key, value in document.items():
+        right = known.get(key.lower(), key)
+        if right == key or right not in document:
+            found[right] = value
+    return found
+
+
+def _without_halves(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_without_halves(key): _without_halves(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_halves(inner) for inner in value]
+    if isinstance(value, str):
+        return "".join("\ufffd" if "\ud800" <= one <= "\udfff" else one for one in value)
+    return value
+
+
 def check_config(config: Document, subject: str) -> None:
     """Raise ImageError where an image's configuration (image-spec, config.md) has a wrong type.
 

@@ -123,8 +123,7 @@ class DockerImage(msgspec.Struct, rename="pascal"):
 
 def decode(data: bytes, kind: type[T], subject: str) -> T:
     """Return the checked structure in `data`. Raises ImageError, which names `subject`."""
-    if len(data) > layout.MAX_JSON:
-        raise ImageError(f"cannot read {subject}: it is larger than 4 MiB")
+    _check_size(data, subject)
     if data.count(b"[") + data.count(b"{") > jsonio.MAX_DEPTH:
         try:
             jsonio.loads(data)  # which knows how deep it may nest
@@ -136,10 +135,21 @@ def decode(data: bytes, kind: type[T], subject: str) -> T:
         raise ImageError(f"cannot read {subject}: {error}") from error
 
 
+def _check_size(data: bytes, subject: str) -> None:
+    if len(data) > layout.MAX_JSON:
+        raise ImageError(f"cannot read {subject}: it is larger than 4 MiB")
+
+
 def config_in(data: bytes, subject: str) -> Config:
     """Return what loading has to know of an image's configuration, all of which is checked."""
-    config = decode(data, Config, subject)
-    layout.check_config(jsonio.loads(data), subject)
+    _check_size(data, subject)
+    try:
+        raw = jsonio.loads(data)
+        document = layout.as_go_reads(raw) if isinstance(raw, dict) else raw
+        config = msgspec.convert(document, Config)
+    except ValueError as error:  # msgspec's are of this kind as well
+        raise ImageError(f"cannot read {subject}: {error}") from error
+    layout.check_config(document, subject)
     return config
 
 

@@ -8,7 +8,7 @@ from rootless.images import durability
 from rootless.images.entries import pushed_of, sources_of
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
-from rootless.oci.layout import MAX_JSON, Layout, chain_ids, check_config
+from rootless.oci.layout import MAX_JSON, Layout, as_go_reads, chain_ids, check_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Image:
     def config(self) -> Document:
         """The image configuration, the whole document (image-spec, config.md)."""
         if self._config is None:
-            config = self.layout.document(self.manifest["config"]["digest"])
+            config = as_go_reads(self.layout.document(self.manifest["config"]["digest"]))
             if not isinstance(config.get("rootfs"), dict):
                 raise ImageError(f"{self.manifest['config']['digest']} is not an image's config")
             check_config(config, f"image configuration {self.manifest['config']['digest']}")

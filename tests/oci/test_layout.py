@@ -15,7 +15,7 @@ import pytest
 from rootless.oci import layout, platform
 from rootless.oci.blobs import Blob, Stored, Workspace, initialise, locked, write_index
 from rootless.oci.errors import DigestError, ImageError
-from rootless.oci.layout import Layout, chain_ids
+from rootless.oci.layout import Layout, as_go_reads, chain_ids
 from rootless.oci.platform import Platform
 
 if TYPE_CHECKING:
@@ -262,3 +262,25 @@ def test_an_index_that_cannot_be_written_stays(store: Path) -> None:
     with locked(str(store)), pytest.raises(ImageError, match="larger than 4 MiB"):
         write_index(str(store), {"manifests": [descriptor("x" * 80)] * 40_000})
     assert (store / "index.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ({}, {}),
+        ({"config": None, "Rootfs": None}, {"config": None, "rootfs": None}),
+        ({"CONFIG": {"cmd": ["x"]}}, {"config": {"Cmd": ["x"]}}),
+        # What is spelt as it should be goes before what is not.
+        ({"Config": {"User": "a"}, "config": {"User": "b"}}, {"config": {"User": "b"}}),
+        ({"config": {"user": "a", "User": "b"}}, {"config": {"User": "b"}}),
+        ({"config": {"Labels": {"User": "a", "user": "b"}}},
+         {"config": {"Labels": {"User": "a", "user": "b"}}}),
+        ({"config": {"Labels": {"a": "x\ud800y\udfff", "\ud800": "z"}}},
+         {"config": {"Labels": {"a": "x\ufffdy\ufffd", "\ufffd": "z"}}}),
+        ({"history": [1, {"Comment": "x"}], "my.own": {"KEY": 1}},
+         {"history": [1, {"comment": "x"}], "my.own": {"KEY": 1}}),
+        ({"config": [], "rootfs": 1, "history": "x"}, {"config": [], "rootfs": 1, "history": "x"}),
+    ],
+)  # fmt: skip
+def test_a_configuration_as_go_reads_it(written: Any, read: Any) -> None:
+    assert as_go_reads(written) == read

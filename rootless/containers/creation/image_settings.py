@@ -25,7 +25,6 @@ _KEYS = (
     "User",
     "WorkingDir",
     "StopSignal",
-    "Labels",
     "Volumes",
     "ExposedPorts",
     "Healthcheck",
@@ -54,7 +53,9 @@ class Settings:
         self.user = self._text("User")
         self.workdir = self._text("WorkingDir")
         self.stop_signal = self._text("StopSignal")
-        self.labels = {key: str(value) for key, value in self._object("Labels").items()}
+        labels = self._object("Labels").items()
+        # Nobody is handed these: an odd one is no reason to refuse the image.
+        self.labels = {_without_nul(key): _without_nul(str(value)) for key, value in labels}
         self.volumes = list(self._object("Volumes"))
         self.exposed = list(self._object("ExposedPorts"))
         healthcheck: Healthcheck = self._object("Healthcheck")  # type: ignore[assignment]
@@ -94,6 +95,10 @@ class Settings:
         if not isinstance(value, dict):
             raise ImageError(f"image {self._name}: its {key} is not an object")
         return value
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "\ufffd")
 
 
 def command(

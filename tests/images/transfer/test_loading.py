@@ -99,6 +99,45 @@ def test_layers_compressed_as_no_manifest_can_tell(
     assert leavings(images.paths.root) == []
 
 
+@pytest.mark.parametrize("way", ["load", "pull"])
+def test_a_configuration_as_only_go_reads_it(
+    images: Images, as_file: Callable[[bytes], str], way: str
+) -> None:
+    """Keys in any case, and half a surrogate pair in a label that nobody needs."""
+    below = layer({"a": b"1"})
+    document = {
+        "Architecture": "amd64",
+        "OS": "linux",
+        "Created": "2024-02-03T04:05:06Z",
+        "Config": {
+            "CMD": ["sh"],
+            "env": ["A=1"],
+            "labels": {"x": "1\ud800", "y": "\U0001f600"},
+            "HealthCheck": {"test": ["NONE"], "interval": 3},
+        },
+        "RootFS": {"Type": "layers", "Diff_IDs": [digest(below)]},
+        "History": [{"Created_By": "me"}],
+    }
+    conf = json.dumps(document).encode()
+    archive = as_file(docker([below], names=["x:1"], conf=conf))
+    if way == "load":
+        images.load(archive)
+    else:
+        images.pull(f"docker-archive:{archive}")
+    image = images.get("x:1")
+    assert image.id == digest(conf)[7:]
+    assert image.platform == "linux/amd64"
+    assert image.created == 1706933106
+    assert image.config["config"] == {
+        "Cmd": ["sh"],
+        "Env": ["A=1"],
+        "Labels": {"x": "1\ufffd", "y": "\U0001f600"},
+        "Healthcheck": {"Test": ["NONE"], "Interval": 3},
+    }
+    assert image.config["history"] == [{"created_by": "me"}]
+    assert content(image.lowers()[0], "a") == b"1"
+
+
 def test_a_name_that_an_archive_writes_twice(
     images: Images, as_file: Callable[[bytes], str]
 ) -> None:
