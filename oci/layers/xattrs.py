@@ -18,7 +18,8 @@ def set_all(fd: int, xattrs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, byt
 
     Attributes that would speak to the union file system are dropped, and `security.*` but
     capabilities, which are the host's policy (SELinux labels in images of Fedora's). Capabilities
-    come last: writing any other attribute may clear none, but chown before this did.
+    come last: writing any other attribute may clear none, but chown before this did. One that is
+    too large for the file system is refused like one that it does not know.
     Raises OSError for faults such as a full disk.
     """
     refused = []
@@ -29,10 +30,18 @@ def set_all(fd: int, xattrs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, byt
         try:
             os.setxattr(fd, name, data)
         except OSError as error:
-            if error.errno not in REFUSED:
+            if error.errno not in REFUSED and not _is_too_large(fd, error, data):
                 raise
             refused.append((name, value))
     return refused
+
+
+def _is_too_large(fd: int, error: OSError, value: bytes) -> bool:
+    """Whether an attribute was refused for its size: ext4 says so with the word for a full disk."""
+    if error.errno in (errno.E2BIG, errno.ERANGE):
+        return True
+    space = os.fstatvfs(fd)
+    return error.errno == errno.ENOSPC and space.f_bavail * space.f_frsize > 2 * len(value)
 
 
 def read_all(fd: int) -> list[tuple[bytes, bytes]]:
