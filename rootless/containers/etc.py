@@ -29,9 +29,26 @@ GATEWAY_NAMES = ("host.containers.internal", "host.docker.internal")
 def files(record: Record) -> dict[str, str]:
     """Return name and content of each file that the record's mounts bind from the directory."""
     made = {"hosts": hosts, "hostname": hostname, "resolv.conf": resolv_conf}
+    places = {name: f"/etc/{name}" for name in made}
+    made["containerenv"], places["containerenv"] = container_env, "/run/.containerenv"
     wanted = {mount["destination"] for mount in record["spec"]["mounts"]}
     wanted -= {volume["destination"] for volume in record["volumes"]}
-    return {name: made[name](record) for name in made if f"/etc/{name}" in wanted}
+    return {name: made[name](record) for name in made if places[name] in wanted}
+
+
+def container_env(record: Record) -> str:
+    """podman's /run/.containerenv: empty, but who is privileged may know where he is."""
+    if not record["spec"]["rootless"]["privileged"]:
+        return ""
+    told = {
+        "engine": "rootless",
+        "name": record["name"],
+        "id": record["id"],
+        "image": record["image"],
+        "imageid": record["image_id"],
+        "rootless": 1,
+    }
+    return "".join(f'{key}="{value}"\n' for key, value in told.items())
 
 
 def hosts(record: Record) -> str:

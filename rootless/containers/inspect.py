@@ -27,6 +27,9 @@ ZERO_TIME = "0001-01-01T00:00:00Z"
 """What Go's tools print for a moment that has not come."""
 
 
+_GIVEN = ("HOSTNAME=", "container=")
+"""Variables that every container has: docker shows none of these."""
+
 _MAC = "02:00:00:00:00:01"
 """Of the interface in every private network (network.addresses.GUEST_MAC)."""
 
@@ -175,7 +178,7 @@ def _config(record: Record) -> dict[str, Any]:
         "Tty": record["tty"],
         "OpenStdin": record["stdin"],
         "StdinOnce": attached and record["stdin"],
-        "Env": [item for item in process["env"] if not item.startswith("HOSTNAME=")],
+        "Env": [item for item in process["env"] if not item.startswith(_GIVEN)],
         "Cmd": record["cmd"] or None,
         "Healthcheck": record["healthcheck"],
         "Image": record["image"],

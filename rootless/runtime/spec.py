@@ -155,6 +155,8 @@ if TYPE_CHECKING:
         privileged: bool
         volumes_U: list[str]
         """Sources to give to the container's user."""
+        marks: bool
+        """Whether its root is to have docker's signs of a container; old ones do not say it."""
         copy_up: list[CopyUp]
         overlay_binds: list[OverlayBind]
         systemd: bool
@@ -200,6 +202,7 @@ def complete(config: Mapping[str, Any]) -> Spec:
         "groups": [str(group) for group in user.get("additionalGids") or ()],
         "keep_groups": False,
         "privileged": False,
+        "marks": False,
         "volumes_U": [],
         "copy_up": [],
         "overlay_binds": [],

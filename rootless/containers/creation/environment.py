@@ -20,6 +20,9 @@ PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 """Passed from the host by default, as podman does, also in capitals."""
 
 
+CONTAINER = "podman"
+"""The variable `container`, by which systemd and others know where they are: podman's word."""
+
 _MANAGERS = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID")
 """What a service manager tells this command alone: no container has it."""
 
@@ -42,7 +45,7 @@ def compose(
     image: Iterable[str], request: Request, hostname: str, links: Iterable[Sequence[str]] = ()
 ) -> list[str]:
     """Return process.env of a new container; `image` is what its image says, `links` its links."""
-    result: dict[str, str] = {"PATH": PATH, "HOSTNAME": hostname}
+    result: dict[str, str] = {"PATH": PATH, "HOSTNAME": hostname, "container": CONTAINER}
     if request["tty"]:
         result["TERM"] = "xterm"
     changed(result, request["preset"])

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
         User,
     )
 
+HOST = "host"
+"""The image that is this machine itself (images.finding)."""
+
 VERSION = "1.2.0"
 """The version of the OCI runtime specification that is written."""
 
@@ -148,7 +151,7 @@ def namespaces(wanted: Namespaces, attached: list[Attachment]) -> list[Namespace
 def _private(plan: Plan) -> Private:
     request = plan.request
     userns = request["userns"]
-    needed = bool(request["networks"])
+    needed, own = bool(request["networks"]), request["rootfs"]
     return {
         "init": request["init"] and not request["init_path"],
         "userns": plan.userns,
@@ -161,6 +164,8 @@ def _private(plan: Plan) -> Private:
         "groups": request["groups"],
         "keep_groups": request["keep_groups"],
         "privileged": request["security"]["privileged"],
+        # In a root of its own, not in one of this machine or of the user.
+        "marks": own["overlay"] if own else request["image"] != HOST,
         "volumes_U": [item["source"] for item in plan.volumes if item["chown"]],
         "copy_up": [
             {"source": item["source"], "destination": item["destination"]}
@@ -193,6 +198,7 @@ def mounts(plan: Plan) -> list[Mount]:
     if plan.request["init_path"]:
         options = ["bind", "ro", "nosuid", "nodev", "rprivate"]
         others.append(_mount(INIT, "bind", options, plan.request["init_path"]))
+    others += _container_env(plan, taken)
     system = [
         item
         for item in system_mounts(plan)
@@ -301,6 +307,15 @@ def _local_time(plan: Plan, taken: Iterable[str]) -> list[Mount]:
 
     options = ["bind", "ro", *_SAFE, "rprivate"]
     return [_mount(place, "bind", options, zones.source(plan.request["timezone"]))]
+
+
+def _container_env(plan: Plan, taken: Iterable[str]) -> list[Mount]:
+    """podman's sign of a container, which is not left in a directory of the user's own."""
+    place = "/run/.containerenv"
+    users = [item["destination"] for item in plan.volumes if item["type"] == "bind"]
+    if place in taken or "/run" in users:
+        return []
+    return [_mount(place, "bind", ["bind", *_SAFE, "rprivate"], f"{plan.directory}/containerenv")]
 
 
 def overlay_binds(plan: Plan) -> dict[str, OverlayBind]:

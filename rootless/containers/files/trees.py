@@ -8,6 +8,7 @@ from rootless.errors import NotFound, UsageError
 from rootless.images.trees.comparing import Trees, listed
 from rootless.images.trees.ids import Ids
 from rootless.runtime.supervision import notify
+from rootless.runtime.tree.operations import Marks
 from rootless.runtime.tree.rootfs import choose_driver, stacked
 from rootless.runtime.tree.tree import holds_files
 from rootless.runtime.userns import identity, shift
@@ -43,7 +44,7 @@ def trees_of(container: Handle) -> Trees:
         new = [upper, *lowers]
     owners = shift.apparent(record["spec"]["rootless"], identity.detect())
     mounted = [mount["destination"] for mount in record["spec"]["mounts"]]
-    trees = Trees(new, lowers, [*mounted, notify.PLACE])
+    trees = Trees(new, lowers, [*mounted, notify.PLACE, *Marks.PLACES])
     if new != lowers and (is_copy or choose_driver(container.paths) == "overlay"):
         trees.literal = {new[0]}  # where fuse-overlayfs has no marks of its own
     if owners and source["kind"] == "layers" and new != lowers:

@@ -16,6 +16,7 @@ from rootless.linux import files
 from rootless.oci.descent import WINDOW
 from rootless.oci.errors import LayerError
 from rootless.oci.layers import xattrs
+from rootless.runtime.tree.operations import Marks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -241,6 +242,8 @@ class Comparison:
     def _is_made(self, new: View, here: Found, path: str) -> bool:
         if path not in self._mount_points and path not in self._above:
             return False
+        if stat.S_ISLNK(here.status.st_mode):
+            return here.link() == Marks.MOUNTS
         if not here.is_directory:
             return stat.S_ISREG(here.status.st_mode) and not here.status.st_size
         with new.enter(here.name) as inside:

@@ -336,6 +336,40 @@ class Symlinks:
             os.close(dev)
 
 
+class Marks:
+    """Put docker's signs of a container into the root: /.dockerenv, and a list of its mounts.
+
+    podman has the list as well. Where the image has them, or nothing can be written, they stay out.
+    """
+
+    PLACES = ("/.dockerenv", "/etc/mtab")
+    MOUNTS = "/proc/mounts"
+
+    def describe(self) -> str:
+        """See Operation."""
+        return "make the files by which programs know a container"
+
+    def apply(self, tree: Tree) -> None:
+        """See Operation."""
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        try:
+            os.close(os.open(".dockerenv", flags, 0o755, dir_fd=tree.root))
+            tree.give(".dockerenv", tree.root)
+        except OSError:
+            pass
+        try:
+            etc = tree.open("/etc", os.O_PATH | os.O_DIRECTORY)
+        except OSError:
+            return
+        try:
+            os.symlink(self.MOUNTS, "mtab", dir_fd=etc)
+            tree.give("mtab", etc)
+        except OSError:
+            pass
+        finally:
+            os.close(etc)
+
+
 class Mask:
     """Hide a file behind /dev/null, or a directory behind an empty one."""
 

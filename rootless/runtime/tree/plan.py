@@ -41,6 +41,8 @@ def plan(spec: Spec, root: Root, driver: str = "overlay") -> list[Operation]:
     linux = spec["linux"]
     own = {space["type"] for space in linux["namespaces"] if not space.get("path")}
     steps: list[Operation] = [op.Isolate(), root]
+    if spec["rootless"].get("marks"):  # old containers have none
+        steps.append(op.Marks())
     network = kinds.of_spec(spec)
     steps += network.steps()
     if "uts" in own and spec["hostname"]:

@@ -187,6 +187,12 @@ def test_options_win_over_the_image(composed: Composed) -> None:
     assert networks.mode(record["networks"]) == "host"
 
 
+def test_a_label_that_nobody_can_be_handed(composed: Composed) -> None:
+    """It is none of what a container needs: no reason to refuse the image."""
+    record = composed(image={"Cmd": ["x"], "Labels": {"a\0": "b\0c"}})
+    assert record["labels"] == {"a\ufffd": "b\ufffdc"}
+
+
 @pytest.mark.parametrize("options", [{"network": "host"}, {"uts": "host"}])
 def test_the_hosts_name(composed: Composed, options: dict[str, str]) -> None:
     record = composed(**options)
@@ -332,7 +338,7 @@ def test_hosts_without_a_network(composed: Composed) -> None:
     lines = etc.hosts(record).splitlines()
     assert lines[0] == "127.0.0.1\tlocalhost"
     assert lines[-3:] == ["10.0.0.1\tdb cache", "::1\tsix", "127.0.0.1\tbox web"]
-    assert set(etc.files(record)) == {"hosts", "hostname"}
+    assert set(etc.files(record)) == {"hosts", "hostname", "containerenv"}
     assert etc.hostname(record) == "box\n"
 
 
@@ -419,7 +425,7 @@ def test_name_servers_that_were_asked_for(composed: Composed) -> None:
     expected = "nameserver 9.9.9.9\nnameserver ::9\nsearch a.b c\noptions ndots:3\n"
     assert etc.files(composed(**asked))["resolv.conf"] == expected
     assert "search" not in etc.files(composed(dns_search=["."]))["resolv.conf"]
-    assert etc.files(composed(dns=["none"])).keys() == {"hosts", "hostname"}
+    assert etc.files(composed(dns=["none"])).keys() == {"hosts", "hostname", "containerenv"}
 
 
 def test_ports_of_the_image(composed: Composed) -> None:
@@ -449,7 +455,7 @@ def test_ports_that_are_exposed(composed: Composed) -> None:
 
 
 def test_no_hosts(composed: Composed) -> None:
-    assert set(etc.files(composed(no_hosts=True, network="none"))) == {"hostname"}
+    assert set(etc.files(composed(no_hosts=True, network="none"))) == {"hostname", "containerenv"}
     mounts = {"volume": ["/tmp:/etc/hostname"], "network": "none"}
-    assert set(etc.files(composed(**mounts))) == {"hosts"}
-    assert set(etc.files(composed(volume=["/tmp:/etc"]))) == {"hosts", "hostname", "resolv.conf"}
+    assert set(etc.files(composed(**mounts))) == {"hosts", "containerenv"}
+    assert {*etc.files(composed(volume=["/tmp:/etc"]))} >= {"hosts", "hostname", "resolv.conf"}

@@ -67,6 +67,7 @@ PRIVATE = {
     "groups": [],
     "keep_groups": False,
     "privileged": False,
+    "marks": True,
     "volumes_U": [],
     "copy_up": [],
     "overlay_binds": [],
@@ -92,6 +93,7 @@ def test_the_whole_by_default(composed: Composed, paths: Paths) -> None:
         "/etc/hosts": ("bind", f"{path}/hosts", ["bind", "rprivate"]),
         "/etc/hostname": ("bind", f"{path}/hostname", ["bind", "rprivate"]),
         "/etc/resolv.conf": ("bind", f"{path}/resolv.conf", ["bind", "rprivate"]),
+        "/run/.containerenv": ("bind", f"{path}/containerenv", ["bind", *SAFE, "rprivate"]),
     }
     assert list(expected.items()) == list(by_path(record).items())
     default = sorted(caps.DEFAULT)
@@ -104,6 +106,7 @@ def test_the_whole_by_default(composed: Composed, paths: Paths) -> None:
             "env": [
                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                 f"HOSTNAME={ID[:12]}",
+                "container=podman",
             ],
             "cwd": "/",
             "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), default),
@@ -284,7 +287,8 @@ def test_mounts_are_made_from_the_root_down(composed: Composed) -> None:
 def test_a_users_mount_replaces_the_systems(composed: Composed, path: str) -> None:
     mounts = by_path(composed(volume=[f"/a:{path}"]))
     assert mounts[path] == ("bind", "/a", ["rbind", "rw", "rprivate"])
-    assert {*SYSTEM, "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"} == set(mounts)
+    ours = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv"}
+    assert {*SYSTEM, *ours} == set(mounts)
 
 
 def test_a_users_dev_is_taken_as_it_is(composed: Composed) -> None:
@@ -299,6 +303,25 @@ def test_a_users_hosts_file(composed: Composed) -> None:
         ours = [mounts.index(f"/etc/{name}") for name in ("hosts", "hostname", "resolv.conf")]
         assert mounts.index("/etc") < min(ours), "names are found in a volume, too"
     assert "/etc/hosts" not in by_path(composed(no_hosts=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "there"),
+    [
+        ({}, True),
+        ({"tmpfs": ["/run"]}, True),
+        ({"volume": ["v:/run"]}, True),
+        ({"volume": ["/a:/run"]}, False),
+        ({"volume": ["/a:/run/.containerenv"]}, True),
+    ],
+)
+def test_podmans_sign(composed: Composed, options: dict[str, list[str]], there: bool) -> None:
+    """It is not left in a directory of the user's own."""
+    mounts = by_path(composed(**options))
+    assert ("/run/.containerenv" in mounts) == there
+    order = list(mounts)
+    if there and "/run" in mounts:
+        assert order.index("/run") < order.index("/run/.containerenv")
 
 
 def test_devices(composed: Composed) -> None:
