@@ -84,6 +84,7 @@ def test_environment_is_dockers(shared: Store) -> None:
         "HOSTNAME": "box",
         "HOME": "/root",
         "A": "1",
+        "container": "podman",  # by which programs know where they are: podman's
     }
 
 
@@ -269,7 +270,7 @@ def test_proc_shows_the_containers_processes_only(shared: Store) -> None:
 
 def test_host_mounts_are_not_seen(shared: Store) -> None:
     mounts = inside(shared, "--", "cut -d' ' -f5 /proc/self/mountinfo").splitlines()
-    allowed = ("/", "/proc", "/dev", "/sys", "/etc/")
+    allowed = ("/", "/proc", "/dev", "/sys", "/etc/", "/run/.containerenv")
     assert all(mount == "/" or mount.startswith(allowed[1:]) for mount in mounts)
     assert inside(shared, "--", "ls -A /tmp") == ""
 

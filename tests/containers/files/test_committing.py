@@ -344,7 +344,8 @@ def test_podman_sees_the_same_files(changed: Store) -> None:
 
 def listing(archive: bytes) -> dict[str, tuple[object, ...]]:
     """What is in an archive, but for mount points, which every engine makes for itself."""
-    made = ("proc", "sys", "dev", "run", "etc/hosts", "etc/hostname", "etc/resolv.conf", ".")
+    made = ["proc", "sys", "dev", "run", "etc/hosts", "etc/hostname", "etc/resolv.conf", "."]
+    made += [".dockerenv", "etc/mtab"]
     found = {}
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:

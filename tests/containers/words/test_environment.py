@@ -36,7 +36,7 @@ def compose(
     return {key: value for key, _, value in pairs}
 
 
-BASE = {"PATH": PATH, "HOSTNAME": "box"}
+BASE = {"PATH": PATH, "HOSTNAME": "box", "container": "podman"}
 
 
 def test_nothing_asked() -> None:
@@ -48,9 +48,11 @@ def test_a_terminal_has_a_type() -> None:
 
 
 def test_the_image_wins_over_what_is_built_in() -> None:
-    assert compose(("PATH=/bin", "A=1", "TERM=vt100"), tty=True) == {
+    odd = ("PATH=/bin", "A=1", "TERM=vt100", "container=oci")
+    assert compose(odd, tty=True) == {
+        **BASE,
         "PATH": "/bin",
-        "HOSTNAME": "box",
+        "container": "oci",
         "TERM": "vt100",
         "A": "1",
     }
@@ -154,7 +156,8 @@ def test_what_makes_no_variable(text: str) -> None:
 
 def test_variables_of_the_image_are_left_out() -> None:
     host = {"http_proxy": "p"}
-    assert compose(("A=1", "B=2"), unsetenv=["A", "PATH", "X"]) == {"B": "2", "HOSTNAME": "box"}
+    left = {"B": "2", "HOSTNAME": "box", "container": "podman"}
+    assert compose(("A=1", "B=2"), unsetenv=["A", "PATH", "X"]) == left
     made = compose(("A=1",), host, unsetenv_all=True, env=["C=3"], env_merge=["D=$A"])
     assert made == {"http_proxy": "p", "C": "3"}
     assert compose(("A=1",), unsetenv=["A"], env=["A=2"]) == {**BASE, "A": "2"}

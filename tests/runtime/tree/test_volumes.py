@@ -34,8 +34,11 @@ def test_a_new_volume_begins_with_the_images_files(busybox: Store) -> None:
     assert busybox.ok(*run, "md5sum /etc/passwd; touch /etc/mine; rm /etc/group") == image
     # Once: what was removed stays so.
     # Ours are mounted there.
-    assert busybox.ok(*run, "ls /etc; rm /etc/mine /etc/passwd") == f"{OURS}\nmine\npasswd\n{NAMES}"
-    assert busybox.ok(*run, "ls /etc") == f"{OURS}\n{NAMES}"
+    assert (
+        busybox.ok(*run, "ls /etc; rm /etc/mine /etc/passwd")
+        == f"{OURS}\nmine\nmtab\npasswd\n{NAMES}"
+    )
+    assert busybox.ok(*run, "ls /etc") == f"{OURS}\nmtab\n{NAMES}"
     assert sorted(os.listdir(f"{busybox.root}/volumes/v")) == [
         "_data",
         "filled",
@@ -67,7 +70,7 @@ def test_a_copy_that_was_cut_short_is_done_again(busybox: Store) -> None:
     left = Path(busybox.root, "volumes/v/new/part")
     left.mkdir(parents=True)
     said = busybox.ok("run", "--rm", "--volume", "v:/etc", "busybox", "ls", "/etc")
-    assert said == f"group\n{OURS}\npasswd\n{NAMES}"
+    assert said == f"group\n{OURS}\nmtab\npasswd\n{NAMES}"
     assert not left.exists()
 
 
