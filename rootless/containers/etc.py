@@ -29,11 +29,12 @@ GATEWAY_NAMES = ("host.containers.internal", "host.docker.internal")
 def files(record: Record) -> dict[str, str]:
     """Return name and content of each file that the record's mounts bind from the directory."""
     made = {"hosts": hosts, "hostname": hostname, "resolv.conf": resolv_conf}
-    places = {name: f"/etc/{name}" for name in made}
-    made["containerenv"], places["containerenv"] = container_env, "/run/.containerenv"
     wanted = {mount["destination"] for mount in record["spec"]["mounts"]}
     wanted -= {volume["destination"] for volume in record["volumes"]}
-    return {name: made[name](record) for name in made if places[name] in wanted}
+    found = {name: made[name](record) for name in made if f"/etc/{name}" in wanted}
+    if record["spec"]["rootless"].get("container_env"):  # old containers have none
+        found["containerenv"] = container_env(record)
+    return found
 
 
 def container_env(record: Record) -> str:

@@ -155,6 +155,11 @@ if TYPE_CHECKING:
         privileged: bool
         volumes_U: list[str]
         """Sources to give to the container's user."""
+        container_env: str
+        """The file that is to be at /run/.containerenv, empty for none; old ones do not say it.
+
+        It is no mount of the specification: the release before would not write the file.
+        """
         marks: bool
         """Whether its root is to have docker's signs of a container; old ones do not say it."""
         copy_up: list[CopyUp]
@@ -202,6 +207,7 @@ def complete(config: Mapping[str, Any]) -> Spec:
         "groups": [str(group) for group in user.get("additionalGids") or ()],
         "keep_groups": False,
         "privileged": False,
+        "container_env": "",
         "marks": False,
         "volumes_U": [],
         "copy_up": [],

@@ -165,6 +165,7 @@ def _private(plan: Plan) -> Private:
         "keep_groups": request["keep_groups"],
         "privileged": request["security"]["privileged"],
         # In a root of its own, not in one of this machine or of the user.
+        "container_env": _container_env(plan),
         "marks": own["overlay"] if own else request["image"] != HOST,
         "volumes_U": [item["source"] for item in plan.volumes if item["chown"]],
         "copy_up": [
@@ -198,7 +199,6 @@ def mounts(plan: Plan) -> list[Mount]:
     if plan.request["init_path"]:
         options = ["bind", "ro", "nosuid", "nodev", "rprivate"]
         others.append(_mount(INIT, "bind", options, plan.request["init_path"]))
-    others += _container_env(plan, taken)
     system = [
         item
         for item in system_mounts(plan)
@@ -309,13 +309,12 @@ def _local_time(plan: Plan, taken: Iterable[str]) -> list[Mount]:
     return [_mount(place, "bind", options, zones.source(plan.request["timezone"]))]
 
 
-def _container_env(plan: Plan, taken: Iterable[str]) -> list[Mount]:
-    """podman's sign of a container, which is not left in a directory of the user's own."""
-    place = "/run/.containerenv"
-    users = [item["destination"] for item in plan.volumes if item["type"] == "bind"]
-    if place in taken or "/run" in users:
-        return []
-    return [_mount(place, "bind", ["bind", *_SAFE, "rprivate"], f"{plan.directory}/containerenv")]
+def _container_env(plan: Plan) -> str:
+    """The file that is podman's sign of a container; none in a directory of the user's own."""
+    taken = {item["destination"] for item in plan.volumes if item["type"] == "bind"}
+    if not taken.isdisjoint(("/run", "/run/.containerenv")):
+        return ""
+    return f"{plan.directory}/containerenv"
 
 
 def overlay_binds(plan: Plan) -> dict[str, OverlayBind]:

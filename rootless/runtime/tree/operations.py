@@ -336,13 +336,19 @@ class Symlinks:
             os.close(dev)
 
 
+CONTAINER_ENV = "/run/.containerenv"
+"""podman's sign of a container."""
+
+SAFE = ("nosuid", "noexec", "nodev")
+
+
 class Marks:
     """Put docker's signs of a container into the root: /.dockerenv, and a list of its mounts.
 
     podman has the list as well. Where the image has them, or nothing can be written, they stay out.
     """
 
-    PLACES = ("/.dockerenv", "/etc/mtab")
+    PLACES = (CONTAINER_ENV, "/.dockerenv", "/etc/mtab")
     MOUNTS = "/proc/mounts"
 
     def describe(self) -> str:

@@ -59,6 +59,8 @@ def plan(spec: Spec, root: Root, driver: str = "overlay") -> list[Operation]:
         dev_made = dev_made or (mount["destination"] == "/dev" and mount["type"] == "tmpfs")
     if dev_made:
         steps += _devices(spec["rootless"])
+    if source := spec["rootless"].get("container_env"):
+        steps.append(op.Bind(source, op.CONTAINER_ENV, ["bind", *op.SAFE, "rprivate"]))
     wished = linux.get("sysctl") or {}
     if network.own and op.Pings.NAME not in wished:
         steps.append(op.Pings())

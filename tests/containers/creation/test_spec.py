@@ -93,7 +93,6 @@ def test_the_whole_by_default(composed: Composed, paths: Paths) -> None:
         "/etc/hosts": ("bind", f"{path}/hosts", ["bind", "rprivate"]),
         "/etc/hostname": ("bind", f"{path}/hostname", ["bind", "rprivate"]),
         "/etc/resolv.conf": ("bind", f"{path}/resolv.conf", ["bind", "rprivate"]),
-        "/run/.containerenv": ("bind", f"{path}/containerenv", ["bind", *SAFE, "rprivate"]),
     }
     assert list(expected.items()) == list(by_path(record).items())
     default = sorted(caps.DEFAULT)
@@ -128,7 +127,7 @@ def test_the_whole_by_default(composed: Composed, paths: Paths) -> None:
             "seccomp": {"profile": "default"},
             "rootfsPropagation": "rprivate",
         },
-        "rootless": PRIVATE,
+        "rootless": {**PRIVATE, "container_env": f"{path}/containerenv"},
     }
 
 
@@ -287,7 +286,7 @@ def test_mounts_are_made_from_the_root_down(composed: Composed) -> None:
 def test_a_users_mount_replaces_the_systems(composed: Composed, path: str) -> None:
     mounts = by_path(composed(volume=[f"/a:{path}"]))
     assert mounts[path] == ("bind", "/a", ["rbind", "rw", "rprivate"])
-    ours = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv"}
+    ours = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
     assert {*SYSTEM, *ours} == set(mounts)
 
 
@@ -312,16 +311,16 @@ def test_a_users_hosts_file(composed: Composed) -> None:
         ({"tmpfs": ["/run"]}, True),
         ({"volume": ["v:/run"]}, True),
         ({"volume": ["/a:/run"]}, False),
-        ({"volume": ["/a:/run/.containerenv"]}, True),
+        ({"volume": ["/a:/run/.containerenv"]}, False),
     ],
 )
-def test_podmans_sign(composed: Composed, options: dict[str, list[str]], there: bool) -> None:
+def test_podmans_sign(
+    composed: Composed, paths: Paths, options: dict[str, list[str]], there: bool
+) -> None:
     """It is not left in a directory of the user's own."""
-    mounts = by_path(composed(**options))
-    assert ("/run/.containerenv" in mounts) == there
-    order = list(mounts)
-    if there and "/run" in mounts:
-        assert order.index("/run") < order.index("/run/.containerenv")
+    record = composed(**options)
+    file = f"{paths.containers}/{ID}/containerenv"
+    assert record["spec"]["rootless"]["container_env"] == (file if there else "")
 
 
 def test_devices(composed: Composed) -> None:
