@@ -419,3 +419,16 @@ def test_files_with_the_names_of_marks(busybox: Store, driver: str) -> None:
         assert "begin with .wh. are left out, such as /a/.wh." in done.stderr
         found = busybox.ok("run", "--rm", "made", "find", "/a", "/etc/group").split()
         assert sorted(found) == ["/a", "/a/y", "/etc/group"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("docker", "docker.distribution"), ("oci", "oci.image")]
+)
+def test_the_form_of_the_manifest(busybox: Store, tmp_path: Path, kind: str, name: str) -> None:
+    """It is that of whatever the image goes to, unless that wants another."""
+    busybox.ok("run", "--name", "one", "busybox", "touch", "/new")
+    busybox.ok("commit", "--format", kind, "one", "made")
+    busybox.ok("copy", "made", f"dir:{tmp_path}/copy")
+    manifest = json.loads((tmp_path / "copy/manifest.json").read_text())
+    assert manifest["mediaType"].startswith(f"application/vnd.{name}.manifest")
+    assert busybox.ok("run", "--rm", "made", "ls", "/new") == "/new"
