@@ -190,6 +190,13 @@ ExecEnvFile = Annotated[
 ]
 ExecWorkdir = Annotated[str, option("--workdir", "-w", metavar="DIR", about="Start in DIR.")]
 ExecUser = Annotated[str, option("--user", "-u", metavar="USER[:GROUP]", about="Names or numbers.")]
+PreserveFds = Annotated[
+    int, option("--preserve-fds", metavar="N", about="It has our descriptors 3 to N+2 as well.")
+]
+PreserveFd = Annotated[
+    list[str] | None,
+    option("--preserve-fd", metavar="FD,...", about="It has these of ours as well."),
+]
 ExecPrivileged = Annotated[bool, option("--privileged", about="With all capabilities.")]
 Names = Annotated[bool, option("--names", about="Put the container's name before each line.")]
 Color = Annotated[bool, option("--color", about="Give each container a colour.")]

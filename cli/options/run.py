@@ -134,6 +134,16 @@ DetachKeys = Annotated[
 SigProxy = Annotated[
     bool, option("--sig-proxy", panel=BASIC, about="Pass signals on to it. (default: true)")
 ]
+PreserveFds = Annotated[
+    int,
+    option(
+        "--preserve-fds", metavar="N", panel=BASIC, about="It has our descriptors 3 to N+2 as well."
+    ),
+]
+PreserveFd = Annotated[
+    list[str] | None,
+    option("--preserve-fd", metavar="FD,...", panel=BASIC, about="It has these of ours as well."),
+]
 Env = Annotated[
     list[str],
     option(

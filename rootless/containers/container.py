@@ -37,6 +37,9 @@ class Container(Handle):
         super().__init__(paths, record)
         self.on_note: Callable[[str], None] = lambda _text: None
         """Called with what a user should know of a start: what was done otherwise than asked."""
+        self.preserved: list[int] = []
+        """Descriptors of this process, from 3 on, that the command of the next start, or of the
+        next `execute`, has under the same numbers. They are closed here."""
 
     # -- life
 
@@ -132,7 +135,10 @@ class Container(Handle):
             if alive is None:
                 return None
             forget(self)
-            return start(self.paths, self.record, self.directory, alive, ends=ends)
+            preserved, self.preserved = self.preserved, []
+            return start(
+                self.paths, self.record, self.directory, alive, ends=ends, preserved=preserved
+            )
         finally:
             os.close(held)
             if alive is not None:
@@ -283,7 +289,8 @@ class Container(Handle):
         """
         from rootless.containers.running.execution import run
 
-        return run(self, request, ends)
+        preserved, self.preserved = self.preserved, []
+        return run(self, request, ends, preserved)
 
     def make_exec(self, request: ExecRequest) -> Exec:
         """Write down a command that is to run inside, for this or another process to start.

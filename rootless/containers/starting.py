@@ -29,6 +29,7 @@ from rootless.store.paths import Paths
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Iterable
     from typing import NoReturn
 
     from rootless.containers.record import Record
@@ -66,11 +67,18 @@ class Started:
 
 
 def start(
-    paths: Paths, record: Record, directory: str, alive: int, *, ends: Ends | None
+    paths: Paths,
+    record: Record,
+    directory: str,
+    alive: int,
+    *,
+    ends: Ends | None,
+    preserved: Iterable[int] = (),
 ) -> Started:
     """Start the container and return when its command runs.
 
     `alive` holds its life lock; the supervisor gets a copy. With `ends` we are attached to it.
+    Its command gets the descriptors `preserved` as well, which are closed here.
     Raises LaunchError and its subclasses, HostError, StoreError.
     """
     trace.mark("runtime imported")
@@ -79,8 +87,13 @@ def start(
         terminal.set_size(record["spec"]["process"], ends.size())
     startup = _prepare(paths, record, directory, attach=attach)
     _ = paths.runtime  # an unusable one is reported by us, not from inside the supervisor
+    startup.preserve(preserved)
     trace.mark("start prepared")
-    started = _fork(startup, alive, attach=attach)
+    try:
+        started = _fork(startup, alive, attach=attach)
+    finally:
+        for fd in preserved:
+            os.close(fd)
     if paths.runtime_note:
         started.notes.append(paths.runtime_note)
     return started

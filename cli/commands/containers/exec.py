@@ -31,6 +31,8 @@ def execute(
     user: opt.ExecUser = "",
     privileged: opt.ExecPrivileged = False,
     detach_keys: opt.AttachKeys = None,
+    preserve_fds: opt.PreserveFds = 0,
+    preserve_fd: opt.PreserveFd = None,
 ) -> int:
     """Run a command in a running container.
 
@@ -43,7 +45,13 @@ def execute(
     name, words = choosing.shifted(engine, container, command, latest=latest, cidfile=cidfile)
     if not words:
         raise UsageError("which command?", "it stands behind the container")
+    preserved = []
+    if preserve_fds or preserve_fd:
+        from rootless.cli.descriptors import inherited
+
+        preserved = inherited(preserve_fds, preserve_fd or [])
     one = engine.containers.get(name)
+    one.preserved = preserved
     request: ExecRequest = {
         "command": words,
         "environment": _changes(env or [], env_file or []),

@@ -37,6 +37,8 @@ def run(
     detach: ropt.Detach = False,
     detach_keys: ropt.DetachKeys = None,
     sig_proxy: ropt.SigProxy = True,
+    preserve_fds: ropt.PreserveFds = 0,
+    preserve_fd: ropt.PreserveFd = None,
     **asked: Unpack[ropt.Asked],
 ) -> int:
     """Run a command in a new container.
@@ -54,8 +56,13 @@ def run(
         # the same for local programs alone, at a port that is free
         rootless run -d -p 127.0.0.1::80 -v ./site:/www busybox httpd -f -h /www
     """
+    preserved = []
+    if preserve_fds or preserve_fd:
+        from rootless.cli.descriptors import inherited
+
+        preserved = inherited(preserve_fds, preserve_fd or [])
     container = _create(engine, image, command or [], asked, detach=detach)
-    container.on_note = warn_of
+    container.on_note, container.preserved = warn_of, preserved
     code = 0
     if detach:
         container.start()

@@ -21,6 +21,7 @@ from rootless.runtime.userns import identity
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Iterable
 
     from rootless.containers.handle import Handle
     from rootless.containers.record import Record
@@ -55,7 +56,8 @@ class Exec:
         try:
             session.claim()
             request = self.inspect()["request"]
-            return _start(self.container, request, ends, init, session)
+            join = _join(self.container, request, init)
+            return _start(self.container, request, ends, join, session)
         finally:
             session.close()
             os.close(init)
@@ -124,10 +126,13 @@ def find(container: Handle, id: str) -> Exec:  # noqa: A002 - the field's own wo
     return Exec(container, id)
 
 
-def run(container: Handle, request: ExecRequest, ends: Ends | None) -> int:
+def run(
+    container: Handle, request: ExecRequest, ends: Ends | None, preserved: Iterable[int] = ()
+) -> int:
     """Make a command and start it, in one go; return its exit code, 0 where it goes on without us.
 
-    Raises what `make` and `Exec.start` raise; but a full disk keeps nobody from looking inside.
+    It gets the descriptors `preserved` as well, which are closed here when it runs. Raises what
+    `make` and `Exec.start` raise; but a full disk keeps nobody from looking inside.
     """
     init = open_running(container)
     try:
@@ -138,7 +143,9 @@ def run(container: Handle, request: ExecRequest, ends: Ends | None) -> int:
         except StoreError:
             session = sessions.Session(container.directory, sessions.new_id())
         try:
-            return _start(container, request, ends, init, session) or 0
+            join = _join(container, request, init)
+            join.preserved = [*preserved]
+            return _start(container, request, ends, join, session) or 0
         finally:
             session.close()
     finally:
@@ -261,10 +268,13 @@ def _made(container: Handle, request: ExecRequest) -> sessions.Session:
 
 
 def _start(
-    container: Handle, request: ExecRequest, ends: Ends | None, init: int, session: sessions.Session
+    container: Handle,
+    request: ExecRequest,
+    ends: Ends | None,
+    join: Join,
+    session: sessions.Session,
 ) -> int | None:
     """Start what `session` has the lock of, and hand its file to the joiner; see Exec.start."""
-    join = _join(container, request, init)
     end = events.later(container.root, container.record, "exec_die", execID=session.id)
 
     def note(pid: int, code: int | None) -> None:

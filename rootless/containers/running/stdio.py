@@ -100,7 +100,7 @@ class Stdio:
         return None
 
     def _fork(self) -> tuple[Report, int]:
-        closed = self._join.kept.copy()
+        closed = self._join.kept | {*self._join.preserved}
         try:
             closed |= self._make_stdio()
             report, child_end = Report.pair()

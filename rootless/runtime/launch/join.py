@@ -48,6 +48,8 @@ class Join:
         """pidfd of a process of the container."""
         self.stdio = (-1, -1, -1)
         """What become descriptors 0 to 2, unless a terminal does."""
+        self.preserved: list[int] = []
+        """Further descriptors that the command gets as they are."""
         self.dies = False
         """Whether all of it ends when the caller does."""
         self.kept: set[int] = set()
@@ -65,6 +67,7 @@ class Join:
             forget_arguments()  # with the values of -e
             # Nothing else may come along: the caller's descriptors could lead out of the container.
             keep = {0, 1, 2, self.target, *report.filenos(), *self.kept, *self.stdio}
+            keep.update(self.preserved)
             close_others(keep)
             # We have all capabilities there, whatever our uid is called.
             namespaces.setns(self.target, self._flags())
@@ -123,6 +126,7 @@ class Join:
             settlement = Settlement(
                 self.process, self.program, keep_groups=private["keep_groups"], dies=self.dies
             )
+            settlement.preserved = self.preserved
             settlement.personality = domain_of(self.spec)
             settlement.makes_directory = False  # the container runs: its files are its own
             single.tell_apt_again(self.process)

@@ -69,6 +69,8 @@ class Launch:
         """What become descriptors 0 to 2, unless a terminal does."""
         self.listening: Listening | None = None
         """Sockets at 3 and further on that the command gets (sd_listen_fds(3))."""
+        self.preserved: list[int] = []
+        """Further descriptors that it gets as they are."""
         self.steps: list[tuple[str, int]] = []
         """Time line: step, nanoseconds of the monotonic clock when it began."""
         self._step = ""
@@ -195,6 +197,7 @@ class Launch:
             process, self.program, keep_groups=private["keep_groups"], dies=True
         )
         settlement.listening = self.listening
+        settlement.preserved = self.preserved
         settlement.personality = domain_of(self.spec)
         self.begin("make the stub")
         settlement.prepare(report.verdict)

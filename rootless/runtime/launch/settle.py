@@ -58,6 +58,8 @@ class Settlement:
         """Whether the process ends with its parent."""
         self.listening: Listening | None = None
         """Sockets at 3 and further on that the command keeps (sd_listen_fds(3))."""
+        self.preserved: list[int] = []
+        """Others that it keeps, as they are."""
         self.personality = ""
         """Its execution domain in the words of the OCI specification, empty for what it is."""
         self.makes_directory = True
@@ -113,9 +115,10 @@ class Settlement:
         path = find_command(arguments[0], values.get("PATH", PATH))
         reset_signals()
         if self.listening is None:
-            close_on_exec(3, spare=self._channel)
+            close_on_exec(3, spare=self._channel, kept=self.preserved)
         else:
-            close_on_exec(3 + self.listening["count"], spare=self._channel)
+            first = 3 + self.listening["count"]
+            close_on_exec(first, spare=self._channel, kept=self.preserved)
             names = {"LISTEN_FDNAMES": self.listening["names"]} if self.listening["names"] else {}
             values |= {"LISTEN_FDS": str(self.listening["count"]), **names}
             values["LISTEN_PID"] = str(os.getpid())

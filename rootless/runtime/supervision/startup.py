@@ -27,6 +27,7 @@ from rootless.store import events, records
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Iterable
     from typing import Any, NoReturn
 
     from rootless.netstack.ports import Port
@@ -61,6 +62,8 @@ class Wishes:
         """What a service manager is told."""
         self.listening: Listening | None = None
         """Sockets that a service manager has handed to us, for the container."""
+        self.preserved: list[int] = []
+        """Further descriptors of the starter's, for this start alone."""
         self.ports: list[Port] = []
         """Published ports, bound."""
         self.forwarded: list[Port] = []
@@ -107,6 +110,10 @@ class Startup:
     def notes(self) -> list[str]:
         """What the user is told when it runs."""
         return self._wishes.notes
+
+    def preserve(self, descriptors: Iterable[int]) -> None:
+        """Have the command get further descriptors of this process, by their numbers."""
+        self._launch.preserved = self._wishes.preserved = list(descriptors)
 
     def run(self, starter: Report, client: int, alive: int) -> NoReturn:
         """Start the container and supervise it. Never returns.
@@ -166,6 +173,7 @@ class Startup:
             kept.add(self._wishes.notice["fd"])
         if self._wishes.listening is not None:
             kept.update(range(3, 3 + self._wishes.listening["count"]))
+        kept.update(self._wishes.preserved)
         close_others(kept)
 
     def _start(self, before: dict[str, Any], client: int) -> tuple[list[Any], Charge]:
@@ -182,7 +190,7 @@ class Startup:
         for_init = self._make_pipes()
         launcher = self._fork_launcher(theirs, report)
         theirs.close()
-        for fd in for_init:
+        for fd in (*for_init, *self._wishes.preserved):
             os.close(fd)
         ready = self._await_ready(report, launcher)
         state = {
