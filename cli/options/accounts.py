@@ -34,6 +34,28 @@ HostUser = Annotated[
     option("--hostuser", metavar="USER", panel=USERS, about="Make a user of this machine known."),
 ]
 
+UidMap = Annotated[
+    list[str],
+    option(
+        "--uidmap",
+        metavar="INSIDE:FROM[:N]",
+        panel=USERS,
+        about="Have these ids; FROM 0 is you, 1 your first subordinate id.",
+    ),
+]
+GidMap = Annotated[
+    list[str],
+    option("--gidmap", metavar="INSIDE:FROM[:N]", panel=USERS, about="The same for groups."),
+]
+SubUidName = Annotated[
+    str,
+    option("--subuidname", metavar="USER", panel=USERS, about="Yourself: as --userns nomap."),
+]
+SubGidName = Annotated[
+    str,
+    option("--subgidname", metavar="USER", panel=USERS, about="Yourself: as --userns nomap."),
+]
+
 
 class AccountsAsked(TypedDict, total=False):
     """Who has a name inside."""
@@ -42,3 +64,7 @@ class AccountsAsked(TypedDict, total=False):
     passwd_entry: PasswdEntry
     group_entry: GroupEntry
     hostuser: HostUser
+    uidmap: UidMap
+    gidmap: GidMap
+    subuidname: SubUidName
+    subgidname: SubGidName

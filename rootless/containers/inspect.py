@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.containers.record import Image, Record, Status
-    from rootless.containers.request import StartupCheck, Volume
+    from rootless.containers.request import Request, StartupCheck, Volume
     from rootless.runtime.spec import Mount
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -260,7 +260,8 @@ def _host_config(record: Record, directory: str) -> dict[str, Any]:
         "SecurityOpt": security_options(security),
         "Tmpfs": {item["destination"]: item["mode"] for item in request["tmpfs"]},
         "UTSMode": _unless_private(spaces["uts"]),
-        "UsernsMode": "" if private["userns"] == "host" else private["userns"],
+        "UsernsMode": _userns_mode(private["userns"]),
+        "IDMappings": _maps(request),
         "ShmSize": _shm_size(spec["mounts"]),
         "Sysctls": spec["linux"]["sysctl"],
         "Runtime": "rootless",
@@ -360,6 +361,20 @@ def _shm_size(mounts: list[Mount]) -> int:
                 if size != word and size.isdigit():
                     return int(size)
     return 0
+
+
+def _userns_mode(userns: str) -> str:
+    """As podman: ids of its own make it private."""
+    return "" if userns == "host" else "private" if userns.startswith("map:") else userns
+
+
+def _maps(request: Request) -> dict[str, list[str]] | None:
+    if not request["uidmap"]:
+        return None
+    return {
+        key: [":".join(map(str, one)) for one in ranges]
+        for key, ranges in (("UidMap", request["uidmap"]), ("GidMap", request["gidmap"]))
+    }
 
 
 def _unless_private(mode: str) -> str:

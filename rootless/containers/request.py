@@ -280,6 +280,10 @@ if TYPE_CHECKING:
         """Roots inside, of which each has the files of /etc that are made for a container."""
         namespaces: Namespaces
         userns: Userns
+        uidmap: list[list[int]]
+        """[first id inside, first id there with the mode host, how many]; empty for `userns`."""
+        gidmap: list[list[int]]
+        """The same for groups; both or neither."""
         security: Security
         rlimits: list[Rlimit]
         sysctls: dict[str, str]
@@ -418,6 +422,8 @@ def _surroundings() -> Fields:
         "chrootdirs": [],
         "namespaces": {"pid": "private", "ipc": "private", "uts": "private", "cgroup": "private"},
         "userns": {"mode": "host", "uid": None, "gid": None, "shared": False},
+        "uidmap": [],
+        "gidmap": [],
         "security": security(),
         "rlimits": [],
         "sysctls": {},

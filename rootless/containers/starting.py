@@ -111,6 +111,7 @@ def _prepare(
 
         refuse_terminal(record["log_driver"])
     who = identity.detect()
+    shift.check(record["spec"]["rootless"]["userns"], who)
     trace.mark("identity known")
     if networks.kind(record["networks"]) == "container":
         from rootless.containers.joining import joined

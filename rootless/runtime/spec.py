@@ -137,7 +137,10 @@ if TYPE_CHECKING:
 
         init: bool
         userns: str
-        """host, nomap, or keep-id:uid=N,gid=N."""
+        """host, nomap, keep-id:uid=N,gid=N, or map:uid=MAP,gid=MAP.
+
+        A MAP is INSIDE-OUTSIDE-COUNT with + between; outside is in the ids of `host`.
+        """
         shifted: bool
         """Whether root's files are root's in it (userns.shift); old containers do not say it."""
         account: Account | None

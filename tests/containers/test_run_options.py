@@ -235,3 +235,28 @@ def test_the_starter_does_not_hold_what_it_has_handed_over(shared: Store) -> Non
         os.close(read)
         starting.kill()
         starting.wait()
+
+
+@pytest.mark.modes("mapped")
+def test_ids_of_the_users_own_choice(shared: Store, tmp_path: Path) -> None:
+    """Root's files are root's, and the user is whom he has chosen to be."""
+    tmp_path.chmod(0o700)
+    options = ["--uidmap", "0:1:1000", "--uidmap", "1000:0:1", "-u", "1000", "--name", "maps"]
+    script = "id -u; stat -c %u /etc/passwd /etc/hosts /work; touch /work/mine; touch /etc/x"
+    line = [*options, "-v", f"{tmp_path}:/work", "busybox", "sh", "-c", script]
+    done = shared("run", *line)
+    try:
+        assert done.stdout.split() == ["1000", "0", "0", "1000"]
+        assert "Permission denied" in done.stderr
+        assert (tmp_path / "mine").stat().st_uid == os.getuid()
+        shown = "{{.HostConfig.UsernsMode}} {{json .HostConfig.IDMappings.UidMap}}"
+        expected = 'private ["0:1:1000","1000:0:1"]'
+        assert shared.ok("inspect", "-f", shown, "maps") == expected
+    finally:
+        shared.ok("rm", "-f", "maps")
+
+
+def test_ids_that_there_are_not(shared: Store) -> None:
+    done = shared("run", "--rm", "--uidmap", "0:0:2000000000", "busybox", "true")
+    assert done.returncode == 125
+    assert "cannot map ids up to 1999999999 (--uidmap)" in done.stderr

@@ -66,6 +66,10 @@ def check(request: Request, *, parsed: bool = False) -> None:
     _check_life(request)
     _check_ways(request)
     _check_namespaces(request)
+    if request["uidmap"] or request["gidmap"]:
+        from rootless.containers.creation import maps
+
+        maps.check(request)
     check_user(request["user"], named("user"))
     _check_network(request)
     for name in request["sysctls"]:

@@ -127,6 +127,10 @@ def _plan(
     shared = networks.kind(plan.networks) == "host" or request["namespaces"]["uts"] == "host"
     plan.hostname = request["hostname"] or (os.uname().nodename if shared else id[:12])
     plan.userns = _userns(request["userns"])
+    if request["uidmap"]:
+        from rootless.containers.creation import maps
+
+        plan.userns = maps.written(request)
     plan.user = request["user"]
     if not plan.user:
         conflicts.check_user(settings.user, "the image's user")

@@ -153,6 +153,8 @@ SHAPES: dict[str, Any] = {
     "chrootdirs": _TEXTS,
     "namespaces": choices.NAMESPACES,
     "userns": {"mode": choices.USERNS, "uid": _ID, "gid": _ID, "shared": bool},
+    "uidmap": [[_ID.shape]],
+    "gidmap": [[_ID.shape]],
     "security": {
         "privileged": bool,
         "cap_add": _TEXTS,

@@ -57,7 +57,7 @@ class Plan:
         self.hostname = ""
         self.user = ""
         self.userns = "host"
-        """In full: host, nomap or keep-id:uid=N,gid=N."""
+        """In full: host, nomap, keep-id:uid=N,gid=N, or the maps themselves."""
         self.account: Account | None = None
         self.hostusers: list[Account] = []
         self.args: list[str] = []
@@ -155,7 +155,7 @@ def _private(plan: Plan) -> Private:
     return {
         "init": request["init"] and not request["init_path"],
         "userns": plan.userns,
-        "shifted": userns["mode"] != "host" and not userns["shared"],
+        "shifted": plan.userns != "host" and not userns["shared"],
         "account": plan.account,
         "hostusers": plan.hostusers,
         "passwd": request["passwd"],

@@ -28,6 +28,7 @@ class Asked(TypedDict, total=False):
     env_file: list[str]
     env_host: bool
     env_merge: list[str]
+    gidmap: list[str]
     group_add: list[str]
     group_entry: str
     health_cmd: str
@@ -95,12 +96,15 @@ class Asked(TypedDict, total=False):
     shm_size_systemd: str
     stop_signal: str
     stop_timeout: int
+    subgidname: str
+    subuidname: str
     sysctl: list[str]
     systemd: str
     timeout: int
     tmpfs: list[str]
     tty: bool
     tz: str
+    uidmap: list[str]
     ulimit: list[str]
     umask: str
     unsetenv: list[str]

@@ -203,6 +203,12 @@ def _process(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
     }
 
 
+def _maps(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
+    from rootless.containers.words import ids
+
+    return _in("userns", ids.parse, asked)
+
+
 def _life(asked: Asked, base: str, _: Mapping[str, str]) -> Fields:
     found: Fields = {
         "requires": [name for text in asked.get("requires", ()) for name in text.split(",")]
@@ -258,6 +264,7 @@ _SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], 
         _health,
     ),
     ("log_driver log_opt", _log),
+    ("uidmap gidmap subuidname subgidname", _maps),
     ("umask chrootdirs personality", _process),
     ("conmon_pidfile init_path pidfile requires rmi", _life),
     (

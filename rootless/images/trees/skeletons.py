@@ -162,7 +162,8 @@ def _or_invalid(find: Callable[[int], int]) -> Callable[[int], int]:
 
 
 _OWNERS = (
-    f"the image may have owners that the container does not show: try without {named('userns')}"
+    "the image may have owners that the container does not show: map more of them, or try without "
+    f"{named('userns')}"
 )
 
 
@@ -194,8 +195,17 @@ def _finds_data(paths: Paths) -> bool:
     return finds
 
 
+_LONGEST = 200
+"""Characters in the name of a directory, with what others put behind it."""
+
+
 def _name(userns: str) -> str:
-    return userns.removeprefix("keep-id:uid=").replace(",gid=", "-")
+    name = userns.removeprefix("keep-id:uid=").replace(",gid=", "-").replace(":", "-")
+    if len(name) < _LONGEST:
+        return name
+    import hashlib  # maps of many ranges
+
+    return "map-" + hashlib.sha256(name.encode()).hexdigest()
 
 
 def known(paths: Paths, userns: str, layers: list[str]) -> list[str]:

@@ -125,7 +125,7 @@ def wanted(userns: str, who: Identity, uid: int, gid: int) -> Shift | None:
 
     None where the ids of U are right as they are. Raises LaunchError for a map that cannot be.
     """
-    if who.mode == "single":
+    if who.mode == "single" and not userns.startswith("map:"):
         if userns == "nomap":
             raise LaunchError(
                 f"cannot hide the user ({named('userns')} nomap): no other id exists here",
@@ -146,6 +146,9 @@ def owners_of(userns: str, who: Identity) -> Owners | None:
     if mode == "keep-id":
         ids = dict(item.partition("=")[::2] for item in rest.split(","))
         return Owners(_around(int(ids["uid"]), uids), _around(int(ids["gid"]), gids))
+    if mode == "map":
+        ids = dict(item.partition("=")[::2] for item in rest.split(","))
+        return Owners(_extents(ids["uid"]), _extents(ids["gid"]))
     if mode == "nomap":
         return Owners([(0, 1, uids - 1)], [(0, 1, gids - 1)])
     return None
@@ -166,7 +169,30 @@ def apparent(private: Private, who: Identity) -> Owners | None:
     if who.mode == "single" or not private.get("shifted"):
         return None
     owners = owners_of(private["userns"], who)
-    return owners if owners is not None and owners.root != (0, 0) else None
+    own = private["userns"].startswith("map:") or (owners is not None and owners.root != (0, 0))
+    return owners if own else None
+
+
+def check(userns: str, who: Identity) -> None:
+    """Raise LaunchError for maps of ids that there are not."""
+    if not userns.startswith("map:"):
+        return
+    found = owners_of(userns, who)
+    maps = ((found.uid_map, who.uid_map), (found.gid_map, who.gid_map)) if found else ()
+    for field, (wanted_map, here) in zip(("uidmap", "gidmap"), maps, strict=False):
+        total = sum(count for _, _, count in here)
+        last = max(first + count for _, first, count in wanted_map)
+        if last > total:
+            raise LaunchError(
+                f"cannot map ids up to {last - 1} ({named(field)}): there are {total} here, from 0",
+                f"{named('userns')} keep-id and nomap take what there is; "
+                "rootless doctor says how to get more",
+            )
+
+
+def _extents(text: str) -> list[Extent]:
+    numbers = (one.split("-") for one in text.split("+"))
+    return [(int(inside), int(outside), int(count)) for inside, outside, count in numbers]
 
 
 def _around(mine: int, total: int) -> list[Extent]:

@@ -96,3 +96,35 @@ def test_whose_files_are_shifted() -> None:
         found = shift.apparent(private(userns, shifted=True), MAPPED)
         assert found is not None
         assert found.root == (1, 1)
+
+
+OWN = "map:uid=0-1-1000+1000-0-1,gid=0-0-5"
+
+
+def test_maps_of_the_users_own() -> None:
+    found = maps(OWN)
+    assert found is not None
+    assert (found.uid_map, found.gid_map) == ([(0, 1, 1000), (1000, 0, 1)], [(0, 0, 5)])
+    shift.check(OWN, MAPPED)
+    shift.check("nomap", SINGLE)
+
+
+@pytest.mark.parametrize(
+    ("userns", "who"),
+    [
+        ("map:uid=0-0-65538,gid=0-0-1", MAPPED),
+        ("map:uid=0-0-1,gid=0-65537-1", MAPPED),
+        (OWN, SINGLE),
+    ],
+)
+def test_maps_of_ids_that_there_are_not(userns: str, who: Identity) -> None:
+    with pytest.raises(LaunchError, match="cannot map ids up to"):
+        shift.check(userns, who)
+
+
+def test_root_may_stay_where_others_move() -> None:
+    """Then the files of the image have other owners all the same."""
+    private: Any = {"userns": "map:uid=0-0-1+1-11-5,gid=0-0-1", "shifted": True}
+    owners = shift.apparent(private, MAPPED)
+    assert owners is not None
+    assert (owners.root, owners.uid(3)) == ((0, 0), 13)
