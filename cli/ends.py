@@ -106,6 +106,11 @@ class OwnEnds(Ends):
             error.filename = "standard output" if stream == 1 else "standard error"
             raise
 
+    def leave(self) -> None:
+        """Let the shell's prompt begin a line of its own."""
+        if self._raw is not None:
+            self.write(1, b"\n")
+
     def pass_signals(self, send: Callable[[int], object]) -> None:
         """From now on signals go to the container, unless it has our terminal."""
         if self._tty and os.isatty(0):

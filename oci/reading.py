@@ -19,8 +19,6 @@ from rootless.oci.errors import DigestError, ImageError
 from rootless.oci.layers import tar
 from rootless.oci.layers.compression import compression_of, decompress
 from rootless.oci.layout import MAX_JSON, OCI_CONFIG, OCI_LAYER, REF_NAME
-from rootless.oci.signatures import policy
-from rootless.oci.signatures.lookaside import numbered, read_bounded
 from rootless.oci.transports import Fetched, check_size, media_type_of
 
 TYPE_CHECKING = False
@@ -153,6 +151,8 @@ class LocalSource(abc.ABC):
 
     def admit(self, manifest: bytes) -> None:
         """Check the place against the policy; no signature in files is verified."""
+        from rootless.oci.signatures import policy
+
         policy.load().check_local(self.place.transport, self.place.path)
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
@@ -220,6 +220,8 @@ class DirectorySource(LocalSource):
         from rootless.oci.signatures.signature import decode
 
         start = "" if digest == self.top().digest else f"{Digest.parse(digest).hex}."
+        from rootless.oci.signatures.lookaside import numbered, read_bounded
+
         files = numbered(read_bounded, f"{self.place.path}/{start}")
         return [decode(data, f"a signature of {self.name}") for data in files]
 

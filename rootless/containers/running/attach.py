@@ -178,7 +178,10 @@ def serve(
         stream.close()
     if session.lost:
         raise next(iter(session.lost.values()))
-    return None if session.left else session.exit_code
+    if not session.left:
+        return session.exit_code
+    ends.leave()
+    return None
 
 
 class _Session:

@@ -54,6 +54,9 @@ class Ends:
         if fd >= 0:
             write_all(fd, data)
 
+    def leave(self) -> None:
+        """The user has left it by the keys, and it goes on."""
+
     def pass_signals(self, send: Callable[[int], object]) -> None:
         """From now on the process may have signals: `send` takes a number.
 

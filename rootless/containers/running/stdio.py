@@ -93,6 +93,7 @@ class Stdio:
                 if not self._feed.left:
                     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
                     return code if code >= 0 else LOST
+                self._ends.leave()
             if self._tty:
                 self._stay_behind(joiner)
         finally:
