@@ -336,3 +336,9 @@ def _load(path: str, subject: str) -> Document:
     if not isinstance(document, dict):
         raise ImageError(f"cannot read {subject}: it is no JSON object")
     return document
+
+
+def told(media_type: str, digest: str) -> str:
+    """Return what users are told a part of an image is: a layer, or its configuration."""
+    kind = "config" if media_type in (OCI_CONFIG, DOCKER_CONFIG) else "layer"
+    return f"{kind} {digest[7:19]}"

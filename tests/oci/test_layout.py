@@ -284,3 +284,10 @@ def test_an_index_that_cannot_be_written_stays(store: Path) -> None:
 )  # fmt: skip
 def test_a_configuration_as_go_reads_it(written: Any, read: Any) -> None:
     assert as_go_reads(written) == read
+
+
+def test_users_are_told_layers_and_configurations_apart() -> None:
+    digest = "sha256:" + "0123456789ab" * 5 + "0123"
+    for kind in (layout.OCI_CONFIG, layout.DOCKER_CONFIG):
+        assert layout.told(kind, digest) == "config 0123456789ab"
+    assert layout.told(layout.OCI_LAYER, digest) == "layer 0123456789ab"

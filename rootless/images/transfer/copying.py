@@ -30,6 +30,7 @@ from rootless.oci.digest import Digest, Verifier
 from rootless.oci.distribution.remote import RegistryTarget
 from rootless.oci.errors import ImageError, SignatureError
 from rootless.oci.layers.compression import compress
+from rootless.oci.layout import told
 from rootless.oci.reading import open_file, scratch_directory
 from rootless.oci.transports import Fetched, check_size, media_type_of
 from rootless.oci.writing import Numbers
@@ -295,7 +296,7 @@ class Copy:
 
     def _blob(self, blob: models.Descriptor) -> None:
         digest = blob.digest
-        self._teller.begin(digest, f"blob {digest[7:19]}", blob.size)
+        self._teller.begin(digest, told(blob.media_type, digest), blob.size)
         self._teller.end(digest, self._target.put(blob, partial(self._content, blob)))
 
     def _content(self, blob: models.Descriptor, start: int) -> Iterator[bytes]:

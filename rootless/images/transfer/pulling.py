@@ -173,7 +173,8 @@ class Pull:
         if descriptor.size > MAX_JSON:
             raise ImageError(f"image configuration {descriptor.digest} is larger than 4 MiB")
         if not self._intake.has(descriptor.digest):
-            self._transfers.fetch(descriptor.digest, descriptor.size)
+            name = f"config {descriptor.digest[7:19]}"
+            self._transfers.fetch(descriptor.digest, descriptor.size, name)
         data = self._intake.text(descriptor.digest)
         return models.config_in(data, f"image configuration {descriptor.digest}")
 

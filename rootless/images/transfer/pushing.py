@@ -20,6 +20,7 @@ from rootless.images.transfer.parallel import in_parallel
 from rootless.images.transfer.wish import compression_of
 from rootless.oci import jsonio, layout, manifests, reference
 from rootless.oci.errors import ImageError, InvalidReference, RegistryError
+from rootless.oci.layout import told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ class Push:
     def _as_it_is(self, blob: Document) -> None:
         """See that the registry has a blob of the store."""
         digest, size = str(blob["digest"]), int(blob["size"])
-        self._teller.begin(digest, f"blob {digest[7:19]}", size)
+        self._teller.begin(digest, told(str(blob.get("mediaType")), digest), size)
         known = [form for form in self._known.forms(digest) if form.digest == digest]
         form = known[0] if known else Form("", 0, digest, size)
         word, location = self._found(form)
