@@ -16,7 +16,6 @@ DAEMON = "there is no daemon to connect to"
 PODMAN = "it is about podman's inside"
 CHECKPOINTS = "checkpoints need rights that a user does not have; 'rootless commit' keeps files"
 SIZES = "what a container writes is bounded by the disk and the user's quota alone"
-MAPS = "a user's containers share one map of ids; --userns keep-id and nomap choose who is who"
 SIGNING = "signing is for tools of its own, such as cosign and skopeo"
 
 COMMANDS = {
@@ -60,7 +59,6 @@ OPTIONS = (
     ("--pids-limit", LIMITS),
     ("--ip --ip6 --link-local-ip --network-alias", NETWORKS),
     ("--init-ctr --pod --pod-id-file", PODS),
-    ("--gidmap --subgidname --subuidname --uidmap", MAPS),
     ("--secret", "secrets come with a later version"),
     ("--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops --isolation", WINDOWS),
     ("--use-api-socket --tls --tlscacert --tlscert --tlskey --tlsverify", DAEMON),

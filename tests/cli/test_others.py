@@ -21,9 +21,6 @@ pytestmark = [pytest.mark.once, pytest.mark.timeout(600)]
 
 PROGRAMS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("docker", "podman")]
 
-COMING = {"--preserve-fds"}
-"""What is about to be here."""
-
 Words = tuple[str, ...]
 Options = dict[Words, set[str]]
 
@@ -108,7 +105,7 @@ def test_all_that_it_has_is_ours_or_has_a_reason(program: str, cli: Store) -> No
         f"{' '.join(words)} {name}"
         for words, options in read.items()
         if words in known
-        for name in sorted(options - known[words] - COMING)
+        for name in sorted(options - known[words])
         if not absent.option([*words], name)
     ]
     assert wrong == []
