@@ -1,7 +1,7 @@
 """What systemd needs of a container to be its first process, as podman gives it.
 
 Places in memory that it may write to, a part of the cgroup tree to divide, its own signal for an
-orderly end, and two variables: that it is in a container, and which machine id to take (systemd's
+orderly end, and a variable that says which machine id to take, beside `container` (systemd's
 "Container Interface").
 """
 
@@ -21,5 +21,5 @@ def prepare(plan: Plan, id: str) -> None:  # noqa: A002 - the record's own word
     plan.systemd = PLACES
     plan.stop_signal = SIGNAL
     known = {text.partition("=")[0] for text in plan.env}
-    own = {"container": "oci", "container_uuid": id[:32]}
+    own = {"container_uuid": id[:32]}
     plan.env += [f"{name}={value}" for name, value in own.items() if name not in known]

@@ -113,7 +113,7 @@ def test_a_container_of_its(shared: Store, tmp_path: Path) -> None:
     # Where the session has no cgroup to divide, that is said.
     assert done.stderr == "" or ("systemd" in done.stderr and not cgroup.find())
     until(lambda: shared.ok("logs", "machine").endswith("0"))
-    assert shared.ok("logs", "machine").splitlines() == ["oci 32", "0"]
+    assert shared.ok("logs", "machine").splitlines() == ["podman 32", "0"]
     assert shared.ok("inspect", "-f", "{{.Config.StopSignal}}", "machine") == "SIGRTMIN+3"
     shared.ok("stop", "machine")
     assert shared.ok("logs", "--tail", "1", "machine") == "halted"
