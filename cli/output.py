@@ -126,14 +126,15 @@ def show_one(value: dict[str, Any], template: str) -> None:
 def each(names: Iterable[str], action: Callable[[str], object]) -> int:
     """Do `action` for each of `names` and print what the user typed; go on after a failure.
 
-    Return the exit code: 0, or that of the last failure.
+    Where there are several, an error says which it is about. Return the exit code: 0, or that of
+    the last failure.
     """
-    code = exits.OK
-    for name in names:
+    code, every = exits.OK, list(names)
+    for name in every:
         try:
             action(name)
         except Error as error:
-            code = complain(error)
+            code = complain(error if len(every) == 1 else error.about(name))
         else:
             say(name)
     return code

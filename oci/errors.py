@@ -26,6 +26,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Self
 
 # Control characters (of which those from 0x80 on are commands to many terminals as well), marks
 # that turn the direction of what follows, what is invisible, what breaks lines, and halves of
@@ -125,11 +126,22 @@ class Error(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__()
+        self._say(message, hint)
+
+    def _say(self, message: str, hint: str) -> None:
         self.marked = (message, hint)
         """Message and hint as they were given: what is handed on to another process."""
         self.message = _worded(message, str)
         self.hint = _worded(hint, str)
-        super().__init__(self.message)
+        self.args = (self.message,)
+
+    def about(self, thing: str) -> Self:
+        """Say first what it is about, unless the message does; return the error."""
+        message, hint = self.marked
+        if thing not in self.message:
+            self._say(f"{thing}: {message}", hint)
+        return self
 
     def __str__(self) -> str:
         return self.told(str)

@@ -264,7 +264,7 @@ class DockerArchiveTarget:
             about = models.config_in(file.read(), "the image configuration")
         made = [self._blobs[layer.digest] for layer in manifest.layers]
         if [blob.digest for blob in made] != about.rootfs.diff_ids:
-            raise DigestError("the layers are others than the configuration says")
+            raise DigestError(f"manifest {top.digest}: other layers than its configuration says")
         names = [self._member(blob, ".tar") for blob in made]
         row = {"Config": self._member(config, ".json"), "RepoTags": None, "Layers": names}
         if self._tag:

@@ -55,7 +55,7 @@ def _latest(engine: Engine, names: list[str] | None) -> list[str]:
         raise UsageError("--latest and names contradict each other")
     found = engine.containers.list()
     if not found:
-        raise NotFound("there is no container yet")
+        raise NotFound("there is no container yet", "--latest is the one made last")
     return [found[0].id]
 
 

@@ -556,12 +556,12 @@ def inside(path: str) -> str:
     Raises UsageError for one that is not absolute, or the root.
     """
     if not path:
-        raise UsageError("invalid mount target: the path is empty")
+        raise UsageError(f"invalid mount target {path!r}: the path is empty", "such as /data")
     if not path.startswith("/") or "\0" in path:
         raise UsageError(f"invalid mount path {path!r}: it must be an absolute path")
     clean = "/" + os.path.normpath(path).lstrip("/")
     if clean == "/":
-        raise UsageError("invalid mount target: destination can't be '/'")
+        raise UsageError(f"invalid mount target {path!r}: destination can't be '/'")
     return clean
 
 

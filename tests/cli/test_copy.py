@@ -58,7 +58,7 @@ def test_run_takes_an_image_from_a_file(cli: Store, busybox_image: str) -> None:
         ("inspect --remote --raw --format x y", "contradict"),
         ("inspect --remote", "requires at least 1 argument"),
         ("search --limit 0 x", "makes no sense"),
-        ("search --list-tags -f stars=1 x", "not filtered"),
+        ("search --list-tags -f stars=1 x", "exclude each other"),
         ("push nothing dir:x", "No such image: nothing"),
         ("pull --all-tags oci:x", "in no registry"),
         ("save --format docker-dir host", "cannot be saved"),

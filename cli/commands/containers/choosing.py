@@ -74,7 +74,7 @@ def shifted(
 def _latest(engine: Engine) -> str:
     found = engine.containers.list()
     if not found:
-        raise NotFound("there is no container yet")
+        raise NotFound("there is no container yet", "--latest is the one made last")
     return found[0].id
 
 

@@ -113,8 +113,10 @@ def diff_image(
 def _diff(engine: Engine, names: list[str] | None, form: str, kind: str) -> int:
     from rootless.containers.files.trees import changes
 
-    if not names or len(names) > 2:
-        raise UsageError("one name, or two to compare")
+    if not names:
+        raise UsageError("which container or image?", "name one, or two to compare")
+    if len(names) > 2:
+        raise UsageError(f"diff compares two, not {', '.join(names)}")
     other = names[1] if len(names) > 1 else ""
     found = changes(engine.containers, engine.images, names[0], other, kind)
     if form == "json":

@@ -44,7 +44,7 @@ def execute(
     """
     name, words = choosing.shifted(engine, container, command, latest=latest, cidfile=cidfile)
     if not words:
-        raise UsageError("which command?", "it stands behind the container")
+        raise UsageError(f"which command in {name}?", "it stands behind the container")
     preserved = []
     if preserve_fds or preserve_fd:
         from rootless.cli.descriptors import inherited

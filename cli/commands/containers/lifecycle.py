@@ -44,7 +44,7 @@ def start(
     if not (attach or interactive):
         return each(names, lambda name: engine.containers.get(name).start())
     if len(names) != 1:
-        raise UsageError("only one container can be attached to")
+        raise UsageError(f"only one container can be attached to, not {', '.join(names) or 'none'}")
     from rootless.cli.ends import OwnEnds
 
     one = engine.containers.get(names[0])

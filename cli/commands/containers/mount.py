@@ -143,7 +143,7 @@ def _unmount(
     mounts = Mounts(engine.paths, kind)
     chosen = _wanted(names, every=every, known=lambda: list(mounts.all()))
     if not chosen and not every:
-        raise UsageError(f"which {kind}?")
+        raise UsageError(f"which {kind}?", "name one, or say --all")
     there = mounts.all()
     return output.each(
         chosen,

@@ -92,7 +92,8 @@ def update(
     texts: Any = asked
     wanted = changes(texts, os.environ)
     if not (publish_add or publish_rm or wanted):
-        raise UsageError("nothing to change", "such as --restart, --publish-add, --health-interval")
+        what = f"nothing to change in {', '.join(containers)}"
+        raise UsageError(what, "such as --restart, --publish-add, --health-interval")
 
     def change(name: str) -> None:
         notes = updating.change(engine.containers, name, wanted) if wanted else []

@@ -159,7 +159,8 @@ def _ask(name: Reference, user: str, password: str, *, stdin: bool) -> tuple[str
         return user, sys.stdin.read().rstrip("\r\n")
     if not (user and password) and not sys.stdin.isatty():
         raise UsageError(
-            "there is no terminal to ask for the password on", "-u NAME --password-stdin"
+            f"there is no terminal to ask for the password of {name.domain} on",
+            "-u NAME --password-stdin",
         )
     if not user:
         output.say("Username: ", to_stderr=True, end="")

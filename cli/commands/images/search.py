@@ -64,7 +64,7 @@ def search(
     access = access_of(asked)
     if list_tags:
         if filter:
-            raise UsageError("tags are not filtered", "leave --filter out")
+            raise UsageError("--list-tags and --filter exclude each other")
         return _tags(term, access, limit, format)
     from rootless.images.transfer.searching import search as find
 

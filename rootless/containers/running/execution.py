@@ -224,7 +224,7 @@ def _check(request: ExecRequest) -> None:
             raise UsageError(f"exec: one of {request!r} holds a NUL byte", field=field)
     command = request.get("command")
     if not command or not all(isinstance(word, str) for word in command):
-        raise UsageError("exec: a command is a list of words", field="command")
+        raise UsageError(f"exec: {command!r:.60} is no command", "a list of words", field="command")
     for number, entry in enumerate(request.get("environment", ())):
         if not _is_change(entry):
             raise UsageError(

@@ -23,7 +23,8 @@ def read(
 ) -> Iterator[tuple[Handle, Entry]]:
     """Yield (container, entry); see Container.logs. Raises Conflict, HostError."""
     if len(containers) > 1:
-        raise Conflict("logs in the journal can be read of one container at a time")
+        names = ", ".join(one.name for one in containers)
+        raise Conflict(f"logs in the journal can be read of one container at a time, not {names}")
     (container,) = containers
     command = ["journalctl", "--quiet", "--all", "--output=json", f"--output-fields={_FIELDS}"]
     command += [f"CONTAINER_ID_FULL={container.id}"]

@@ -64,7 +64,7 @@ _PATHS = "to mount a directory of the host, give a path that begins with / or ."
 def volume(text: str, base: str) -> Volume:
     """Parse -v [SOURCE:]DESTINATION[:OPTIONS]; a relative source is below `base`."""
     parts = text.split(":")
-    if len(parts) > 3 or not parts[0]:
+    if len(parts) > 3 or not parts[0] or "" in parts[1:2]:
         raise UsageError(f"invalid volume specification: {text!r}", "[SOURCE:]TARGET[:OPTIONS]")
     if len(parts) == 1:
         return _finish(_named("", text), [], text)
@@ -106,7 +106,7 @@ def _apply(result: Volume, word: str) -> bool:
     elif word in _FLAGS or word in ("bind", "rbind"):
         return True  # `_finish` writes them down
     elif word.startswith("idmap"):
-        raise UsageError("idmapped mounts are not possible without root on the host", "try :U")
+        raise UsageError(f"{word}: idmapped mounts are not possible without root", "try :U")
     elif word.startswith(("upperdir=", "workdir=")):
         raise UsageError(f"{word} is not supported: changes of :O mounts are always thrown away")
     else:
@@ -318,7 +318,8 @@ def _common(key: str, value: str, text: str) -> str:
     if key == "idmap" and value == "false":
         return ""
     if key == "idmap":
-        raise UsageError("idmapped mounts are not possible without root on the host", "try U=true")
+        where = f"{_MOUNT} {text}"
+        raise UsageError(f"{where}: idmapped mounts are not possible without root", "try U=true")
     raise UsageError(f"{_MOUNT} {text}: unexpected key {key!r}")
 
 

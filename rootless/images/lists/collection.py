@@ -335,7 +335,7 @@ class Manifests:
                 origins[one.descriptor["digest"]] = one.origin
         data = manifests.encode({**document, "manifests": entries})
         if len(data) > MAX_JSON:
-            raise ImageError("the manifest list would be larger than 4 MiB")
+            raise ImageError(f"a manifest list of {len(entries)} images is larger than 4 MiB")
         digest = self._publish(work, data)
         sync_directory(f"{self._paths.images}/blobs/sha256")
         kind = str(document.get("mediaType") or OCI_INDEX)

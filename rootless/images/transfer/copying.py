@@ -73,8 +73,11 @@ def copy(
     here, there = transports.parse(origin), transports.parse(destination)
 
     def once() -> str:
-        with contextlib.closing(open_source(images, here, accesses[0], teller)) as source:
-            return _copy(images, source, there, accesses[1], wish, teller)
+        try:
+            with contextlib.closing(open_source(images, here, accesses[0], teller)) as source:
+                return _copy(images, source, there, accesses[1], wish, teller)
+        except ImageError as error:
+            raise error.about(here.path) from None
 
     return accesses[1].retry.run(once)
 

@@ -11,6 +11,7 @@ from rootless.errors import UsageError
 from rootless.images import changes
 from rootless.images.making import Making, Told
 from rootless.oci import platform, reference
+from rootless.oci.errors import ImageError
 from rootless.oci.layers.compression import decompress
 
 TYPE_CHECKING = False
@@ -38,13 +39,16 @@ def import_(paths: Paths, source: str, ref: str, description: Description, telle
     """Make the image; return its id. See Images.import_."""
     names = [reference.name_to_give(ref)] if ref else []
 
-    with Making(paths, teller) as making:
-        with _opened(source) as (stream, size):
-            teller.begin(source, f"import {source}", size)
-            making.add(decompress(Told(stream, source, teller), name=source))
-            teller.end(source, "imported")
-        comment = description.message or f"Imported from {source}"
-        return making.finish(names, _config(description, comment)).partition(":")[2]
+    try:
+        with Making(paths, teller) as making:
+            with _opened(source) as (stream, size):
+                teller.begin(source, f"import {source}", size)
+                making.add(decompress(Told(stream, source, teller), name=source))
+                teller.end(source, "imported")
+            comment = description.message or f"Imported from {source}"
+            return making.finish(names, _config(description, comment)).partition(":")[2]
+    except ImageError as error:
+        raise error.about("standard input" if source == "-" else source) from None
 
 
 def _config(description: Description, comment: str) -> dict[str, Any]:

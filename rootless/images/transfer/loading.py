@@ -50,6 +50,8 @@ def load(images: Finder, source: str, teller: Teller = QUIET) -> list[str]:
             kind = "oci-archive" if found[0].manifest else "docker-archive"
             policy.load().check_local(kind, source)
             return keep(intake, receiver, found)
+    except ImageError as error:
+        raise error.about("standard input" if source == "-" else source) from None
     finally:
         os.close(fd)
 

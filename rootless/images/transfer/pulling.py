@@ -88,9 +88,12 @@ def _from_files(images: Finder, place: Location, wanted: str, teller: Teller) ->
         return images.get(load(images, place.path, teller)[-1])
     if place.transport == "containers-storage":
         return images.get(place.path)
-    with contextlib.closing(open_source(images, place, Access())) as source:
-        asked = platform.parse(wanted) if wanted else None
-        return images.get(take(images, source, asked, None, teller))
+    asked = platform.parse(wanted) if wanted else None
+    try:
+        with contextlib.closing(open_source(images, place, Access())) as source:
+            return images.get(take(images, source, asked, None, teller))
+    except ImageError as error:
+        raise error.about(place.path) from None
 
 
 def _local(images: Finder, ref: str, policy: str) -> Image | None:

@@ -162,12 +162,14 @@ def save(
 
     if format_.endswith("-dir") and output == "-":
         raise UsageError(
-            "a directory cannot go to standard output", f"name one with {field('output')}"
+            f"{field('format')} {format_} makes a directory, which standard output cannot be",
+            f"name one with {field('output')}",
         )
     if format_ == "docker-dir":
         if len(chosen) > 1:
             raise UsageError(
-                "a directory of docker's form holds one image", f"{field('format')} oci-dir"
+                f"{field('format')} {format_} holds one image, not {len(chosen)}",
+                f"{field('format')} oci-dir holds many",
             )
         _docker_directory(images, refs[0], output, teller, compress=compress)
         return
@@ -199,7 +201,7 @@ def _choose(images: Finder, refs: list[str], kind: type[Chosen]) -> list[Chosen]
     """Find the images; one asked for by several names comes once. Raises NotFound."""
     chosen: dict[str, Chosen] = {}
     if not refs:
-        raise UsageError("which image?")
+        raise UsageError("which image?", "name one, or several")
     for ref in refs:
         image = images.get(ref)
         if image.host:

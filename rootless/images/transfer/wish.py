@@ -30,7 +30,8 @@ class Wish:
         if compression and compression not in LEVELS:
             raise UsageError(f"unknown compression {compression!r}", "gzip or zstd")
         if compression == "zstd" and FORMATS[format_] == layout.DOCKER_MANIFEST:
-            raise UsageError("docker's format knows no zstd", f"{named('format')} oci")
+            hint = f"{named('format')} oci"
+            raise UsageError(f"the format {format_} knows no {compression}", hint)
         most = LEVELS[compression or "gzip"]
         if not 0 <= level <= most:
             raise UsageError(f"{compression or 'gzip'} has no level {level}", f"1 to {most}")
@@ -65,9 +66,9 @@ class CopyWish(Wish):
         self.platform = platform
         self.remove_signatures = remove_signatures
         if everything and platform:
-            raise UsageError("all platforms and one contradict each other")
+            raise UsageError(f"all platforms and {platform} alone contradict each other")
         if level and not compression:
-            raise UsageError("a level of which compression?", f"{named('compression')} gzip")
+            raise UsageError(f"level {level} of which compression?", f"{named('compression')} gzip")
 
 
 def whole(wish: Wish, *, everything: bool) -> CopyWish:

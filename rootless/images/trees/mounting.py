@@ -78,7 +78,10 @@ class Mounts:
         elif driver == "fuse-overlayfs":
             mount_fuse(layers, "", "", target)
         else:
-            raise HostError("several layers cannot be mounted without an overlay file system")
+            raise HostError(
+                f"{len(layers)} layers cannot be mounted at {target} by the driver {driver}",
+                "rootless doctor says what an overlay file system needs",
+            )
 
     def unmount(self, id: str, *, force: bool = False) -> None:  # noqa: A002 - as above
         """Unmount it; with `force` also while it is in use.

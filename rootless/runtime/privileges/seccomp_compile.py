@@ -370,7 +370,7 @@ def _add_architecture(library: Any, context: Any, name: str) -> None:
 
 def _action(name: str, number: int) -> int:
     if name == "SCMP_ACT_NOTIFY":
-        raise UsageError("seccomp profiles with SCMP_ACT_NOTIFY need an agent, which we have not")
+        raise UsageError(f"the seccomp profile's {name} needs an agent, which we have not")
     if name not in _ACTIONS:
         raise UsageError(f"unknown action {name!r} in the seccomp profile")
     with_number = name in ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")

@@ -338,7 +338,7 @@ def test_login(busybox: Store, secure: str, tmp_path: Path) -> None:
     auth.write_text(kept.replace("bWU6c2VjcmV0", "bWU6d3Jvbmc="))  # me:wrong
     stale = busybox("login", secure)
     assert stale.stdout.splitlines()[1].startswith("Existing credentials are invalid")
-    assert stale.stderr.startswith("Error: there is no terminal to ask for the password on")
+    assert stale.stderr.startswith("Error: there is no terminal to ask for the password of")
     auth.write_text(kept)
     busybox.ok("push", "-q", "busybox", name)
     shown = skopeo(
