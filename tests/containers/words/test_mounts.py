@@ -144,7 +144,7 @@ def test_anonymous_volume() -> None:
         ("b", "absolute path"),
         ("/", "can't be '/'"),
         ("/a:b", "absolute path"),
-        ("/a:", "is empty"),
+        ("/a:", "invalid volume specification: '/a:'"),
         (":/b", "invalid volume specification"),
         ("/a:/", "can't be '/'"),
         ("/a:/x/..", "can't be '/'"),
