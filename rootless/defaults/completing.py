@@ -32,6 +32,7 @@ _SAME = {
     "ipcns": "ipc",
     "log_driver": "log_driver",
     "netns": "network",
+    "oom_score_adj": "oom_score_adj",
     "pidns": "pid",
     "privileged": "privileged",
     "read_only": "read_only",
@@ -105,6 +106,8 @@ def _namespaces(given: dict[str, Any], conf: Settings) -> None:
     """What depends on whose the namespaces are, and is left out where it cannot be."""
     if conf.get("containers", "init") and given.get("pid") != "host":
         given.setdefault("init", True)
+    if conf.get("containers", "init_path") and given.get("init"):
+        given.setdefault("init_path", conf.get("containers", "init_path"))
     size = conf.get("containers", "shm_size")
     if size and given.get("ipc") not in ("host", "none"):
         given.setdefault("shm_size", str(size))
