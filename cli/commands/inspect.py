@@ -123,10 +123,7 @@ def _inspect(engine: Engine, names: list[str], template: str, look: Look, *, siz
             found.append(look(engine, name, size))
         except Error as error:
             missing.append(error)
-    if template == "podman":
-        from rootless.containers.inspect import as_podman
-
-        found = [as_podman(value) if "State" in value else value for value in found]
+    found = _as_asked(found, template)
     if template and template not in ("docker", "podman"):
         for value in found:
             show_one(value, template)
@@ -136,6 +133,17 @@ def _inspect(engine: Engine, names: list[str], template: str, look: Look, *, siz
     for problem in missing:
         code = complain(problem)
     return code
+
+
+def _as_asked(found: list[dict[str, Any]], template: str) -> list[dict[str, Any]]:
+    """Return what is shown, where docker and podman contradict each other as one of them has it."""
+    if template == "podman":
+        from rootless.cli.dialects.podman import Podman
+
+        return Podman().inspected(found)
+    from rootless.cli.dialects import choice
+
+    return found if template == "docker" else choice.current().inspected(found)
 
 
 def _container(engine: Engine, name: str, size: bool) -> dict[str, Any]:

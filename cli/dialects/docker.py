@@ -7,7 +7,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rootless.containers.container import Container
     from rootless.containers.summary import Listed
+    from rootless.store.events import Event
 
     Sentence = tuple[str, str, int]
     """Our words, theirs, and the exit code that goes with them (0: that of the command).
@@ -79,6 +81,84 @@ class Docker:
         from rootless.images.summary import split
 
         return split(name)
+
+    def shown(self, name: str) -> str:
+        """Return an image's full name as it is told."""
+        from rootless.oci import reference
+
+        return reference.parse(name).familiar if reference.is_valid(name) else name
+
+    def removed(self, lines: Sequence[str]) -> Sequence[str]:
+        """Return what `rmi` says of what it has done."""
+        return lines
+
+    def pulling(self, name: str) -> str:
+        """Return what is said before an image is fetched; "" for nothing."""
+        return ""
+
+    def stopped(self, name: str, container: Container) -> str:
+        """Return what `stop` says where it had to do more than to ask; "" for nothing."""
+        return ""
+
+    def inspected(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return what `inspect` shows."""
+        return found
+
+    def processes(self) -> list[str]:
+        """Return the columns of `top`, where none are asked for; [] for docker's."""
+        return []
+
+    def bindings(self, found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return what `port` tells of: (port inside, address and port outside)."""
+        return found
+
+    def event(self, event: Event) -> dict[str, Any]:
+        """Return an event as JSON has it."""
+        from rootless.system.events import document
+
+        return document(event)
+
+    def event_line(self, event: Event, *, full: bool) -> str:
+        """Return the line of an event."""
+        from rootless import times
+
+        attributes = self.event(event)["Actor"]["Attributes"]
+        named = ", ".join(f"{key}={value}" for key, value in sorted(attributes.items()))
+        known = event["id"] if full or event["kind"] == "image" else event["id"][:12]
+        rest = f" ({named})" if named else ""
+        return f"{times.stamp(event['time'])} {event['kind']} {event['action']} {known}{rest}"
+
+    def pruned(self, heading: str, names: list[str]) -> list[str]:
+        """Return what a prune says of one kind of things that went."""
+        return [heading, *names, ""] if names else []
+
+    totals = True
+    """Whether `container prune` and `image prune` say how much room there is now."""
+
+    release = "28.2.2"
+    """The release of docker that it speaks as, where it is called by that name."""
+
+    def version_line(self, name: str, version: str) -> str:
+        """Return the line of --version; `name` is what the program was called by."""
+        if name == "docker":
+            return f"Docker version {self.release}, build rootless-{version}"
+        return f"{name} version {version}"
+
+    def version(self, facts: dict[str, Any]) -> list[str]:
+        """Return the lines of `version`."""
+        return [
+            "Client: rootless",
+            f" Version:           {facts['Version']}",
+            f" Python version:    {facts['PythonVersion']}",
+            f" OS/Arch:           {facts['Os']}/{facts['Arch']}",
+            f" Kernel Version:    {facts['KernelVersion']}",
+        ]
+
+    def info(self, facts: dict[str, Any], host: dict[str, Any]) -> list[str]:
+        """Return the lines of `info`: of docker's facts, and of podman's."""
+        from rootless.cli.dialects.facts import docker
+
+        return docker(facts)
 
     def container(self, row: dict[str, Any], one: Listed, *, full: bool) -> None:
         """Change the row of a container in a listing; `full` without shortening."""

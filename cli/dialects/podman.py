@@ -8,9 +8,12 @@ from rootless.cli.dialects.docker import Docker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
+    from rootless.containers.container import Container
     from rootless.containers.summary import Listed
+    from rootless.store.events import Event
 
 NO_CONTAINER = 'no container with name or ID "{0}" found: no such container'
 IMPROPER = "container state improper"
@@ -28,6 +31,20 @@ IN_USE = (
 )
 NOT_FOUND = "OCI runtime attempted to invoke a command that was not found"
 
+
+HAPPENED = {
+    ("container", "die"): "died",
+    ("", "destroy"): "remove",
+    ("container", "exec_create"): "exec",
+    ("container", "exec_start"): "exec",
+    ("container", "exec_die"): "exec_died",
+    ("image", "delete"): "remove",
+    ("image", "load"): "loadfromarchive",
+}
+"""podman's words for what happens to things of a kind, where docker has others."""
+
+KILLED = 137
+"""The exit code after SIGKILL."""
 
 WIDTH = 20
 """Characters of a command that a listing shows."""
@@ -119,6 +136,100 @@ class Podman(Docker):
         parsed = reference.parse(name)
         return parsed.name, parsed.tag or NONE
 
+    def shown(self, name: str) -> str:
+        """The whole name."""
+        return name
+
+    def removed(self, lines: Sequence[str]) -> Sequence[str]:
+        """Whole names, and ids without the word before them."""
+        from rootless.oci import reference
+
+        told = []
+        for line in lines:
+            word, _, name = line.partition(": ")
+            if word == "Untagged" and reference.is_valid(name):
+                name = str(reference.parse(name))
+            told.append(f"{word}: {name.removeprefix('sha256:')}")
+        return told
+
+    def pulling(self, name: str) -> str:
+        """podman tells scripts what it looks for."""
+        return f"Trying to pull {name}..."
+
+    def stopped(self, name: str, container: Container) -> str:
+        """The line of its log, where the container had to be killed."""
+        from rootless.errors import NotFound
+
+        try:
+            if container.state().exit_code != KILLED:
+                return ""
+        except NotFound:
+            return ""  # removed by --rm: nobody knows
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        said = f"StopSignal failed to stop container {name} in time, resorting to SIGKILL"
+        return f'time="{stamp}" level=warning msg="{said}"'
+
+    def inspected(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Where docker and podman contradict each other, podman's values."""
+        from rootless.containers.inspect import as_podman
+
+        return [as_podman(value) if "State" in value else value for value in found]
+
+    def processes(self) -> list[str]:
+        """What is inside, by the numbers of the inside."""
+        return ["user", "pid", "ppid", "pcpu", "etime", "tty", "time", "args"]
+
+    def bindings(self, found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those of IPv4, where both are everywhere."""
+        return [(inside, outside) for inside, outside in found if not outside.startswith("[::]")]
+
+    def event(self, event: Event) -> dict[str, Any]:
+        """podman's fields, and its names of what happens."""
+        from rootless.system.events import podman
+
+        return {**podman(event), "Status": happened(event)}
+
+    def event_line(self, event: Event, *, full: bool) -> str:
+        """As podman prints it."""
+        fields = self.event(event)
+        kind, what = fields["Type"], fields["Status"]
+        moment = f"{when_exactly(event['time'])} {kind} {what}"
+        known = event["id"].removeprefix("sha256:")[: None if full else 12]
+        if kind != "container":
+            return f"{moment} {known} {fields['Name']}"
+        hidden = ("image", "name", "exitCode", "execDuration", "execID", "signal")
+        labels = [f"{k}={v}" for k, v in fields["Attributes"].items() if k not in hidden]
+        named = ", ".join([f"image={fields['Image']}", f"name={fields['Name']}", *labels])
+        return f"{moment} {known} ({named})"
+
+    def pruned(self, heading: str, names: list[str]) -> list[str]:
+        """Ids alone."""
+        ids = [name.removeprefix("deleted: ").removeprefix("sha256:") for name in names]
+        return [name for name in ids if not name.startswith("untagged: ")]
+
+    totals = False
+    release = "4.3.1"
+
+    def version_line(self, name: str, version: str) -> str:
+        """Tools look for the number of podman's release."""
+        return f"podman version {self.release} (rootless {version})"
+
+    def version(self, facts: dict[str, Any]) -> list[str]:
+        """The same as podman, with its release as that of the API."""
+        return [
+            "Client:       rootless, as Podman Engine",
+            f"Version:      {facts['Version']}",
+            f"API Version:  {self.release}",
+            f"Python:       {facts['PythonVersion']}",
+            f"OS/Arch:      {facts['Os']}/{facts['Arch']}",
+        ]
+
+    def info(self, facts: dict[str, Any], host: dict[str, Any]) -> list[str]:
+        """podman prints YAML."""
+        from rootless.cli.dialects.facts import yaml
+
+        return yaml({**host, "rootless": facts["Rootless"]})
+
     def container(self, row: dict[str, Any], one: Listed, *, full: bool) -> None:
         """Whole names of images, commands without quotes, and what a stopped one publishes."""
         record = one.record
@@ -149,6 +260,18 @@ def published(one: Listed) -> str:
     for port in ports:
         port["ip"] = port["ip"] or "0.0.0.0"  # noqa: S104 - a text
     return summary([port for port in ports if port["ip"] != "::"])
+
+
+def happened(event: Event) -> str:
+    """Return podman's word for what has happened."""
+    action = event["action"].partition(":")[0]
+    return HAPPENED.get((event["kind"], action)) or HAPPENED.get(("", action)) or action
+
+
+def when_exactly(nanoseconds: int) -> str:
+    """Return a moment with all its digits, in local time."""
+    whole, fraction = divmod(nanoseconds, 1_000_000_000)
+    return time.strftime(f"%Y-%m-%d %H:%M:%S.{fraction:09d} %z %Z", time.localtime(whole))
 
 
 def when(moment: float) -> str:

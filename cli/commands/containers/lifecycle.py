@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rootless.cli import exits
 from rootless.cli.commands.containers import choosing
+from rootless.cli.dialects import choice
 from rootless.cli.output import complain, each, say
 from rootless.errors import Conflict, Error, NotFound, UsageError
 
@@ -124,7 +125,14 @@ def stop(
     names = choosing.some(engine, containers, which, running=True, ignore=ignore)
     if ignore:
         names = _existing(engine, names)
-    return each(names, lambda name: engine.containers.get(name).stop(time, signal or None))
+    dialect = choice.current()
+
+    def end(name: str) -> None:
+        one = engine.containers.get(name)
+        if one.stop(time, signal or None) and (told := dialect.stopped(name, one)):
+            say(told, to_stderr=True)
+
+    return each(names, end)
 
 
 def kill(

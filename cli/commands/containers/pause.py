@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rootless.cli import output
 from rootless.cli.commands.containers import choosing
+from rootless.cli.dialects import choice
 from rootless.errors import Conflict
 
 TYPE_CHECKING = False
@@ -96,5 +97,5 @@ def top(
     from rootless.containers.running.top import top as rows
 
     name, words = choosing.shifted(engine, container, columns, latest=latest)
-    output.say_table(rows(engine.containers.get(name), words))
+    output.say_table(rows(engine.containers.get(name), words or choice.current().processes()))
     return 0

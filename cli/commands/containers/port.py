@@ -6,6 +6,7 @@ import os
 
 from rootless.cli import output
 from rootless.cli.commands.containers import choosing
+from rootless.cli.dialects import choice
 from rootless.containers.ports import listed
 from rootless.errors import NotFound, UsageError
 
@@ -43,7 +44,7 @@ def port(
     name, words = choosing.shifted(engine, container, [port] if port else [], latest=latest)
     if len(words) > 1:
         raise UsageError("names and --latest contradict each other")
-    found = listed(engine.containers.get(name).state().ports)
+    found = choice.current().bindings(listed(engine.containers.get(name).state().ports))
     if not words:
         for inside, outside in found:
             output.say(f"{inside} -> {outside}")

@@ -139,7 +139,8 @@ def ps(
     if sort:
         found.sort(key=_sort_key(sort))
     size = size or ".Size" in format
-    if format == "podman":
+    dialect = choice.current()
+    if format == "podman" or (dialect.arrays and dialect.template(format) == "json"):
         output.say_json(output.pretty([podman(one) for one in found]))
         return 0
     rows = [_row(one, full=no_trunc, size=size) for one in found]

@@ -8,7 +8,7 @@ from rootless.cli.dialects import choice
 from rootless.cli.output import complain
 from rootless.cli.teller import Teller
 from rootless.errors import Error, NotFound, UsageError
-from rootless.images.summary import NONE, tagged
+from rootless.images.summary import NONE, podman, tagged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,6 +119,8 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
         digest = (image.digests_of(name) or [NONE])[0]
         row = ImageRow({**common, "Digest": digest, "Repository": repository, "Tag": tag})
         row.bytes = image.size
+        if dialect.arrays:
+            row.typed = podman(image)
         row.further = {
             "Created": common["CreatedSince"],
             "CreatedTime": common["CreatedAt"],
@@ -195,5 +197,5 @@ def rmi(
         except Error as error:
             code = complain(error)
         else:
-            output.say_lines(lines)
+            output.say_lines(choice.current().removed(lines))
     return code

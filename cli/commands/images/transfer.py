@@ -57,6 +57,8 @@ def pull(
     access = access_of(asked, asked)
 
     def fetch(name: str) -> None:
+        if not quiet and (told := choice.current().pulling(name)):
+            say(told, to_stderr=True)
         with Teller(quiet=quiet, lines=True, waits=name) as teller:
             image = store.pull(
                 name, platform=wanted_platform, policy=policy, access=access, teller=teller
@@ -151,7 +153,7 @@ def load(engine: Engine, *, input: opt.Input = "-", quiet: common.Silent = False
     with Teller(quiet=quiet) as teller:
         names = images.load(input, teller=teller)
     for name in names:
-        say(f"Loaded image: {name}")
+        say(f"Loaded image: {choice.current().shown(name)}")
     return 0
 
 

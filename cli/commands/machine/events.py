@@ -6,6 +6,7 @@ import time
 
 from rootless import times
 from rootless.cli import output
+from rootless.cli.dialects import choice
 from rootless.oci.jsonio import dumps
 from rootless.system.events import Filters, between, document, podman
 
@@ -54,36 +55,21 @@ def events(
 
 
 def _printer(template: str, *, full: bool) -> Any:
+    dialect = choice.current()
+    template = dialect.template(template)
     if not template:
-        return lambda event: output.say(_line(event, full=full))
+        return lambda event: output.say(dialect.event_line(event, full=full))
     if template == "json":
-        return lambda event: output.say_json(dumps(document(event)))
+        return lambda event: output.say_json(dumps(dialect.event(event)))
     if template == "podman":
         return lambda event: output.say_json(dumps(podman(event)))
     from rootless.cli.template import Template
 
     parsed = Template(template)
-    return lambda event: output.say_rendered(parsed, _row(event))
+    return lambda event: output.say_rendered(parsed, _row(dialect.event(event), event))
 
 
-def _line(event: Event, *, full: bool) -> str:
-    """Return the line that docker prints."""
-    attributes = document(event)["Actor"]["Attributes"]
-    named = ", ".join(f"{key}={value}" for key, value in sorted(attributes.items()))
-    known = event["id"] if full or event["kind"] == "image" else event["id"][:12]
-    rest = f" ({named})" if named else ""
-    return f"{times.stamp(event['time'])} {event['kind']} {event['action']} {known}{rest}"
-
-
-def stamp(nanoseconds: int) -> str:
-    """Return a moment in local time as docker prints it: RFC 3339 with nanoseconds."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    local = time.localtime(seconds)
-    zone = time.strftime("%z", local)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", local) + f".{rest:09d}{zone[:3]}:{zone[3:]}"
-
-
-def _row(event: Event) -> output.Row:
-    row = output.Row(document(event))
-    row.further = podman(event)
+def _row(fields: dict[str, Any], event: Event) -> output.Row:
+    row = output.Row(fields)
+    row.further = {**document(event), **podman(event)}
     return row

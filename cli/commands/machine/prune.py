@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli import exits, output
+from rootless.cli.dialects import choice
 from rootless.cli.teller import Teller
 from rootless.errors import UsageError
 
@@ -96,7 +97,7 @@ def system_prune(
     pruning.show_images(every=all)
     if not filter:
         pruning.show("Deleted Leftovers:", pruning.prune.leftovers())
-    return pruning.total()
+    return pruning.total(always=True)
 
 
 def _agreed(warning: str) -> bool:
@@ -120,9 +121,7 @@ class Pruning:
 
     def show(self, heading: str, gone: Gone) -> None:
         """Print what a step has removed."""
-        if gone.names:
-            output.say_lines([heading, *gone.names])
-            output.say("")
+        output.say_lines(choice.current().pruned(heading, gone.names))
         self._freed += gone.freed
 
     def show_images(self, *, every: bool) -> None:
@@ -131,7 +130,8 @@ class Pruning:
         gone.names = [f"{line.lower()[:1]}{line[1:]}" for line in gone.names]
         self.show("Deleted Images:", gone)
 
-    def total(self) -> int:
-        """Say how much room there is now; return the exit code."""
-        output.say(f"Total reclaimed space: {output.size(self._freed)}")
+    def total(self, *, always: bool = False) -> int:
+        """Say how much room there is now, where that is usual; return the exit code."""
+        if always or choice.current().totals:
+            output.say(f"Total reclaimed space: {output.size(self._freed)}")
         return exits.FAILED if self._teller.problems else exits.OK
