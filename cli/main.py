@@ -107,7 +107,9 @@ def _call(argv: list[str]) -> int:
     call = lean.parse(argv)
     if call is None:
         from rootless.cli.answers import mistakes
+        from rootless.cli.dialects import choice
 
+        choice.overhear(argv)
         return mistakes.answer(argv)
     module, function, given, settings = call
     lean.CALLED[:] = [function]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli import exits
+from rootless.cli.dialects import choice
 from rootless.cli.output import complain, pretty, say_json, show_one
 from rootless.errors import Error, NotFound, UsageError
 
@@ -124,6 +125,8 @@ def _inspect(engine: Engine, names: list[str], template: str, look: Look, *, siz
         except Error as error:
             missing.append(error)
     found = _as_asked(found, template)
+    if template and choice.current().arrays and template == "json":
+        template = ""
     if template and template not in ("docker", "podman"):
         for value in found:
             show_one(value, template)
@@ -141,8 +144,6 @@ def _as_asked(found: list[dict[str, Any]], template: str) -> list[dict[str, Any]
         from rootless.cli.dialects.podman import Podman
 
         return Podman().inspected(found)
-    from rootless.cli.dialects import choice
-
     return found if template == "docker" else choice.current().inspected(found)
 
 

@@ -31,6 +31,18 @@ def ask(name: str) -> None:
     _LOADED.clear()
 
 
+def overhear(argv: list[str]) -> None:
+    """Take --dialect from a line that nobody has understood, so that this is told in it."""
+    for at, word in enumerate(argv):
+        option, _, value = word.partition("=")
+        if option == "--dialect":
+            value = value or "".join(argv[at + 1 : at + 2])
+            if value in NAMES:
+                ask(value)
+        if not word.startswith("-") and argv[at - 1 : at] != ["--dialect"]:
+            return
+
+
 def program() -> str:
     """Return what the user calls us: rootless, or the name of the link."""
     name = os.path.basename(sys.argv[0])

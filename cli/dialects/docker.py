@@ -27,6 +27,16 @@ OWN = {
 """Functions of the commands that docker has as well; the others have podman's exit codes."""
 
 
+NAME_TAKEN = (
+    'Conflict. The container name "/{0}" is already in use by container "{1}". '
+    "You have to remove (or rename) that container to be able to reuse that name."
+)
+IMAGE_IN_USE = (
+    'conflict: unable to remove repository reference "{0}" (must force) - '
+    "container {1} is using its referenced image"
+)
+
+
 class Docker:
     """docker's habits. Those of another dialect are a class derived from it."""
 
@@ -35,6 +45,12 @@ class Docker:
 
     gap = 3
     """The spaces between a table's columns."""
+
+    newest_first = True
+    """The order of containers in a listing."""
+
+    step = "IMAGE"
+    """What `history` heads the ids of its steps with."""
 
     arrays = False
     """Whether a listing in JSON is one array of values with their types, not a line each."""
@@ -47,10 +63,29 @@ class Docker:
         ("no such image: {0}", "No such image: {0}", 0),
         ("no such object: {0}", "No such object: {0}", 0),
         ("no such option: {0}", "unknown flag: {0}", 0),
-        ("no such command '{0}'", "unknown command: {0}", 1),
-        ("missing argument {0}", "'{line}' requires at least 1 argument: {0}", 1),
-        ("got unexpected extra argument ({0})", "'{line}' accepts no argument {0}", 1),
-        ("got unexpected extra arguments ({0})", "'{line}' accepts no arguments {0}", 1),
+        ("no such container or image: {0}", "No such container: {0}", 0),
+        ('the container name "{0}" is already in use by {1}', NAME_TAKEN, 0),
+        ("container {0} is running", 'cannot remove container "{0}": container is running', 0),
+        (
+            "cannot kill container {0}: it is not running",
+            "cannot kill container: {0}: container is not running",
+            0,
+        ),
+        (
+            "cannot attach to container {0}: it is not running",
+            "cannot attach to a stopped container, start it first",
+            0,
+        ),
+        ("cannot remove image {0}: container {1} uses it", IMAGE_IN_USE, 0),
+        (
+            "cannot publish port {0}/{1}: it is in use",
+            "Bind for 0.0.0.0:{0} failed: port is already allocated",
+            0,
+        ),
+        ("no such command '{0}'", "unknown command: {line} {0}", 1),
+        ("missing argument {0}", "requires at least 1 argument: {0}", 1),
+        ("got unexpected extra argument ({0})", "accepts no argument {0}", 1),
+        ("got unexpected extra arguments ({0})", "accepts no arguments {0}", 1),
         ("which container?", "'{line}' requires at least 1 argument", 1),
         ("which image?", "'{line}' requires at least 1 argument", 1),
         ("which container or image?", "'{line}' requires at least 1 argument", 1),
@@ -96,7 +131,7 @@ class Docker:
         """Return what is said before an image is fetched; "" for nothing."""
         return ""
 
-    def stopped(self, name: str, container: Container) -> str:
+    def stopped(self, name: str, container: Container, patience: int | None) -> str:
         """Return what `stop` says where it had to do more than to ask; "" for nothing."""
         return ""
 
@@ -111,6 +146,10 @@ class Docker:
     def bindings(self, found: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Return what `port` tells of: (port inside, address and port outside)."""
         return found
+
+    def tells(self, event: Event) -> bool:
+        """Whether there is such an event."""
+        return True
 
     def event(self, event: Event) -> dict[str, Any]:
         """Return an event as JSON has it."""

@@ -35,13 +35,13 @@ NOT_FOUND = "OCI runtime attempted to invoke a command that was not found"
 HAPPENED = {
     ("container", "die"): "died",
     ("", "destroy"): "remove",
-    ("container", "exec_create"): "exec",
+    ("container", "exec_create"): "",
     ("container", "exec_start"): "exec",
     ("container", "exec_die"): "exec_died",
     ("image", "delete"): "remove",
     ("image", "load"): "loadfromarchive",
 }
-"""podman's words for what happens to things of a kind, where docker has others."""
+"""podman's words for what happens to things of a kind, where docker has others; "" for none."""
 
 KILLED = 137
 """The exit code after SIGKILL."""
@@ -55,6 +55,8 @@ class Podman(Docker):
 
     column = 12
     gap = 2
+    newest_first = False
+    step = "ID"
     arrays = True
     unit = " "
     sentences = (
@@ -82,7 +84,7 @@ class Podman(Docker):
         ("cannot remove image {0}: container {1} uses it", IN_USE, 2),
         (
             "cannot publish port {0}/{1}: it is in use",
-            "rootlessport listen {1} port {0}: bind: address already in use",
+            "rootlessport listen {1} 0.0.0.0:{0}: bind: address already in use",
             126,
         ),
         (
@@ -93,10 +95,22 @@ class Podman(Docker):
         ('"{0}": is a directory', 'exec: "{0}": is a directory: OCI permission denied', 126),
         ('"{0}": permission denied', 'exec: "{0}": permission denied: OCI permission denied', 126),
         ("no such option: {0}", "unknown flag: {0}", 0),
-        ("no such command '{0}'", "unrecognized command `{line} {0}`", 0),
-        ("missing argument {0}", "requires at least 1 arg(s), only received 0: {0}", 0),
-        ("which container?", "you must provide at least one name or id", 0),
-        ("which image?", "image name or ID must be specified", 0),
+        ("no such command '{0}'", "unrecognized command `podman {0}`", 0),
+        ("missing argument {0}", "requires at least 1 arg(s), only received 0", 0),
+        (
+            "unable to find user {0}: no matching entries in passwd file",
+            "unable to find user {0}: no matching entries in passwd file",
+            126,
+        ),
+        (
+            "cannot attach to container {0}: it is not running",
+            "you can only attach to running containers",
+            0,
+        ),
+        ("no such container or image: {0}", "{0} not found: layer not known", 0),
+        ("not logged in to {0}", "not logged into {0}", 0),
+        ("which container?", "you must provide at least one name or id", 125),
+        ("which image?", "image name or ID must be specified", 125),
         ("which container or image?", "you must provide at least one name or id", 0),
     )
 
@@ -154,14 +168,17 @@ class Podman(Docker):
 
     def pulling(self, name: str) -> str:
         """podman tells scripts what it looks for."""
-        return f"Trying to pull {name}..."
+        from rootless.oci import reference
 
-    def stopped(self, name: str, container: Container) -> str:
+        full = reference.normalise(name) if reference.is_valid(name) else name
+        return f"Trying to pull {full}..."
+
+    def stopped(self, name: str, container: Container, patience: int | None) -> str:
         """The line of its log, where the container had to be killed."""
         from rootless.errors import NotFound
 
         try:
-            if container.state().exit_code != KILLED:
+            if patience == 0 or container.state().exit_code != KILLED:
                 return ""
         except NotFound:
             return ""  # removed by --rm: nobody knows
@@ -182,6 +199,10 @@ class Podman(Docker):
     def bindings(self, found: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Those of IPv4, where both are everywhere."""
         return [(inside, outside) for inside, outside in found if not outside.startswith("[::]")]
+
+    def tells(self, event: Event) -> bool:
+        """An exec is one event."""
+        return bool(happened(event))
 
     def event(self, event: Event) -> dict[str, Any]:
         """podman's fields, and its names of what happens."""
@@ -265,7 +286,8 @@ def published(one: Listed) -> str:
 def happened(event: Event) -> str:
     """Return podman's word for what has happened."""
     action = event["action"].partition(":")[0]
-    return HAPPENED.get((event["kind"], action)) or HAPPENED.get(("", action)) or action
+    word = HAPPENED.get((event["kind"], action), HAPPENED.get(("", action)))
+    return action if word is None else word
 
 
 def when_exactly(nanoseconds: int) -> str:

@@ -129,7 +129,7 @@ def stop(
 
     def end(name: str) -> None:
         one = engine.containers.get(name)
-        if one.stop(time, signal or None) and (told := dialect.stopped(name, one)):
+        if one.stop(time, signal or None) and (told := dialect.stopped(name, one, time)):
             say(told, to_stderr=True)
 
     return each(names, end)

@@ -136,10 +136,12 @@ def ps(
     if quiet and not format:
         output.say_lines(one.record["id"][: None if no_trunc else 12] for one in found)
         return 0
+    dialect = choice.current()
+    if not dialect.newest_first:
+        found.reverse()
     if sort:
         found.sort(key=_sort_key(sort))
     size = size or ".Size" in format
-    dialect = choice.current()
     if format == "podman" or (dialect.arrays and dialect.template(format) == "json"):
         output.say_json(output.pretty([podman(one) for one in found]))
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rootless import times
 from rootless.cli import output
+from rootless.cli.dialects import choice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def history(
     if quiet and not format:
         output.say_lines(row["ID"] for row in rows)
         return 0
-    headings = HEADINGS if human else {**HEADINGS, "CreatedSince": "CREATED AT"}
+    dialect = choice.current()
+    headings = {**HEADINGS, "ID": dialect.step}
+    headings = headings if human else {**headings, "CreatedSince": "CREATED AT"}
     output.show(rows, format, headings, COLUMNS)
     return 0
 
@@ -68,7 +71,7 @@ def _row(step: Step, *, human: bool, full: bool) -> output.Row:
             "CreatedAt": at,
             "CreatedSince": times.ago(step.created) if human else at,
             "CreatedBy": command if full else output.shorten(command, WIDTH),
-            "Size": output.size(step.size) if human else str(step.size),
+            "Size": output.size(step.size, unit=choice.current().unit) if human else str(step.size),
             "Comment": step.comment if full else output.shorten(step.comment, WIDTH),
         }
     )

@@ -225,5 +225,5 @@ def import_(
             platform=platform_of(asked),
             teller=teller,
         )
-    say(choice.current().made(image.id))
+    say(f"sha256:{image.id}")
     return 0

@@ -47,9 +47,10 @@ def events(
     if not stream and not since:
         first = 0.0
     wanted = Filters(filter or [])
+    dialect = choice.current()
     show = _printer(format, full=no_trunc)
     for event in between(engine.paths.root, first, last, follow=stream):
-        if wanted.fit(event):
+        if wanted.fit(event) and dialect.tells(event):
             show(event)
     return 0
 
