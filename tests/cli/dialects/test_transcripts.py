@@ -58,6 +58,7 @@ def plain(lines: list[str]) -> list[str]:
             line = re.sub(f"^{re.escape(prefix)}", "E| Error: ", line)
         if line.startswith("E| Error"):
             line = re.sub(r" \([^()]*(\([^()]*\)[^()]*)*\)$", "", line)
+        line = re.sub(r"/blobs/\S+:", "/blobs/…:", line)  # whichever is asked for first
         line = re.sub(r"\b([0-9a-f]{64}|[0-9a-f]{12})\b", "ID", line)
         line = re.sub(r"(About an?|Less than a|an?|\d+) (second|minute|hour|day)s?\b", "TIME", line)
         line = re.sub(r"\b\d+(\.\d+)? ?[kMG]?B\b", "SIZE", line)
