@@ -56,7 +56,7 @@ def test_rmi_names_the_container_in_the_way(busybox: Store) -> None:
     busybox.ok("create", "--name", "user", "busybox")
     done = busybox("rmi", "busybox")
     assert done.returncode == 1
-    assert "container user uses it" in done.stderr
+    assert "container user is using" in done.stderr
 
 
 def test_prune(busybox: Store) -> None:

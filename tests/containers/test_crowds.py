@@ -49,7 +49,7 @@ def test_one_name_for_many(busybox: Store) -> None:
     line = ["run", "-d", "--name", "one", "busybox", "sleep", "1000"]
     answers = at_once(busybox, [line] * CROWD)
     assert sorted(code for code, _ in answers) == [0] + [125] * (CROWD - 1)
-    assert all('name "one" is already in use' in said for code, said in answers if code)
+    assert all('name "/one" is already in use' in said for code, said in answers if code)
     assert len(busybox.ok("ps", "-aq").splitlines()) == 1
     busybox.ok("rm", "-f", "one")
 

@@ -245,7 +245,9 @@ def test_one_name_for_many_at_once(busybox: Store) -> None:
     made = [out for (out, _), code in results if code == 0]
     refused = [err for (_, err), code in results if code != 0]
     assert len(made) == 1
-    assert all(f'"one" is already in use by {made[0][:12]}' in err for err in refused), refused
+    assert all(
+        f'"/one" is already in use by container "{made[0][:12]}' in err for err in refused
+    ), refused
     assert busybox.ok("ps", "-aq", "--no-trunc") + "\n" == made[0]
     assert sorted(os.listdir(f"{busybox.root}/containers")) == [".names", made[0].strip()]
 

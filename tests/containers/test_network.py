@@ -166,7 +166,7 @@ def test_published(busybox: Store) -> None:
     assert get(f"127.0.0.1:{number}") == "served"
     done = busybox("run", "--rm", "-p", f"{number}:80", "busybox", "true")
     assert done.returncode == 125
-    assert "it is in use" in done.stderr
+    assert "port is already allocated" in done.stderr
     busybox.ok("rm", "-f", "web")
     with socket.socket() as sock:
         assert sock.connect_ex(("127.0.0.1", int(number))) == errno.ECONNREFUSED
@@ -397,7 +397,7 @@ def test_ports_change_while_it_runs(busybox: Store) -> None:
     assert get(address) == "served"
     done = busybox("update", "--publish-add", f"{address}:81", "web")
     assert done.returncode == 1
-    assert "it is in use" in done.stderr
+    assert "port is already allocated" in done.stderr
     done = busybox("update", "--publish-rm", "99", "web")
     assert "does not publish 99/tcp" in done.stderr
     done = busybox("update", "--publish-add", "x", "web")

@@ -300,7 +300,7 @@ def test_diff_as_json_and_with_odd_names(busybox: Store) -> None:
         ("commit -c NONSENSE one new", "NONSENSE"),
         ("commit onhost", "not made from an image"),
         ("diff", "one name"),
-        ("diff nothing", "no such container or image"),
+        ("diff nothing", "No such container"),
         ("diff onhost", "own files"),
         ("container diff busybox", "No such container"),
         ("image diff one", "No such image"),

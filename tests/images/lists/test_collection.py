@@ -307,7 +307,7 @@ def test_a_list_keeps_what_it_names(busybox: Store) -> None:
     assert busybox.ok("system", "check") == ""
     busybox.ok("run", "--name", "box", "--network", "none", "multi", "true")
     assert busybox.ok("inspect", "-f", "{{.Image}}", "box") == image
-    assert "container box uses it" in busybox("manifest", "rm", "multi").stderr
+    assert "container box is using" in busybox("manifest", "rm", "multi").stderr
     assert "reclaimed space: 0B" in busybox.ok("image", "prune", "-af")
     assert "Images 1 1" in busybox.ok(
         "system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Active}}"

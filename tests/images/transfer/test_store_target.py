@@ -165,7 +165,7 @@ def test_images_for_other_machines(cli: Store, layout: str) -> None:
     done = cli("run", "--pull", "never", "--platform", "linux/wasm", "tools", "true")
     assert done.returncode == 125
     assert len(done.stderr.splitlines()) == 1
-    assert "uses it" in cli("rmi", "tools").stderr
+    assert "is using" in cli("rmi", "tools").stderr
     assert "reclaimed space: 0B" in cli.ok("image", "prune", "-af")
     kept = cli.ok("system", "df", "--format", "{{.Type}} {{.Reclaimable}}").splitlines()[0]
     assert kept.startswith("Images 0B")
