@@ -352,7 +352,7 @@ def test_info(cli: Store, in_user_mode: str) -> None:
     assert facts["DockerRootDir"] == cli.root
     assert facts["Rootless"]["Mode"] == in_user_mode
     assert cli.ok("info", "-f", "{{.Rootless.Mode}}") == in_user_mode
-    assert f"DockerRootDir: {cli.root}" in cli.ok("info")
+    assert f" Docker Root Dir: {cli.root}\n" in cli.ok("info")
 
 
 @pytest.mark.each
