@@ -6,7 +6,6 @@ podman-info(1). What is podman's own inside and has no counterpart here is left 
 from __future__ import annotations
 
 import os
-import shutil
 
 import rootless
 
@@ -50,6 +49,8 @@ def info(engine: Engine, facts: Facts) -> Facts:
 
 
 def _host(facts: Facts, arch: str) -> Facts:
+    import shutil
+
     memory = _meminfo()
     ours = facts["Rootless"]
     maps = {"gidmap": ours.get("GidMap", []), "uidmap": ours.get("UidMap", [])}
