@@ -122,9 +122,18 @@ def _call(argv: list[str]) -> int:
 
     __import__(module)
     trace.mark("command imported")
-    code = getattr(sys.modules[module], function)(Engine(settings.get("root", "")), **given)
+    engine = Engine(settings.get("root", ""))
+    engine.by_last_part = _by_last_part
+    code = getattr(sys.modules[module], function)(engine, **given)
     trace.mark("command done")
     return int(code)
+
+
+def _by_last_part() -> bool:
+    """Whether the dialect finds images by the last part of their names."""
+    from rootless.cli.dialects import choice
+
+    return choice.current().by_last_part
 
 
 def _complete(typed: list[str]) -> int:

@@ -37,8 +37,11 @@ class Engine:
 
         A function is called only then.
         """
-        self.by_last_part = False
-        """Whether a short name may mean an image whose longer name ends so, as for podman."""
+        self.by_last_part: Callable[[], bool] | None = None
+        """Whether a short name may mean an image whose longer name ends so, as for podman.
+
+        Asked only where nothing else fits; None is no.
+        """
 
     @property
     def containers(self) -> Containers:

@@ -49,6 +49,9 @@ class Docker:
     newest_first = True
     """The order of containers in a listing."""
 
+    by_last_part = False
+    """Whether an image is found by the last part of its name, where nothing else fits."""
+
     step = "IMAGE"
     """What `history` heads the ids of its steps with."""
 

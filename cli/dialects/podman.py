@@ -56,6 +56,7 @@ class Podman(Docker):
     column = 12
     gap = 2
     newest_first = False
+    by_last_part = True
     step = "ID"
     arrays = True
     unit = " "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rootless.containers.creation import conflicts
 from rootless.containers.words.request import request
 from rootless.defaults.completing import completed
-from rootless.errors import UsageError
+from rootless.errors import UsageError, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ def blamed(error: UsageError, conf: Settings, asked: Asked) -> UsageError:
 
     The same where it is none: what was asked makes no sense by itself.
     """
+    if any(named(name) in error.marked[0] for name in _FRONT):  # which no file sets
+        return error
     for table, key in conf.values():
         try:
             _check(completed({}, conf.alone(table, key)))

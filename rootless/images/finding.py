@@ -17,7 +17,7 @@ from rootless.teller import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from rootless.store.paths import Paths
@@ -42,8 +42,8 @@ _SHORTEST = 4
 class Finder:
     """The images of one store, to be found and listed. Takes no lock and changes nothing."""
 
-    def __init__(self, paths: Paths, *, by_last_part: bool = False) -> None:
-        """`by_last_part` is whether x:1 may mean HOST/team/x:1, where nothing else fits."""
+    def __init__(self, paths: Paths, *, by_last_part: Callable[[], bool] | None = None) -> None:
+        """`by_last_part` is whether x:1 may mean HOST/team/x:1, asked where nothing else fits."""
         self._paths = paths
         self._by_last_part = by_last_part
 
@@ -176,7 +176,8 @@ class Finder:
 
         Raises Ambiguous where several images have such a name.
         """
-        if not (self._by_last_part and reference.is_valid(ref) and reference.is_short(ref)):
+        may = self._by_last_part is not None and self._by_last_part()
+        if not (may and reference.is_valid(ref) and reference.is_short(ref)):
             return ""
         end = f"/{reference.parse(ref).tagged().familiar}"
         found = {identity(entry): name for name, entry in _named(entries) if name.endswith(end)}

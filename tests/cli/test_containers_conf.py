@@ -48,6 +48,13 @@ def test_a_container_has_what_the_user_wants_for_all(shared: Store, conf: Path) 
     assert out.split() == ["1", "3", "100", "1" if private else "0", "ro"]
 
 
+def test_a_file_has_no_part_in_what_it_cannot_set(shared: Store, conf: Path) -> None:
+    line = ("create", "--env-file", "/no/such", "busybox")
+    _, _, error = read(shared, conf, "[containers]\nread_only = true", *line)
+    assert "/no/such" in error
+    assert str(conf) not in error
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -245,7 +245,7 @@ def test_names_that_another_program_writes_twice(three: Images) -> None:
 )
 def test_by_the_last_part_where_that_is_wanted(three: Images, ref: str, found: str) -> None:
     """podman's habit. What a name means otherwise comes first."""
-    loose = type(three)(three.paths, by_last_part=True)
+    loose = type(three)(three.paths, by_last_part=lambda: True)
     assert loose.name_of(ref) == found
     assert loose.exists(ref) == bool(found)
     if found.startswith("q.io"):

@@ -50,6 +50,12 @@ def test_a_link_says_it_as_well(podman: Store) -> None:
     assert DOCKERS in answer(podman, "--dialect=docker")
 
 
+def test_images_are_found_by_their_last_part(busybox: Store) -> None:
+    busybox.ok("tag", "busybox", "quay.example/team/long:1")
+    assert busybox.ok("--dialect", "podman", "image", "inspect", "-f", "{{.Os}}", "long:1")
+    assert busybox("image", "exists", "long:1").returncode == 1
+
+
 @pytest.mark.parametrize("place", ["environment", "file"])
 def test_a_dialect_that_is_none(cli: Store, place: str) -> None:
     env = {"ROOTLESS_DIALECT": "nerdctl"} if place == "environment" else {}
