@@ -10,6 +10,7 @@ from rootless.store.paths import containers_confs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Unpack
 
     from rootless.cli.options import common as opt
@@ -171,6 +172,21 @@ def _reach() -> Access:
     return access_of({})
 
 
+def _told(known: Access | Callable[[], Access] | None, image: str) -> Callable[[], Access]:
+    """Return how registries are spoken with: who asks is about to fetch, of which podman tells."""
+
+    def reach() -> Access:
+        from rootless.cli.dialects import choice
+        from rootless.cli.output import say
+        from rootless.images.transfer.access import Access
+
+        if told := choice.current().pulling(image):
+            say(told, to_stderr=True)
+        return known() if callable(known) else known or Access()
+
+    return reach
+
+
 def _made(
     engine: Engine,
     image: str,
@@ -190,6 +206,8 @@ def _made(
 
         refuse_encrypted(asked.get("decryption_key"))
         engine.access, platform = access_of(asked, asked), platform_of(asked)
+    if not asked.get("quiet"):
+        engine.access = _told(engine.access, image)
     with Teller(quiet=asked.get("quiet", False)) as teller:
         if not _INSIDES.isdisjoint(asked):
             from rootless.cli.commands.containers.insides import heed

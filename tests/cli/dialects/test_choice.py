@@ -56,6 +56,15 @@ def test_images_are_found_by_their_last_part(busybox: Store) -> None:
     assert busybox("image", "exists", "long:1").returncode == 1
 
 
+def test_podman_tells_what_it_fetches(cli: Store) -> None:
+    for line in (["pull"], ["run", "--rm"], ["create"]):
+        said = cli("--dialect", "podman", *line, "127.0.0.1:1/x").stderr.splitlines()
+        assert said[0] == "Trying to pull 127.0.0.1:1/x:latest..."
+        assert len(said) == 2
+        quiet = cli("--dialect", "podman", *line, "-q", "127.0.0.1:1/x").stderr.splitlines()
+        assert len(quiet) == len(cli(*line, "127.0.0.1:1/x").stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("place", ["environment", "file"])
 def test_a_dialect_that_is_none(cli: Store, place: str) -> None:
     env = {"ROOTLESS_DIALECT": "nerdctl"} if place == "environment" else {}
