@@ -59,4 +59,4 @@ def told(error: Exception) -> str:
     from rootless.cli.dialects import sentences
 
     message, hint = (sentences.said(text) for text in error.words(option))
-    return f"{message} ({hint})" if hint else message
+    return f"{message} ({hint})" if hint and hint not in message else message

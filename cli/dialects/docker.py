@@ -85,6 +85,11 @@ class Docker:
             "Bind for 0.0.0.0:{0} failed: port is already allocated",
             0,
         ),
+        (
+            "cannot publish port {0}/{1}: it is in use on {2}",
+            "Bind for {2}:{0} failed: port is already allocated",
+            0,
+        ),
         ("no such command '{0}'", "unknown command: {line} {0}", 1),
         ("missing argument {0}", "requires at least 1 argument: {0}", 1),
         ("got unexpected extra argument ({0})", "accepts no argument {0}", 1),

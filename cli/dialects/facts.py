@@ -60,7 +60,10 @@ def docker(facts: Facts) -> list[str]:
     lines += [f" {word}: {facts[key]}" for word, key in _IF_ANY if facts[key]]
     lines.append(" Rootless:")
     for key, value in facts["Rootless"].items():
-        lines.append(f"  {key}: {_words(value)}")
+        if isinstance(value, dict):
+            lines += [f"  {key}:", *(f"   {k}: {_words(each)}" for k, each in value.items())]
+        else:
+            lines.append(f"  {key}: {_words(value)}")
     lines.append("")
     lines += [f"WARNING: No {word} limit support" for word, key in _LIMITS if not facts[key]]
     return lines

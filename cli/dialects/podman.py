@@ -89,6 +89,11 @@ class Podman(Docker):
             126,
         ),
         (
+            "cannot publish port {0}/{1}: it is in use on {2}",
+            "rootlessport listen {1} {2}:{0}: bind: address already in use",
+            126,
+        ),
+        (
             '"{0}": executable file not found in $PATH',
             'exec: "{0}": executable file not found in $PATH: ' + NOT_FOUND,
             127,

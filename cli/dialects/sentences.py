@@ -39,7 +39,7 @@ def _find(text: str) -> tuple[Sentence, list[str]] | None:
 
 def _matched(sentence: str, text: str) -> list[str] | None:
     """Return what stands for {0}, {1} if the text is this sentence."""
-    first, *rest = sentence.replace("{1}", "{0}").split("{0}")
+    first, *rest = sentence.replace("{1}", "{0}").replace("{2}", "{0}").split("{0}")
     if not text.startswith(first):
         return None
     values, text = [], text[len(first) :]

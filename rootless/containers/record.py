@@ -239,7 +239,7 @@ _REQUEST: dict[str, type] = {
         (str, "init_path pidfile conmon_pidfile"),
         (int, "timeout"),
         (bool, "remove_image"),
-        (list, "attach"),
+        (list, "uidmap gidmap"),
         (list, "volumes_from links"),
         (str, "image_volumes"),
         (dict, "health_log"),

@@ -252,8 +252,6 @@ def test_health_on_a_full_disk(
         ("Env", lambda text: ["A=" + text]),
         ("Cmd", lambda text: [text]),
         ("Entrypoint", lambda text: ["sh", text]),
-        ("Labels", lambda text: {"a": text}),
-        ("Labels", lambda text: {text: "a"}),
         ("Volumes", lambda text: {"/" + text: {}}),
         ("ExposedPorts", lambda text: {text: {}}),
         ("StopSignal", lambda text: text),

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-REVISION = "5971afc38863d4e1"
+REVISION = "281c6ebe3e6551e1"
 """Digest of the sources of profile and compiler: another one, other names for the kept programs.
 A test holds it current, so that no start has to read those sources."""
 

@@ -132,7 +132,7 @@ def test_attach_to_what_does_not_run(busybox: Store) -> None:
     busybox.ok("create", "--name", "one", "busybox", "true")
     refused = busybox("attach", "one")
     assert refused.returncode == 1
-    assert "it is not running (start it first)" in refused.stderr
+    assert "to a stopped container, start it first" in refused.stderr
     busybox.ok("run", "-d", "--name", "two", "--restart", "always", "busybox", "true")
     until(lambda: record(busybox, "two")["restart_count"] >= 4)
     assert "it is restarting" in busybox("attach", "two").stderr

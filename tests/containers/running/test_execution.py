@@ -76,6 +76,7 @@ def test_environment(running: Store, tmp_path_factory: pytest.TempPathFactory) -
         "MORE": "1",
         "COPIED": "from us",
         "FROM_FILE": "yes",
+        "container": "podman",
     }
 
 

@@ -63,9 +63,9 @@ def test_pull_of_a_docker_image_by_tag_and_digest(images: Images, filled: str) -
     by_digest = images.pull(f"{filled}/bb@{image.digest}")
     assert by_digest.id == image.id
     assert images.get(f"{filled}/bb@{image.digest}").id == image.id
-    images.remove([f"{filled}/bb:docker"])
-    assert images.get(f"{filled}/bb@{image.digest}").id == image.id
-    images.remove([f"{filled}/bb@{image.digest}"])
+    images.remove([f"{filled}/bb:docker"])  # its last tag: the names by digest go as well
+    with pytest.raises(NotFound):
+        images.get(f"{filled}/bb@{image.digest}")
     assert os.listdir(f"{images.paths.images}/blobs/sha256") == []
 
 
