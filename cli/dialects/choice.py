@@ -63,7 +63,11 @@ def name() -> str:
         return DEFAULT  # to load what reads it would take longer
     from rootless import settings
 
-    return _checked(settings.dialect() or DEFAULT, f"{settings.path()}: dialect")
+    try:
+        return _checked(settings.dialect() or DEFAULT, f"{settings.path()}: dialect")
+    except Exception:
+        _ASKED[:] = [DEFAULT]  # in which it is told what is wrong with the file
+        raise
 
 
 def current() -> Docker:

@@ -207,5 +207,9 @@ class Docker:
 
         return docker(facts)
 
+    def image(self, one: Listed) -> str:
+        """Return the name of the image that a container was made of."""
+        return str(one.record["image"])
+
     def container(self, row: dict[str, Any], one: Listed, *, full: bool) -> None:
         """Change the row of a container in a listing; `full` without shortening."""

@@ -101,7 +101,7 @@ class Podman(Docker):
         ('"{0}": is a directory', 'exec: "{0}": is a directory: OCI permission denied', 126),
         ('"{0}": permission denied', 'exec: "{0}": permission denied: OCI permission denied', 126),
         ("no such option: {0}", "unknown flag: {0}", 0),
-        ("no such command '{0}'", "unrecognized command `podman {0}`", 0),
+        ("no such command '{0}'", "unrecognized command `{line} {0}`", 0),
         ("missing argument {0}", "requires at least 1 arg(s), only received 0", 0),
         (
             "unable to find user {0}: no matching entries in passwd file",
@@ -196,6 +196,8 @@ class Podman(Docker):
         """Where docker and podman contradict each other, podman's values."""
         from rootless.containers.inspect import as_podman
 
+        for value in found:
+            value["Id"] = value["Id"].removeprefix("sha256:")
         return [as_podman(value) if "State" in value else value for value in found]
 
     def processes(self) -> list[str]:

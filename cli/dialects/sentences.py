@@ -5,6 +5,8 @@ Scripts look for some sentences, so each dialect has a table of them; the engine
 
 from __future__ import annotations
 
+import sys
+
 from rootless.cli import lean
 from rootless.cli.dialects import choice
 
@@ -18,7 +20,7 @@ def said(text: str) -> str:
     found = _find(text)
     if found is not None:
         (_, theirs, _), values = found
-        text = theirs.format(*values, line=_line())
+        text = theirs.format(*values, line=_line(values))
     name = choice.program()
     return text if name == choice.PROGRAM else _renamed(text, name)
 
@@ -52,8 +54,13 @@ def _matched(sentence: str, text: str) -> list[str] | None:
     return None if text else values
 
 
-def _line() -> str:
+def _line(values: list[str]) -> str:
+    """Return the command as it is typed; of a line that makes no sense what stands before it."""
     name = "".join(lean.CALLED).rstrip("_").replace("_", " ")
+    if not name:
+        words = [word for word in sys.argv[1:] if not word.startswith("-")]
+        before = words[: words.index(values[0])] if values and values[0] in words else []
+        return " ".join([choice.program(), *before])
     return f"{choice.program()} {'exec' if name == 'execute' else name}".rstrip()
 
 

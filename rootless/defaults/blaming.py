@@ -35,6 +35,12 @@ def blamed(error: UsageError, conf: Settings, asked: Asked) -> UsageError:
         _check(rest)
     except UsageError:
         return error
+    try:
+        _check(completed(rest, conf))
+        return error  # it is about something else
+    except UsageError as wrong:
+        if wrong.marked != error.marked:
+            return error
     message, hint = error.marked
     where = f"{' and '.join(conf.files)} has a part in it; CONTAINERS_CONF=/dev/null leaves it out"
     return UsageError(message, f"{hint}; {where}" if hint else where, field=error.field)

@@ -143,7 +143,8 @@ def ps(
         found.sort(key=_sort_key(sort))
     size = size or ".Size" in format
     if format == "podman" or (dialect.arrays and dialect.template(format) == "json"):
-        output.say_json(output.pretty([podman(one) for one in found]))
+        every = [{**podman(one), "Image": dialect.image(one)} for one in found]
+        output.say_json(output.pretty(every))
         return 0
     rows = [_row(one, full=no_trunc, size=size) for one in found]
     columns: tuple[str, ...] = (*COLUMNS, "Size") if size else COLUMNS

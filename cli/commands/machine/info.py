@@ -31,7 +31,8 @@ def version(engine: Engine, *, format: common.ShortFormat = "") -> int:  # noqa:
     kernel = os.uname()
     dialect = choice.current()
     facts = {
-        "Version": rootless.__version__,
+        "Version": dialect.release if choice.program() in choice.NAMES else rootless.__version__,
+        "RootlessVersion": rootless.__version__,
         "APIVersion": dialect.release,
         "PythonVersion": ".".join(map(str, sys.version_info[:3])),
         "Os": "linux",

@@ -65,6 +65,17 @@ def test_podman_tells_what_it_fetches(cli: Store) -> None:
         assert len(quiet) == len(cli(*line, "127.0.0.1:1/x").stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("text", ["dialect =", "dialect = 3", "dialect = 'nerdctl'"])
+def test_a_file_that_is_wrong_is_one_line(cli: Store, text: str) -> None:
+    settings = Path(cli.env["XDG_CONFIG_HOME"], "rootless/config.toml")
+    settings.parent.mkdir(parents=True)
+    settings.write_text(text)
+    done = cli("ps")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("Error: ")
+    assert str(settings) in done.stderr
+
+
 @pytest.mark.parametrize("place", ["environment", "file"])
 def test_a_dialect_that_is_none(cli: Store, place: str) -> None:
     env = {"ROOTLESS_DIALECT": "nerdctl"} if place == "environment" else {}
