@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from rootless.oci.jsonio import dump_bytes
+from rootless.store import outside
 from rootless.times import stamp
 
 TYPE_CHECKING = False
@@ -51,8 +50,6 @@ def write(path: str, results: dict[str, Any]) -> None:
         ],
     }
     try:
-        with open(f"{path}.new", "wb") as file:
-            file.write(dump_bytes(value))
-        os.rename(f"{path}.new", path)
+        outside.replace(path, dump_bytes(value))
     except OSError:
         pass  # the directory is gone, or full: what inspect shows is elsewhere

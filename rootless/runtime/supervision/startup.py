@@ -210,14 +210,15 @@ class Startup:
         if self._wishes.health is not None:
             state["health"] = self._wishes.health["status"]
         charge = self._charge(state, client)
-        _write_pid(self._wishes.pidfile, self._init_pid)
-        _write_pid(self._wishes.own_pidfile, os.getpid())
         _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))  # the loop is to have it
         durable = self._wishes.durable
         if before:  # a full disk is no reason not to start again
             charge["unwritten"] = not write_state(directory, state, durable=durable)
         else:
             records.write_record(directory, "state.json", state, durable=durable, room=ROOM)
+        # In a directory that can be slow, or full: what runs is on record by now.
+        _write_pid(self._wishes.pidfile, self._init_pid)
+        _write_pid(self._wishes.own_pidfile, os.getpid())
         tell(charge, "start")
         return ready["steps"], charge
 
@@ -401,9 +402,10 @@ def _write_pid(path: str, pid: int) -> None:
     """Write a pid as conmon does, for service managers. Raises LaunchError."""
     if not path:
         return
+    from rootless.store import outside
+
     try:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(str(pid))
+        outside.replace(path, b"%d" % pid)
     except OSError as error:
         raise LaunchError(f"cannot write the pid file {path}: {error.strerror}") from error
 
