@@ -67,6 +67,8 @@ class LogFile:
         """Pieces that the disk did not take since it last took one."""
         self._reason = ""
         self._compressor = -1
+        self._older: set[int] = set()
+        """Numbers of the files before, once it has begun a new file: nobody else makes any."""
 
     def write(self, stream: int, data: bytes) -> None:
         """Append `data` of stream 1 or 2, one record a line."""
@@ -76,13 +78,14 @@ class LogFile:
             text = self._format.encode(2, said.encode()) + text
         if self._torn:
             text = b"\n" + text
+        rest, at = memoryview(text), 0
         try:
-            while text:
-                part = text[: self._room(text)]
-                written = os.write(self._fd, part)
+            while at < len(text):
+                end = self._room(text, at)
+                written = os.write(self._fd, rest[at:end])
                 self._size += written
-                self._torn = written < len(part)
-                text = text[written:]
+                self._torn = written < end - at
+                at += written
             self._lost = 0
         except OSError as error:
             self._lost += 1
@@ -91,36 +94,53 @@ class LogFile:
     def finish(self) -> None:
         """Nothing waits: a part of a line is written as such."""
 
-    def _room(self, text: bytes) -> int:
-        """Return how much of `text` belongs into one file: whole records, until it is full."""
+    def _room(self, text: bytes, at: int) -> int:
+        """Return where that of `text` from `at` ends which belongs into one file.
+
+        Whole records, until it is full; all that is left where no other file can be begun: to try
+        that for each record would hold up the container.
+        """
         limit = self._charge["max_size"]
         if limit <= 0:
             return len(text)
-        if self._size >= limit and not self._torn:
-            self._rotate()
+        if self._size >= limit and not self._torn and not self._rotate():
+            return len(text)
         left = max(limit - self._size, 1)
-        return text.find(b"\n", left - 1) + 1 or len(text)
+        return text.find(b"\n", at + left - 1) + 1 or len(text)
 
-    def _rotate(self) -> None:
-        """Begin a new file; where that cannot be, go on with the old one."""
+    def _rotate(self) -> bool:
+        """Begin a new file; False where that cannot be just now, so that the old one goes on."""
         if self._is_compressing():
-            return
-        path, older = self._charge["path"], numbers(self._charge["path"])
+            return False
+        path, older = self._charge["path"], self._older or numbers(self._charge["path"])
         last = max(older, default=0) + 1
+        if not self._begin(path, f"{path}.{last}"):
+            return False
+        keep = self._charge["max_file"] - 1
+        newest = sorted(older | {last}, reverse=True)
+        for number in newest[keep:]:
+            for name in (f"{path}.{number}", f"{path}.{number}.gz"):
+                _unlink(name)
+        self._older = {last, *newest[:keep]}
+        if keep and self._charge["compress"]:
+            self._compressor = compress(f"{path}.{last}")
+        return True
+
+    def _begin(self, path: str, before: str) -> bool:
+        """Give the file at `path` the name `before`, and begin a new one, if both can be."""
         try:
-            os.rename(path, f"{path}.{last}")
+            os.rename(path, before)
+        except OSError:
+            return False
+        try:
             fd = _open(path)
         except OSError:
-            return
+            _rename_back(before, path)
+            return False
         os.dup2(fd, self._fd, inheritable=False)
         os.close(fd)
         self._size = 0
-        keep = self._charge["max_file"] - 1
-        for number in sorted(older | {last}, reverse=True)[keep:]:
-            for name in (f"{path}.{number}", f"{path}.{number}.gz"):
-                _unlink(name)
-        if keep and self._charge["compress"]:
-            self._compressor = compress(f"{path}.{last}")
+        return True
 
     def _is_compressing(self) -> bool:
         if self._compressor < 0:
@@ -137,6 +157,13 @@ class LogFile:
 def _open(path: str) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     return os.open(path, flags, 0o600)
+
+
+def _rename_back(before: str, path: str) -> None:
+    try:
+        os.rename(before, path)
+    except OSError:
+        pass  # what is written stays readable under the other name
 
 
 def _unlink(path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import random
@@ -162,36 +163,81 @@ def test_reader_waits_for_the_rest_of_a_record(driver: str, tmp_path: Path) -> N
 # -- rotation
 
 
-def await_compressed(directory: Path) -> None:
-    deadline = time.monotonic() + 20
-    while any(name.endswith(".new") for name in os.listdir(directory)) or not any(
-        name.endswith(".gz") for name in os.listdir(directory)
-    ):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    time.sleep(0.05)
-
-
 @DRIVERS
 @pytest.mark.parametrize("compress", [False, True])
 def test_rotation_keeps_the_last_files(driver: str, compress: bool, tmp_path: Path) -> None:
     opened = charge(tmp_path, driver, max_size=5000, max_file=3, compress=compress)
+    before = children()
     target = writer(opened)
     for number in range(2000):
         target.write(1, b"line %d\n" % number)
-        if compress and number % 20 == 0:
-            time.sleep(0.001)
-    if compress:
-        await_compressed(tmp_path)
+        for pid in children() - before:  # nothing is rotated before the last file is compressed
+            os.waitpid(pid, 0)
     os.close(opened["fd"])
     files = sorted(os.listdir(tmp_path))
     assert "log" in files
     assert len(logfiles.numbers(opened["path"])) == 2
+    assert len([name for name in files if name.endswith(".gz")]) == (2 if compress else 0)
     lines = read(tmp_path, driver)[1].splitlines()
     last = [b"line %d" % number for number in range(2000 - len(lines), 2000)]
     assert lines == last
     for count in (1, 5, 100, len(lines), 10000):
         assert read(tmp_path, driver, count)[1].splitlines() == last[-count:]
+
+
+class Calls:
+    """Counts what a log asks of the system."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, *names: str, failing: str = "") -> None:
+        self.counts = dict.fromkeys((*names, failing), 0)
+        for name in self.counts.keys() - {""}:
+            patch.setattr(os, name, self._counted(name, getattr(os, name), failing))
+
+    def _counted(self, name: str, function: Any, failing: str) -> Any:
+        def counted(*args: Any, **given: Any) -> Any:
+            self.counts[name] += 1
+            if name == failing:
+                raise PermissionError(errno.EACCES, "no")
+            return function(*args, **given)
+
+        return counted
+
+
+@pytest.mark.parametrize("failing", ["rename", "open", "compressed"])
+def test_what_cannot_be_rotated_is_written_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """One attempt for all that a container has written at once, not one for each record."""
+    opened = charge(tmp_path, max_size=2000, max_file=3)
+    target = writer(opened)
+    assert isinstance(target, LogFile)
+    with monkeypatch.context() as patch:
+        if failing == "compressed":  # the file before is being compressed, and that takes its time
+            patch.setattr(target, "_is_compressing", lambda: True)
+        calls = Calls(patch, "write", failing="" if failing == "compressed" else failing)
+        target.write(1, b"\n" * 65536)
+        assert calls.counts["write"] == 2
+        assert calls.counts.get(failing, 1) == 1
+        target.write(1, b"\n" * 65536)
+        assert calls.counts["write"] == 3
+        assert calls.counts.get(failing, 2) == 2
+    assert os.listdir(tmp_path) == ["log"]
+    target.write(1, b"end\n")
+    os.close(opened["fd"])
+    assert sorted(os.listdir(tmp_path)) == ["log", "log.1"]
+    assert read(tmp_path, "k8s-file")[1] == b"\n" * 131072 + b"end\n"
+
+
+def test_a_write_for_each_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = charge(tmp_path, max_size=1024, max_file=3)
+    target = writer(opened)
+    with monkeypatch.context() as patch:
+        calls = Calls(patch, "write", "rename", "listdir")
+        target.write(1, b"\n" * 5000)
+    os.close(opened["fd"])
+    assert calls.counts["write"] == calls.counts["rename"] + 1
+    assert calls.counts["listdir"] == 1
+    assert len(os.listdir(tmp_path)) == 3
 
 
 def test_one_file_begins_anew(tmp_path: Path) -> None:
