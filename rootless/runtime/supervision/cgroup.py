@@ -12,6 +12,9 @@ import select
 
 ROOT = "/sys/fs/cgroup"
 
+_MOST = 1 << 20
+"""Steps into and out of cgroups that a removal takes, should somebody go on making them."""
+
 
 def find() -> str:
     """Return the directory of our own cgroup where we may divide it, else ""."""
@@ -61,8 +64,53 @@ def freeze(path: str, frozen: bool) -> bool:
 
 def remove(path: str) -> None:
     """Remove a cgroup with those that the container has made in it; one in use is left alone."""
-    for directory, _, _ in os.walk(path, topdown=False):
-        try:
-            os.rmdir(directory)  # its files go with it
-        except OSError:
-            pass
+    try:
+        _remove_below(path)
+    except OSError:
+        pass  # it is gone, or somebody moves cgroups about
+    _remove_one(path, None)
+
+
+def _remove_below(path: str) -> None:
+    """Remove the cgroups in one, however deep they are (`descent`). Raises OSError."""
+    from rootless.oci.descent import OPEN, WINDOW, Directory
+
+    stack, names = [Directory(os.open(path, OPEN))], [path]
+    below = [_directories(stack[0].fd)]
+    try:
+        for _ in range(_MOST):
+            if below[-1]:
+                name = below[-1].pop()
+                try:
+                    stack.append(Directory(os.open(name, OPEN, dir_fd=stack[-1].fd)))
+                except OSError:
+                    continue
+                names.append(name)
+                below.append(_directories(stack[-1].fd))
+                if len(stack) > WINDOW:
+                    stack[-1 - WINDOW].rest()
+            elif len(stack) > 1:
+                stack[-2].resume(stack[-1].fd)
+                stack.pop().close()
+                below.pop()
+                _remove_one(names.pop(), stack[-1].fd)
+            else:
+                break
+    finally:
+        for level in stack:
+            level.close()
+
+
+def _directories(fd: int) -> list[str]:
+    try:
+        with os.scandir(fd) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
+def _remove_one(path: str, dir_fd: int | None) -> None:
+    try:
+        os.rmdir(path, dir_fd=dir_fd)  # its files go with it
+    except OSError:
+        pass
