@@ -196,8 +196,11 @@ def test_startup_check_comes_first(busybox: Store) -> None:
     start(busybox, "--health-cmd", CHECK, *first)
     until(lambda: len(results(busybox)) >= 4)
     assert record(busybox, "one")["health"] == "starting"  # however often it fails
-    busybox.ok("exec", "one", "touch", "/up")
-    busybox.ok("wait", "--condition", "healthy", "one")
+    busybox.ok("exec", "one", "touch", "/well", "/up")
+    busybox.ok(
+        "wait", "--condition", "healthy", "one"
+    )  # and so it stays until somebody has seen it
+    busybox.ok("exec", "one", "rm", "/well")
     busybox.ok("wait", "--condition", "unhealthy", "one")  # by the regular one, which is not well
     busybox.ok("rm", "-f", "one")
 

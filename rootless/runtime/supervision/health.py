@@ -151,9 +151,11 @@ class Health:
     def _take_changes(self) -> None:
         """Check from now on as `update` has written down, if it has."""
         path = f"{self._directory}/{CHANGED}"
+        taken = f"{path}.taken"
         try:
-            wanted = records.read_record(path)
-            os.unlink(path)
+            os.rename(path, taken)  # what is written down from now on is for the next time
+            wanted = records.read_record(taken)
+            os.unlink(taken)
         except (OSError, Error):
             return  # nothing was changed
         for key in _CHANGEABLE:
@@ -161,6 +163,7 @@ class Health:
 
     def _finished(self, began: float, code: int, output: str) -> None:
         self._probe = None
+        self._take_changes()  # the check that `update` wanted may have been this one
         self._record(began, code, output)
 
     def _record(self, began: float, code: int, output: str) -> None:

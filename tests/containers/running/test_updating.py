@@ -120,6 +120,22 @@ def test_checks_of_one_that_runs(two: Store) -> None:
     assert field(two, ".Config.Healthcheck.Retries", "web") == 2
 
 
+def test_times_that_change_while_a_check_runs(two: Store) -> None:
+    """That check is judged by the new ones, and they say when the next one comes."""
+    times = (f"--health-{name}=1h" for name in ("interval", "start-period", "start-interval"))
+    check = "touch /begun; until test -e /go; do sleep 0.05; done; false"
+    line = ("--name", "slow", *times, "--health-timeout", "1h", "--health-cmd", check)
+    two.ok("run", "-d", *line, "busybox", "sleep", "1000")
+    waiter = two.start("healthcheck", "run", "slow")
+    until(lambda: two("exec", "slow", "test", "-e", "/begun").returncode == 0)
+    new = ("--health-interval", "100ms", "--health-start-period", "1ms", "--health-retries", "2")
+    two.ok("update", *new, "slow")
+    two.ok("exec", "slow", "touch", "/go")
+    two.ok("wait", "--condition", "unhealthy", "slow")
+    waiter.communicate(timeout=60)
+    two.ok("rm", "-f", "slow")
+
+
 def test_what_waits_for_the_next_start(two: Store) -> None:
     done = two("update", "-e", "LATE=1", "--ulimit", "core=0", "web")
     told = "container web runs: new limits and variables come with its next start"
