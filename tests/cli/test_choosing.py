@@ -59,6 +59,19 @@ def test_some(
     assert [known.get(name, name) for name in found] == expected.split()
 
 
+@pytest.mark.parametrize("filters", [None, ["label=is"]])
+def test_files_that_have_gone_mean_no_container(three: Store, filters: Any) -> None:
+    which: Any = {"cidfile": [f"{three.directory}/gone"], "filter": filters}
+    assert choosing.some(Engine(three.root), None, which, ignore=True) == []
+
+
+@pytest.mark.parametrize("more", [{"all": True}, {"latest": True}])
+def test_files_that_have_gone_are_names(three: Store, more: Any) -> None:
+    which = {"cidfile": [f"{three.directory}/gone"], **more}
+    with pytest.raises(UsageError, match="contradict"):
+        choosing.some(Engine(three.root), None, which, ignore=True)
+
+
 @pytest.mark.parametrize(
     ("given", "which", "message"),
     [

@@ -21,21 +21,22 @@ def some(
     """Return the containers that are meant, as the user typed them, or their ids.
 
     Filters choose among those named, or among all; with `running` only those that run are meant
-    where none is named. With `ignore` files without an id do not matter.
+    where none is named. With `ignore` files that have gone do not matter, but they were named:
+    where there is no other they mean no container, whatever fits the filters.
     """
     filters, latest = which.get("filter"), which.get("latest", False)
     files = which.get("cidfile") or []
     names = [*(given or []), *_read(files, ignore=ignore)]
     if which.get("all") or latest:
-        if names:
+        if names or files:
             raise UsageError("names and --all or --latest contradict each other")
         if latest:
             return [_latest(engine)]
     elif names:
         return _fitting(engine, names, filters) if filters else names
+    elif files:
+        return []  # with --ignore: they have gone
     elif not filters:
-        if files:
-            return []  # with --ignore: they have gone
         raise UsageError("which container?", "name one, or say --all")
     found = engine.containers.list()
     if filters:
