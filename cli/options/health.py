@@ -59,7 +59,12 @@ HealthLogDestination = Annotated[
 ]
 HealthMaxLogCount = Annotated[
     int,
-    option("--health-max-log-count", metavar="N", panel=HEALTH, about="Results, 0 for all. (5)"),
+    option(
+        "--health-max-log-count",
+        metavar="N",
+        panel=HEALTH,
+        about="Results, 0 for the last that 1 MiB holds. (5)",
+    ),
 ]
 HealthMaxLogSize = Annotated[
     int,

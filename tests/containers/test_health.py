@@ -289,3 +289,13 @@ def test_limits_of_results(count: int, size: int, lengths: list[int]) -> None:
         kept = health_log.kept(kept, {"output": "x" * length}, count=count, size=size)
     assert [len(one["output"]) for one in kept] == lengths
     assert health_log.limit(size) >= max(lengths)
+
+
+def test_results_without_limits_have_one() -> None:
+    kept: list[dict[str, Any]] = []
+    for number in range(40):
+        entry = {"exit": number, "output": "x" * (health_log.WHOLE // 10)}
+        kept = health_log.kept(kept, entry, count=0, size=0)
+    assert [one["exit"] for one in kept] == list(range(31, 40))
+    kept = health_log.kept(kept, {"output": "x" * health_log.MOST}, count=0, size=0)
+    assert len(kept) == 1

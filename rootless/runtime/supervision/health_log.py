@@ -19,6 +19,9 @@ SIZE = 4096
 MOST = 1 << 20
 """Bytes of a result that are read of one without a limit."""
 
+WHOLE = 1 << 20
+"""Bytes of all results together, as they are written down: what is older than these goes."""
+
 EVENTS = "events_logger"
 
 
@@ -28,10 +31,19 @@ def limit(size: int) -> int:
 
 
 def kept(log: Log, entry: dict[str, Any], *, count: int, size: int) -> Log:
-    """Return the results with one more, within the limits of number and size; 0 is none."""
+    """Return the results with one more, within the limits of number and size; 0 is none.
+
+    Without limits they stay within WHOLE, but the last one is always there.
+    """
     if size:
         entry["output"] = entry["output"][:size]
-    return [*log, entry][-count:]  # -0 is all of it
+    found = [*log, entry][-count:]  # -0 is all of it
+    room = WHOLE - len(dump_bytes(entry))
+    for place in range(len(found) - 2, -1, -1):
+        room -= len(dump_bytes(found[place]))
+        if room < 0:
+            return found[place + 1 :]
+    return found
 
 
 def write(path: str, results: dict[str, Any]) -> None:
