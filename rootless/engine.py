@@ -111,9 +111,7 @@ class Engine:
                 if not platform and image.foreign:
                     teller.note(image.foreign)
                 trace.mark("image found")
-            files = None
-            if any(item["type"] == "artifact" for item in request["mounts"]):
-                files = self._files(request["mounts"], image)
+            files = self._files(request["mounts"], image)
             try:
                 return containers.create(
                     request, image, replace=replace, parsed=True, files=files, teller=teller
@@ -121,8 +119,31 @@ class Engine:
             except ImageGone:
                 continue  # it may be another image that is meant now, or one to be pulled
 
+    def clone(
+        self, one: Container, name: str = "", image: str = "", *, replace: bool = False
+    ) -> Container:
+        """Make a container as `one` was asked for, of its image or of another that is here.
+
+        Without a name it is called after the first. With `replace` the first goes, once the other
+        is there. Raises what `Containers.create` raises, NotFound for an image or an artifact that
+        is gone.
+        """
+        from rootless.containers.creation import cloning
+
+        containers = self.containers
+        request = cloning.wanted(containers, one, name, image)
+        found = cloning.image_of(self.images, one, image)
+        files = self._files(request["mounts"], found)
+        same = replace and request["name"] == one.name
+        made = containers.create(request, found, replace=same, files=files)
+        if replace and not same:
+            one.remove(force=True)
+        return made
+
     def _files(self, mounts: list[Volume], image: Image | None) -> list[Volume]:
         """Return binds of the files of artifacts. Raises NotFound, UsageError."""
+        if not any(item["type"] == "artifact" for item in mounts):
+            return []
         import os
 
         from rootless.artifacts.showing import places

@@ -79,9 +79,57 @@ def test_runlabel(one: Store, tmp_path: Path) -> None:
     assert "has no label 'none'" in one("container", "runlabel", "none", "localhost/t:1").stderr
     refused = one("container", "runlabel", "evil", "localhost/t:1")
     assert "'/bin/sh', a program of this machine" in refused.stderr
+    done = one("container", "runlabel", "show", "localhost/t:1")
+    assert done.stderr.startswith("command: ")
+    assert done.stderr.endswith(
+        "rootless run --rm --name t -e IMAGE=localhost/t:1 -e N=t host env\n"
+    )
     with pytest.raises(UsageError, match="has No closing quotation"):
         rarer._words("podman run 'x", "i", "n", [])
     one.ok("rmi", "localhost/t:1")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("podman unshare touch /tmp/x", "asks for 'unshare'"),
+        ("docker system reset --force", "asks for 'system'"),
+        ("podman --root /tmp/x run host true", "asks for '--root'"),
+        ("podman run --root /tmp/x host true", "sets root of the engine"),
+        ("rootless", "asks for no command"),
+        ("podman NAME", "asks for 'unshare'"),
+    ],
+)
+def test_runlabel_does_nothing_else(line: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        rarer._refuse_others(rarer._words(line, "i", "unshare", []), "x", "i")
+
+
+def test_clone_has_what_can_be_twice(one: Store, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    one.ok("artifact", "add", "x/one:1", str(tmp_path / "a.txt"))
+    mount = "type=artifact,src=x/one:1,dst=/art"
+    own = ("--pidfile", f"{tmp_path}/p", "--mac-address", "02:00:00:00:00:07")
+    one.ok("create", "--name", "first", *own, "--mount", mount, "busybox", "cat", "/art/a.txt")
+    one.ok("container", "clone", "first", "second")
+    with open(f"{one.root}/containers/{field(one, '{{.Id}}', 'second')}/config.json") as file:
+        request = json.load(file)["request"]
+    assert "pidfile" not in request
+    assert {each["mac"] for each in request.get("networks", [])} <= {""}
+    assert one.ok("start", "-a", "second") == "a"
+    one.ok("artifact", "rm", "x/one:1")
+    assert "x/one:1" in one("container", "clone", "first", "third").stderr
+    one.ok("rm", "first", "second")
+
+
+@pytest.mark.parametrize("given", [["--creds", "joe:sekrit"], ["--creds=joe:sekrit"]])
+def test_no_password_is_kept(one: Store, given: list[str]) -> None:
+    one.ok("create", "--name", "own", *given, "busybox", "echo", "--creds", "x")
+    words = json.loads(field(one, "{{json .Config.CreateCommand}}", "own"))
+    assert "sekrit" not in one.ok("inspect", "own")
+    assert "***" in words[-5]
+    assert words[-4:] == ["busybox", "echo", "--creds", "x"]
+    one.ok("rm", "own")
 
 
 def test_ps_shows_namespaces(one: Store) -> None:

@@ -87,14 +87,12 @@ def clone(
         rootless container clone web web2
         rootless container clone --destroy --run web web busybox:1.36
     """
-    from rootless.containers.creation.cloning import clone as make
-
     if force and not destroy:
         raise UsageError("--force goes with --destroy only")
     one = engine.containers.get(container)
     if destroy and not force and one.state().active:
         raise Conflict(f"container {one.name} is running", "stop it first, or use --force")
-    made = make(engine.containers, engine.images, one, name_ or name, image, replace=destroy)
+    made = engine.clone(one, name_ or name, image, replace=destroy)
     output.say(made.id)
     if run:
         made.start()
@@ -115,13 +113,14 @@ def runlabel(
 ) -> int:
     """Run the command line that a label of an image holds.
 
-    The label begins with the name of a container engine, and is run by this one. In it IMAGE and
-    NAME are what they say, and PWD is the working directory.
+    It is a run or create of a container engine, which this one does; no other command is. The line
+    is shown first. In it IMAGE and NAME are what they say, and PWD is the working directory.
 
     Examples:
         rootless container runlabel --display install ghcr.io/me/tools
     """
     import os
+    import shlex
 
     from rootless.cli.reach import access_of
     from rootless.cli.teller import Teller
@@ -132,14 +131,35 @@ def runlabel(
     if label not in labels:
         raise NotFound(f"image {image} has no label {label!r}", "rootless inspect shows those")
     words = _words(str(labels[label]), image, name or _base(image), arguments or [])
-    if replace and words[:1] in (["run"], ["create"]):
+    _refuse_others(words, label, image)
+    if replace:
         words.insert(1, "--replace")
+    line = f"command: {shlex.join([sys.argv[0], *words])}"
     if not display:
+        output.say(line, to_stderr=True)
         sys.stdout.flush()
         ours = [sys.executable, sys.argv[0], "--root", engine.paths.root]
         os.execv(ours[0], [*ours, *words])  # noqa: S606 - ourselves
-    output.say(" ".join(["command:", sys.argv[0], *words]))
+    output.say(line)
     return exits.OK
+
+
+def _refuse_others(words: list[str], label: str, image: str) -> None:
+    """Raise UsageError for a label's words that are more than a container to run or to create.
+
+    An image chose them: other commands reach the machine (unshare) or the store (system reset),
+    and so do the options of all commands.
+    """
+    from rootless.cli import lean
+
+    about = f"label {label!r} of image {image}"
+    if words[:1] not in (["run"], ["create"]):
+        what = repr(words[0]) if words else "no command"
+        raise UsageError(f"{about} asks for {what}", "only run and create are done for a label")
+    call = lean.parse(words)
+    if call and call[3]:
+        cause = f"{about} sets {', '.join(sorted(call[3]))} of the engine"
+        raise UsageError(cause, "only options of run and create are taken from a label")
 
 
 def _base(image: str) -> str:

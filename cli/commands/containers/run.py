@@ -25,6 +25,9 @@ _OF_IMAGES = {"arch", "os", "variant", "decryption_key", "tls_verify", "creds", 
 _OF_IMAGES |= {"cert_dir", "retry", "retry_delay"}
 """Options of how the image is found and fetched that are rarely there."""
 
+_SECRETS = ("--creds", "--decryption-key")
+"""Those whose values are nobody else's business."""
+
 _INSIDES = {"runtime", "cgroups", "cgroup_parent", "cgroup_conf", "device_cgroup_rule", "gpus"}
 _INSIDES |= {"oom_kill_disable"}
 """Those that name what docker and podman have inside."""
@@ -187,6 +190,21 @@ def _told(known: Access | Callable[[], Access] | None, image: str) -> Callable[[
     return reach
 
 
+def _without_secrets(line: list[str], behind: int) -> list[str]:
+    """Return a command line as it may be kept: no passwords of registries, no keys.
+
+    The last words, as many as `behind`, are the container's command, which stays as it is.
+    """
+    found, masked = [], False
+    end = len(line) - behind
+    for word in line[:end]:
+        name, equals, _ = word.partition("=")
+        secret = name in _SECRETS
+        found.append("***" if masked else f"{name}=***" if secret and equals else word)
+        masked = secret and not equals and not masked
+    return found + line[end:]
+
+
 def _made(
     engine: Engine,
     image: str,
@@ -217,7 +235,7 @@ def _made(
         texts: Asked = {**asked, "detach": detach, "platform": platform}
         wanted = request(image, command, texts, base=".", environ=os.environ)
         wanted.update(fields or {})  # type: ignore[typeddict-item]
-        wanted["create_command"] = sys.argv
+        wanted["create_command"] = _without_secrets(sys.argv, len(command))
         network = wanted["networks"][0]["kind"] if wanted["networks"] else "private"
         if wanted["ports"] and network in ("none", "host"):
             teller.note(f"-p does nothing with --network {network}")

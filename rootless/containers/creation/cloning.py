@@ -10,38 +10,35 @@ if TYPE_CHECKING:
     from rootless.containers.container import Container
     from rootless.containers.request import Request
     from rootless.images.collection import Images
+    from rootless.images.image import Image
 
 
-def clone(
-    containers: Containers,
-    images: Images,
-    one: Container,
-    name: str = "",
-    image: str = "",
-    *,
-    replace: bool = False,
-) -> Container:
-    """Make a container as `one` was asked for, of its image or of another; return it.
+def wanted(containers: Containers, one: Container, name: str = "", image: str = "") -> Request:
+    """Return what a container like `one` is asked for by, of its image or of another.
 
-    Without a name it is called after the first, as by podman. With `replace` the first goes, once
-    the other is there. Raises what `Containers.create` raises, NotFound for an image that is gone.
+    Without a name it is called after the first, as by podman. What can be of one container only
+    is not asked for again: files that tell of it, and hardware addresses.
     """
-    wanted: Request = {**usual(""), **one.record["request"]}
-    wanted["name"] = name or _name(containers, one.name)
-    wanted["cidfile"] = ""
-    wanted["create_command"] = []
+    found: Request = {**usual(""), **one.record["request"]}
+    found["name"] = name or _name(containers, one.name)
+    found["cidfile"] = found["pidfile"] = found["conmon_pidfile"] = ""
+    found["create_command"] = []
+    found["networks"] = [{**each, "mac": ""} for each in found["networks"]]
     if image:
-        wanted["image"], wanted["rootfs"] = image, None
-    found = None
-    if wanted["rootfs"] is None:
-        known = one.record["image_id"] and not image
-        found = images.get(f"sha256:{one.record['image_id']}" if known else wanted["image"])
-    if replace and wanted["name"] == one.name:
-        return containers.create(wanted, found, replace=True)
-    made = containers.create(wanted, found)
-    if replace:
-        one.remove(force=True)
-    return made
+        found["image"], found["rootfs"] = image, None
+    return found
+
+
+def image_of(images: Images, one: Container, image: str = "") -> Image | None:
+    """Return the image for one like `one`: `image`, else the same; None for a root of its own.
+
+    Raises NotFound for one that is gone.
+    """
+    if not image and one.record["request"]["rootfs"] is not None:
+        return None
+    id_ = one.record["image_id"]
+    same = f"sha256:{id_}" if id_ else one.record["request"]["image"]
+    return images.get(image or same)
 
 
 def _name(containers: Containers, base: str) -> str:
