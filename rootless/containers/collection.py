@@ -71,7 +71,8 @@ class Containers:
 
         `files` are binds in the place of the artifacts among the mounts.
         `replace` is whether it takes its name from another container, which is removed; for
-        `parsed` see `check`. Raises what `check` raises, Conflict for a name in use, ImageGone.
+        `parsed` see `check`. Raises what `check` raises, Conflict for a name in use, ImageGone,
+        NotFound where another container that it needs was removed meanwhile.
         """
         # Here, because listing and finding shall not pay for it (2.5 of 16 ms).
         from rootless.containers import events, networks
@@ -111,9 +112,9 @@ class Containers:
                 self._abandon(id)
             raise
         container = Container(self._paths, record)
-        if not self._has_layers(record):
+        if (gone := self._gone(record, used)) is not None:
             container.remove(force=True)
-            raise ImageGone(f"the image {request['image']} was removed meanwhile")
+            raise gone
         return container
 
     def _lend(self, volumes: builtins.list[Volume]) -> None:
@@ -136,6 +137,18 @@ class Containers:
             self._read(id).remove()
         except (Conflict, NotFound):
             pass
+
+    def _gone(self, record: Record, used: builtins.list[str]) -> NotFound | None:
+        """Return the error for what the stored record needs and what was removed meanwhile."""
+        if not self._has_layers(record):
+            return ImageGone(f"the image {record['request']['image']} was removed meanwhile")
+        for other in used:
+            from rootless.containers.users import is_there
+
+            if not is_there(self._paths, other):
+                what = f"container {other[:12]}, which {record['name']} needs,"
+                return NotFound(f"{what} was removed meanwhile", "make that one again first")
+        return None
 
     def _has_layers(self, record: Record) -> bool:
         """Whether the layers are still there, now that the stored record keeps `rmi` off them.

@@ -267,6 +267,7 @@ class Container(Handle):
     def _remove(self, *, volumes: bool) -> bool:
         """Remove it, unless it runs: then return False."""
         from rootless.containers.deletion import delete
+        from rootless.containers.users import refuse_use
 
         if self.record["rm"] and not os.path.isdir(self.directory):
             return True  # its supervisor has done it
@@ -274,6 +275,7 @@ class Container(Handle):
         try:
             if self.state(locked=True).active:
                 return False
+            refuse_use(self)  # again: who is made meanwhile waits for the lock, and then looks
             delete(self.paths, self.record, volumes=volumes or self.record["rm"])
             return True
         finally:

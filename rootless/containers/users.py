@@ -30,7 +30,10 @@ def note(paths: Paths, used: str, user: str) -> None:
     """
     directory = f"{paths.containers}/{used}"
     try:
-        os.makedirs(f"{directory}/{_MARKS}", 0o700, exist_ok=True)
+        try:
+            os.mkdir(f"{directory}/{_MARKS}", 0o700)  # never the container's own directory
+        except FileExistsError:
+            pass  # it has others
         os.close(os.open(f"{directory}/{_MARKS}/{user}", os.O_CREAT | os.O_CLOEXEC, 0o600))
     except FileNotFoundError:
         raise NotFound(f"no such container: {used[:12]}") from None
@@ -38,6 +41,22 @@ def note(paths: Paths, used: str, user: str) -> None:
         raise StoreError(
             f"cannot note the use of container {used[:12]}: {error.strerror}", records.remedy(error)
         ) from error
+
+
+def is_there(paths: Paths, used: str) -> bool:
+    """Whether the container `used` is there still, now that one that needs it is stored.
+
+    Waits for the end of a removal under way. One that begins later finds the mark, for it looks
+    at the marks under the same lock.
+    """
+    directory = f"{paths.containers}/{used}"
+    try:
+        held = records.lock(directory, shared=True)
+    except FileNotFoundError:
+        return False
+    if held is not None:
+        os.close(held)
+    return os.path.isdir(directory)
 
 
 def users(paths: Paths, used: str) -> list[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rootless import Engine
 from rootless.containers.collection import Containers
-from rootless.containers.request import request
+from rootless.containers.handle import Handle
+from rootless.containers.request import attachment, request
+from rootless.containers.users import InUse, note
 from rootless.errors import NotFound
 
 if TYPE_CHECKING:
@@ -94,3 +96,48 @@ def test_the_image_comes_back(raced: Raced, busybox: Store, busybox_image: str) 
     container = raced.make("sh", "-c", "exit 4")
     assert busybox("start", "-a", container.id).returncode == 4
     container.remove()
+
+
+def used(busybox: Store, raced: Raced, kind: str) -> dict[str, Any]:
+    """Make the container `base`; return the fields of a request for one that needs it."""
+    busybox.ok("create", "--name", "base", "busybox", "true")
+    if kind == "requires":
+        return {"requires": ["base"]}
+    return {"networks": [attachment("container", "base")]}
+
+
+@pytest.mark.parametrize("kind", ["requires", "network"])
+def test_what_it_needs_goes(raced: Raced, busybox: Store, kind: str) -> None:
+    wanted = used(busybox, raced, kind)
+    raced.meanwhile = lambda: busybox.ok("rm", "base")
+    with pytest.raises(NotFound, match=r"container \w+, which one needs, was removed meanwhile"):
+        raced.create({**request("busybox", ["true"], name="one"), **wanted}, pull="never")
+    assert raced.containers.ids() == []
+    assert raced.containers.names() == []
+
+
+def test_somebody_needs_it_by_now(
+    raced: Raced, busybox: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A removal looks at who needs it once more when it has the lock."""
+    wanted = used(busybox, raced, "requires")
+    base = raced.containers.get("base")
+    lock = Handle.lock
+
+    def late(self: Handle) -> int:
+        monkeypatch.undo()
+        raced.create({**request("busybox", ["true"], name="one"), **wanted}, pull="never")
+        return lock(self)
+
+    monkeypatch.setattr(Handle, "lock", late)
+    with pytest.raises(InUse):
+        base.remove()
+    assert sorted(raced.containers.names()) == ["base", "one"]
+    raced.containers.remove("base", depend=True)
+
+
+def test_a_mark_makes_no_container(raced: Raced) -> None:
+    raced.paths.prepare()
+    with pytest.raises(NotFound, match="no such container: aaaaaaaaaaaa"):
+        note(raced.paths, "a" * 64, "b" * 64)
+    assert raced.containers.ids() == []
