@@ -99,6 +99,7 @@ class _Watched:
         self.container = container
         self.supervisor: int | None = None
         self._held: int | None = None
+        self.changes = -1
         if hold:
             try:
                 self._held = records.lock(f"{container.directory}/alive", shared=True)
@@ -107,9 +108,11 @@ class _Watched:
         try:
             self.changes = inotify.watch(container.directory, _CHANGES)
             self.ends = container.look().restart_count
-        except FileNotFoundError:
-            self._let_go()
-            raise self.gone() from None
+        except BaseException as error:
+            self.close()
+            if isinstance(error, FileNotFoundError):
+                raise self.gone() from None
+            raise
 
     def look(self) -> State:
         """Return its state; a change after this wakes whoever polls `changes` and `supervisor`."""
@@ -124,7 +127,8 @@ class _Watched:
     def close(self) -> None:
         """Watch it no more."""
         self._forget_supervisor()
-        os.close(self.changes)
+        if self.changes >= 0:
+            os.close(self.changes)
         self._let_go()
 
     def _forget_supervisor(self) -> None:
