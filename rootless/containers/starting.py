@@ -263,6 +263,7 @@ def again(handed: int) -> NoReturn:
         _signal.signal(_signal.SIGTERM, interrupt)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
         paths = Paths(charge["root"])
+        restart.forget_checks(directory)  # first: what comes after this is not for the record read
         record = read(directory)
         startup = _prepare(paths, record, directory, attach=False, before=charge)
         startup.run_again(charge)

@@ -12,7 +12,7 @@ import select
 from rootless.containers import events
 from rootless.errors import HostError, NotFound
 from rootless.linux.process import is_stopped, pidfd_send_signal
-from rootless.runtime.supervision.restart import STOPPED
+from rootless.runtime.supervision.restart import STOPPED, forget_checks
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -83,7 +83,8 @@ def stop(container: Handle, timeout: int | None, signal: str | int | None) -> bo
 
 
 def forget(container: Handle) -> None:
-    """It is to run again."""
+    """It is to run again. The caller has its lock."""
+    forget_checks(container.directory)
     try:
         os.unlink(f"{container.directory}/{STOPPED}")
     except OSError:

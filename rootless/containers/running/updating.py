@@ -16,10 +16,9 @@ from rootless.containers.record import has_check, write
 from rootless.containers.request import request as usual
 from rootless.containers.running.attach import connect
 from rootless.containers.running.health import checks
-from rootless.errors import HostError
+from rootless.errors import HostError, StoreError
 from rootless.runtime.supervision import streams
-from rootless.runtime.supervision.health import CHANGED
-from rootless.runtime.supervision.restart import UPDATED
+from rootless.runtime.supervision.restart import CHECKS, UPDATED, forget_checks
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
 def change(containers: Containers, ref: str, changes: Changes) -> list[str]:
     """Change the container that `ref` means; return what a user should know of it.
 
-    Raises what finding it raises, UsageError for what cannot be.
+    Raises what finding it raises, UsageError for what cannot be, StoreError.
     """
     container = containers.get(ref)
     held = container.lock()
@@ -60,9 +59,13 @@ def change(containers: Containers, ref: str, changes: Changes) -> list[str]:
         request = _wanted(record, changes)
         conflicts.check(request, parsed=True)
         _apply(record, request, changes)
-        write(container.directory, record)
         if not container.state(locked=True).active:
+            forget_checks(container.directory)  # of a supervisor that was killed
+            write(container.directory, record)
             return []
+        if "restart" in changes:
+            _mark(container)  # first: where it cannot be, nothing has changed
+        write(container.directory, record)
         return _tell(container, changes, checked=checked)
     finally:
         os.close(held)
@@ -104,16 +107,25 @@ def _limits(before: list[Rlimit], new: list[Rlimit]) -> list[Rlimit]:
     return [*(limit for limit in before if limit["type"] not in kinds), *new]
 
 
+def _mark(container: Handle) -> None:
+    """Have the supervisor read the restart policy at the end. Raises StoreError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+    try:
+        os.close(os.open(f"{container.directory}/{UPDATED}", flags, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"cannot change the restart policy of container {container.name}: {error.strerror}",
+            records.remedy(error),
+        ) from error
+
+
 def _tell(container: Handle, changes: Changes, *, checked: bool) -> list[str]:
     """Let the supervisor know; return what it cannot do before the next start."""
     later: list[str] = [key for key in ("rlimits", "environment") if key in changes]
-    if "restart" in changes:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-        os.close(os.open(f"{container.directory}/{UPDATED}", flags, 0o600))
     if changes.keys() & {"healthcheck", "health"}:
         if checked and has_check(container.record):
             wanted = {**checks(container.record)}
-            records.write_record(container.directory, CHANGED, wanted, durable=False)
+            records.write_record(container.directory, CHECKS, wanted, durable=False)
             _check_now(container)
         else:
             later.append("healthcheck")

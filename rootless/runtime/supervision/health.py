@@ -18,6 +18,7 @@ import time
 from rootless.errors import Error
 from rootless.linux import interpreter
 from rootless.runtime.supervision import health_log, streams
+from rootless.runtime.supervision.restart import CHECKS
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -74,8 +75,6 @@ STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
 REGULAR, FIRST = "regular", "startup"
 
 RECORD = "health.json"
-CHANGED = "checks.json"
-"""What `update` wants of the checks of a container that runs: a file outlives both sides."""
 _CHANGEABLE = ("interval", "timeout", "start_period", "start_interval", "retries", "action")
 _TIMED_OUT = -1
 
@@ -150,7 +149,7 @@ class Health:
 
     def _take_changes(self) -> None:
         """Check from now on as `update` has written down, if it has."""
-        path = f"{self._directory}/{CHANGED}"
+        path = f"{self._directory}/{CHECKS}"
         taken = f"{path}.taken"
         try:
             os.rename(path, taken)  # what is written down from now on is for the next time

@@ -28,6 +28,9 @@ NEVER = "never"
 UPDATED = "updated"
 """Name of the file in a container's directory that says: its policy was changed while it ran."""
 
+CHECKS = "checks.json"
+"""Name of the file in it with what `update` wants of the health checks of the present life."""
+
 STOPPED = "stopped"
 """Name of the file in a container's directory that says: somebody has stopped it on purpose."""
 
@@ -41,6 +44,14 @@ def is_wanted(policy: str, exit_code: int, count: int) -> bool:
     if name == "on-failure":
         return exit_code != 0 and (not most or count < int(most))
     return name in ("always", "unless-stopped")
+
+
+def forget_checks(directory: str) -> None:
+    """Forget what was wanted of the checks of a life that is over; the record has it as well."""
+    try:
+        os.unlink(f"{directory}/{CHECKS}")
+    except OSError:
+        pass  # there is none
 
 
 def next_delay(delay: float, ran: float) -> float:

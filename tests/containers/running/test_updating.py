@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rootless import Engine
+from rootless.containers.running import updating
 from rootless.containers.words.updates import changes
+from rootless.errors import StoreError
+from tests.containers.leavings import kill, supervisor
 from tests.containers.test_restarts import record, until
 
 if TYPE_CHECKING:
@@ -141,3 +146,29 @@ def test_what_waits_for_the_next_start(two: Store) -> None:
     told = "container web runs: new limits and variables come with its next start"
     assert told in done.stderr
     assert "LATE=1" in two.ok("exec", "web", "env").split()
+
+
+def test_old_wishes_end_with_a_life(two: Store) -> None:
+    """What was wanted of checks of a life that was killed says nothing about the next."""
+    check = ("--health-cmd", "false", "--health-interval", "1h", "--health-retries", "1")
+    two.ok("run", "-d", "--name", "killed", *check, "busybox", "sleep", "1000")
+    identity = os.readlink(f"{two.root}/containers/.names/killed")
+    left = Path(f"{two.root}/containers/{identity}/checks.json")
+    kill(supervisor(two, "killed"))
+    left.write_text("{}")
+    two.ok("update", "--health-interval", "2h", "killed")
+    assert not left.exists()
+    left.write_text("{}")
+    two.ok("start", "killed")
+    assert not left.exists()
+    two.ok("rm", "-f", "killed")
+
+
+def test_a_mark_that_cannot_be(two: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the record is as it was."""
+    monkeypatch.setattr(updating, "UPDATED", "no/such/place")
+    with pytest.raises(StoreError, match="cannot change the restart policy of container web: "):
+        updating.change(
+            Engine(two.root).containers, "web", {"restart": {"policy": "always", "most": 0}}
+        )
+    assert field(two, ".HostConfig.RestartPolicy.Name", "web") == "no"
