@@ -1,12 +1,22 @@
-"""Processes that a test forks off its own."""
+"""Processes of a test's own: started, and forked."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import subprocess
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class Process(subprocess.Popen[Any]):
+    """A process that a failed test does not wait for: Popen's own `with` does so for ever."""
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, *rest)
 
 
 def in_child(what: Callable[[], object]) -> int:

@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
+from tests.children import Process
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -176,7 +178,7 @@ class Store:
         """Start `rootless ARGS` and return at once; stdin, stdout and stderr are pipes."""
         for stream in ("stdin", "stdout", "stderr"):
             popen.setdefault(stream, subprocess.PIPE)
-        return subprocess.Popen([*self.command, *args], env=self.env, text=True, **popen)
+        return Process([*self.command, *args], env=self.env, text=True, **popen)
 
     def remove(self) -> None:
         """Remove the containers, then everything, subordinate users' files too."""

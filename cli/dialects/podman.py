@@ -176,8 +176,8 @@ class Podman(Docker):
         """podman tells scripts what it looks for."""
         from rootless.oci import reference
 
-        full = reference.normalise(name) if reference.is_valid(name) else name
-        return f"Trying to pull {full}..."
+        known = reference.is_valid(name)
+        return f"Trying to pull {reference.normalise(name)}..." if known else ""
 
     def stopped(self, name: str, container: Container, patience: int | None) -> str:
         """The line of its log, where the container had to be killed."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rootless.containers.creation import conflicts
 from rootless.containers.creation.environment import compose
 from rootless.containers.words.request import request
 from rootless.defaults.blaming import blamed
@@ -271,11 +272,13 @@ def test_a_default_that_contradicts_what_was_asked_is_named() -> None:
     conf = settings(containers={"init": True})
     plain = UsageError("the line's own fault", "mend it")
     assert blamed(plain, conf, {"pid": "bogus"}) is plain
-    error = blamed(UsageError("init and x exclude each other", "choose"), conf, {"tty": True})
-    assert str(error) == (
-        "init and x exclude each other (choose; /c.conf has a part in it; "
-        "CONTAINERS_CONF=/dev/null leaves it out)"
-    )
+    assert blamed(plain, conf, {"tty": True}) is plain  # both are right: it is about something else
+    asked: Any = {"systemd": "always"}
+    with pytest.raises(UsageError) as caught:
+        conflicts.check(request("image", (), completed(asked, conf), base=".", environ={}))
+    message = str(blamed(caught.value, conf, asked))
+    assert message.startswith(caught.value.message)
+    assert "/c.conf has a part in it; CONTAINERS_CONF=/dev/null leaves it out)" in message
 
 
 DONE = {key for key, *_ in SAME} | {key for keys, *_ in OTHERS for key in keys}

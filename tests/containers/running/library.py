@@ -7,6 +7,8 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from tests.children import Process
+
 if TYPE_CHECKING:
     from conftest import Store
 
@@ -29,7 +31,7 @@ def program(store: Store, code: str, *args: str, **popen: Any) -> subprocess.Pop
     for stream in ("stdin", "stdout", "stderr"):
         popen.setdefault(stream, subprocess.PIPE)
     command = [sys.executable, "-c", _BEFORE + textwrap.dedent(code), *args]
-    return subprocess.Popen(command, env=store.env, text=True, **popen)
+    return Process(command, env=store.env, text=True, **popen)
 
 
 def say(store: Store, code: str, *args: str, **popen: Any) -> str:

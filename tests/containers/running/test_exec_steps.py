@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -236,7 +237,8 @@ def test_killed_at_any_step_it_comes_to_an_end(running: Store, seed: int) -> Non
             time.sleep(dice.uniform(0.02, 0.4))
             children = {pid for pid in pids() if parent_of(pid) == starter.pid}
             for pid in children if dice.random() < 0.5 else ():
-                os.kill(pid, signal.SIGKILL)  # the joiner, or what it leaves: not reaped yet
+                with contextlib.suppress(ProcessLookupError):  # the joiner, or what it leaves
+                    os.kill(pid, signal.SIGKILL)
             starter.kill()
         until(lambda name=name: not look(running, name)["running"])
         code = look(running, name)["exit_code"]
