@@ -118,9 +118,18 @@ def _call(argv: list[str]) -> int:
 
         surroundings.apply(settings)
     trace.mark("command line read")
-    from rootless.engine import Engine
+    # Ctrl-C waits for it: the import machinery loses an exception that comes in a callback of its.
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGINT,))
+    try:
+        from rootless.engine import Engine
 
-    __import__(module)
+        __import__(module)
+        if function in ("run", "create"):
+            from rootless.cli import teller as _teller  # noqa: F401 - what they load next
+            from rootless.containers.creation import create as _create  # noqa: F401
+            from rootless.containers.words import request as _request  # noqa: F401
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
     trace.mark("command imported")
     engine = Engine(settings.get("root", ""))
     engine.by_last_part = _by_last_part
