@@ -124,10 +124,6 @@ def _call(argv: list[str]) -> int:
         from rootless.engine import Engine
 
         __import__(module)
-        if function in ("run", "create"):
-            from rootless.cli import teller as _teller  # noqa: F401 - what they load next
-            from rootless.containers.creation import create as _create  # noqa: F401
-            from rootless.containers.words import request as _request  # noqa: F401
     finally:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
     trace.mark("command imported")

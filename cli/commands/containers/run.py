@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
+from rootless.cli.teller import Teller
+from rootless.containers.creation import create as _creation  # noqa: F401 - for Engine.create
+from rootless.containers.words.request import request
 from rootless.errors import Error, UsageError
 from rootless.store.paths import containers_confs
 
@@ -215,9 +218,6 @@ def _made(
     fields: Fields | None = None,
 ) -> Container:
     """Make the container and write its id where --cidfile wants it (the place was checked)."""
-    from rootless.cli.teller import Teller
-    from rootless.containers.words.request import request
-
     pull, platform = asked.get("pull") or "missing", asked.get("platform", "")
     if not _OF_IMAGES.isdisjoint(asked):
         from rootless.cli.reach import access_of, platform_of, refuse_encrypted
