@@ -8,12 +8,10 @@ another program or another machine is only read by the parser, where it is ours.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +20,7 @@ import pytest
 
 from rootless.cli import lean, pages
 from rootless.testing import Registry
+from tests import ports
 from tests.conftest import REPOSITORY, Store
 
 if TYPE_CHECKING:
@@ -178,15 +177,9 @@ def place(busybox_archive: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         store.ok("load", "-i", busybox_archive)
         for name in ("docker.io/library/debian:12", "ghcr.io/me/tools:1"):
             store.ok("push", "-q", "busybox", name)
-        yield Place(store, directory, dict(zip(PORTS, free_ports(), strict=True)))
+        numbers = map(str, ports.free(len(PORTS)))
+        yield Place(store, directory, dict(zip(PORTS, numbers, strict=True)))
     store.remove()
-
-
-def free_ports() -> list[str]:
-    """Return as many numbers of ports, on which nobody listens, as the pages have."""
-    with contextlib.ExitStack() as stack:
-        made = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in PORTS]
-        return [str(one.getsockname()[1]) for one in made]
 
 
 @pytest.mark.parametrize("page", PAGES)

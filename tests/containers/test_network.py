@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rootless.netstack import addresses
+from tests import ports
 from tests.containers.leavings import assert_nothing_left, supervisor
 
 if TYPE_CHECKING:
@@ -176,14 +177,12 @@ def test_ports_are_free_at_once(shared: Store) -> None:
     """Whoever has waited for a container's end can have its ports; a supervisor kept them once."""
     for again in ("run", "start"):
         for _ in range(10):
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                number = free.getsockname()[1]
-            ports = ["-p", f"127.0.0.1:{number}:80", "-p", f"127.0.0.1:{number}:80/udp"]
-            shared.ok("run", "-d", "--name", "first", *ports, "busybox", "sleep", "100")
+            [number] = ports.free()
+            publish = ["-p", f"127.0.0.1:{number}:80", "-p", f"127.0.0.1:{number}:80/udp"]
+            shared.ok("run", "-d", "--name", "first", *publish, "busybox", "sleep", "100")
             if again == "run":
                 shared.ok("rm", "-f", "first")
-                shared.ok("run", "-d", "--name", "first", *ports, "busybox", "sleep", "100")
+                shared.ok("run", "-d", "--name", "first", *publish, "busybox", "sleep", "100")
             else:
                 shared.ok("stop", "-t", "0", "first")
                 shared.ok("start", "first")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -36,7 +37,10 @@ def main(report: str, places: list[str], arguments: list[str]) -> int:
     """Run pytest with `arguments`, write `report`, return pytest's exit code or 1 for leaks."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     before = things(places)
-    work = tempfile.mkdtemp(prefix="rootless-suite-")
+    # Hexadecimal, for mkdtemp(3) may begin its part with "_", and podman takes the path of a
+    # layout for a name of an image, in which "-_" is not allowed.
+    work = f"{tempfile.gettempdir()}/rootless-suite-{secrets.token_hex(5)}"
+    os.mkdir(work, 0o700)
     junit = f"{work}/junit.xml"
     home = f"{work}/home"
     if places:

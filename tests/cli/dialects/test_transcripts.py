@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
+from tests import ports
 
 if TYPE_CHECKING:
     from tests.conftest import Store
@@ -88,12 +89,12 @@ def test_transcript(busybox: Store, archive: Path, dialect: str) -> None:
     link = Path(busybox.directory, dialect)
     link.symlink_to(busybox.command[-1])
     busybox.command = [*busybox.command[:-1], str(link)]
-    with socket.create_server(("", 0)) as free:
-        port = str(free.getsockname()[1])
+    [number] = ports.free()
+    port = str(number)
     wrong = []
     for entry in entries(dialect):
         line = entry.line.replace(PORT, port)
-        got = plain([each.replace(port, PORT) for each in answer(busybox, line, archive)])
+        got = plain([re.sub(rf"\b{port}\b", PORT, each) for each in answer(busybox, line, archive)])
         if got != plain(entry.ours):
             wrong += [f"$ {entry.line}", *got, "wanted:", *plain(entry.ours)]
     assert wrong == [], "\n" + "\n".join(wrong)
