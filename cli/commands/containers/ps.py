@@ -73,7 +73,6 @@ SORTS = {
 }
 """podman's keys of --sort."""
 
-
 SPACES = ("CGROUPNS", "IPC", "MNT", "NET", "PIDNS", "USERNS", "UTS")
 """What podman calls the namespaces of a row."""
 
@@ -115,44 +114,41 @@ def ps(
         rootless ps --format 'table {{.Names}}\\t{{.Status}}'
         rootless ps -a --format '{{json .}}'
     """
+
+    def once() -> int:
+        found = _wanted(engine, filter, all, 1 if latest else last)
+        if quiet and not format:
+            output.say_lines(one.record["id"][: None if no_trunc else 12] for one in found)
+            return 0
+        if not choice.current().newest_first:
+            found.reverse()
+        if sort:
+            found.sort(key=_sort_key(sort))
+        wanted = size or ".Size" in format
+        _show(found, format, full=no_trunc, bare=noheading, size=wanted, ns=ns)
+        return 0
+
     if watch:
         from rootless.cli.commands.watching import again
 
-        asked: dict[str, Any] = {
-            "all": all,
-            "filter": filter,
-            "format": format,
-            "last": last,
-            "latest": latest,
-            "no_trunc": no_trunc,
-            "noheading": noheading,
-            "quiet": quiet,
-            "size": size,
-            "sort": sort,
-            "ns": ns,
-        }
-        return again(watch, lambda: ps(engine, **asked))
-    found = _wanted(engine, filter, all, 1 if latest else last)
-    if quiet and not format:
-        output.say_lines(one.record["id"][: None if no_trunc else 12] for one in found)
-        return 0
+        return again(watch, once)
+    return once()
+
+
+def _show(
+    found: list[Listed], template: str, *, full: bool, bare: bool, size: bool, ns: bool
+) -> None:
     dialect = choice.current()
-    if not dialect.newest_first:
-        found.reverse()
-    if sort:
-        found.sort(key=_sort_key(sort))
-    size = size or ".Size" in format
-    if format == "podman" or (dialect.arrays and dialect.template(format) == "json"):
+    if template == "podman" or (dialect.arrays and dialect.template(template) == "json"):
         every = [{**podman(one), "Image": dialect.image(one)} for one in found]
         output.say_json(output.pretty(every))
-        return 0
-    rows = [_row(one, full=no_trunc, size=size) for one in found]
+        return
+    rows = [_row(one, full=full, size=size) for one in found]
     columns: tuple[str, ...] = (*COLUMNS, "Size") if size else COLUMNS
     headings = {**HEADINGS, **FURTHER}
-    if ns or any(f".{name}}}" in format for name in SPACES):
+    if ns or any(f".{name}}}" in template for name in SPACES):
         columns = ("ID", "Names", "Pid", *_add_spaces(rows, headings))
-    output.show(rows, "" if format == "docker" else format, headings, columns, bare=noheading)
-    return 0
+    output.show(rows, "" if template == "docker" else template, headings, columns, bare=bare)
 
 
 def _wanted(engine: Engine, filters: list[str] | None, every: bool, last: int) -> list[Listed]:

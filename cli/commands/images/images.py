@@ -112,10 +112,10 @@ def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
         "VirtualSize": size,
     }
     rows: list[output.Row] = []
-    places = ((dialect.repository(name)[0], image.digests_of(name)) for name in image.names)
-    known = [f"{place}@{digest}" for place, digests in places for digest in digests]
+    split = {name: dialect.repository(name) for name in [*image.names, ""]}
+    known = [f"{split[name][0]}@{one}" for name in image.names for one in image.digests_of(name)]
     for name in tagged(names) or [""]:
-        repository, tag = dialect.repository(name)
+        repository, tag = split[name]
         digest = (image.digests_of(name) or [NONE])[0]
         row = ImageRow({**common, "Digest": digest, "Repository": repository, "Tag": tag})
         row.bytes = image.size
