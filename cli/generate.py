@@ -14,7 +14,7 @@ from rootless.cli import absent, app, lean
 from rootless.cli.helping import is_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 PAGE = "../docs/options.md"
 HEADER = '''"""{0}
@@ -78,15 +78,13 @@ def _grammar(
 ) -> str:
     """Return the text of a table for `lean`; `groups` are those of the top."""
     shared: dict[str, str] = {}
-    lines = []
-    for name, command in commands.items():
-        if name in same:
-            lines.append(f"    {name!r}: {same[name]!r},\n")
-            continue
+
+    def entry(command: Any) -> str:
         module, function, options, arguments, interspersed = _command(command)
         named = shared.setdefault(repr(options), f"_{function}") if options else "{}"
-        entry = f"({module!r}, {function!r}, {named}, {arguments!r}, {interspersed})"
-        lines.append(f"    {name!r}: {entry},\n")
+        return f"({module!r}, {function!r}, {named}, {arguments!r}, {interspersed})"
+
+    lines = _lines(commands, same, entry)
     return "".join(
         [
             HEADER.format(f"What {_title(group)} may contain, for `lean.parse`."),
@@ -105,15 +103,14 @@ def _words(
 ) -> str:
     """Return the text of a table for completion and help."""
     shared: dict[str, str] = {}
-    lines = []
-    for name, command in commands.items():
-        if name in same:
-            lines.append(f"    {name!r}: {same[name]!r},\n")
-            continue
+
+    def entry(command: Any) -> str:
         helps = _helps(command)
         named = shared.setdefault(repr(helps), f"_{len(shared)}") if helps else "()"
         arguments = tuple((p.metavar, p.help) for p in command.params if not is_option(p))
-        lines.append(f"    {name!r}: ({command.short_help!r}, {named}, {arguments!r}),\n")
+        return f"({command.short_help!r}, {named}, {arguments!r})"
+
+    lines = _lines(commands, same, entry)
     told = {name: one.help for name, one in (groups or {}).items()}
     return "".join(
         [
@@ -127,6 +124,16 @@ def _words(
             "" if groups is None else f"PANELS: dict[str, Any] = {_panels(commands)!r}\n",
         ]
     )
+
+
+def _lines(
+    commands: dict[str, Any], same: dict[str, str], entry: Callable[[Any], str]
+) -> list[str]:
+    """Return the lines of COMMANDS; a command in `same` only names the one that it is."""
+    return [
+        f"    {name!r}: {repr(same[name]) if name in same else entry(command)},\n"
+        for name, command in commands.items()
+    ]
 
 
 def _title(group: Any) -> str:
