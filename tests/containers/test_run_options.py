@@ -256,6 +256,14 @@ def test_ids_of_the_users_own_choice(shared: Store, tmp_path: Path) -> None:
         shared.ok("rm", "-f", "maps")
 
 
+def test_a_map_without_a_group_for_terminals(shared: Store) -> None:
+    """Its devpts has no gid=5, the group tty, which is not mapped."""
+    options = ("--uidmap", "0:0:1", "--gidmap", "0:0:1")
+    found = shared.ok("run", "--rm", *options, "busybox", "grep", " devpts ", "/proc/mounts")
+    assert "mode=620" in found
+    assert "gid=" not in found
+
+
 def test_ids_that_there_are_not(shared: Store) -> None:
     done = shared("run", "--rm", "--uidmap", "0:0:2000000000", "busybox", "true")
     assert done.returncode == 125

@@ -218,7 +218,10 @@ class Devpts(Mount):
 
     def data(self, tree: Tree) -> str:
         """See Mount."""
-        return tree.in_parent(super().data(tree))
+        try:
+            return tree.in_parent(super().data(tree))
+        except LaunchError:
+            return tree.in_parent(self._without_group())
 
     def mount(self, tree: Tree, path: str) -> None:
         """See Mount."""
@@ -227,11 +230,14 @@ class Devpts(Mount):
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-            # Group 5 (tty) has no place in a map of one id.
-            words = self.options.data.split(",")
-            data = ",".join(word for word in words if not word.startswith("gid="))
+            data = tree.in_parent(self._without_group())
             m.mount(self.kind, path, self.kind, self.options.flags, data)
         tree.give_root_of(self.destination)
+
+    def _without_group(self) -> str:
+        """Return the options where group 5 (tty) has no place in the container's map."""
+        words = self.options.data.split(",")
+        return ",".join(word for word in words if not word.startswith("gid="))
 
 
 ETC_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")

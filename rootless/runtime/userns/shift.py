@@ -135,14 +135,31 @@ def wanted(userns: str, who: Identity, uid: int, gid: int) -> Shift | None:
             return None
         return Shift([(uid, 0, 1)], [(gid, 0, 1)], single=True)
     owners = owners_of(userns, who)
-    return Shift(owners.uid_map, owners.gid_map, single=False) if owners else None
+    if owners is None:
+        return None
+    uids, gids = _split(owners.uid_map, who.uid_map), _split(owners.gid_map, who.gid_map)
+    return Shift(uids, gids, single=False)
+
+
+def _split(wanted_map: list[Extent], here: list[Extent]) -> list[Extent]:
+    """Return a map in parts of which each lies in one extent of U's own, `here`.
+
+    The kernel takes no others (map_id_range_down in kernel/user_namespace.c), and who has two lines
+    in /etc/subuid has two extents. Ids that U has not are left out.
+    """
+    found = []
+    for inside, outside, count in wanted_map:
+        for first, _, length in here:
+            start, end = max(outside, first), min(outside + count, first + length)
+            if start < end:
+                found.append((inside + start - outside, start, end - start))
+    return found
 
 
 def owners_of(userns: str, who: Identity) -> Owners | None:
     """Return the ids that `userns` means where many exist; None where those of U are right."""
     mode, _, rest = userns.partition(":")
-    uids = sum(count for _, _, count in who.uid_map)
-    gids = sum(count for _, _, count in who.gid_map)
+    uids, gids = _end(who.uid_map), _end(who.gid_map)
     if mode == "keep-id":
         ids = dict(item.partition("=")[::2] for item in rest.split(","))
         return Owners(_around(int(ids["uid"]), uids), _around(int(ids["gid"]), gids))
@@ -156,8 +173,7 @@ def owners_of(userns: str, who: Identity) -> Owners | None:
 
 def unchanged(who: Identity) -> Owners:
     """Return the ids of U as themselves."""
-    uids = sum(count for _, _, count in who.uid_map)
-    gids = sum(count for _, _, count in who.gid_map)
+    uids, gids = _end(who.uid_map), _end(who.gid_map)
     return Owners([(0, 0, uids)], [(0, 0, gids)])
 
 
@@ -180,7 +196,7 @@ def check(userns: str, who: Identity) -> None:
     found = owners_of(userns, who)
     maps = ((found.uid_map, who.uid_map), (found.gid_map, who.gid_map)) if found else ()
     for field, (wanted_map, here) in zip(("uidmap", "gidmap"), maps, strict=False):
-        total = sum(count for _, _, count in here)
+        total = _end(here)
         last = max(first + count for _, first, count in wanted_map)
         if last > total:
             raise LaunchError(
@@ -188,6 +204,11 @@ def check(userns: str, who: Identity) -> None:
                 f"{named('userns')} keep-id and nomap take what there is; "
                 "rootless doctor says how to get more",
             )
+
+
+def _end(extents: list[Extent]) -> int:
+    """Return the first id behind all of U's."""
+    return max(first + count for first, _, count in extents)
 
 
 def _extents(text: str) -> list[Extent]:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from rootless.errors import LaunchError
-from rootless.runtime.userns import shift
+from rootless.runtime.userns import identity, namespace, shift
 from rootless.runtime.userns.identity import Identity
+from rootless.store.paths import Paths
+from tests.children import end, in_child
 
 MAPPED = Identity("mapped", [(0, 1000, 1), (1, 100000, 65536)], [(0, 1000, 1), (1, 100000, 65536)])
 SINGLE = Identity("single", [(0, 1000, 1)], [(0, 1000, 1)])
@@ -83,6 +85,61 @@ def test_owners_there_and_back() -> None:
         assert owners.shown(owners.uid(number), owners.gid(number)) == (number, number)
 
 
+TWO = [(0, 1000, 1), (1, 100000, 10), (11, 500000, 90)]
+"""As of a user with two lines in /etc/subuid."""
+
+
+@pytest.mark.parametrize(
+    ("userns", "expected"),
+    [
+        ("nomap", [(0, 1, 10), (10, 11, 90)]),
+        ("keep-id:uid=5,gid=5", [(0, 1, 5), (5, 0, 1), (6, 6, 5), (11, 11, 90)]),
+        ("keep-id:uid=50,gid=50", [(0, 1, 10), (10, 11, 40), (50, 0, 1), (51, 51, 50)]),
+        ("keep-id:uid=1000,gid=1000", [(0, 1, 10), (10, 11, 90), (1000, 0, 1)]),
+        ("map:uid=0-0-101,gid=0-0-101", [(0, 0, 1), (1, 1, 10), (11, 11, 90)]),
+        ("map:uid=0-9-3+7-20-1,gid=0-9-3+7-20-1", [(0, 9, 2), (2, 11, 1), (7, 20, 1)]),
+    ],
+)
+def test_no_part_of_a_map_reaches_across_two_ranges(
+    userns: str, expected: list[tuple[int, int, int]]
+) -> None:
+    """Or the kernel refuses it."""
+    found = maps(userns, Identity("mapped", TWO, TWO))
+    assert found is not None
+    assert (found.uid_map, found.gid_map) == (expected, expected)
+
+
+@pytest.mark.modes("mapped", "root")
+def test_the_kernel_takes_a_map_over_two_ranges(rootless_root: str) -> None:
+    own = identity.detect()
+
+    def two(extents: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+        inside, outside, count = extents[-1]
+        return [*extents[:-1], (inside, outside, 9), (inside + 9, outside + 9, count - 9)]
+
+    who = Identity(own.mode, two(own.uid_map), two(own.gid_map))
+    entry = namespace.Entry(Paths(rootless_root), who)
+
+    def inside() -> None:
+        entry.enter()
+        change = shift.wanted("keep-id:uid=1000,gid=1000", who, 0, 0)
+        assert change is not None
+        change.apply()
+        assert [one[0] for one in identity.current_map("uid")] == [0, 9, 1000, 1001]
+
+    pid = in_child(inside)
+    os.close(entry.serve(pid))
+    assert end(pid) == 0
+
+
+def test_ids_that_are_not_here_are_left_out() -> None:
+    """An outer container may have gaps in its map."""
+    gaps = [(0, 0, 10), (100, 100, 10)]
+    found = maps("nomap", Identity("root", gaps, gaps))
+    assert found is not None
+    assert found.uid_map == [(0, 1, 9), (99, 100, 10)]
+
+
 def test_whose_files_are_shifted() -> None:
     def private(userns: str, **marks: bool) -> Any:
         return {"userns": userns, **marks}
@@ -104,7 +161,7 @@ OWN = "map:uid=0-1-1000+1000-0-1,gid=0-0-5"
 def test_maps_of_the_users_own() -> None:
     found = maps(OWN)
     assert found is not None
-    assert (found.uid_map, found.gid_map) == ([(0, 1, 1000), (1000, 0, 1)], [(0, 0, 5)])
+    assert (found.uid_map, found.gid_map) == ([(0, 1, 1000), (1000, 0, 1)], [(0, 0, 1), (1, 1, 4)])
     shift.check(OWN, MAPPED)
     shift.check("nomap", SINGLE)
 
