@@ -23,6 +23,9 @@ _FOREIGN = "it belongs to or is writable by somebody else"
 VERSION = "1"
 """Content of the marker: the version of the layout on disk."""
 
+RESET = "reset"
+"""Content of the marker once a reset has begun to delete what is in the store."""
+
 
 class Paths:
     """The directories of one user's engine. Nothing is made until `prepare` or `runtime`."""
@@ -66,7 +69,8 @@ class Paths:
         try:
             _make_ours(usual, _FOREIGN)
         except HostError:
-            self.prepare()
+            if not os.path.exists(f"{self.root}/{MARKER}"):  # also while it is reset
+                self.prepare()
             for path in (os.path.dirname(own), own):
                 _make_ours(path, _FOREIGN)
             return own, note
@@ -88,8 +92,8 @@ class Paths:
     def prepare(self) -> None:
         """Make the store if it is not there, and check that it is ours and of our version.
 
-        Raises StoreError for a store of another version, or a directory that is not a store
-        and not empty.
+        Raises StoreError for a store of another version, one of which a reset has left something,
+        or a directory that is not a store and not empty.
         """
         marker = f"{self.root}/{MARKER}"
         try:
@@ -100,6 +104,11 @@ class Paths:
             return
         except OSError as error:
             raise StoreError(f"cannot read {marker}: {error.strerror}") from error
+        if version == RESET:
+            raise StoreError(
+                f"the store {self.root} is being reset, or a reset of it was broken off",
+                f"finish that: rootless --root {self.root} system reset --force",
+            )
         if version != VERSION:
             raise StoreError(
                 f"the store {self.root} has version {version[:20]!r}, not {VERSION}",
@@ -108,8 +117,6 @@ class Paths:
 
     def _found(self, marker: str) -> None:
         """Lay out a new store. Two processes may do it at once: every step is repeatable."""
-        from rootless.store.records import sync_directory
-
         try:
             _make_durably(self.root)
             ours = {"images", "layers", "containers", "volumes", "run"}
@@ -122,17 +129,24 @@ class Paths:
                 )
             for path in (self.images, self.layers, self.containers, self.volumes):
                 os.makedirs(path, 0o700, exist_ok=True)
-            with open(f"{marker}.{os.getpid()}", "w", encoding="ascii") as file:
-                file.write(VERSION + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(f"{marker}.{os.getpid()}", marker)
-            sync_directory(self.root)
+            self.mark(VERSION)
         except OSError as error:
             raise StoreError(
                 f"cannot make the store {self.root}: {error.strerror}",
                 f"name a directory that you may write with {named('root')} or ROOTLESS_ROOT",
             ) from error
+
+    def mark(self, content: str) -> None:
+        """Write the marker. Raises OSError."""
+        from rootless.store.records import sync_directory
+
+        marker = f"{self.root}/{MARKER}"
+        with open(f"{marker}.{os.getpid()}", "w", encoding="ascii") as file:
+            file.write(content + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(f"{marker}.{os.getpid()}", marker)
+        sync_directory(self.root)
 
 
 def _make_durably(path: str) -> None:

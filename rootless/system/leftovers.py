@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.errors import Error, StoreError
 from rootless.oci.blobs import is_alive, is_there, locked
-from rootless.runtime.userns import removal
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -33,14 +31,6 @@ def find(paths: Paths) -> list[str]:
 def of_resets(paths: Paths) -> list[str]:
     """Return what is left of a reset that failed."""
     return [path for path in _hidden(paths.root) if os.path.basename(path).startswith(GONE)]
-
-
-def remove(paths: Paths, path: str) -> None:
-    """Delete one of them. Raises StoreError."""
-    try:
-        removal.empty(paths, path)
-    except (Error, OSError) as error:
-        raise StoreError(f"cannot remove {path}: {error}") from error
 
 
 def _hidden(directory: str) -> list[str]:

@@ -12,6 +12,7 @@ from rootless.errors import Error, UsageError
 from rootless.images import partial
 from rootless.images.filters import filtered
 from rootless.runtime.tree.sizes import tree_sizes
+from rootless.runtime.userns import removal
 from rootless.system import leftovers
 from rootless.system.usage import discard_volumes, images_size
 from rootless.teller import QUIET
@@ -104,7 +105,7 @@ class Prune:
         gone, freed = [], 0
         for path, size in zip(left, tree_sizes(paths, left), strict=True):
             try:
-                leftovers.remove(paths, path)
+                removal.empty(paths, path)
             except Error as error:
                 self._teller.problem(error)
             else:

@@ -6,6 +6,7 @@ deleted is what we know by name; what else lies in the directory stays, and the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from rootless.errors import Conflict, NotFound, StoreError, named
@@ -13,7 +14,7 @@ from rootless.oci.remove import remove_tree
 from rootless.runtime.tree.sizes import tree_sizes
 from rootless.runtime.userns import removal
 from rootless.store import events
-from rootless.store.paths import MARKER, home
+from rootless.store.paths import MARKER, RESET, home
 from rootless.system import leftovers
 
 TYPE_CHECKING = False
@@ -59,8 +60,9 @@ class Reset:
         self._remove_containers()
         root = self._paths.root
         _check(root)  # it has taken a while
+        self._mark()
         for path in self._left:  # first: what goes now takes their names
-            leftovers.remove(self._paths, path)
+            removal.empty(self._paths, path)
         for path in self.paths:
             if os.path.isdir(path) and not os.path.islink(path):
                 removal.discard(self._paths, path, f"{root}/.gone-{os.path.basename(path)}")
@@ -72,6 +74,14 @@ class Reset:
             os.rmdir(root)
         except OSError:
             pass  # it holds something else
+
+    def _mark(self) -> None:
+        """Say that there is no whole store any more: one without its directories is of no use.
+
+        On a disk that takes nothing, the removal is what makes room.
+        """
+        with contextlib.suppress(OSError):
+            self._paths.mark(RESET)
 
     def _remove_containers(self) -> None:
         """End and remove all of them, those with damaged records as well."""

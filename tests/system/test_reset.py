@@ -35,6 +35,30 @@ def test_damaged_records_are_no_obstacle(busybox: Store) -> None:
     assert not os.path.exists(busybox.root)
 
 
+def test_one_that_is_killed_is_finished_by_the_next(busybox: Store) -> None:
+    """Meanwhile there is no whole store, and whoever would write to it is told so."""
+    many = Path(busybox.root, "volumes/many")
+    many.mkdir()
+    for number in range(20000):  # their removal takes a while
+        (many / str(number)).touch()
+    line = [*busybox.command, "system", "reset", "--force"]
+    reset = subprocess.Popen(line, env=busybox.env, stdout=subprocess.DEVNULL)
+    while not os.path.exists(f"{busybox.root}/.gone-volumes"):
+        assert reset.poll() is None
+    reset.kill()
+    reset.wait()
+    assert busybox.ok("ps", "-aq") == busybox.ok("images", "-q") == ""
+    hint = f"(finish that: rootless --root {busybox.root} system reset --force)"
+    for command in (["run", "--rm", "host", "true"], ["import", "x.tar"], ["create", "busybox"]):
+        refused = busybox(*command)
+        assert "is being reset, or a reset of it was broken off" in refused.stderr, command
+        assert hint in refused.stderr
+        assert refused.returncode != 0
+    busybox.ok("system", "reset", "--force")
+    assert not os.path.exists(busybox.root)
+    assert busybox.ok("run", "--rm", "host", "echo", "new") == "new"
+
+
 def test_what_is_not_ours_stays(busybox: Store) -> None:
     Path(busybox.root, "thesis.tex").write_text("years of work")
     shown = busybox.ok("system", "reset", "--force")

@@ -99,7 +99,8 @@ def program(
         return compile_document(document)
     except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         # A list where a number should be, a number out of range: the profile is somebody's file.
-        raise UsageError(f"cannot compile the seccomp profile: {error!r}") from error
+        cause = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise UsageError(f"cannot compile the seccomp profile: {cause}") from error
 
 
 def describe(profile: str | Document | None, capabilities: list[str]) -> Document:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from rootless.errors import Error, StoreError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.store.paths import Paths
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
 def discard(paths: Paths, path: str, trash: str) -> None:
     """Make `path` disappear at once by renaming it to `trash` beside it, then delete it.
 
-    Raises OSError where the rename is refused; a vanished `path` is no error.
+    Raises OSError where the rename is refused, StoreError for what stays; a vanished `path` is no
+    error.
     """
     try:
         os.rename(path, trash)
@@ -22,7 +25,10 @@ def discard(paths: Paths, path: str, trash: str) -> None:
 
 
 def empty(paths: Paths, trash: str) -> None:
-    """Delete `trash`, inside the user namespace where it holds files of subordinate ids."""
+    """Delete `trash`, inside the user namespace where it holds files of subordinate ids.
+
+    Raises StoreError.
+    """
     from rootless.oci.remove import remove_tree  # listings load this module, and remove nothing
 
     try:
@@ -30,4 +36,7 @@ def empty(paths: Paths, trash: str) -> None:
     except OSError:
         from rootless.runtime.userns.worker import call
 
-        call(paths, remove_tree, trash)
+        try:
+            call(paths, remove_tree, trash)
+        except Error as error:
+            raise StoreError(f"cannot remove {trash}: {error.message}", error.hint) from error

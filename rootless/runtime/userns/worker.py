@@ -29,7 +29,7 @@ class Worker:
     def result(self) -> Any:
         """Wait and return what the function returned, or raise what it raised.
 
-        An Error comes back as its own class; anything else as Error with its text.
+        An Error comes back as its own class; anything else as Error in words.
         """
         # Read before waiting: a result larger than the pipe would else never end.
         with open(self._results, "rb", buffering=0) as file:
@@ -99,12 +99,20 @@ def run(results: int, function: Callable[..., Any], *arguments: Any) -> NoReturn
             message, hint = error.marked
             answer = {"error": type(error).__name__, "message": message, "hint": hint}
         except BaseException as error:  # noqa: BLE001 - the child's only way to speak
-            answer = {"error": "Error", "message": f"{type(error).__name__}: {error}", "hint": ""}
+            answer = {"error": "Error", "message": _words(error), "hint": ""}
         data = jsonio.dump_bytes(answer)
         while data:
             data = data[os.write(results, data) :]
     finally:
         os._exit(0)
+
+
+def _words(error: BaseException) -> str:
+    """Return what a function raised that is no Error: a system's refusal, or a fault of ours."""
+    if isinstance(error, OSError) and error.strerror:
+        name = error.filename
+        return f"{os.fsdecode(name)}: {error.strerror}" if name else error.strerror
+    return f"{type(error).__name__}: {error}"
 
 
 def _entered(

@@ -37,9 +37,18 @@ def test_our_errors_come_back_as_they_are(rootless_root: str, error: Error) -> N
     assert (raised.value.message, raised.value.hint) == (error.message, error.hint)
 
 
-def test_other_errors_come_back_with_their_text(rootless_root: str) -> None:
-    with pytest.raises(Error, match="ValueError: of what"):
-        worker.call(Paths(rootless_root), fail, ValueError("of what"))
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("of what"), "ValueError: of what"),
+        (PermissionError(13, "Permission denied", b"a\xff"), "a\udcff: Permission denied"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+    ],
+)
+def test_other_errors_come_back_in_words(rootless_root: str, error: Exception, text: str) -> None:
+    with pytest.raises(Error) as raised:
+        worker.call(Paths(rootless_root), fail, error)
+    assert raised.value.message == text
 
 
 def test_killed_worker(rootless_root: str) -> None:
