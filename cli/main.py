@@ -122,6 +122,7 @@ def _call(argv: list[str]) -> int:
     before = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGINT,))
     try:
         from rootless.engine import Engine
+        from rootless.store.paths import config_file
 
         __import__(module)
     finally:
@@ -129,6 +130,10 @@ def _call(argv: list[str]) -> int:
     trace.mark("command imported")
     engine = Engine(settings.get("root", ""))
     engine.by_last_part = _by_last_part
+    if os.path.exists(config_file()):
+        from rootless.cli import configured
+
+        configured.warn(engine.paths)
     code = getattr(sys.modules[module], function)(engine, **given)
     trace.mark("command done")
     return int(code)

@@ -36,6 +36,9 @@ _SIZES = ("bytes", "header")
 """What of it may be written with a unit."""
 
 
+_KNOWN = ("additional_stores", "dialect", "limits")
+
+
 def path() -> str:
     """Where the settings are, or would be."""
     return config_file()
@@ -66,7 +69,7 @@ def limits() -> dict[str, int]:
     Raises UsageError, which names the file and the key, for what is not understood.
     """
     document = _document(path())
-    unknown = sorted(document.keys() - {"additional_stores", "dialect", "limits"})
+    unknown = sorted(document.keys() - set(_KNOWN))
     if unknown:
         known = "there are additional_stores, dialect and [limits]"
         raise _refused(unknown[0], "there is no such setting", known)
@@ -77,6 +80,20 @@ def limits() -> dict[str, int]:
         if key not in _LIMITS:
             raise _refused(key, "there is no such limit", f"there are {', '.join(_LIMITS)}")
     return {key: _amount(key, value) for key, value in table.items()}
+
+
+def unknown() -> list[tuple[str, tuple[str, ...]]]:
+    """Return the keys that mean nothing, each with those that could stand in its place.
+
+    Raises UsageError for a file that cannot be read.
+    """
+    document = _document(path())
+    found: list[tuple[str, tuple[str, ...]]] = [
+        (key, _KNOWN) for key in document if key not in _KNOWN
+    ]
+    if isinstance(table := document.get("limits"), dict):
+        found += [(f"limits.{key}", tuple(_LIMITS)) for key in table if key not in _LIMITS]
+    return found
 
 
 def _document(file: str) -> dict[str, Any]:

@@ -125,3 +125,22 @@ def test_depth(cli: Store, tmp_path: Path, deep: int) -> None:
         file.write_text("[limits]\nlayer-depth = 300\n")
         cli.ok("import", str(archive), "deep:1")
     cli.ok("rmi", "deep:1")
+
+
+def test_unknown_keys_are_told_once_after_each_change(cli: Store, tmp_path: Path) -> None:
+    file = tmp_path / "rootless/config.toml"
+    file.parent.mkdir()
+    env = {"XDG_CONFIG_HOME": str(tmp_path)}
+    file.write_text('dialekt = "podman"\nfoo = 1\n[limits]\nlayer-byte = 1\n')
+    known = "there are additional_stores, dialect, limits"
+    assert cli("ps", env=env).stderr.splitlines() == [
+        f"Warning: {file}: dialekt: there is no such setting (did you mean 'dialect'?)",
+        f"Warning: {file}: foo: there is no such setting ({known})",
+        f"Warning: {file}: limits.layer-byte: there is no such setting"
+        " (did you mean 'layer-bytes'?)",
+    ]
+    assert cli("ps", env=env).stderr == ""
+    file.write_text('dialekt = "docker"\nadditional_stores = []\n')
+    assert "dialekt: there is no such" in cli("ps", env=env).stderr
+    file.write_text('dialect = "docker"\nadditional_stores = []\n[limits]\nlayer-depth = 9\n')
+    assert cli("ps", env=env).stderr == ""
