@@ -107,7 +107,7 @@ class Paths:
         if version == RESET:
             raise StoreError(
                 f"the store {self.root} is being reset, or a reset of it was broken off",
-                f"finish that: rootless --root {self.root} system reset --force",
+                "rootless system reset finishes that",
             )
         if version != VERSION:
             raise StoreError(

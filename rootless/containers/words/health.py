@@ -39,8 +39,8 @@ def parse(asked: Asked) -> tuple[Healthcheck, HealthExtras]:
         raise UsageError(f"{named('health_retries')}: a number of failures, 0 for the default")
     if asked.get("health_retries"):
         given["Retries"] = asked["health_retries"]
-    if "health_cmd" in asked:
-        given["Test"] = _test(asked["health_cmd"], "health_cmd")
+    if text := asked.get("health_cmd"):  # "" is none, to docker and to podman
+        given["Test"] = _test(text, "health_cmd")
     if asked.get("no_healthcheck"):
         if given:
             options = f"{named('no_healthcheck')} and {named('health_...')}"

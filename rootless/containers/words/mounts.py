@@ -139,8 +139,8 @@ def volumes_from(text: str) -> VolumesFrom:
     container, _, options = text.partition(":")
     words = options.split(",") if options else []
     if not container or {*words} - {"ro", "rw", *_IGNORED} or {"ro", "rw"} <= {*words}:
-        cause = f"{named('volumes_from')}: invalid mode {options!r}"
-        raise UsageError(f"{cause} in {text!r}", "CONTAINER[:ro]")
+        cause = f"invalid mode {options!r}" if container else "no container"
+        raise UsageError(f"{named('volumes_from')}: {cause} in {text!r}", "CONTAINER[:ro]")
     return {"container": container, "ro": "ro" in words}
 
 

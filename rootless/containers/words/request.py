@@ -56,6 +56,19 @@ _AS_IT_IS = {
 """Option -> field, where there is nothing to be parsed."""
 
 
+_NEVER_EMPTY = {
+    "device": ("devices", "PATH[:PATH_INSIDE[:rwm]]"),
+    "env_file": ("environment", "a path"),
+    "expose": ("expose", "PORT[-END][/tcp|/udp]"),
+    "label_file": ("labels", "a path"),
+    "mount": ("mounts", "type=bind,source=PATH,target=PATH"),
+    "publish": ("ports", "[IP:][HOST[-END]:]CONTAINER[-END][/tcp|/udp]"),
+    "requires": ("requires", "a container"),
+    "volumes_from": ("volumes_from", "CONTAINER[:ro]"),
+}
+"""List option -> field and form, where an empty text, such as an unset variable, is refused."""
+
+
 def request(
     image: str, command: Iterable[str], asked: Asked, *, base: str, environ: Mapping[str, str]
 ) -> Request:
@@ -88,6 +101,9 @@ def request(
 
 def _check_front(asked: Asked, base: str) -> None:
     """What is not of the container: how its image is found and where its id is written."""
+    for option, (field, form) in _NEVER_EMPTY.items():
+        if "" in asked.get(option, ()):  # type: ignore[operator]
+            raise UsageError(f"{named(option)}: an empty value", form, field=field)
     if asked.get("replace") and not asked.get("name"):
         raise UsageError(f"{named('replace')} needs a {named('name')}")
     if asked.get("pull", "") not in _PULL:
@@ -110,7 +126,10 @@ def directory(reference: str, base: str) -> Directory:
         path, option = reference, ""
     full = os.path.join(base, path)
     if not (path and os.path.isdir(full)):
-        raise UsageError(f"{named('rootfs')}: no directory {path}", "the argument is DIR or DIR:O")
+        raise UsageError(
+            f"{named('rootfs')}: no directory {path or 'without a name'}",
+            "the argument is DIR or DIR:O",
+        )
     return {"path": os.path.abspath(full), "overlay": option == "O"}
 
 
