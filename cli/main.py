@@ -131,7 +131,7 @@ def _call(argv: list[str]) -> int:
     engine = Engine(settings.get("root", ""))
     engine.by_last_part = _by_last_part
     if os.path.exists(config_file()):
-        from rootless.cli import configured
+        from rootless.cli.answers import configured
 
         configured.warn(engine.paths)
     code = getattr(sys.modules[module], function)(engine, **given)
