@@ -28,6 +28,7 @@ from rootless.oci.models import (
     choose,
     config_in,
     decode,
+    decode_list,
     kind_of,
 )
 
@@ -228,7 +229,7 @@ def _checked(name: str) -> str:
 def docker_contents(archive: Archive, sink: Sink) -> list[Found]:
     """Return the images that the manifest.json of docker's format names. Raises ImageError."""
     data = sink.text(archive.members["manifest.json"])
-    images = decode(data, list[DockerImage], "manifest.json")
+    images = decode_list(data, DockerImage, "manifest.json")
     if not images:
         raise ImageError("manifest.json names no image")
     found: dict[tuple[str, ...], Found] = {}

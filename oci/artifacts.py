@@ -6,13 +6,14 @@ layer is a file, whose name is in its annotation org.opencontainers.image.title.
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
 from rootless.oci import layout, manifests, models
 from rootless.oci.errors import ImageError
 from rootless.oci.models import Descriptor
+from rootless.oci.structures import Structure, camel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 TITLE = "org.opencontainers.image.title"
 CREATED = "org.opencontainers.image.created"
@@ -26,7 +27,7 @@ UNKNOWN_TYPE = "application/vnd.unknown.artifact.v1"
 """The type of artifacts of which nothing is said, as oras has it: there must be one."""
 
 
-class Manifest(models.Manifest, rename={"artifact_type": "artifactType"}):
+class Manifest(models.Manifest, spelling=camel):
     """The manifest of an artifact."""
 
     artifact_type: str | None = None
@@ -90,13 +91,13 @@ def title_of(layer: Descriptor) -> str:
     return (layer.annotations or {}).get(TITLE, "")
 
 
-class Referrer(Descriptor, rename={"artifact_type": "artifactType"}):
+class Referrer(Descriptor, spelling=camel):
     """What a list of referrers says of one (distribution-spec, "Listing Referrers")."""
 
     artifact_type: str | None = None
 
 
-class Referrers(msgspec.Struct):
+class Referrers(Structure):
     """Such a list."""
 
     manifests: list[Referrer]

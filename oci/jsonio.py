@@ -18,6 +18,10 @@ except ImportError:  # pragma: no cover - not CPython
     make_scanner = None  # type: ignore[assignment, misc]
 
 
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
 class _Scanner:
     """The attributes that `_json.make_scanner` reads from its context (CPython Modules/_json.c)."""
 
@@ -26,7 +30,7 @@ class _Scanner:
     object_pairs_hook = None
     parse_float = float
     parse_int = int
-    parse_constant = float
+    parse_constant = _no_constant
     memo: dict[str, str] = {}
 
 
@@ -59,7 +63,7 @@ def loads(text: str | bytes) -> Any:
     import json
 
     try:
-        return _shallow(json.loads(text), text)
+        return _shallow(json.loads(text, parse_constant=_no_constant), text)
     except RecursionError:
         raise ValueError(f"it nests deeper than {MAX_DEPTH} levels") from None
 

@@ -1,4 +1,4 @@
-"""Manifests that are made here, as plain dictionaries: msgspec takes longer to import."""
+"""Manifests that are made here, as plain dictionaries."""
 
 from __future__ import annotations
 

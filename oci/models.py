@@ -4,27 +4,30 @@ Decoding refuses wrong types, and only names that are used are read; the raw byt
 beside the structure, because a digest must never depend on writing JSON again. `oci-spec-python`
 is not published, and the nearest package, `opencontainers` 0.0.15, refuses OCI 1.1 manifests
 ("mediaType is not valid"), so the structures are ours. The way of `run` reads plain dictionaries
-instead (`oci.layout`): msgspec takes longer to import than such a command may last.
+instead (`oci.layout`).
 """
 
 from __future__ import annotations
-
-from typing import Any, TypeVar
-
-import msgspec
 
 from rootless.oci import jsonio, layout, platform
 from rootless.oci.digest import Digest
 from rootless.oci.errors import DigestError, ImageError
 from rootless.oci.manifests import LAYER_TYPES, make_manifest
+from rootless.oci.structures import Misfit, Structure, camel, pascal, read_list
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+    S = TypeVar("S", bound=Structure)
 
 COMPRESSION_SUFFIX = {"none": "", "gzip": "+gzip", "zstd": "+zstd"}
 """What `layers.compression.compression_of` found -> suffix of the media type."""
 
 
-class Descriptor(msgspec.Struct, rename={"media_type": "mediaType"}):
+class Descriptor(Structure, spelling=camel):
     """What points at a blob (image-spec, descriptor.md)."""
 
     media_type: str
@@ -44,17 +47,10 @@ class Descriptor(msgspec.Struct, rename={"media_type": "mediaType"}):
             raise ImageError(f"blob {self.digest} claims {self.size} bytes")
 
 
-_MANIFEST_NAMES = {
-    "artifact_type": "artifactType",
-    "media_type": "mediaType",
-    "version": "schemaVersion",
-}
-
-
-class Manifest(msgspec.Struct, rename=_MANIFEST_NAMES):
+class Manifest(Structure, spelling=camel):
     """An image manifest of OCI, or docker's version 2, schema 2, which differs in names only."""
 
-    version: int
+    schema_version: int
     config: Descriptor
     layers: list[Descriptor]
     media_type: str = ""
@@ -88,22 +84,22 @@ class Manifest(msgspec.Struct, rename=_MANIFEST_NAMES):
         return any("vnd.docker." in kind for kind in types)
 
 
-class Index(msgspec.Struct, rename={"media_type": "mediaType", "version": "schemaVersion"}):
+class Index(Structure, spelling=camel):
     """An image index of OCI, or docker's manifest list."""
 
-    version: int
+    schema_version: int
     manifests: list[Descriptor]
     media_type: str = ""
 
 
-class RootFs(msgspec.Struct):
+class RootFs(Structure):
     """What the configuration says of the layers."""
 
     diff_ids: list[str]
     type: str = "layers"
 
 
-class Config(msgspec.Struct):
+class Config(Structure):
     """The part of an image's configuration that loading depends on."""
 
     rootfs: RootFs
@@ -113,7 +109,7 @@ class Config(msgspec.Struct):
     config: dict[str, Any] | None = None
 
 
-class DockerImage(msgspec.Struct, rename="pascal"):
+class DockerImage(Structure, spelling=pascal):
     """One image in the manifest.json of a docker archive."""
 
     config: str
@@ -121,17 +117,35 @@ class DockerImage(msgspec.Struct, rename="pascal"):
     repo_tags: list[str] | None = None
 
 
-def decode(data: bytes, kind: type[T], subject: str) -> T:
+def decode(data: bytes, kind: type[S], subject: str) -> S:
     """Return the checked structure in `data`. Raises ImageError, which names `subject`."""
+    return _read(data, kind.read, subject)
+
+
+def decode_list(data: bytes, kind: type[S], subject: str) -> list[S]:
+    """Return the list of checked structures in `data`. Raises ImageError."""
+    return _read(data, lambda value: read_list(kind, value), subject)
+
+
+def document_in(data: bytes, subject: str) -> dict[str, Any]:
+    """Return the object in `data`, of which nothing more is known. Raises ImageError."""
+    return _read(data, _object, subject)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise Misfit("is not an object")
+    return value
+
+
+def _read(data: bytes, reader: Callable[[Any], T], subject: str) -> T:
     _check_size(data, subject)
-    if data.count(b"[") + data.count(b"{") > jsonio.MAX_DEPTH:
-        try:
-            jsonio.loads(data)  # which knows how deep it may nest
-        except ValueError as error:
-            raise ImageError(f"cannot read {subject}: {error}") from error
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        value = jsonio.loads(data.decode())
+        if b"\\u" in data:
+            jsonio.dumps(value).encode()  # half a character could not be written again
+        return reader(value)
+    except ValueError as error:
         raise ImageError(f"cannot read {subject}: {error}") from error
 
 
@@ -146,8 +160,8 @@ def config_in(data: bytes, subject: str) -> Config:
     try:
         raw = jsonio.loads(data)
         document = layout.as_go_reads(raw) if isinstance(raw, dict) else raw
-        config = msgspec.convert(document, Config)
-    except ValueError as error:  # msgspec's are of this kind as well
+        config = Config.read(document)
+    except ValueError as error:  # Misfit is one as well
         raise ImageError(f"cannot read {subject}: {error}") from error
     layout.check_config(document, subject)
     return config
@@ -159,7 +173,7 @@ def kind_of(data: bytes, declared: str, subject: str) -> str:
     A document whose fields fit both, or whose own media type is of the other kind, could mean
     different images to different readers (CVE-2021-41190) and is refused with ImageError.
     """
-    raw = decode(data, dict[str, Any], subject)
+    raw = document_in(data, subject)
     if raw.get("schemaVersion") == 1 or "fsLayers" in raw:
         raise ImageError(
             f"{subject} is a docker manifest of schema 1, which is not supported",

@@ -14,7 +14,7 @@ checks its digest and its size.
 
 from __future__ import annotations
 
-from rootless.oci import jsonio, layout
+from rootless.oci import jsonio, layout, models
 from rootless.oci.errors import ImageError, InvalidReference
 
 TYPE_CHECKING = False
@@ -162,8 +162,6 @@ _EXAMPLES = {
 
 def media_type_of(data: bytes, declared: str, subject: str) -> str:
     """Return the media type of a manifest or index that may not say it. Raises ImageError."""
-    from rootless.oci import models  # msgspec takes 25 ms to import
-
     many = models.kind_of(data, declared, subject) == "index"
     document = jsonio.loads(data)
     for said in (document.get("mediaType"), declared):

@@ -219,7 +219,7 @@ def test_third_parties_stay_where_they_belong(path: Path) -> None:
     if part_of(module_of(path)) != "cli":
         assert not names & {"typer", "rich"}
     if part_of(module_of(path)) not in ("oci", "images"):
-        assert not names & {"msgspec", "urllib3", "isal", "zstandard", "cryptography", "ruamel"}
+        assert not names & {"urllib3", "isal", "zstandard", "cryptography", "ruamel"}
     if part_of(module_of(path)) != "registry":
         assert "bcrypt" not in names
 

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import Literal
-
-import msgspec
 
 from rootless.oci.blobs import replace
 from rootless.oci.distribution.registries_files import MAX_FILE, base, files
 from rootless.oci.errors import InvalidReference, RegistryBlocked, SettingsError
 from rootless.oci.reference import DEFAULT_DOMAIN, Reference, is_domain, is_short, parse
+from rootless.oci.structures import Misfit, Structure, kebab
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,20 +25,24 @@ if TYPE_CHECKING:
 
 SYSTEM_ALIASES = "/var/cache/containers/short-name-aliases.conf"
 
+_MODES = ("", "enforcing", "permissive", "disabled")
+_USES = ("", "all", "digest-only", "tag-only")
 
-class Mirror(msgspec.Struct, rename="kebab"):
+
+class Mirror(Structure, spelling=kebab):
     """[[registry.mirror]]: where else the images of a registry are."""
 
     location: str = ""
     insecure: bool | None = None
-    pull_from_mirror: Literal["", "all", "digest-only", "tag-only"] = ""
+    pull_from_mirror: str = ""
+    """One of _USES."""
 
     def serves(self, *, pinned: bool) -> bool:
         """Whether it is asked for images by digest (`pinned`), or by tag."""
         return self.pull_from_mirror != ("tag-only" if pinned else "digest-only")
 
 
-class Registry(msgspec.Struct, rename="kebab"):
+class Registry(Structure, spelling=kebab):
     """[[registry]]: how the names that begin with `prefix` are treated."""
 
     prefix: str = ""
@@ -63,9 +65,10 @@ class Registry(msgspec.Struct, rename="kebab"):
         return len(self.prefix) if rest != name and (not rest or rest.startswith(ends)) else 0
 
 
-class _File(msgspec.Struct, rename="kebab"):
+class _File(Structure, spelling=kebab):
     unqualified_search_registries: list[str] | None = None
-    short_name_mode: Literal["", "enforcing", "permissive", "disabled"] = ""
+    short_name_mode: str = ""
+    """One of _MODES."""
     registry: list[Registry] = []
     aliases: dict[str, str] = {}
     registries: object = None
@@ -254,11 +257,21 @@ def _read(path: str) -> _File:
     if len(data) > MAX_FILE:
         raise SettingsError(f"{path} is longer than 1 MiB")
     try:
-        return msgspec.convert(tomllib.loads(data.decode()), _File)
-    except msgspec.ValidationError as error:
+        found = _File.read(tomllib.loads(data.decode()))
+    except Misfit as error:
         raise SettingsError(f"{path}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"{path} is no TOML: {error}") from error
+    _check_word(found.short_name_mode, "short-name-mode", _MODES, path)
+    for registry in found.registry:
+        for mirror in registry.mirror:
+            _check_word(mirror.pull_from_mirror, "pull-from-mirror", _USES, path)
+    return found
+
+
+def _check_word(word: str, key: str, known: tuple[str, ...], path: str) -> None:
+    if word not in known:
+        raise SettingsError(f"{path}: {key} is {word!r}", "one of " + ", ".join(known[1:]))
 
 
 def _complete(registry: Registry, path: str) -> None:

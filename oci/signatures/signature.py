@@ -10,20 +10,31 @@ Nothing of them is verified here: who takes the image does that.
 
 from __future__ import annotations
 
-import msgspec
+import binascii
 
+from rootless.oci import jsonio
 from rootless.oci.errors import SignatureError
+from rootless.oci.structures import Structure, camel
 
 _HEAD = b"\0sigstore-json\n"
 
 
-class Signature(msgspec.Struct, rename={"media_type": "mimeType"}):
+class _File(Structure, spelling=camel):
+    mime_type: str
+    payload: str
+    annotations: dict[str, str] | None = None
+
+
+class Signature:
     """One signature of a manifest."""
 
-    media_type: str
-    """Empty for OpenPGP."""
-    payload: bytes
-    annotations: dict[str, str] | None = None
+    def __init__(
+        self, media_type: str, payload: bytes, annotations: dict[str, str] | None = None
+    ) -> None:
+        self.media_type = media_type
+        """Empty for OpenPGP."""
+        self.payload = payload
+        self.annotations = annotations
 
     @property
     def kind(self) -> str:
@@ -32,7 +43,11 @@ class Signature(msgspec.Struct, rename={"media_type": "mimeType"}):
 
     def encode(self) -> bytes:
         """Return it as a file."""
-        return _HEAD + msgspec.json.encode(self) if self.media_type else self.payload
+        if not self.media_type:
+            return self.payload
+        payload = binascii.b2a_base64(self.payload, newline=False).decode()
+        told = {"mimeType": self.media_type, "payload": payload, "annotations": self.annotations}
+        return _HEAD + jsonio.dumps(told).encode()
 
 
 def decode(data: bytes, subject: str) -> Signature:
@@ -41,9 +56,10 @@ def decode(data: bytes, subject: str) -> Signature:
         return Signature("", data)
     try:
         if data.startswith(_HEAD):
-            found = msgspec.json.decode(data[len(_HEAD) :], type=Signature)
-            if found.media_type:
-                return found
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            found = _File.read(jsonio.loads(data[len(_HEAD) :].decode()))
+            payload = binascii.a2b_base64(found.payload, strict_mode=True)
+            if found.mime_type:
+                return Signature(found.mime_type, payload, found.annotations)
+    except ValueError as error:  # Misfit and binascii.Error are some as well
         raise SignatureError(f"cannot read {subject}: {error}") from error
     raise SignatureError(f"cannot read {subject}: it is neither OpenPGP's nor sigstore's")

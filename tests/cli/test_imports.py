@@ -23,7 +23,7 @@ ALLOWED = {
 
 BANNED = {
     "asyncio", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools",
-    "inspect", "json", "logging", "msgspec", "pathlib", "re", "rich", "selectors", "shutil",
+    "inspect", "json", "logging", "pathlib", "re", "rich", "selectors", "shutil",
     "signal", "socket", "subprocess", "tempfile", "typer", "typing", "urllib3",
 }
 """What must never be there, whatever ALLOWED says."""

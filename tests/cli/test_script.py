@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY, Store
 
 pytestmark = pytest.mark.once
 
-FOREIGN = ("msgspec", "typer", "select", "marshal", "rootless", "sitecustomize")
+FOREIGN = ("urllib3", "typer", "select", "marshal", "rootless", "sitecustomize")
 
 
 @pytest.fixture

@@ -184,7 +184,7 @@ class Manifests:
         with contextlib.closing(source):
             found = source.manifest()
         models.kind_of(found.data, found.media_type, f"manifest {found.digest}")
-        return models.decode(found.data, dict[str, object], f"manifest {found.digest}")
+        return models.document_in(found.data, f"manifest {found.digest}")
 
     def describe(self, ref: str, *, access: Access) -> Document | list[Document]:
         """Return all manifests behind a list of the store, or a name in a registry, in full.

@@ -50,4 +50,4 @@ def _kind(found: Fetched) -> str:
 
 
 def _decoded(found: Fetched) -> Document:
-    return models.decode(found.data, dict[str, object], f"manifest {found.digest}")
+    return models.document_in(found.data, f"manifest {found.digest}")

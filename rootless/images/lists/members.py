@@ -236,7 +236,7 @@ class Elsewhere:
             manifest.config.check()
             data = read_document(self._source, manifest.config)
             subject = f"image configuration {manifest.config.digest}"
-            descriptor.update(_platform(models.decode(data, dict[str, object], subject)))
+            descriptor.update(_platform(models.document_in(data, subject)))
         if self._taking:
             blobs = self._taking.blobs(self._source, manifest)
             return Member(descriptor, fetched.data, blobs=blobs)

@@ -5,7 +5,7 @@ image has the same digest everywhere. Layers that are not compressed (those of `
 compressed on the way, and then the manifest is another. In which form and where a registry has a
 layer already is remembered (`known`), and then nothing is compressed, and nothing sent.
 
-The way of a push that sends nothing imports neither urllib3 nor msgspec, which would take longer.
+The way of a push that sends nothing imports no urllib3, which would take longer.
 """
 
 from __future__ import annotations

@@ -6,20 +6,18 @@ the rest                    GET /v2/_catalog: names that contain the word
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
 from rootless.errors import UsageError
 from rootless.images.transfer.sources import Sources
 from rootless.oci import models, reference
 from rootless.oci.distribution.registries import Registries
 from rootless.oci.errors import ImageError, RegistryError, one_line
 from rootless.oci.reference import DEFAULT_DOMAIN, OFFICIAL, Reference
+from rootless.oci.structures import Structure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from rootless.images.transfer.access import Access
     from rootless.oci.distribution.registry import Repository
@@ -30,7 +28,7 @@ LIMIT = 25
 _LONGEST_NAME = 255
 
 
-class Found(msgspec.Struct):
+class Found(Structure):
     """A repository that was found."""
 
     name: str
@@ -42,7 +40,7 @@ class Found(msgspec.Struct):
     """The registry."""
 
 
-class _Answer(msgspec.Struct):
+class _Answer(Structure):
     results: list[Found] | None = None
 
 
