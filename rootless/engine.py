@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootless import trace
-from rootless.errors import UsageError
+from rootless.errors import NotFound, UsageError
 from rootless.store.paths import Paths
 from rootless.teller import QUIET
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from rootless.artifacts.collection import Artifacts
     from rootless.containers.collection import Containers
     from rootless.containers.container import Container
-    from rootless.containers.request import Request, Volume
+    from rootless.containers.request import Request
     from rootless.images.collection import Images
     from rootless.images.image import Image
     from rootless.images.lists.collection import Manifests
     from rootless.images.transfer.access import Access
     from rootless.teller import Teller
     from rootless.volumes.collection import Volumes
+    from rootless.volumes.mounts import Volume
 
 
 class Engine:
@@ -111,7 +112,7 @@ class Engine:
                 if not platform and image.foreign:
                     teller.note(image.foreign)
                 trace.mark("image found")
-            files = self._files(request["mounts"], image)
+            files = self._files(request["mounts"], image, platform)
             try:
                 return containers.create(
                     request, image, replace=replace, parsed=True, files=files, teller=teller
@@ -140,16 +141,19 @@ class Engine:
             one.remove(force=True)
         return made
 
-    def _files(self, mounts: list[Volume], image: Image | None) -> list[Volume]:
-        """Return binds of the files of artifacts. Raises NotFound, UsageError."""
+    def _files(self, mounts: list[Volume], image: Image | None, platform: str = "") -> list[Volume]:
+        """Return images with their layers, and binds of artifacts' files.
+
+        Raises NotFound, UsageError.
+        """
+        found = [self._shown(item, platform) for item in mounts if item["type"] == "image"]
         if not any(item["type"] == "artifact" for item in mounts):
-            return []
+            return found
         import os
 
         from rootless.artifacts.showing import places
         from rootless.containers.request import bind
 
-        found = []
         trees = image.lowers()[::-1] if image and not image.host else []
         for number, item in enumerate(mounts):
             if item["type"] != "artifact":
@@ -165,3 +169,18 @@ class Engine:
                 raise
             found += [bind(path, where, rw=False) for path, where in shown]
         return found
+
+    def _shown(self, item: Volume, platform: str) -> Volume:
+        """Return the mount of an image with what there is to mount. Raises NotFound, UsageError."""
+        image = self.images.look(item["source"]).member(platform)
+        if image.host:
+            raise UsageError(
+                f"cannot mount the image {item['source']}: it is this machine itself",
+                "mount the directory, such as /usr, by a bind",
+            )
+        if image.origin:
+            raise NotFound(
+                f"the image that {item['source']} means is not here",
+                f"rootless pull {image.origin}",
+            )
+        return {**item, "image": {"id": image.id, "layers": image.lowers()}}

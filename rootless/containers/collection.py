@@ -6,7 +6,7 @@ import os
 
 from rootless import trace
 from rootless.containers.container import Container
-from rootless.containers.record import objects, stored, upgraded
+from rootless.containers.record import objects, shown, stored, upgraded
 from rootless.errors import Conflict, NotFound, StoreError, named
 from rootless.teller import QUIET
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     import builtins
 
     from rootless.containers.record import Image, Record
-    from rootless.containers.request import Request, Volume
+    from rootless.containers.request import Request
     from rootless.containers.running.execution import Exec
     from rootless.store.paths import Paths
     from rootless.teller import Teller
+    from rootless.volumes.mounts import Volume
 
 
 def bare(name: str) -> str:
@@ -69,7 +70,7 @@ class Containers:
     ) -> Container:
         """Make a container of `image`, None for a root file system of its own; nothing runs yet.
 
-        `files` are binds in the place of the artifacts among the mounts.
+        `files` are what there is in the place of artifacts and images among the mounts.
         `replace` is whether it takes its name from another container, which is removed; for
         `parsed` see `check`. Raises what `check` raises, Conflict for a name in use, ImageGone,
         NotFound where another container that it needs was removed meanwhile.
@@ -141,7 +142,7 @@ class Containers:
     def _gone(self, record: Record, used: builtins.list[str]) -> NotFound | None:
         """Return the error for what the stored record needs and what was removed meanwhile."""
         if not self._has_layers(record):
-            return ImageGone(f"the image {record['request']['image']} was removed meanwhile")
+            return ImageGone(f"an image of {record['name']} was removed meanwhile")
         for other in used:
             from rootless.containers.users import is_there
 
@@ -156,13 +157,14 @@ class Containers:
         `rmi` renames layers away and then looks for records, we look in the other order: one of
         us sees the other.
         """
-        if all(map(os.path.isdir, record["layers"])):
+        layers = [*record["layers"], *(layer for one in shown(record) for layer in one["layers"])]
+        if all(map(os.path.isdir, layers)):
             return True
         from rootless.oci.blobs import locked
 
         with locked(self._paths.images):
             pass  # an rmi under way has ended, and has put back what our record names
-        return all(map(os.path.isdir, record["layers"]))
+        return all(map(os.path.isdir, layers))
 
     def _store(self, record: Record, *, replace: bool) -> bool:
         """Write the record under its name; False where the name is taken."""

@@ -9,7 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rootless.containers.request import Security, Volume, VolumesFrom
+    from rootless.containers.request import Security, VolumesFrom
+    from rootless.volumes.mounts import Volume
 
 
 def binds(mounts: Sequence[Volume]) -> list[str]:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.containers.record import Image, Record, Status
-    from rootless.containers.request import Request, StartupCheck, Volume
+    from rootless.containers.request import Request, StartupCheck
     from rootless.runtime.spec import Mount
+    from rootless.volumes.mounts import Volume
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 """What Go's tools print for a moment that has not come."""

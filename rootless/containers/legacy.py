@@ -12,8 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.containers.request import Directory, Fields, Request, Userns, Volume
+    from rootless.containers.request import Directory, Fields, Request, Userns
     from rootless.runtime.spec import Attachment
+    from rootless.volumes.mounts import Volume
 
 
 def kept(wanted: Request, attached: list[Attachment]) -> dict[str, Any]:

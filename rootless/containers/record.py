@@ -10,10 +10,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal, NotRequired, Protocol, TypedDict
 
-    from rootless.containers.request import Dns, Healthcheck, HealthExtras, Publish, Request, Volume
+    from rootless.containers.request import Dns, Healthcheck, HealthExtras, Publish, Request
     from rootless.netstack.ports import Port
     from rootless.runtime.spec import Attachment, Spec
     from rootless.store.paths import Paths
+    from rootless.volumes.mounts import Shown, Volume
 
     class Image(Protocol):
         """What composing needs of an image (rootless.images.collection.Image)."""
@@ -224,6 +225,7 @@ _VOLUME: dict[type, tuple[str, ...]] = {
     str: ("type", "name", "source", "destination"),
     bool: ("anonymous",),
 }
+_SHOWN: dict[type, tuple[str, ...]] = {str: ("id",), list: ("layers",)}
 _REQUEST: dict[str, type] = {
     field: kind
     for kind, fields in (
@@ -260,6 +262,8 @@ def _check(found: dict[str, Any]) -> None:
     _expect(found["networks"][0], _NETWORK)
     for item in found["volumes"]:
         _expect(item, _VOLUME)
+        if item["type"] == "image":
+            _expect(item["image"], _SHOWN)
     for key, value in found["request"].items():
         if key in _REQUEST and type(value) is not _REQUEST[key]:
             raise TypeError(key)
@@ -270,6 +274,11 @@ def _expect(value: dict[str, Any], kinds: dict[type, tuple[str, ...]]) -> None:
         for key in keys:
             if type(value[key]) is not kind:
                 raise TypeError(key)
+
+
+def shown(record: Record) -> list[Shown]:
+    """Return the images that are mounted into a container, beside that of its root."""
+    return [item["image"] for item in record["volumes"] if item["type"] == "image"]
 
 
 def stored(record: Record) -> dict[str, Any]:

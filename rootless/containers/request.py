@@ -8,9 +8,11 @@ record as it is, so it is JSON; whether it makes sense says `conflicts.check`.
 
 from __future__ import annotations
 
-import os
-
-from rootless.errors import UsageError
+from rootless.volumes.mounts import artifact as artifact
+from rootless.volumes.mounts import bind as bind
+from rootless.volumes.mounts import image as image
+from rootless.volumes.mounts import tmpfs as tmpfs
+from rootless.volumes.mounts import volume as volume
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,39 +21,7 @@ if TYPE_CHECKING:
 
     from rootless.netstack.addresses import Settings
     from rootless.runtime.spec import Attachment, Kind, Mount, Rlimit
-
-    class Volume(TypedDict):
-        """Something to be mounted: see `bind`, `volume` and `tmpfs`."""
-
-        type: Literal["bind", "volume", "tmpfs", "ramfs", "artifact"]
-        name: str
-        """Of a volume; in a request empty for an anonymous one, which gets 64 digits."""
-        source: str
-        """What to bind, an absolute path of the host; of volumes only in a record.
-
-        Of an artifact its name; in a record there are binds of its files in its place.
-        """
-        destination: str
-        rw: bool
-        propagation: str
-        """rprivate, rslave, ... for a bind, else empty."""
-        mode: str
-        """The options in docker's words, for `inspect`."""
-        anonymous: bool
-        """To be removed with the container by `--rm` and `rm -v`."""
-        make: bool
-        """Whether a missing source is made, or an error."""
-        copy_up: bool
-        """Whether an empty volume is filled with what the image has at the destination."""
-        chown: bool
-        """Whether the source is given to the container's user."""
-        overlay: bool
-        """Whether changes go to a throw-away layer above the source."""
-        options: list[str]
-        """The mount's options as the runtime specification writes them.
-
-        Of an artifact title=, digest= and name=.
-        """
+    from rootless.volumes.mounts import Volume
 
     class VolumesFrom(TypedDict):
         """Another container, all of whose mounts are to be had."""
@@ -485,89 +455,6 @@ def security(*, privileged: bool = False) -> Security:
         "labels": [],
         "apparmor": "",
     }
-
-
-def bind(source: str, destination: str, *, rw: bool = True, make: bool = False) -> Volume:
-    """Show a path of the host, with all that is mounted below it; both are absolute.
-
-    `make` is whether a missing source becomes a directory.
-    """
-    mount = _mount("bind", source, destination)
-    mount["propagation"] = "rprivate"
-    mount["make"] = make
-    return _mode(mount, ["rbind", *(["rw"] if rw else read_only("rbind")), "rprivate"], rw=rw)
-
-
-def volume(name: str, destination: str, *, rw: bool = True) -> Volume:
-    """Mount the volume of this name, made when it is first used; an anonymous one without."""
-    mount = _mount("volume", "", destination)
-    mount["name"], mount["anonymous"] = name, not name
-    mount["make"] = mount["copy_up"] = True
-    return _mode(mount, ["rbind", *(["rw"] if rw else read_only("rbind")), "rprivate"], rw=rw)
-
-
-def tmpfs(destination: str, *options: str, kind: Literal["tmpfs", "ramfs"] = "tmpfs") -> Volume:
-    """Mount memory; `options` are those of tmpfs(5), such as size=64m.
-
-    The `kind` ramfs is never swapped out, and knows no size.
-    """
-    mount = _mount(kind, "", destination)
-    mount["mode"] = ",".join(options)
-    return _mode(mount, ["nosuid", "nodev", *options], rw="ro" not in options)
-
-
-def artifact(source: str, destination: str, *options: str) -> Volume:
-    """Show the files of an artifact that is here; `options` are title=, digest= and name=."""
-    mount = _mount("artifact", source, destination)
-    mount["rw"], mount["mode"], mount["options"] = False, "ro", list(options)
-    return mount
-
-
-def _mount(
-    kind: Literal["bind", "volume", "tmpfs", "ramfs", "artifact"], source: str, destination: str
-) -> Volume:
-    return {
-        "type": kind,
-        "name": "",
-        "source": source,
-        "destination": inside(destination),
-        "rw": True,
-        "propagation": "",
-        "mode": "",
-        "anonymous": False,
-        "make": False,
-        "copy_up": False,
-        "chown": False,
-        "overlay": False,
-        "options": [],
-    }
-
-
-def _mode(mount: Volume, options: list[str], *, rw: bool) -> Volume:
-    mount["rw"], mount["options"] = rw, options
-    if not rw and not mount["mode"]:
-        mount["mode"] = "ro"
-    return mount
-
-
-def inside(path: str) -> str:
-    """Return the clean form of a path in a container that something may be mounted at.
-
-    Raises UsageError for one that is not absolute, or the root.
-    """
-    if not path:
-        raise UsageError(f"invalid mount target {path!r}: the path is empty", "such as /data")
-    if not path.startswith("/") or "\0" in path:
-        raise UsageError(f"invalid mount path {path!r}: it must be an absolute path")
-    clean = "/" + os.path.normpath(path).lstrip("/")
-    if clean == "/":
-        raise UsageError(f"invalid mount target {path!r}: destination can't be '/'")
-    return clean
-
-
-def read_only(kind: str) -> list[str]:
-    """The options that make a mount read-only, with all that is mounted below it (docker 25)."""
-    return ["ro", "rro"] if kind == "rbind" else ["ro"]
 
 
 def attachment(kind: Kind, name: str = "", settings: Settings | None = None) -> Attachment:

@@ -9,7 +9,7 @@ import time
 from rootless import trace
 from rootless.containers import etc, networks
 from rootless.containers.events import about
-from rootless.containers.record import has_check, read
+from rootless.containers.record import has_check, read, shown
 from rootless.errors import HostError, LaunchError, StoreError, named
 from rootless.runtime.launch import single, terminal
 from rootless.runtime.launch.command import code_of_failure
@@ -138,6 +138,12 @@ def _prepare(
         from rootless.containers.volumes import prepare
 
         prepare(paths, record, directory)
+    if shown(record):
+        from rootless.containers.volumes import with_images
+
+        spec = with_images(
+            paths, record, directory, lambda layers: _with_owners(paths, record, layers, who, notes)
+        )
     wishes = _wishes(record, directory)
     wishes.detached = not attach
     wishes.notice = notify.wanted(record["sdnotify"], attached=attach)
@@ -156,7 +162,7 @@ def _prepare(
     launch.listening = wishes.listening
     if record["request"]["networks"]:
         launch.needed = "network"  # not to be replaced by more than was asked for
-    if spec["rootless"]["overlay_binds"]:
+    if spec["rootless"]["overlay_binds"] or spec["rootless"].get("layers"):
         launch.driver = rootfs.choose_driver(paths)
     return Startup(paths, launch, wishes)
 

@@ -146,11 +146,11 @@ def _mounts(given: dict[str, Any], conf: Settings) -> None:
     texts = conf.get("containers", "mounts")
     if not texts:
         return
-    from rootless.containers.words import mounts
+    from rootless.containers.words import binds, memory, mounts
 
     parsers: tuple[tuple[str, Callable[[str], Any]], ...] = (
-        ("volume", lambda text: mounts.volume(text, "/")),
-        ("tmpfs", mounts.tmpfs),
+        ("volume", lambda text: binds.volume(text, "/")),
+        ("tmpfs", memory.tmpfs),
     )
     have = {parse(text)["destination"] for name, parse in parsers for text in given.get(name, ())}
 

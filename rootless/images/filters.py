@@ -67,9 +67,9 @@ def _yes_or_no(images: Finder, key: str, value: str) -> Any:
         return lambda image: (not image.names) == wanted
     if key == "readonly":
         return lambda image: image.readonly == wanted
-    from rootless.images.removing import containers
+    from rootless.images.removing import containers, image_ids
 
-    used = {record.get("image_id") for record in containers(images.paths)}
+    used = {one for record in containers(images.paths) for one in image_ids(record)}
     return lambda image: (not used.isdisjoint(image.ids)) == wanted
 
 

@@ -28,7 +28,7 @@ from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from rootless.images.finding import Finder
@@ -126,7 +126,7 @@ class Removal:
         if list_of(entry):
             lost = self._ids(entry).difference(*map(self._ids, rest))
         for container in containers(self._paths):
-            if container.get("image_id") in lost and not self._force:
+            if image_ids(container) & lost and not self._force:
                 name = container.get("name") or str(container.get("id"))[:12]
                 raise Conflict(
                     f"cannot remove image {self._ref}: container {name} uses it",
@@ -259,7 +259,7 @@ def _bury_skeletons(paths: Paths, tops: set[str]) -> list[str]:
 
 def _tops_in_use(paths: Paths) -> set[str]:
     """The chain ids of the last layers of containers."""
-    found = (container.get("layers") for container in containers(paths))
+    found = (layers for container in containers(paths) for layers in stacks(container))
     return {layers[-1].split("/")[-2] for layers in found if layers}
 
 
@@ -276,7 +276,8 @@ def _in_use(paths: Paths) -> set[str]:
     return {
         path.split("/")[-2]
         for container in containers(paths)
-        for path in container.get("layers", [])
+        for layers in stacks(container)
+        for path in layers
     }
 
 
@@ -303,9 +304,29 @@ def containers(paths: Paths) -> Iterable[Document]:
     for container in ids:
         with contextlib.suppress(OSError, StoreError):
             record = records.read_record(f"{paths.containers}/{container}/config.json")
-            layers = record.get("layers", [])
-            if isinstance(layers, list) and all(map(_is_place, layers)):
+            found = stacks(record)
+            if all(isinstance(one, list) and all(map(_is_place, one)) for one in found):
                 yield record
+
+
+def image_ids(record: Mapping[str, Any]) -> set[str]:
+    """The ids of the images that a container's record names: that of its root, and mounted ones."""
+    own = record.get("image_id")
+    return {
+        *([own] if isinstance(own, str) else []),
+        *(one.get("id", "") for one in _shown(record)),
+    }
+
+
+def stacks(record: Mapping[str, Any]) -> list[Any]:
+    """The lists of layers that a container's record names: of its root, and of mounted images."""
+    return [record.get("layers", []), *(one.get("layers", []) for one in _shown(record))]
+
+
+def _shown(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    volumes = record.get("volumes")
+    found = volumes if isinstance(volumes, list) else []
+    return [item["image"] for item in found if isinstance(item, dict) and "image" in item]
 
 
 def _is_place(layer: object) -> bool:

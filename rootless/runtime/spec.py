@@ -8,7 +8,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, Literal, TypeAlias, TypedDict
+    from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
     from rootless.netstack.addresses import Settings
 
@@ -103,6 +103,19 @@ if TYPE_CHECKING:
         upper: str
         work: str
 
+    class Layers(TypedDict):
+        """An image that is mounted: its trees, topmost first, or those below a path in it."""
+
+        destination: str
+        source: str
+        """Its name."""
+        subpath: str
+        rw: bool
+        lowers: list[str]
+        """Empty where they were copied, or there are none."""
+        place: str
+        """The directory of the container for it, with upper, work, merged, and an empty one."""
+
     class CopyUp(TypedDict):
         """A volume that is filled from the image while it is empty."""
 
@@ -167,6 +180,8 @@ if TYPE_CHECKING:
         """Whether its root is to have docker's signs of a container; old ones do not say it."""
         copy_up: list[CopyUp]
         overlay_binds: list[OverlayBind]
+        layers: NotRequired[list[Layers]]
+        """What is shown of images, known when it starts."""
         systemd: bool
         """Whether it is prepared for systemd, which divides the container's cgroup."""
         cgroupns: Literal["host", "private"]

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import os
 
+from rootless.containers.record import shown
 from rootless.errors import Conflict, Error, NotFound, StoreError
 from rootless.images import durability
 from rootless.images.entries import list_of
 from rootless.images.image import Image
 from rootless.images.lists.list import ListImage
 from rootless.images.mending import Mending
+from rootless.images.removing import stacks
 from rootless.images.trees import skeletons
 from rootless.oci.layers import withheld
 from rootless.oci.layout import Layout
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from rootless.containers.container import Container
     from rootless.engine import Engine
 
 
@@ -146,7 +149,9 @@ class Check:
         path = f"/{chain}/fs"
         for one in self._engine.containers.list():
             idle = one.state().status in ("created", "exited")
-            if not idle and any(layer.endswith(path) for layer in one.record["layers"]):
+            if not idle and any(
+                layer.endswith(path) for layers in stacks(one.record) for layer in layers
+            ):
                 return str(one.name)
         return ""
 
@@ -167,17 +172,23 @@ class Check:
                     costs="the container",
                 )
                 continue
-            missing = [one for one in found.record["layers"] if not os.path.isdir(one)]
-            if missing:
-                yield Finding(
-                    f"container {found.name}: {len(missing)} of its layers are gone",
-                    lambda one=found: self._unpack(one.record["image_id"]),  # type: ignore[misc]
-                )
+            yield from self._layers_of(found)
             link = f"{containers.objects.names_directory}/{found.name}"
             if not os.path.islink(link):
                 yield Finding(
                     f"container {found.name}: its name is not taken",
                     lambda link=link, one=container: os.symlink(one, link),  # type: ignore[misc]
+                )
+
+    def _layers_of(self, container: Container) -> Iterator[Finding]:
+        record = container.record
+        images = [(record["image_id"], record["layers"], "its layers")]
+        images += [(one["id"], one["layers"], "the layers mounted") for one in shown(record)]
+        for image_id, layers, what in images:
+            if missing := [one for one in layers if not os.path.isdir(one)]:
+                yield Finding(
+                    f"container {container.name}: {len(missing)} of {what} are gone",
+                    lambda one=image_id: self._unpack(one),  # type: ignore[misc]
                 )
 
     def _unpack(self, image_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rootless.containers.sizes import written_sizes
 from rootless.errors import Error
+from rootless.images.removing import image_ids
 from rootless.images.trees import skeletons
 from rootless.runtime.tree.sizes import layer_size, tree_sizes
 from rootless.system import leftovers
@@ -82,8 +83,8 @@ class Usage:
         return container.id in self.running
 
     def containers_of(self, image: Image) -> int:
-        """Return how many containers were made from an image."""
-        return sum(one.record["image_id"] in image.ids for one in self.containers)
+        """Return how many containers were made from an image, or have it mounted."""
+        return sum(bool(image_ids(one.record) & image.ids) for one in self.containers)
 
     def links(self, volume: str) -> int:
         """Return how many containers name a volume."""

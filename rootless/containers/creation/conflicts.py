@@ -16,8 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rootless.containers.request import Dns, Request, Security, Volume
+    from rootless.containers.request import Dns, Request, Security
     from rootless.runtime.spec import Mount, Rlimit
+    from rootless.volumes.mounts import Volume
 
 _IPC_SYSCTLS = frozenset(
     [

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from pwd import struct_passwd
 
     from rootless.containers.record import Image, Record, Rootfs
-    from rootless.containers.request import Healthcheck, Publish, Request, Restart, Userns, Volume
+    from rootless.containers.request import Healthcheck, Publish, Request, Restart, Userns
     from rootless.runtime.spec import Account, Attachment
     from rootless.store.paths import Paths
     from rootless.teller import Teller
+    from rootless.volumes.mounts import Volume
 
 
 _SYSTEMD = ("/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init")
@@ -41,7 +42,7 @@ class Neighbours:
         self.volumes: list[Volume] = []
         """What the containers of volumes_from have mounted, with names and places."""
         self.files: list[Volume] = []
-        """What is shown of artifacts."""
+        """What is shown of artifacts and images."""
         self.hosts: list[list[str]] = []
         """Further lines of /etc/hosts: [address, name, ...]."""
         self.environment: list[list[str]] = []
@@ -275,7 +276,7 @@ def _volumes(
     paths: Paths, request: Request, settings: Settings, near: Neighbours, teller: Teller
 ) -> list[Volume]:
     """Return all that is mounted but devices; volumes have their names and places now."""
-    own = [item for item in request["mounts"] if item["type"] != "artifact"]
+    own = [item for item in request["mounts"] if item["type"] not in ("artifact", "image")]
     result = [*own, *near.files, *request["tmpfs"]]
     taken = {item["destination"] for item in (*result, *request["devices"])}
     result += [item for item in near.volumes if item["destination"] not in taken]

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
     from rootless.containers.creation.create import Neighbours
     from rootless.containers.record import Record
-    from rootless.containers.request import Link, Request, Volume
+    from rootless.containers.request import Link, Request
     from rootless.runtime.spec import Attachment
+    from rootless.volumes.mounts import Volume
 
     Get = Callable[[str], Record]
     """Returns the record of the container that a name or id means. May raise NotFound."""
@@ -46,10 +47,13 @@ def look(near: Neighbours, request: Request, get: Get) -> None:
 
 
 def lent(record: Record) -> Iterator[Volume]:
-    """Yield what a container lends to others: its mounts, but what docker's --tmpfs has made."""
+    """Yield what a container lends to others: its mounts, but docker's --tmpfs and images.
+
+    podman does not lend images either.
+    """
     memory = {item["destination"] for item in record["request"]["tmpfs"]}
     for item in record["volumes"]:
-        if item["destination"] not in memory:
+        if item["destination"] not in memory and item["type"] != "image":
             yield {**item, "copy_up": False, "chown": False}
 
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from rootless.containers.request import Log, Volume
+    from rootless.containers.request import Log
     from rootless.runtime.spec import Attachment, Mount, Rlimit
+    from rootless.volumes.mounts import Volume
 
 _FILES = ("json-file", "k8s-file")
 _FLAGS = ("dev", "nodev", "exec", "noexec", "suid", "nosuid")
@@ -132,6 +133,9 @@ def _tmpfs(volumes: list[Volume]) -> None:
 
 def _check_options(volume: Volume, where: str) -> None:
     """The options are what is mounted, the rest is what `inspect` tells of it."""
+    if volume["type"] == "image":
+        _check_image(volume, where)
+        return
     if volume["overlay"]:
         return
     words, way = volume["options"], volume["propagation"]
@@ -150,6 +154,15 @@ def _check_options(volume: Volume, where: str) -> None:
         _options(words, f"{where}.options")
         if {word for word in words if word in PROPAGATIONS} - {way or "rprivate"}:
             raise _refuse("the propagation and the options contradict each other", where)
+
+
+def _check_image(volume: Volume, where: str) -> None:
+    if not volume["source"] or volume["overlay"] or volume["chown"] or volume["propagation"]:
+        raise _refuse("an image has a name, and may be rw; there is nothing else to it", where)
+    if wrong := [word for word in volume["options"] if not word.startswith("subpath=")]:
+        raise _refuse(f"unknown option {wrong[0]!r:.60}", where)
+    if ".." in "".join(volume["options"]).partition("=")[2].split("/"):
+        raise _refuse("the subpath leads out of the image", where)
 
 
 def _options(words: list[str], where: str) -> None:

@@ -40,7 +40,7 @@ _WAYS = ("shared", "slave", "private", "unbindable")
 PROPAGATIONS = (*_WAYS, *(f"r{word}" for word in _WAYS))
 
 _VOLUME = {
-    "type": ("bind", "volume", "tmpfs", "ramfs", "artifact"),
+    "type": ("bind", "volume", "tmpfs", "ramfs", "artifact", "image"),
     "name": str,
     "source": str,
     "destination": str,

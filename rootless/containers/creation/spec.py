@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rootless.containers.request import Namespaces, Request, Volume
+    from rootless.containers.request import Namespaces, Request
     from rootless.runtime.spec import (
         Account,
         Attachment,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Spec,
         User,
     )
+    from rootless.volumes.mounts import Volume
 
 HOST = "host"
 """The image that is this machine itself (images.finding)."""
@@ -334,7 +335,7 @@ def overlay_binds(plan: Plan) -> dict[str, OverlayBind]:
 
 def _volume(item: Volume, layers: dict[str, OverlayBind]) -> Mount:
     """Return a volume as an entry of `mounts`."""
-    if item["type"] in ("tmpfs", "ramfs"):
+    if item["type"] in ("tmpfs", "ramfs", "image"):  # of an image the start knows what is mounted
         return _mount(item["destination"], item["type"], item["options"])
     if not item["overlay"]:
         return _mount(item["destination"], "bind", item["options"], item["source"])

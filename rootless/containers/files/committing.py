@@ -160,7 +160,7 @@ def _settings(record: Record, inner: Document, *, every_volume: bool) -> Documen
     process = record["spec"]["process"]
     settings = {**inner}
     ports = [*record["exposed"], *(f"{p['container']}/{p['protocol']}" for p in record["ports"])]
-    mounted = [item for item in record["volumes"] if item["type"] != "tmpfs"]
+    mounted = [item for item in record["volumes"] if item["type"] not in ("tmpfs", "image")]
     wanted = [item["destination"] for item in mounted if every_volume or item["anonymous"]]
     volumes: Document = {destination: {} for destination in wanted}
     settings.update(

@@ -144,18 +144,26 @@ def _environment(asked: Asked, base: str, environ: Mapping[str, str]) -> Fields:
 
 
 def _mounts(asked: Asked, base: str, _: Mapping[str, str]) -> Fields:
-    from rootless.containers.words import mounts
+    from rootless.containers.words import binds
 
-    volumes = _each("mounts", asked.get("volume", ()), lambda text: mounts.volume(text, base))
-    for text in asked.get("mount", ()):
-        volumes += _in(f"mounts.{len(volumes)}", mounts.several, text, base)
+    volumes = _each("mounts", asked.get("volume", ()), lambda text: binds.volume(text, base))
+    if asked.get("mount"):
+        from rootless.containers.words import mounts
+
+        for text in asked["mount"]:
+            volumes += _in(f"mounts.{len(volumes)}", mounts.several, text, base)
+    in_memory = []
+    if asked.get("tmpfs"):
+        from rootless.containers.words import memory
+
+        in_memory = _each("tmpfs", asked["tmpfs"], memory.tmpfs)
     return {
         "mounts": volumes,
-        "volumes_from": _each("volumes_from", asked.get("volumes_from", ()), mounts.volumes_from),
-        "image_volumes": _in("image_volumes", mounts.image_volumes, asked.get("image_volume", "")),
-        "tmpfs": _each("tmpfs", asked.get("tmpfs", ()), mounts.tmpfs),
+        "volumes_from": _each("volumes_from", asked.get("volumes_from", ()), binds.volumes_from),
+        "image_volumes": _in("image_volumes", binds.image_volumes, asked.get("image_volume", "")),
+        "tmpfs": in_memory,
         "devices": _each(
-            "devices", apart(asked.get("device", ()), lambda word: word[:1] == "/"), mounts.device
+            "devices", apart(asked.get("device", ()), lambda word: word[:1] == "/"), binds.device
         ),
     }
 

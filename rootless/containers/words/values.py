@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from rootless.containers.creation.choices import NOTIFIERS, PERSONALITIES, RESTARTS, STREAMS
-from rootless.containers.request import UMASK, inside
+from rootless.containers.request import UMASK
 from rootless.errors import UsageError, named
 from rootless.oci import jsonio
 from rootless.values import boolean, is_number, pair, signal_number, size
+from rootless.volumes.mounts import inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -75,12 +75,16 @@ def plan(spec: Spec, root: Root, driver: str = "overlay") -> list[Operation]:
 def _special(spec: Spec, driver: str) -> dict[str, list[Operation]]:
     """Return the steps of those mounts that need more than one word, by destination."""
     private = spec["rootless"]
+    steps: dict[str, list[Operation]] = {}
+    if shown := private.get("layers"):
+        from rootless.runtime.tree import showing
+
+        steps = {item["destination"]: [showing.step(item, driver)] for item in shown}
     if not private["copy_up"] and not private["overlay_binds"]:
-        return {}
+        return steps
     from rootless.runtime.tree import volumes
 
     mounts = {mount["destination"]: mount for mount in spec["mounts"]}
-    steps: dict[str, list[Operation]] = {}
     for wish in private["copy_up"]:
         where = wish["destination"]
         steps[where] = [volumes.CopyUp(wish["source"], where), _mount(mounts[where])]

@@ -212,7 +212,7 @@ class OverlayRoot:
         # on. Its mark forbids a second mount; who mounts again has decided that the files count.
         extra = ",volatile" if self.volatile else ""
         _remove_volatile_mark(self.work)
-        data = f"upperdir={_escape(self.upper)},workdir={_escape(self.work)},userxattr"
+        data = f"upperdir={escaped(self.upper)},workdir={escaped(self.work)},userxattr"
         try:
             mount_overlay(self.lowers, target, data + extra)
         except OSError as error:
@@ -225,7 +225,7 @@ class OverlayRoot:
 def mount_overlay(lowers: list[str], target: str, data: str, flags: int = 0) -> None:
     """Mount `lowers`, topmost first, merged, with the further options `data`. Raises OSError."""
     paths = [*lowers, *data_layers(lowers)]
-    below = _lowerdir([_escape(path) for path in paths], len(lowers))
+    below = _lowerdir([escaped(path) for path in paths], len(lowers))
     held: list[int] = []
     if len(below) + len(data) > _MAX_DATA:
         held = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in paths]
@@ -252,7 +252,7 @@ def _mount_point(upper: str) -> str:
     return f"{os.path.dirname(upper)}/rootfs"
 
 
-def _escape(path: str) -> str:
+def escaped(path: str) -> str:
     """Protect the characters that separate overlay's options."""
     return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
 
@@ -299,9 +299,9 @@ def mount_fuse(lowers: list[str], upper: str, work: str, target: str) -> None:
     program = find_program("fuse-overlayfs")
     if not program:
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), "fuse-overlayfs")
-    below = ":".join(_escape(path) for path in lowers)
+    below = ":".join(escaped(path) for path in lowers)
     data = f"lowerdir={below}"
-    data += f",upperdir={_escape(upper)},workdir={_escape(work)}" if upper else ",ro"
+    data += f",upperdir={escaped(upper)},workdir={escaped(work)}" if upper else ",ro"
     words, theirs = os.pipe()
     # It goes to the background by itself, closing its standard error, when the mount is there.
     pid = os.posix_spawn(

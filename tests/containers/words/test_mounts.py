@@ -9,14 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rootless.containers import request
-from rootless.containers.words import mounts
+from rootless.containers.words import binds, memory, mounts
+from rootless.containers.words.fields import csv
 from rootless.errors import UsageError
+from rootless.volumes.mounts import inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rootless.containers.request import Volume
+    from rootless.volumes.mounts import Volume
 
 pytestmark = pytest.mark.once
 
@@ -55,7 +57,7 @@ RW = ["rbind", "rw", "rprivate"]
     ],
 )
 def test_bind(text: str, options: list[str]) -> None:
-    made = mounts.volume(text, V)
+    made = binds.volume(text, V)
     assert options == made["options"]
     differs(
         made,
@@ -75,11 +77,11 @@ def test_bind(text: str, options: list[str]) -> None:
 
 
 def test_bind_that_changes_owners() -> None:
-    differs(mounts.volume("/a:/b:U", V), chown=True, options=RW)
+    differs(binds.volume("/a:/b:U", V), chown=True, options=RW)
 
 
 def test_bind_under_a_throw_away_layer() -> None:
-    differs(mounts.volume("/a:/b:O,U", V), overlay=True, chown=True, rw=True)
+    differs(binds.volume("/a:/b:O,U", V), overlay=True, chown=True, rw=True)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_bind_under_a_throw_away_layer() -> None:
     ],
 )
 def test_source(source: str, expected: str) -> None:
-    assert expected == mounts.volume(f"{source}:/b", V)["source"]
+    assert expected == binds.volume(f"{source}:/b", V)["source"]
 
 
 @pytest.mark.parametrize(
@@ -101,11 +103,11 @@ def test_source(source: str, expected: str) -> None:
     [("/b", "/b"), ("//b", "/b"), ("/a/./b/", "/a/b"), ("/a/../b", "/b"), ("/../b", "/b")],
 )
 def test_destination(path: str, expected: str) -> None:
-    assert expected == request.inside(path)
+    assert expected == inside(path)
 
 
 def test_named_volume() -> None:
-    made = mounts.volume("data:/b:ro", V)
+    made = binds.volume("data:/b:ro", V)
     differs(
         made,
         type="volume",
@@ -118,13 +120,13 @@ def test_named_volume() -> None:
         rw=False,
         options=RO,
     )
-    differs(mounts.volume("data:/b:nocopy", V), copy_up=False)
-    differs(mounts.volume("data:/b:copy", V), copy_up=True)
+    differs(binds.volume("data:/b:nocopy", V), copy_up=False)
+    differs(binds.volume("data:/b:copy", V), copy_up=True)
 
 
 def test_anonymous_volume() -> None:
     differs(
-        mounts.volume("/b", V),
+        binds.volume("/b", V),
         type="volume",
         name="",
         source="",
@@ -173,7 +175,7 @@ def test_anonymous_volume() -> None:
 )
 def test_volume_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        mounts.volume(text, V)
+        binds.volume(text, V)
 
 
 @pytest.mark.parametrize("source", ["source", "src"])
@@ -225,7 +227,7 @@ def test_mount_chown() -> None:
     ],
 )
 def test_csv(text: str, fields: list[str]) -> None:
-    assert fields in (mounts._csv(text), [*mounts._csv(text), ""])
+    assert fields in (csv(text), [*csv(text), ""])
 
 
 def test_mount_source_with_a_comma() -> None:
@@ -269,7 +271,11 @@ def test_mount_tmpfs(rest: str, options: list[str]) -> None:
         ("type=bind,target=/b", "source is required"),
         ("type=bind,source=/a,target=b", "absolute"),
         ("type=foo,target=/b", "type 'foo' are not supported"),
-        ("type=image,source=a,target=/b", "images cannot be mounted"),
+        ("type=image,target=/b", "source is required"),
+        ("type=image,source=a,target=/b,size=1", "unexpected key"),
+        ("type=image,source=a,target=/b,subpath=c/../d", "leads out of the image"),
+        ("type=image,source=a,target=/b,subpath=c,image-subpath=d", "twice"),
+        ("type=image,source=a,target=/b,rw,ro", "twice"),
         ("type=artifact,target=/b", "source is required"),
         ("type=artifact,source=a,target=/b,name=x/y", "the name is that of a file"),
         ("type=artifact,source=a,target=/b,rw", "unexpected key 'readonly'"),
@@ -324,7 +330,7 @@ def test_mount_refused(text: str, message: str) -> None:
     ],
 )
 def test_tmpfs(text: str, options: list[str]) -> None:
-    assert options == mounts.tmpfs(text)["options"]
+    assert options == memory.tmpfs(text)["options"]
 
 
 @pytest.mark.parametrize(
@@ -334,7 +340,7 @@ def test_tmpfs(text: str, options: list[str]) -> None:
 )  # fmt: skip
 def test_tmpfs_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        mounts.tmpfs(text)
+        memory.tmpfs(text)
 
 
 @pytest.mark.parametrize(
@@ -347,7 +353,7 @@ def test_tmpfs_refused(text: str) -> None:
     ],
 )
 def test_device(text: str, source: str, destination: str) -> None:
-    made = mounts.device(text)
+    made = binds.device(text)
     assert (source, destination) == (made["source"], made["destination"])
     assert made["options"] == ["rbind", "nosuid", "noexec", "rprivate"]
 
@@ -358,15 +364,15 @@ def test_device(text: str, source: str, destination: str) -> None:
 )
 def test_device_refused(text: str) -> None:
     with pytest.raises(UsageError, match="device"):
-        mounts.device(text)
+        binds.device(text)
 
 
 PARSERS: dict[str, Callable[[str], object]] = {
-    "volume": lambda text: mounts.volume(text, V),
+    "volume": lambda text: binds.volume(text, V),
     "mount": lambda text: mounts.mount(text, V),
-    "tmpfs": mounts.tmpfs,
-    "device": mounts.device,
-    "destination": request.inside,
+    "tmpfs": memory.tmpfs,
+    "device": binds.device,
+    "destination": inside,
 }
 WORDS = st.sampled_from(
     [
@@ -417,16 +423,16 @@ def test_a_parser_raises_nothing_but_usage_errors(name: str, text: str) -> None:
 @given(st.lists(st.text().filter(lambda text: "\n" not in text and text), min_size=1))
 def test_csv_gives_back_what_was_quoted(fields: list[str]) -> None:
     line = ",".join('"' + field.replace('"', '""') + '"' for field in fields)
-    assert fields == mounts._csv(line)
+    assert fields == csv(line)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters=":\0")))
 def test_destinations_are_absolute_and_clean(path: str) -> None:
     try:
-        clean = request.inside("/" + path)
+        clean = inside("/" + path)
     except UsageError:
         return
-    assert clean == request.inside(clean)
+    assert clean == inside(clean)
     assert clean.startswith("/")
     assert clean != "/"
     assert not {"", ".", ".."} & set(clean[1:].split("/"))
@@ -436,6 +442,24 @@ def test_artifact() -> None:
     made = mounts.mount("type=artifact,src=a/b:1,dst=/b,title=x,name=y,ro", V)
     assert made == request.artifact("a/b:1", "/b", "title=x", "name=y")
     differs(made, type="artifact", source="a/b:1", destination="/b", rw=False)
+
+
+@pytest.mark.parametrize(
+    ("rest", "rw", "options"),
+    [
+        ("", False, []),
+        (",ro", False, []),
+        (",readonly=false", True, []),
+        (",rw", True, []),
+        (",rw=true,subpath=/c/d", True, ["subpath=/c/d"]),
+        (",rw=false,consistency=cached", False, []),
+        (",image-subpath=c", False, ["subpath=c"]),
+        (",subpath=..c/d..", False, ["subpath=..c/d.."]),
+    ],
+)
+def test_image(rest: str, rw: bool, options: list[str]) -> None:
+    made = mounts.mount(f"type=image,src=a/b:1,dst=/b{rest}", V)
+    differs(made, type="image", source="a/b:1", destination="/b", rw=rw, options=options)
 
 
 def test_ramfs() -> None:
