@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.containers.container import Container
+    from rootless.containers.record import Record
     from rootless.containers.summary import Listed
     from rootless.store.events import Event
 
@@ -206,6 +207,13 @@ class Docker:
         from rootless.cli.dialects.facts import docker
 
         return docker(facts)
+
+    def age(self, text: str) -> str:
+        """Return how old something is, as `system df -v` has it."""
+        return text
+
+    def usage(self, row: dict[str, str], record: Record, state: str) -> None:
+        """Change the row of a container in `system df -v`."""
 
     def image(self, one: Listed) -> str:
         """Return the name of the image that a container was made of."""

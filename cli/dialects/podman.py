@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.containers.container import Container
+    from rootless.containers.record import Record
     from rootless.containers.summary import Listed
     from rootless.store.events import Event
 
@@ -269,6 +270,17 @@ class Podman(Docker):
         row["CreatedAt"] = when(record["created"])
         if one.state.running:
             row["Status"] += " ago"
+
+    def age(self, text: str) -> str:
+        """podman does not say "ago" there."""
+        return text.removesuffix(" ago")
+
+    def usage(self, row: dict[str, str], record: Record, state: str) -> None:
+        """The id of the image, the whole command, and one word for the state."""
+        row["Image"] = record["image_id"][:12]
+        row["Command"] = " ".join([record["path"], *record["args"]])
+        row["Status"] = state
+        row["RunningFor"] = self.age(row["RunningFor"])
 
     def image(self, one: Listed) -> str:
         """Return the whole name of the image that a container was made of."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.images import durability
-from rootless.images.entries import pushed_of, sources_of
+from rootless.images.entries import list_of, pushed_of, sources_of
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
 from rootless.oci.layout import MAX_JSON, Layout, as_go_reads, chain_ids, check_config
@@ -271,6 +271,16 @@ class Image:
         from rootless.images.shared import fits
 
         return f"{self.shared.layers}/{chain}" if fits(self.shared, chain) else own
+
+
+def id_of(paths: Paths, entry: Document) -> str:
+    """Return the id of an index entry's image, that of its configuration; damaged, its digest."""
+    if list_of(entry):
+        return list_of(entry)
+    try:
+        return Image(paths, entry, []).id
+    except ImageError:
+        return str(entry["digest"]).partition(":")[2]
 
 
 def layout_of(paths: Paths, shared: Paths | None) -> Layout:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 from rootless.errors import NotFound
-from rootless.images.entries import entry_for, identity, named, pushed_as, unnamed
+from rootless.images.entries import entry_for, named, pushed_as, unnamed
 from rootless.images.faults import store_errors
+from rootless.images.image import id_of
 from rootless.oci import reference
 from rootless.oci.blobs import locked, write_index
 from rootless.oci.digest import CHUNK
@@ -48,7 +49,8 @@ def untag(images: Finder, ref: str, names: list[str]) -> list[str]:
         descriptor = images.find_entry(index["manifests"], ref)
         if descriptor is None:
             raise NotFound(f"no such image: {ref}")
-        same = [one for one in index["manifests"] if identity(one) == identity(descriptor)]
+        meant = id_of(paths, descriptor)  # several manifests may have the image's configuration
+        same = [one for one in index["manifests"] if id_of(paths, one) == meant]
         has = [reference.full(name_of(each)) for each in same if name_of(each)]
         found = {name: images.find_name(same, name) for name in names}
         for name, full in found.items():

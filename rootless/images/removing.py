@@ -16,7 +16,7 @@ from rootless.errors import Conflict, NotFound, StoreError, named
 from rootless.images.entries import identity, list_of, sources_of, unnamed
 from rootless.images.faults import store_errors
 from rootless.images.finding import grouped
-from rootless.images.image import Image
+from rootless.images.image import Image, id_of
 from rootless.images.summary import split, tagged
 from rootless.images.transfer.known import Known
 from rootless.images.trees import skeletons
@@ -107,13 +107,7 @@ class Removal:
         return names, rest
 
     def _id(self, entry: Document) -> str:
-        """The image's id, which is that of its configuration; a damaged one's is its digest."""
-        if list_of(entry):
-            return list_of(entry)
-        try:
-            return Image(self._paths, entry, []).id
-        except ImageError:
-            return str(entry["digest"]).partition(":")[2]
+        return id_of(self._paths, entry)
 
     def _ids(self, entry: Document) -> set[str]:
         """The ids of an image, or of those in a list; none for what is damaged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from images_help import leavings
 
 from rootless.errors import Conflict, NotFound
 from rootless.images import removing
+from rootless.oci import reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +77,36 @@ def name_also(images: Images, ref: str, *names: str) -> str:
         index["manifests"].append({**entry, "annotations": annotations})
     path.write_text(json.dumps(index))
     return str(entry["digest"])
+
+
+def manifest_also(images: Images, ref: str, name: str) -> None:
+    """Give an image a name that leads to another manifest of the same configuration."""
+    blobs = Path(images.paths.images, "blobs/sha256")
+    manifest = json.loads((blobs / images.get_entry(ref)["digest"].partition(":")[2]).read_text())
+    data = json.dumps({**manifest, "annotations": {"made": name}}).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    (blobs / digest).write_bytes(data)
+    index = json.loads(Path(images.paths.images, "index.json").read_text())
+    entry = {**images.get_entry(ref), "digest": f"sha256:{digest}", "size": len(data)}
+    index["manifests"].append(
+        {**entry, "annotations": {"org.opencontainers.image.ref.name": reference.full(name)}}
+    )
+    Path(images.paths.images, "index.json").write_text(json.dumps(index))
+
+
+def test_untag_takes_names_that_lead_to_other_manifests(two: Images) -> None:
+    """Listings show one image with both names."""
+    manifest_also(two, "one", "other:1")
+    manifest_also(two, "one", "third:1")
+    assert two.get("one").id == two.get("other:1").id
+    two.untag("one", ["other:1"])
+    assert not two.exists("other:1")
+    assert two.exists("third:1")
+    with pytest.raises(NotFound, match="has no name two"):
+        two.untag("one", ["two"])
+    two.untag("third:1")
+    assert not two.exists("one")
+    assert two.exists("two")
 
 
 def test_names_by_digest_go_with_the_last_tag(two: Images) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,6 +123,12 @@ def test_a_record_that_cannot_be_read(used: Store) -> None:
 # -- df
 
 
+def rows_of(shown: str, name: str) -> list[str]:
+    """Return the columns of a container of that name in `system df -v`."""
+    (line,) = [line for line in shown.splitlines() if line.split()[-1:] == [name]]
+    return re.split(" {2,}", line)
+
+
 def test_df(used: Store) -> None:
     used.ok("run", "-d", "--name", "three", "-v", "data:/data", "busybox", "sh", "-c",
             "head -c 3000000 /dev/zero > /data/x; sleep 1000")  # fmt: skip
@@ -137,8 +144,18 @@ def test_df(used: Store) -> None:
     heading = used.ok("system", "df").splitlines()[0]
     assert heading.split() == "TYPE TOTAL ACTIVE SIZE RECLAIMABLE".split()
     shown = used.ok("system", "df", "-v")
-    for word in ("Images space usage:", "three", "Up ", "data", "SHARED SIZE"):
+    for word in ("Images space usage:", "data", "SHARED SIZE"):
         assert word in shown
+    three = rows_of(shown, "three")
+    assert three[1:3] == ["busybox", '"sh -c head -c 30000…"']
+    assert three[3] == "1"
+    assert three[5].endswith(" ago")
+    assert three[6].startswith("Up ")
+    three = rows_of(used.ok("system", "df", "-v", env={"ROOTLESS_DIALECT": "podman"}), "three")
+    assert three[1] == used.ok("images", "-q")
+    assert three[2].endswith("> /data/x; sleep 1000")
+    assert "ago" not in three[5]
+    assert three[6] == "running"
     used.ok("rm", "-fa")
     reclaimable = used.ok("system", "df", "--format", "{{.Type}} {{.Reclaimable}}").splitlines()
     assert reclaimable[0].endswith("(100%)")

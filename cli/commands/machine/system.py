@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rootless import times
 from rootless.cli import exits, output
+from rootless.cli.dialects import choice
 from rootless.containers import summary
 from rootless.images.summary import split
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from rootless.cli.options import common
     from rootless.cli.options import machine as opt
+    from rootless.containers.container import Container
     from rootless.engine import Engine
     from rootless.images.image import Image
     from rootless.system.usage import Row, Usage
@@ -28,6 +30,10 @@ HEADINGS = {
 IMAGE_HEADINGS = [
     *("REPOSITORY", "TAG", "IMAGE ID", "CREATED"),
     *("SIZE", "SHARED SIZE", "UNIQUE SIZE", "CONTAINERS"),
+]
+CONTAINER_HEADINGS = [
+    *("CONTAINER ID", "IMAGE", "COMMAND", "LOCAL VOLUMES"),
+    *("SIZE", "CREATED", "STATUS", "NAMES"),
 ]
 
 
@@ -75,16 +81,10 @@ def _row(row: Row) -> output.Row:
 def _show_all(usage: Usage) -> None:
     rows = [_image_row(usage, image) for image in usage.images]
     _section("Images", [IMAGE_HEADINGS, *rows])
-    rows = [["CONTAINER ID", "IMAGE", "LOCAL VOLUMES", "SIZE", "CREATED", "STATUS", "NAMES"]]
-    for one in usage.containers:
-        record = one.record
-        volumes = str(sum(each["type"] == "volume" for each in record["volumes"]))
-        size = output.size(usage.container_sizes[one.id])
-        status = summary.status(one.state())
-        created = times.ago(record["created"])
-        rows.append([one.id[:12], record["image"], volumes, size, created, status, one.name])
     output.say("")
-    _section("Containers", rows)
+    _section(
+        "Containers", [CONTAINER_HEADINGS, *(_container_row(usage, x) for x in usage.containers)]
+    )
     output.say("")
     rows = [["VOLUME NAME", "LINKS", "SIZE"]]
     for name in usage.volumes:
@@ -101,12 +101,28 @@ def _section(kind: str, rows: list[list[str]]) -> None:
     output.say_table(rows)
 
 
+def _container_row(usage: Usage, one: Container) -> list[str]:
+    record, state = one.record, one.state()
+    row = {
+        "ID": one.id[:12],
+        "Image": record["image"],
+        "Command": output.quote(output.shorten(" ".join([record["path"], *record["args"]]), 20)),
+        "LocalVolumes": str(sum(each["type"] == "volume" for each in record["volumes"])),
+        "Size": output.size(usage.container_sizes[one.id]),
+        "RunningFor": times.ago(record["created"]),
+        "Status": summary.status(state),
+        "Names": one.name,
+    }
+    choice.current().usage(row, record, state.status)
+    return [*row.values()]
+
+
 def _image_row(usage: Usage, image: Image) -> list[str]:
     size, shared = usage.image_size(image), usage.shared_size(image)
     return [
         *split(image.names[0] if image.names else ""),
         image.id[:12],
-        times.ago(image.created),
+        choice.current().age(times.ago(image.created)),
         *map(output.size, (size, shared, size - shared)),
         str(usage.containers_of(image)),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from rootless.oci import jsonio
 from rootless.oci.descent import Walk
@@ -25,12 +26,15 @@ def layer_size(layer: str) -> int:
 
 
 def tree_size(directory: str) -> int:
-    """Return the sum of the sizes of the files below a directory; unreadable ones count 0.
+    """Return the sum of the sizes of the files below a directory, or of a file; unreadable ones: 0.
 
     Where a container moves its directories about meanwhile, it is what was seen until then.
     """
     total = 0
     try:
+        status = os.stat(directory)
+        if not stat.S_ISDIR(status.st_mode):
+            return status.st_size
         for _, entries in Walk(os.open(directory, os.O_RDONLY | os.O_DIRECTORY), lenient=True):
             for entry in entries:
                 if not entry.is_dir(follow_symlinks=False):
