@@ -139,11 +139,7 @@ def _prepare(
 
         prepare(paths, record, directory)
     if shown(record):
-        from rootless.containers.volumes import with_images
-
-        spec = with_images(
-            paths, record, directory, lambda layers: _with_owners(paths, record, layers, who, notes)
-        )
+        spec = _with_images(paths, record, directory, who, notes)
     wishes = _wishes(record, directory)
     wishes.detached = not attach
     wishes.notice = notify.wanted(record["sdnotify"], attached=attach)
@@ -346,6 +342,17 @@ def _root(
             f"cannot prepare the root file system in {directory}: {error.strerror}",
             records.remedy(error) or f"name another directory with {named('root')}",
         ) from error
+
+
+def _with_images(
+    paths: Paths, record: Record, directory: str, who: identity.Identity, notes: list[str]
+) -> Spec:
+    """Return the configuration with what is mounted of other images; notes as for `_root`."""
+    from rootless.containers.volumes import with_images
+
+    return with_images(
+        paths, record, directory, lambda layers: _with_owners(paths, record, layers, who, notes)
+    )
 
 
 def _with_owners(

@@ -65,7 +65,7 @@ def with_images(
             raise StoreError(
                 f"image {item['source']}: {len(missing)} of its layers are gone, which are mounted "
                 f"at {item['destination']}",
-                "rootless system check --repair unpacks them again",
+                "rootless system check can have them unpacked again",
             )
         place = f"{directory}/images/{number}"
         one: Layers = {
