@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from rootless.containers.record import objects, read
 from rootless.errors import StoreError
@@ -13,6 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.containers.record import Record
 
+_PATIENCE = 100
+"""How many hundredths of a second a supervisor gets that has nothing left to do."""
+
 KEPT = "kept"
 """Name of the file that says: --rm does not remove it this time, for it starts again at once."""
 
@@ -20,22 +24,44 @@ KEPT = "kept"
 def delete_ended(root: str, directory: str) -> None:
     """In the supervisor, last of all: remove the container if it was started with --rm.
 
-    And its image, if it was started with --rmi.
+    And its image, if it was started with --rmi. One that another needs stays until that is removed,
+    which looks here again: without this one it could never start.
     """
     try:
         record: Record = records.read_record(f"{directory}/config.json")
         is_wanted = record["rm"]
     except (FileNotFoundError, KeyError, StoreError):
         return  # removed meanwhile, or beyond help
-    if is_wanted and not os.path.exists(f"{directory}/{KEPT}"):
-        delete(Paths(root), record, volumes=True)
-        if record.get("request", {}).get("remove_image"):
-            from rootless.linux import interpreter
+    if not is_wanted or os.path.exists(f"{directory}/{KEPT}"):
+        return
+    paths = Paths(root)
+    held = None
+    try:
+        # Who is made meanwhile waits for the lock, and then looks whether this one is there.
+        held = records.lock(directory, wait=False)
+        if _is_needed(paths, record["id"]):
+            return
+        delete(paths, record, volumes=True)
+    except FileNotFoundError:
+        return  # somebody was faster
+    finally:
+        if held is not None:
+            os.close(held)
+    if record.get("request", {}).get("remove_image"):
+        from rootless.linux import interpreter
 
-            # In a process that has what reads images: a supervisor lives without.
-            data = (root, record["image"], record["image_id"])
-            pid = interpreter.spawn("remove_used", *data, site=interpreter.ISOLATED)
-            os.waitpid(pid, 0)
+        # In a process that has what reads images: a supervisor lives without.
+        data = (root, record["image"], record["image_id"])
+        pid = interpreter.spawn("remove_used", *data, site=interpreter.ISOLATED)
+        os.waitpid(pid, 0)
+
+
+def _is_needed(paths: Paths, id: str) -> bool:  # noqa: A002 - the field's own word
+    if not os.path.isdir(f"{paths.containers}/{id}/users"):
+        return False  # nobody ever has
+    from rootless.containers.users import users
+
+    return bool(users(paths, id))
 
 
 def delete(paths: Paths, record: Record, *, volumes: bool) -> None:
@@ -66,6 +92,26 @@ def delete(paths: Paths, record: Record, *, volumes: bool) -> None:
 
     events.tell(paths.root, record, "destroy")
     containers.free(record["name"], record["id"])
+    used = [one["name"] for one in record["networks"] if one["kind"] == "container"]
+    for other in {*used, *record.get("requires", ())}:
+        _let_go(paths, other)
+
+
+def _let_go(paths: Paths, id: str) -> None:  # noqa: A002
+    """Remove the container `id` if its --rm was put off because another needed it."""
+    directory = f"{paths.containers}/{id}"
+    for _ in range(_PATIENCE):
+        try:
+            state = records.read_record(f"{directory}/state.json")
+            rm = records.read_record(f"{directory}/config.json")["rm"]
+        except (OSError, KeyError, StoreError):
+            return  # it has gone, or never ran
+        if not rm or state.get("status") != "exited":
+            return
+        if not records.is_claimed(f"{directory}/alive"):
+            delete_ended(paths.root, directory)
+            return
+        time.sleep(0.01)  # its supervisor, which may have seen us still, is about to end
 
 
 def _discard_volumes(paths: Paths, record: Record) -> None:

@@ -64,8 +64,10 @@ def bury(
             records.write_record(directory, "state.json", ended)
             if record["rm"]:
                 from rootless.containers.deletion import delete
+                from rootless.containers.users import users
 
-                delete(paths, record, volumes=True)
+                if not users(paths, record["id"]):
+                    delete(paths, record, volumes=True)
         except (Error, OSError):
             pass  # a full or read-only disk: it is said, though it is not kept
         return ended

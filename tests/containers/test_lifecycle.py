@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -228,6 +231,47 @@ def test_who_uses_a_container(busybox: Store) -> None:
     make("two", "--network", "container:one")
     busybox.ok("rm", "--all")
     assert there() == set()
+
+
+def test_rm_waits_for_who_needs_it(shared: Store) -> None:
+    """The one goes with the last of those, however deep, but not while it runs again."""
+
+    def there() -> str:
+        return " ".join(sorted(shared.ok("ps", "-a", "--format", "{{.Names}}").split()))
+
+    line = ["run", "-d", "--rm", "busybox", "sleep", "1000"]
+    make = lambda name, *options: shared.ok(*line[:3], "--name", name, *options, *line[3:])  # noqa: E731
+    make("one")
+    make("two", "--network", "container:one")
+    shared.ok("create", "--name", "three", "--requires", "two", "busybox", "true")
+    shared.ok("create", "--name", "four", "--network", "container:one", "busybox", "true")
+    shared.ok("stop", "-t", "0", "two", "one")
+    assert there() == "four one three two"
+    assert shared.ok("inspect", "-f", "{{.State.Status}}", "one", "two") == "exited\nexited"
+    shared.ok("rm", "three")
+    assert there() == "four one"
+    shared.ok("start", "one")
+    shared.ok("rm", "four")
+    assert there() == "one"
+    shared.ok("stop", "-t", "0", "one")
+    assert there() == ""
+    shared.ok("create", "--rm", "--name", "never", "busybox", "true")
+    shared.ok("create", "--name", "five", "--network", "container:never", "busybox", "true")
+    shared.ok("rm", "five")
+    assert there() == "never"
+    shared.ok("rm", "never")
+
+
+def test_rm_of_one_whose_supervisor_was_killed_waits_as_well(shared: Store) -> None:
+    shared.ok("run", "-d", "--rm", "--name", "one", "busybox", "sleep", "1000")
+    shared.ok("create", "--name", "two", "--requires", "one", "busybox", "true")
+    directory = f"{shared.root}/containers/" + shared.ok("inspect", "-f", "{{.Id}}", "one")
+    state = json.loads(Path(directory, "state.json").read_text())
+    os.kill(state["supervisor"], signal.SIGKILL)
+    assert shared.ok("wait", "one") == "255"
+    assert len(shared.ok("ps", "-aq").split()) == 2
+    shared.ok("rm", "two")
+    assert shared.ok("ps", "-aq") == ""
 
 
 @pytest.mark.parametrize("ref", ["../x", "", ".", "..", ".names", "/", "a\nb", "x" * 5000])
