@@ -149,18 +149,19 @@ class Engine:
         found = [self._shown(item, platform) for item in mounts if item["type"] == "image"]
         if not any(item["type"] == "artifact" for item in mounts):
             return found
-        import os
+        import stat
 
         from rootless.artifacts.showing import places
         from rootless.containers.request import bind
+        from rootless.images.trees.places import mode
 
         trees = image.lowers()[::-1] if image and not image.host else []
         for number, item in enumerate(mounts):
             if item["type"] != "artifact":
                 continue
             target = item["destination"]
-            there = [tree + target for tree in trees if os.path.lexists(tree + target)]
-            onto = bool(there) and not os.path.isdir(there[0])
+            there = mode(trees, target)
+            onto = bool(there) and not stat.S_ISDIR(there)
             wish = dict(word.split("=", 1) for word in item["options"])
             try:
                 shown = places(self.artifacts.get(item["source"]), target, wish, onto=onto)

@@ -255,7 +255,7 @@ class Container(Handle):
         """
         from rootless.containers.users import refuse_use
 
-        refuse_use(self)
+        refuse_use(self.paths, self.id, self.name)
         while not self._remove(volumes=volumes):
             if not force:
                 raise Conflict(
@@ -275,7 +275,9 @@ class Container(Handle):
         try:
             if self.state(locked=True).active:
                 return False
-            refuse_use(self)  # again: who is made meanwhile waits for the lock, and then looks
+            refuse_use(
+                self.paths, self.id, self.name
+            )  # again: who is made meanwhile waits for the lock, and then looks
             delete(self.paths, self.record, volumes=volumes or self.record["rm"])
             return True
         finally:

@@ -13,7 +13,6 @@ from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.containers.handle import Handle
     from rootless.store.paths import Paths
 
 _MARKS = "users"
@@ -68,16 +67,16 @@ def users(paths: Paths, used: str) -> list[str]:
     return [user for user in sorted(marks) if os.path.isdir(f"{paths.containers}/{user}")]
 
 
-def refuse_use(container: Handle) -> None:
-    """Raise InUse where another container needs this one."""
-    if not (found := users(container.paths, container.id)):
+def refuse_use(paths: Paths, used: str, name: str) -> None:
+    """Raise InUse where another container needs the one with this id and name."""
+    if not (found := users(paths, used)):
         return
     if len(found) == 1:
         what = f"container {found[0][:12]} needs it"
     else:
         what = f"containers {', '.join(user[:12] for user in found)} need it"
     raise InUse(
-        f"cannot remove container {container.name}: {what}",
+        f"cannot remove container {name}: {what}",
         f"remove that first, or take both away with {named('depend')}"
         if len(found) == 1
         else f"remove those first, or take all away with {named('depend')}",

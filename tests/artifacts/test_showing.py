@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
 
+from rootless.images.trees import places
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Store
 
 pytestmark = pytest.mark.once
@@ -54,6 +60,37 @@ def test_onto_a_file_of_the_image(art: Store) -> None:
     assert "has 2 files" in art(*line, "true").stderr
     line[3] += ",title=b.txt"
     assert "permission denied" in art(*line, "true").stderr.lower()
+
+
+def test_links_of_the_image_lead_to_nothing_of_this_machine(art: Store, tmp_path: Path) -> None:
+    """Neither a file here nor a directory here decides what is shown where."""
+    here = tmp_path / "here"
+    here.write_text("")
+    script = (
+        f"ln -s {here} /there; ln -s {tmp_path} /places; ln -s ../bin/../loop /loop;"
+        f"mkdir -p /a{tmp_path}; ln -s /a{tmp_path}/file /inside; touch /inside; ln -s /a /b"
+    )
+    art.ok("run", "--name", "linked", "busybox", "sh", "-c", script)
+    art.ok("commit", "linked", "localhost/linked")
+    art.ok("rm", "linked")
+    layers = [f"{art.root}/layers/{each}/fs" for each in os.listdir(f"{art.root}/layers")]
+    layers = [each for each in layers if os.path.isdir(each)]
+    layers.sort(key=lambda each: os.path.lexists(f"{each}/there"), reverse=True)
+    for path, kind in (
+        ("/there", 0),
+        ("/places/here", 0),
+        ("/loop", 0),
+        ("/inside", stat.S_IFREG),
+        (f"/b/{tmp_path}/file", stat.S_IFREG),
+        (f"/b/{tmp_path}/../../..", stat.S_IFDIR),
+        ("/bin/sh", stat.S_IFREG),
+        ("/bin/sh/x", 0),
+        ("/bin/../../..", stat.S_IFDIR),
+    ):
+        assert stat.S_IFMT(places.mode(layers, path)) == kind, path
+    line = ["run", "--rm", "--mount", "type=artifact,src=x/two:1,dst=/there", "localhost/linked"]
+    assert art.ok(*line, "cat", "/there/a.txt", "/there/b.txt") == "ab"
+    art.ok("rmi", "localhost/linked")
 
 
 def test_refused(art: Store) -> None:
