@@ -5,21 +5,18 @@ from __future__ import annotations
 import stat
 
 from rootless.images.trees.views import Layer, View
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from rootless.runtime.tree.rootfs import stacked
 
 _LINKS = 40
 """As many as the kernel follows (path_resolution(7))."""
 
 
-def mode(layers: Iterable[str], path: str) -> int:
+def mode(layers: list[str], path: str) -> int:
     """Return the mode of what is at `path` in `layers`, topmost first; 0 where nothing is.
 
     Also where it cannot be looked at, because a directory on the way is closed to us.
     """
-    way = [View.of(map(Layer, layers))]
+    way = [View.of(map(Layer, stacked(layers)))]
     try:
         return _follow(way, path)
     except OSError:
