@@ -4,6 +4,9 @@ A start loads a hundred modules of ours, each of which Python looks for in its b
 modules, in a directory listing and by five suffixes, and whose cached code it reads with as many
 checks. Here the place is known. All that is not as usual (no cached code, another source than that
 it was made of, optimised or without a cache) is left to Python itself.
+
+Modules of others are found by Python, and what is installed beside us only once something is
+missing: to look through that is a fifth of a start (`Installed`).
 """
 
 from __future__ import annotations
@@ -24,15 +27,18 @@ _HEAD = 16
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
-_MOST = 1 << 20
-"""Bytes of a .pyc file of ours, at most."""
+_MOST = 100_000
+"""Bytes of a .pyc file, at most. For more, malloc would ask the kernel at each one."""
 
 
 def install() -> None:
     """Let modules of the package be found here from now on. Harmless when repeated."""
-    usual = sys.flags.optimize == 0 and sys.pycache_prefix is None
-    if usual and sys.implementation.cache_tag and not isinstance(sys.meta_path[0], Finder):
+    if isinstance(sys.meta_path[0], Finder):
+        return
+    if sys.flags.optimize == 0 and sys.pycache_prefix is None and sys.implementation.cache_tag:
         sys.meta_path.insert(0, Finder())
+    if sys.flags.no_site and "site" not in sys.modules:
+        sys.meta_path.append(Installed())
 
 
 class Finder:
@@ -102,3 +108,34 @@ class Loader:
     def exec_module(self, module: ModuleType) -> None:
         """Fill it."""
         exec(self._code, module.__dict__)  # noqa: S102 - what an import is
+
+
+class Installed:
+    """Finds what is installed, as Python would have from its start without -S.
+
+    Comes after all other finders, and is there until something was missing (MetaPathFinder).
+    """
+
+    def __init__(self) -> None:
+        self._looks = False
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: Any = None) -> Any:
+        """Let Python look at what is installed, and ask all finders again.
+
+        Other threads wait for it: finders are called with Python's lock of all imports.
+        """
+        if path is not None or self._looks:
+            return None  # the latter is what `site` itself looks for
+        import site
+
+        self._looks = True
+        try:
+            site.main()
+        finally:
+            self._looks = False
+        sys.meta_path.remove(self)
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                return spec
+        return None

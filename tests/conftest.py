@@ -153,7 +153,8 @@ class Store:
         self.env["XDG_CACHE_HOME"] = f"{self.directory}/cache"
         # This machine's own registries.conf and aliases are none of a test's business.
         self.env["CONTAINERS_REGISTRIES_CONF"] = os.devnull
-        self.command = [sys.executable, os.path.dirname(sys.executable) + "/rootless"]
+        # As the script starts itself, and that of the checkout: the installed one is a copy.
+        self.command = [sys.executable, "-S", str(REPOSITORY / "cli" / "rootless")]
 
     def __call__(
         self, *args: str, env: dict[str, str] | None = None, text: bool = True, **popen: Any

@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -169,7 +170,7 @@ def place(busybox_archive: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     for name, text in FILES.items():
         (directory / name).write_text(text)
     store = Store()
-    store.env["PATH"] = f"{os.path.dirname(store.command[1])}:{store.env['PATH']}"
+    store.env["PATH"] = f"{os.path.dirname(sys.executable)}:{store.env['PATH']}"
     with Registry(str(directory / "registry")) as registry:
         conf = directory / "registries.conf"
         conf.write_text("".join(REGISTRY.format(registry.address, name) for name in NAMES))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -130,7 +132,7 @@ def test_the_scripts_are_sound(cli: Store, name: str) -> None:
 
 def shell(cli: Store, *command: str) -> list[str]:
     """Run a shell that finds `rootless`; return its lines."""
-    path = cli.command[1].rpartition("/")[0]
+    path = os.path.dirname(sys.executable)
     env = {**cli.env, "PATH": f"{path}:{cli.env['PATH']}"}
     done = subprocess.run(command, env=env, text=True, capture_output=True, timeout=60)
     assert done.stderr == ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rootless.cli.finder import Finder, Loader
+from tests.conftest import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,3 +102,42 @@ def test_code_that_is_no_good_is_pythons(package: Path, how: str) -> None:
         }
         path.write_bytes(changed[how])
     assert not found(package)
+
+
+INSTALLED = """
+import sys, threading, time
+sys.path.insert(0, sys.argv[1])
+from rootless.cli import finder
+finder.install()
+last = sys.meta_path[-1]
+import select  # which Python has
+assert last in sys.meta_path and "site" not in sys.modules
+import site
+look_through = site.main
+site.main = lambda: (time.sleep(0.2), look_through())
+found = []
+def look(name):
+    try:
+        found.append(__import__(name).__name__)
+    except ModuleNotFoundError as error:
+        found.append(f"no {error.name}")
+names = ["urllib3", "typer", "nowhere_at_all", "rich"]
+threads = [threading.Thread(target=look, args=(name,)) for name in names]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert sorted(found) == ["no nowhere_at_all", "rich", "typer", "urllib3"], found
+assert last not in sys.meta_path and sys.prefix != sys.base_prefix
+"""
+
+
+def test_what_is_installed_is_found_when_it_is_missing() -> None:
+    """By several threads at once, too."""
+    words = [sys.executable, "-S", "-c", INSTALLED, str(REPOSITORY)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def test_with_site_python_finds_it_by_itself() -> None:
+    code = "import sys; from rootless.cli import main; print(type(sys.meta_path[-1]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Installed" not in done.stdout

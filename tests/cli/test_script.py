@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -21,14 +22,18 @@ def installed(tmp_path: Path) -> Path:
     """The scripts as an installer leaves them: the second's first line names the interpreter."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("rootless", "rootless-python"):
-        text = (REPOSITORY / "cli" / name).read_text()
-        (programs / name).write_text(text.replace("#!python\n", f"#!{sys.executable}\n"))
-        (programs / name).chmod(0o755)
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     for name in FOREIGN:
         (foreign / f"{name}.py").write_text(f"raise SystemExit('the foreign {name} was loaded')")
+    return _installed(programs, sys.executable)
+
+
+def _installed(programs: Path, python: str | Path) -> Path:
+    for name in ("rootless", "rootless-python"):
+        text = (REPOSITORY / "cli" / name).read_text()
+        (programs / name).write_text(text.replace("#!python\n", f"#!{python}\n"))
+        (programs / name).chmod(0o755)
     return programs / "rootless"
 
 
@@ -71,6 +76,45 @@ def test_as_a_script_of_python(installed: Path) -> None:
     words = [sys.executable, str(installed), "--version"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("rootless version ")
+
+
+@pytest.mark.parametrize(
+    ("layout", "looked"), [("wheel", False), ("editable", False), ("by another name", True)]
+)
+def test_what_is_installed_is_not_looked_through(tmp_path: Path, layout: str, looked: bool) -> None:
+    """But where our packages are not in their place."""
+    venv.create(tmp_path, symlinks=True)
+    packages = next(tmp_path.glob("lib/python*/site-packages"))
+    (packages / "told.pth").write_text("import sys; sys.stderr.write('looked')\n")
+    if layout == "wheel":
+        (packages / "rootless").symlink_to(REPOSITORY / "rootless")
+    else:
+        name = "_rootless.pth" if layout == "editable" else "other.pth"
+        (packages / name).write_text(str(REPOSITORY))
+    script = _installed(tmp_path / "bin", tmp_path / "bin/python3")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("rootless version ")
+    assert ("looked" in done.stderr) == looked
+
+
+@pytest.mark.parametrize(
+    ("python", "environment", "found"),
+    [("bin", False, "-S"), ("x/bin", True, "-S"), ("x/bin", False, "-E")],
+)
+def test_whose_packages_are_where(
+    tmp_path: Path, python: str, environment: bool, found: str
+) -> None:
+    """Beside a Python that is not ours alone there may be those of another installation."""
+    for name in ("bin", "x/bin"):
+        (tmp_path / name).mkdir(parents=True)
+    program = tmp_path / python / "python9"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    if environment:
+        (program.parent.parent / "pyvenv.cfg").touch()
+    script = _installed(tmp_path / "bin", program)
+    done = subprocess.run([script, "ps"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"-E -P {found} {script} ps\n"
 
 
 def test_containers_may_have_them(installed: Path, cli: Store) -> None:

@@ -101,8 +101,8 @@ def test_variables_of_another_machine(
 ) -> None:
     """Who is called docker is meant like docker, whose variables may name another machine."""
     link = f"{cli.directory}/{called}"
-    os.symlink(cli.command[1], link)
-    cli.command = [cli.command[0], link]
+    os.symlink(cli.command[-1], link)
+    cli.command[-1] = link
     env = {variable: value}
     done = cli("ps", "-q", env=env)
     said = f"{variable} {value}: there is no other machine to connect to"
