@@ -148,7 +148,7 @@ def known(kind: str, path: list[str], load: Load) -> Any:
 
 def version_call() -> Call:
     """Return what `rootless --version` asks for, whatever else stands on the line."""
-    return ("rootless.cli.commands.machine.info", "version_line", {}, {})
+    return ("rootless.cli.commands.machine.version", "version_line", {}, {})
 
 
 def _options(

@@ -9,12 +9,15 @@ This is the only place that turns exceptions into words and exit codes.
 from __future__ import annotations
 
 import codecs
+import gc
 import io
 import os
 import sys
 
 from rootless.cli import finder
 
+# What is loaded stays: to look for garbage among it takes up to a tenth of a short command.
+gc.set_threshold(100_000)
 finder.install()
 
 from rootless import trace  # noqa: E402 - found by it
@@ -100,6 +103,10 @@ _ELSEWHERE = frozenset(("CONTAINER_CONNECTION", "CONTAINER_HOST", "DOCKER_CONTEX
 
 
 def _call(argv: list[str]) -> int:
+    if argv in (["--version"], ["-v"]) and _ELSEWHERE.isdisjoint(os.environ):
+        from rootless.cli.commands.machine.version import version_line
+
+        return version_line()  # without tables and engine
     from rootless.cli import lean
 
     if argv[:1] == ["__complete"]:

@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from rootless.engine import Engine
 
 
-def version_line(engine: Engine) -> int:
-    """Print the version as `docker --version` does, in one line."""
-    output.say(choice.current().version_line(choice.program(), rootless.__version__))
-    return 0
-
-
 def version(engine: Engine, *, format: common.ShortFormat = "") -> int:  # noqa: A002
     """Show the version.
 
