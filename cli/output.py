@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from rootless.cli.template import Template
 
 
+TABLE = ("", "table")
+"""What --format says where a table is wanted, as it is by default."""
+
 DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -89,7 +92,7 @@ def show(
 
     dialect = choice.current()
     template = dialect.template(template)
-    if template in ("", "table"):
+    if template in TABLE:
         lines = [] if bare else [[headings[name] for name in columns]]
         lines += [[_cell(row, name) for name in columns] for row in rows]
         say_table(lines)

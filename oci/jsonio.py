@@ -34,6 +34,8 @@ class _Scanner:
     memo: dict[str, str] = {}
 
 
+_scan: Any = None if make_scanner is None else make_scanner(_Scanner)  # type: ignore[arg-type]
+
 MAX_DEPTH = 100
 """How deep documents may nest; real ones have a tenth of it. Some thousands are more than readers
 and writers of JSON take, and a document that can be read must be one that can be written again."""
@@ -51,10 +53,10 @@ def loads(text: str | bytes) -> Any:
     if isinstance(text, bytes):
         # The inverse of dump_bytes: arguments and file names of Linux need not be UTF-8.
         text = text.decode("utf-8", "surrogateescape")
-    if make_scanner is not None:
+    if _scan is not None:
         stripped = text.strip(" \t\r\n")
         try:
-            value, end = make_scanner(_Scanner)(stripped, 0)  # type: ignore[arg-type]
+            value, end = _scan(stripped, 0)
         except (StopIteration, SystemError, ValueError, RecursionError):
             pass  # the accelerator leaves the message to the package: parsed again below
         else:

@@ -45,6 +45,7 @@ class Image:
         self._manifest: Document | None = None
         self._config: Document | None = None
         self._size = -1
+        self._created: float | None = None
         self.names = names
         self._sources = {name: self._known_as(name) for name in names}
 
@@ -177,9 +178,11 @@ class Image:
     @property
     def created(self) -> float:
         """When the image was made, in seconds since the epoch; 0 where it does not say."""
-        from rootless.times import timestamp
+        if self._created is None:
+            from rootless.times import timestamp
 
-        return timestamp(self.config.get("created"))
+            self._created = timestamp(self.config.get("created"))
+        return self._created
 
     @property
     def platform(self) -> str:

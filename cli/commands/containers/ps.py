@@ -143,12 +143,14 @@ def _show(
         every = [{**podman(one), "Image": dialect.image(one)} for one in found]
         output.say_json(output.pretty(every))
         return
-    rows = [_row(one, full=full, size=size) for one in found]
+    template = "" if template == "docker" else template
+    plain = template in output.TABLE and not ns
+    rows = [_row(one, full=full, size=size, plain=plain) for one in found]
     columns: tuple[str, ...] = (*COLUMNS, "Size") if size else COLUMNS
     headings = {**HEADINGS, **FURTHER}
     if ns or any(f".{name}}}" in template for name in SPACES):
         columns = ("ID", "Names", "Pid", *_add_spaces(rows, headings))
-    output.show(rows, "" if template == "docker" else template, headings, columns, bare=bare)
+    output.show(rows, template, headings, columns, bare=bare)
 
 
 def _wanted(engine: Engine, filters: list[str] | None, every: bool, last: int) -> list[Listed]:
@@ -182,38 +184,50 @@ def _sort_key(name: str) -> Any:
     return SORTS[name]
 
 
-def _row(one: Listed, *, full: bool, size: bool) -> output.Row:
+def _row(one: Listed, *, full: bool, size: bool, plain: bool) -> output.Row:
+    """Return a line of the list; `plain` with what the table has: there may be hundreds."""
     record, state = one.record, one.state
-    labels = record["labels"]
     command = " ".join([record["path"], *record["args"]])
-    mounts = [volume["name"] or volume["source"] for volume in record["volumes"]]
     row = output.Row(
         {
             "Command": output.quote(command if full else output.shorten(command, 20)),
-            "CreatedAt": times.when(record["created"]),
             "ID": record["id"] if full else record["id"][:12],
             "Image": record["image"],
-            "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
-            "LocalVolumes": str(sum(volume["type"] == "volume" for volume in record["volumes"])),
-            "Mounts": ",".join(m if full else output.shorten(m, 15) for m in mounts),
             "Names": record["name"],
-            "Networks": networks.mode(record["networks"]),
-            "Platform": "",
             "Ports": _ports(state) if state.ports else "",
             "RunningFor": times.ago(record["created"]),
             "Size": _size(one.container) if size else "0B",
-            "State": state.status,
             "Status": status(state),
         }
     )
+    if not plain:
+        row = _whole(row, one, full=full)
     choice.current().container(row, one, full=full)
+    return row
+
+
+def _whole(row: output.Row, one: Listed, *, full: bool) -> output.Row:
+    """Return a line with what only templates and JSON show, too."""
+    record, state = one.record, one.state
+    labels = record["labels"]
+    mounts = [volume["name"] or volume["source"] for volume in record["volumes"]]
+    row |= {
+        "CreatedAt": times.when(record["created"]),
+        "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
+        "LocalVolumes": str(sum(volume["type"] == "volume" for volume in record["volumes"])),
+        "Mounts": ",".join(m if full else output.shorten(m, 15) for m in mounts),
+        "Networks": networks.mode(record["networks"]),
+        "Platform": "",
+        "State": state.status,
+    }
+    row = output.Row(sorted(row.items()))
     row.methods = {"Label": lambda key: labels.get(key, "")}
     row.further = {
         "AutoRemove": record["rm"],
         "Cgroup": "",
         "CIDFile": record["request"].get("cidfile", ""),
-        "Created": times.ago(record["created"]),
-        "CreatedHuman": times.ago(record["created"]),
+        "Created": row["RunningFor"],
+        "CreatedHuman": row["RunningFor"],
         "ExitCode": state.exit_code,
         "Exited": state.status == "exited",
         "ExitedAt": int(state.finished),

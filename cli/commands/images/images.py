@@ -71,7 +71,8 @@ def images(
         ids = (f"sha256:{one.id}" if no_trunc else one.id[:12] for one, _ in found)
         output.say_lines(dict.fromkeys(ids))
         return 0
-    rows = [row for one, names in found for row in _rows(one, names, full=no_trunc)]
+    plain = format in output.TABLE
+    rows = [row for one, names in found for row in _rows(one, names, full=no_trunc, plain=plain)]
     if sort != "created":
         rows.sort(key=_sort_key(sort))
     middle = ("Digest",) if digests else ()
@@ -97,51 +98,63 @@ class ImageRow(output.Row):
     """Its size as a number, to sort by."""
 
 
-def _rows(image: Image, names: list[str], *, full: bool) -> list[output.Row]:
-    """Return one row for each name of an image."""
+def _rows(image: Image, names: list[str], *, full: bool, plain: bool) -> list[output.Row]:
+    """Return one row for each name of an image; `plain` with no more than tables have."""
     dialect = choice.current()
     size = output.size(image.size, unit=dialect.unit)
     common = {
-        "Containers": "N/A",
-        "CreatedAt": times.when(image.created) if image.created else "N/A",
         "CreatedSince": times.ago(image.created),
         "ID": f"sha256:{image.id}" if full else image.id[:12],
-        "SharedSize": "N/A",
         "Size": size,
-        "UniqueSize": "N/A",
-        "VirtualSize": size,
     }
-    rows: list[output.Row] = []
-    split = {name: dialect.repository(name) for name in [*image.names, ""]}
-    known = [f"{split[name][0]}@{one}" for name in image.names for one in image.digests_of(name)]
-    for name in tagged(names) or [""]:
-        repository, tag = split[name]
-        digest = (image.digests_of(name) or [NONE])[0]
-        row = ImageRow({**common, "Digest": digest, "Repository": repository, "Tag": tag})
-        row.bytes = image.size
-        if dialect.arrays:
-            row.typed = podman(image)
-        row.further = {
-            "Created": common["CreatedSince"],
-            "CreatedTime": common["CreatedAt"],
-            "Arch": image.config.get("architecture", ""),
-            "Dangling": not image.names,
-            "Digests": image.digests,
-            "IsDangling": not image.names,
-            "IsManifestList": image.is_list,
-            "IsReadOnly": image.readonly,
-            "NamesHistory": image.names,
-            "Os": image.config.get("os", ""),
-            "ParentId": "",
-            "RepoDigests": known,
-            "RepoTags": image.names,
-            "History": ", ".join(image.names),
-            "Labels": (image.config.get("config") or {}).get("Labels") or {},
-            "Names": names,
-            "ReadOnly": image.readonly,
+    further: dict[str, Any] = {
+        "History": ", ".join(image.names),
+        "ReadOnly": image.readonly,
+    }
+    if not plain:
+        common |= {
+            "Containers": "N/A",
+            "CreatedAt": times.when(image.created) if image.created else "N/A",
+            "SharedSize": "N/A",
+            "UniqueSize": "N/A",
+            "VirtualSize": size,
         }
+        further |= _further(image, names, common)
+    rows: list[output.Row] = []
+    for name in tagged(names) or [""]:
+        repository, tag = dialect.repository(name)
+        digest = (image.digests_of(name) or [NONE])[0]
+        cells = {**common, "Digest": digest, "Repository": repository, "Tag": tag}
+        row = ImageRow(cells if plain else sorted(cells.items()))
+        row.bytes = image.size
+        if dialect.arrays and not plain:
+            row.typed = podman(image)
+        row.further = further
         rows.append(row)
     return rows
+
+
+def _further(image: Image, names: list[str], common: dict[str, str]) -> dict[str, Any]:
+    """Return what only templates show."""
+    repositories = {name: choice.current().repository(name)[0] for name in image.names}
+    known = [f"{repositories[one]}@{each}" for one in image.names for each in image.digests_of(one)]
+    return {
+        "Created": common["CreatedSince"],
+        "CreatedTime": common["CreatedAt"],
+        "Arch": image.config.get("architecture", ""),
+        "Dangling": not image.names,
+        "Digests": image.digests,
+        "IsDangling": not image.names,
+        "IsManifestList": image.is_list,
+        "IsReadOnly": image.readonly,
+        "NamesHistory": image.names,
+        "Os": image.config.get("os", ""),
+        "ParentId": "",
+        "RepoDigests": known,
+        "RepoTags": image.names,
+        "Labels": (image.config.get("config") or {}).get("Labels") or {},
+        "Names": names,
+    }
 
 
 def tag(engine: Engine, image: common.ImageName, targets: opt.NewNames) -> int:
