@@ -126,6 +126,15 @@ class Installed:
         """
         if path is not None or self._looks:
             return None  # the latter is what `site` itself looks for
+        if self in sys.meta_path:  # not there for who has waited
+            self._look()
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                return spec
+        return None
+
+    def _look(self) -> None:
         import site
 
         self._looks = True
@@ -134,8 +143,3 @@ class Installed:
         finally:
             self._looks = False
         sys.meta_path.remove(self)
-        for finder in sys.meta_path:
-            spec = finder.find_spec(name, path, target)
-            if spec is not None:
-                return spec
-        return None

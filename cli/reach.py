@@ -157,7 +157,7 @@ def tell_digest(digest: str, file: str, *, quiet: bool) -> None:
 def write_digest(path: str, digest: str) -> None:
     """Write the digest of a manifest to a file. Raises UsageError where that cannot be done."""
     try:
-        with open(path, "w", encoding="ascii") as file:
+        with open(path, "w", encoding="utf-8") as file:
             file.write(digest)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error

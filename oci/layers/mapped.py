@@ -39,7 +39,7 @@ def known(entry: Entry) -> tuple[int, int]:
 
 def _ranges(kind: str) -> list[tuple[int, int]]:
     """Return first id and number of ids of each line of the map (user_namespaces(7))."""
-    with open(f"/proc/self/{kind}_map", encoding="ascii") as file:
+    with open(f"/proc/self/{kind}_map", encoding="utf-8") as file:
         lines = [line.split() for line in file]
     return [(int(first), int(count)) for first, _, count in lines]
 

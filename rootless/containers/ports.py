@@ -220,7 +220,7 @@ def _error(publish: Publish, error: OSError) -> HostError:
 
 def _first_unprivileged() -> str:
     try:
-        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="utf-8") as file:
             return file.read().strip()
     except OSError:
         return "1024"

@@ -23,7 +23,8 @@ def loads(text: str) -> dict[str, Any] | None:
     if not text.replace("\n", "").replace("\t", "").isprintable():
         return None
     try:
-        return _document(text.split("\n"))
+        # Most lines of most files are comments.
+        return _document([line for line in text.split("\n") if line[:1] != "#"])
     except _NotPlain:
         return None
 

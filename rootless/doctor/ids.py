@@ -60,7 +60,7 @@ def _try_namespace() -> list[str]:
 
 
 def _write(name: str, text: str) -> None:
-    with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+    with open(f"/proc/self/{name}", "w", encoding="utf-8") as file:
         file.write(text)
 
 

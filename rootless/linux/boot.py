@@ -7,7 +7,7 @@ import time
 
 def boot_id() -> str:
     """The kernel's random name for this boot (random(4))."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return file.read().strip()
 
 

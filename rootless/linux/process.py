@@ -84,7 +84,7 @@ def join_session_keyring() -> None:
 
 def pidfd_pid(fd: int) -> int:
     """Return the pid, seen from here, of the process behind the pidfd `fd`; -1 if it is gone."""
-    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
+    with open(f"/proc/self/fdinfo/{fd}", encoding="utf-8") as file:
         for line in file:
             if line.startswith("Pid:"):
                 return int(line.split()[1])

@@ -83,7 +83,7 @@ class Paths:
         machine with the same home.
         """
         try:
-            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
                 boot = file.read().strip()
         except OSError:
             boot = "boot"
@@ -97,7 +97,7 @@ class Paths:
         """
         marker = f"{self.root}/{MARKER}"
         try:
-            with open(marker, encoding="ascii") as file:
+            with open(marker, encoding="utf-8") as file:
                 version = file.read().strip()
         except FileNotFoundError:
             self._found(marker)
@@ -141,7 +141,7 @@ class Paths:
         from rootless.store.records import sync_directory
 
         marker = f"{self.root}/{MARKER}"
-        with open(f"{marker}.{os.getpid()}", "w", encoding="ascii") as file:
+        with open(f"{marker}.{os.getpid()}", "w", encoding="utf-8") as file:
             file.write(content + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -287,7 +287,7 @@ def fallback_runtime() -> str:
     of each would want the directory of the true root.
     """
     uid = os.getuid()
-    with open("/proc/self/uid_map", encoding="ascii") as file:
+    with open("/proc/self/uid_map", encoding="utf-8") as file:
         for line in file:
             inside, outside, count = map(int, line.split())
             if inside <= uid < inside + count:

@@ -55,7 +55,7 @@ def _host(facts: Facts, arch: str) -> Facts:
     ours = facts["Rootless"]
     maps = {"gidmap": ours.get("GidMap", []), "uidmap": ours.get("UidMap", [])}
     names = ("container_id", "host_id", "size")
-    with open("/proc/uptime", encoding="ascii") as file:
+    with open("/proc/uptime", encoding="utf-8") as file:
         seconds = float(file.read().split()[0])
     return {
         "arch": arch,
@@ -113,7 +113,7 @@ def _default_capabilities() -> str:
 
 def _meminfo() -> dict[str, int]:
     """Return /proc/meminfo in bytes; proc_meminfo(5)."""
-    with open("/proc/meminfo", encoding="ascii") as file:
+    with open("/proc/meminfo", encoding="utf-8") as file:
         parts = (line.replace(":", " ").split() for line in file)
         return {words[0]: int(words[1]) * 1024 for words in parts if len(words) > 2}
 

@@ -119,7 +119,7 @@ def _warn_of_logout(engine: Engine) -> None:
     told = f"{engine.paths.runtime}/told-of-logout"
     if os.path.exists(told) or not kills_at_logout():
         return
-    with open(told, "w", encoding="ascii"):
+    with open(told, "w", encoding="utf-8"):
         pass
     from rootless.cli.output import say
 
@@ -252,7 +252,7 @@ def _made(
         try:
             # O_EXCL: the file of another container, made since the check, is not overwritten.
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            with open(descriptor, "w", encoding="ascii") as file:
+            with open(descriptor, "w", encoding="utf-8") as file:
                 file.write(container.id)
         except OSError as error:
             container.remove(force=True)

@@ -106,7 +106,7 @@ def _guard(container: Handle, reading: int, writing: int) -> NoReturn:
 
 
 def _say(container: Handle, way: str) -> None:
-    with open(f"{container.directory}/paused", "w", encoding="ascii") as file:
+    with open(f"{container.directory}/paused", "w", encoding="utf-8") as file:
         file.write(way)
 
 

@@ -39,7 +39,7 @@ class Process:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = file.read().rstrip(b"\0").split(b"\0")
         self.args = b" ".join(words).decode(errors="replace") or f"[{self.comm}]"
-        with open("/proc/uptime", encoding="ascii") as file:
+        with open("/proc/uptime", encoding="utf-8") as file:
             uptime = float(file.read().split()[0])
         self.age = max(0.0, uptime - int(self.stat[19]) / _TICKS)
         self.cpu = (int(self.stat[11]) + int(self.stat[12])) / _TICKS
@@ -84,7 +84,7 @@ class Process:
 
     def _map(self, kind: str, outer: int) -> int:
         """Return an id of ours as the process's user namespace has it (user_namespaces(7))."""
-        with open(f"/proc/{self.pid}/{kind.lower()}_map", encoding="ascii") as file:
+        with open(f"/proc/{self.pid}/{kind.lower()}_map", encoding="utf-8") as file:
             for line in file:
                 inside, outside, count = map(int, line.split())
                 if outside <= outer < outside + count:

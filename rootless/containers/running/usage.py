@@ -47,7 +47,7 @@ class Usage:
             self.processes += int(fields[17])
             self.cpu += (int(fields[11]) + int(fields[12])) / _TICKS
             self.memory += int(fields[21]) * _PAGE
-            with open(f"/proc/{pid}/io", encoding="ascii") as text:
+            with open(f"/proc/{pid}/io", encoding="utf-8") as text:
                 io = dict(line.rstrip("\n").split(": ") for line in text)
             self.read += int(io["read_bytes"])
             self.written += int(io["write_bytes"])
@@ -57,7 +57,7 @@ class Usage:
     def _read_interface(self, pid: int) -> None:
         """proc(5), /proc/net/dev: what is received comes first."""
         try:
-            with open(f"/proc/{pid}/net/dev", encoding="ascii") as file:
+            with open(f"/proc/{pid}/net/dev", encoding="utf-8") as file:
                 for line in file:
                     name, _, numbers = line.partition(":")
                     if name.strip() == INTERFACE:

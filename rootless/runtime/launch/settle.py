@@ -255,10 +255,10 @@ def adjust_oom_score(process: Process) -> str:
     if wanted is None:
         return ""
     try:
-        with open(path, "w", encoding="ascii") as file:
+        with open(path, "w", encoding="utf-8") as file:
             file.write(str(wanted))
     except OSError:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             own = file.read().strip()
         # As with podman it runs all the same: it is a wish and no limit.
         return f"oom_score_adj: {own} and not {wanted}: without root it can only be raised"

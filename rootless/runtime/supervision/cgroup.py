@@ -19,7 +19,7 @@ _MOST = 1 << 20
 def find() -> str:
     """Return the directory of our own cgroup where we may divide it, else ""."""
     try:
-        with open("/proc/self/cgroup", encoding="ascii") as file:
+        with open("/proc/self/cgroup", encoding="utf-8") as file:
             paths = [line[3:].strip() for line in file if line.startswith("0::")]
     except OSError:
         return ""
@@ -38,7 +38,7 @@ def make(name: str, pid: int) -> str:
     path = f"{parent}/rootless-{name}"
     try:
         os.mkdir(path)
-        with open(f"{path}/cgroup.procs", "w", encoding="ascii") as file:
+        with open(f"{path}/cgroup.procs", "w", encoding="utf-8") as file:
             file.write(str(pid))
     except OSError:
         remove(path)
@@ -49,9 +49,9 @@ def make(name: str, pid: int) -> str:
 def freeze(path: str, frozen: bool) -> bool:
     """Freeze or thaw all processes of a cgroup and wait until they are; False where it cannot."""
     try:
-        with open(f"{path}/cgroup.freeze", "w", encoding="ascii") as file:
+        with open(f"{path}/cgroup.freeze", "w", encoding="utf-8") as file:
             file.write(str(int(frozen)))
-        with open(f"{path}/cgroup.events", encoding="ascii") as events:
+        with open(f"{path}/cgroup.events", encoding="utf-8") as events:
             poll = select.poll()
             poll.register(events, select.POLLPRI)
             while f"frozen {int(frozen)}" not in events.read():

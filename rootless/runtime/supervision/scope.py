@@ -22,7 +22,7 @@ _PATIENCE = 2.0
 def own_cgroup() -> str:
     """Return the path of our cgroup in the hierarchy of version 2, "" without one."""
     try:
-        with open("/proc/self/cgroup", encoding="ascii") as file:
+        with open("/proc/self/cgroup", encoding="utf-8") as file:
             return next((line[3:].strip() for line in file if line.startswith("0::")), "")
     except OSError:
         return ""

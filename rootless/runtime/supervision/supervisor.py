@@ -425,7 +425,7 @@ def _forget(path: str) -> None:
 
 def set_name() -> None:
     """Set the name that ps shows of this process."""
-    with open("/proc/self/comm", "w", encoding="ascii") as file:
+    with open("/proc/self/comm", "w", encoding="utf-8") as file:
         file.write("rootless-super")
 
 
@@ -467,5 +467,5 @@ def end_space(space: int) -> None:
 
 def _children() -> list[int]:
     """Return the pids of the direct children of this process (proc(5), CONFIG_PROC_CHILDREN)."""
-    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="utf-8") as file:
         return [int(pid) for pid in file.read().split()]

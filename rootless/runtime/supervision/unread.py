@@ -49,7 +49,7 @@ class Unread:
 def _written(pid: int) -> int:
     """Return how many bytes a process has written; -1 where nobody knows (proc(5), io)."""
     try:
-        with open(f"/proc/{pid}/io", encoding="ascii") as file:
+        with open(f"/proc/{pid}/io", encoding="utf-8") as file:
             return int(dict(line.split(": ") for line in file)["wchar"])
     except (OSError, KeyError, ValueError):
         return -1  # it has ended, or the kernel does not count

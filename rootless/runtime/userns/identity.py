@@ -76,7 +76,7 @@ def may_map_any() -> bool:
     """Whether this process may write any id map: root with CAP_SETUID and CAP_SETGID."""
     if os.geteuid() != 0:
         return False
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
         for line in file:
             if line.startswith("CapEff:"):
                 wanted = 1 << 6 | 1 << 7  # CAP_SETGID, CAP_SETUID
@@ -106,7 +106,7 @@ def _covered(extents: list[Extent], first: int, count: int) -> bool:
 
 def current_map(kind: str) -> list[Extent]:
     """Return /proc/self/uid_map (kind "uid") or gid_map (kind "gid")."""
-    with open(f"/proc/self/{kind}_map", encoding="ascii") as file:
+    with open(f"/proc/self/{kind}_map", encoding="utf-8") as file:
         rows = [line.split() for line in file]
     return [(int(inside), int(outside), int(count)) for inside, outside, count in rows]
 

@@ -42,7 +42,7 @@ def find(paths: Paths, mode: str) -> int | None:
 def _open_member(path: str, pid: str) -> int | None:
     """Open the namespace that the member file at `path` speaks of; a stale file is removed."""
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             number, inode = file.read().split()
         fd = os.open(f"/proc/{pid}/fd/{number}", os.O_RDONLY | os.O_CLOEXEC)
     except (OSError, ValueError):
@@ -75,7 +75,7 @@ class Membership:
         self.path = f"{directory}/{os.getpid()}"
         # Read whole or not at all: a torn file is stale to its reader, which removes it.
         temporary = f"{paths.runtime}/userns/.{os.getpid()}"
-        with open(temporary, "w", encoding="ascii") as file:
+        with open(temporary, "w", encoding="utf-8") as file:
             file.write(f"{fd} {os.fstat(fd).st_ino}")
         os.rename(temporary, self.path)
 
