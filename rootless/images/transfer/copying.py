@@ -261,7 +261,7 @@ class Copy:
     def _compress(self, layer: models.Descriptor, told: dict[str, Document]) -> None:
         """Compress a layer into a file; what is said of it in the manifest goes to `told`."""
         wanted, digest = self._compression_for(layer), layer.digest
-        self._teller.begin(f"{digest} {wanted}", f"compress {digest[7:19]}", layer.size)
+        self._teller.begin(f"{digest} {wanted}", f"layer {digest[7:19]}", layer.size)
         blob = Blob(f"{self._work}/{self._numbers.next()}")
         try:
             with self._streams.reading(self._source.blob(digest, layer.size)) as stream:

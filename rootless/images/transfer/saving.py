@@ -44,6 +44,9 @@ CONTAINERD_NAME = "io.containerd.image.name"
 class Content:
     """What a blob is written from: one of the store, or what one unfolds to."""
 
+    kind = "layer"
+    """What it is, for people."""
+
     def __init__(self, layout: Layout, digest: str, *, unfolded: int = -1) -> None:
         """`unfolded` is how many bytes it has without its compression, where those are meant."""
         self._layout, self._digest, self._unfolded = layout, digest, unfolded
@@ -63,8 +66,22 @@ class Content:
             yield decompress(part, name=name) if self._unfolded >= 0 else part
 
 
+class Config(Content):
+    """A configuration of the store."""
+
+    kind = "config"
+
+
+class Manifest(Content):
+    """A manifest of the store."""
+
+    kind = "manifest"
+
+
 class Made(Content):
-    """A document that was made for this."""
+    """A document that was made for this: a manifest."""
+
+    kind = "manifest"
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -98,8 +115,11 @@ class Chosen:
     def blobs(self) -> dict[str, Content]:
         """All that makes it up by digest: layers, configuration, manifest."""
         image = self.image
-        digests = [str(part["digest"]) for part in image.parts[1:] + image.parts[:1]]
-        return {one: Content(image.layout, one) for one in (*digests, image.manifest_digest)}
+        config, *layers = [str(part["digest"]) for part in image.parts]
+        found: dict[str, Content] = {one: Content(image.layout, one) for one in layers}
+        found[config] = Config(image.layout, config)
+        found[image.manifest_digest] = Manifest(image.layout, image.manifest_digest)
+        return found
 
 
 class Unfolded(Chosen):
@@ -119,7 +139,7 @@ class Unfolded(Chosen):
                 layers[-1]["size"] = _unfolded_size(image.layout, part, size)
                 content = Content(image.layout, part["digest"], unfolded=layers[-1]["size"])
             self._blobs[diff_id] = content
-        self._blobs[config["digest"]] = Content(image.layout, config["digest"])
+        self._blobs[config["digest"]] = Config(image.layout, config["digest"])
         notes = image.manifest.get("annotations")
         more = {"annotations": notes} if notes else {}
         data = manifests.make_manifest(config, layers, **more)
@@ -355,7 +375,7 @@ def _copy(content: Content, target: Layout, path: str, digest: str, teller: Tell
                 yield data
                 teller.advance(digest, len(data))
 
-        teller.begin(digest, f"blob {digest[7:19]}", content.size)
+        teller.begin(digest, f"{content.kind} {digest[7:19]}", content.size)
         write(path, Descriptor("", digest, content.size), pieces).publish(target)
         teller.end(digest, "saved")
 
@@ -363,7 +383,7 @@ def _copy(content: Content, target: Layout, path: str, digest: str, teller: Tell
 def _member(bundle: Bundle, content: Content, member: str, digest: str, teller: Teller) -> None:
     """Write a blob."""
     with content.open() as stream:
-        teller.begin(digest, f"blob {digest[7:19]}", content.size)
+        teller.begin(digest, f"{content.kind} {digest[7:19]}", content.size)
         for count in bundle.copy(member, stream, content.size, digest):
             teller.advance(digest, count)
         teller.end(digest, "saved")

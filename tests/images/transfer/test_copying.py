@@ -29,6 +29,7 @@ from rootless.oci.errors import (
     RegistryError,
     SignatureError,
 )
+from rootless.testing import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,7 +193,11 @@ def test_formats(images: Images, layout: str, registry: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(("kind", "level"), [("gzip", 0), ("gzip", 9), ("zstd", 0), ("zstd", 19)])
 def test_compression(images: Images, layout: str, tmp_path: Path, kind: str, level: int) -> None:
     wish = CopyWish(compression=kind, level=level, everything=True)
-    images.copy(f"oci:{layout}:many", f"oci:{tmp_path}/o:1", wish)
+    recorder = Recorder()
+    images.copy(f"oci:{layout}:many", f"oci:{tmp_path}/o:1", wish, teller=recorder)
+    kinds = {what.split()[0] for what in recorder.work.values()}
+    assert kinds == {"config", "layer"}  # what is compressed, too
+    assert ("compressed" in recorder.results.values()) == (kind == "zstd")
     index = json.loads(raw(f"oci:{tmp_path}/o:1"))
     assert index["annotations"] == {"note": "kept"}
     changed = digest(raw(f"oci:{tmp_path}/o:1")) != digest(raw(f"oci:{layout}:many"))

@@ -20,6 +20,7 @@ from images_help import Podman, skopeo
 from rootless import Engine
 from rootless.errors import NotFound, UsageError
 from rootless.oci.errors import DigestError, ImageError
+from rootless.testing import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,25 @@ def packed(images: Images, as_file: Callable[[bytes], str]) -> Images:
     images.load(as_file(oci.archive()))
     images.load(as_file(docker([LAYER], names=["z"])))
     return images
+
+
+@pytest.mark.parametrize(
+    ("format_", "others"),
+    [
+        ("docker-archive", []),
+        ("oci-archive", ["config", "manifest"]),
+        ("oci-dir", ["config", "manifest"]),
+    ],
+)
+def test_what_is_told_has_pulls_words(
+    packed: Images, tmp_path: Path, format_: str, others: list[str]
+) -> None:
+    for number, options in enumerate(({}, {"uncompressed": True})):
+        recorder = Recorder()
+        packed.save(["x:1"], f"{tmp_path}/{number}", format=format_, teller=recorder, **options)
+        kinds = [what.split()[0] for what in recorder.work.values()]
+        assert sorted(kinds) == sorted([*others, "layer", "layer"])
+        assert {*recorder.results.values()} == {"saved"}
 
 
 @pytest.mark.parametrize("format_", ["docker-archive", "oci-archive", "oci-dir"])
