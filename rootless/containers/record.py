@@ -207,49 +207,132 @@ def upgraded(found: dict[str, Any]) -> Record:
     return found  # type: ignore[return-value]
 
 
-_KINDS: dict[type, tuple[str, ...]] = {
-    str: ("id", "name", "image", "image_id", "path", "user", "hostname", "restart", "sdnotify"),
-    bool: ("tty", "stdin", "rm"),
-    int: ("stop_signal", "stop_timeout"),
-    list: ("layers", "args", "entrypoint", "cmd", "networks", "hosts", "exposed", "ports"),
-    dict: ("rootfs", "labels", "annotations", "dns", "health", "log_options", "spec"),
+_KINDS: dict[str, type] = {
+    "annotations": dict,
+    "args": list,
+    "cmd": list,
+    "dns": dict,
+    "entrypoint": list,
+    "exposed": list,
+    "health": dict,
+    "hostname": str,
+    "hosts": list,
+    "id": str,
+    "image": str,
+    "image_id": str,
+    "labels": dict,
+    "layers": list,
+    "log_driver": str,
+    "log_options": dict,
+    "name": str,
+    "networks": list,
+    "path": str,
+    "ports": list,
+    "restart": str,
+    "rm": bool,
+    "rootfs": dict,
+    "sdnotify": str,
+    "spec": dict,
+    "stdin": bool,
+    "stop_signal": int,
+    "stop_timeout": int,
+    "tty": bool,
+    "user": str,
+    "volumes": list,
 }
 """What a record has to say, by its type. What is below that is believed, but for what follows."""
 
-_SPEC: dict[type, tuple[str, ...]] = {
-    dict: ("process", "root", "linux", "rootless"),
-    list: ("mounts",),
+_SPEC: dict[str, type] = {
+    "process": dict,
+    "root": dict,
+    "linux": dict,
+    "rootless": dict,
+    "mounts": list,
 }
-_NETWORK: dict[type, tuple[str, ...]] = {str: ("kind", "name")}
-_VOLUME: dict[type, tuple[str, ...]] = {
-    str: ("type", "name", "source", "destination"),
-    bool: ("anonymous",),
+_NETWORK: dict[str, type] = {"kind": str, "name": str}
+_VOLUME: dict[str, type] = {
+    "type": str,
+    "name": str,
+    "source": str,
+    "destination": str,
+    "anonymous": bool,
 }
-_SHOWN: dict[type, tuple[str, ...]] = {str: ("id",), list: ("layers",)}
+_SHOWN: dict[str, type] = {"id": str, "layers": list}
 _REQUEST: dict[str, type] = {
-    field: kind
-    for kind, fields in (
-        (str, "image name user workdir hostname cidfile sdnotify timezone"),
-        (str, "passwd_entry group_entry host_address"),
-        (str, "domainname personality systemd"),
-        (int, "shm_size stop_signal stop_timeout umask"),
-        (bool, "keep_groups tty stdin detached remove init read_only read_only_tmpfs"),
-        (bool, "remap_ports publish_all no_hosts unsetenv_all passwd"),
-        (list, "command inherited environment groups mounts tmpfs devices networks ports"),
-        (list, "expose hosts rlimits env_merge unsetenv hostusers preset"),
-        (list, "attach chrootdirs create_command requires"),
-        (str, "init_path pidfile conmon_pidfile"),
-        (int, "timeout"),
-        (bool, "remove_image"),
-        (list, "uidmap gidmap"),
-        (list, "volumes_from links"),
-        (str, "image_volumes"),
-        (dict, "health_log"),
-        (int, "shm_size_systemd"),
-        (dict, "labels annotations dns namespaces userns security sysctls healthcheck health"),
-        (dict, "restart log"),
-    )
-    for field in fields.split()
+    "annotations": dict,
+    "attach": list,
+    "chrootdirs": list,
+    "cidfile": str,
+    "command": list,
+    "conmon_pidfile": str,
+    "create_command": list,
+    "detached": bool,
+    "devices": list,
+    "dns": dict,
+    "domainname": str,
+    "env_merge": list,
+    "environment": list,
+    "expose": list,
+    "gidmap": list,
+    "group_entry": str,
+    "groups": list,
+    "health": dict,
+    "health_log": dict,
+    "healthcheck": dict,
+    "host_address": str,
+    "hostname": str,
+    "hosts": list,
+    "hostusers": list,
+    "image": str,
+    "image_volumes": str,
+    "inherited": list,
+    "init": bool,
+    "init_path": str,
+    "keep_groups": bool,
+    "labels": dict,
+    "links": list,
+    "log": dict,
+    "mounts": list,
+    "name": str,
+    "namespaces": dict,
+    "networks": list,
+    "no_hosts": bool,
+    "passwd": bool,
+    "passwd_entry": str,
+    "personality": str,
+    "pidfile": str,
+    "ports": list,
+    "preset": list,
+    "publish_all": bool,
+    "read_only": bool,
+    "read_only_tmpfs": bool,
+    "remap_ports": bool,
+    "remove": bool,
+    "remove_image": bool,
+    "requires": list,
+    "restart": dict,
+    "rlimits": list,
+    "sdnotify": str,
+    "security": dict,
+    "shm_size": int,
+    "shm_size_systemd": int,
+    "stdin": bool,
+    "stop_signal": int,
+    "stop_timeout": int,
+    "sysctls": dict,
+    "systemd": str,
+    "timeout": int,
+    "timezone": str,
+    "tmpfs": list,
+    "tty": bool,
+    "uidmap": list,
+    "umask": int,
+    "unsetenv": list,
+    "unsetenv_all": bool,
+    "user": str,
+    "userns": dict,
+    "volumes_from": list,
+    "workdir": str,
 }
 """The same of a request, of which only what is unusual is there; a listing loads no more of it."""
 
@@ -257,7 +340,6 @@ _REQUEST: dict[str, type] = {
 def _check(found: dict[str, Any]) -> None:
     """Raise KeyError, IndexError or TypeError for what would end a listing of many containers."""
     _expect(found, _KINDS)
-    _expect(found, {str: ("log_driver",), list: ("volumes",)})
     _expect(found["spec"], _SPEC)
     _expect(found["networks"][0], _NETWORK)
     for item in found["volumes"]:
@@ -269,11 +351,10 @@ def _check(found: dict[str, Any]) -> None:
             raise TypeError(key)
 
 
-def _expect(value: dict[str, Any], kinds: dict[type, tuple[str, ...]]) -> None:
-    for kind, keys in kinds.items():
-        for key in keys:
-            if type(value[key]) is not kind:
-                raise TypeError(key)
+def _expect(value: dict[str, Any], kinds: dict[str, type]) -> None:
+    for key, kind in kinds.items():
+        if type(value[key]) is not kind:
+            raise TypeError(key)
 
 
 def shown(record: Record) -> list[Shown]:
