@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rootless.doctor.session import Remedies
 from rootless.runtime.userns import identity
 
 if TYPE_CHECKING:
@@ -296,6 +297,35 @@ def test_a_runtime_directory_that_others_may_write(cli: Store) -> None:
     blocked = examine(cli)
     assert blocked.code == 1
     assert blocked["runtime directory"]["level"] == "blocked"
+
+
+@pytest.mark.parametrize(
+    ("systemd", "inside", "words"),
+    [
+        (True, True, ("systemd.unified", "systemctl", "systemctl")),
+        (True, False, ("systemd.unified", "systemctl", "systemctl")),
+        (False, True, ("outer container", "outer container", "outer container where")),
+        (
+            False,
+            False,
+            ("mount -t cgroup2", "mkdir /sys/fs/cgroup/me", "'+cpu +io' | sudo tee /a/"),
+        ),
+    ],
+)
+def test_ways_to_cgroups_are_those_of_the_machine(
+    systemd: bool, inside: bool, words: tuple[str, str, str]
+) -> None:
+    way = Remedies("me", systemd=systemd, inside=inside)
+    said = (way.unmounted(), way.undivided(), way.partial("/a/b", ["cpu", "io"]))
+    for text, word in zip(said, words, strict=True):
+        assert word in text
+        assert ("systemctl" in text or "systemd" in text) == systemd
+
+
+def test_systemd_is_named_where_it_is(cli: Store) -> None:
+    findings = examine(cli)
+    there = os.path.isdir("/run/systemd/system")
+    assert there or not any("systemd" in finding["remedy"] for finding in findings.values())
 
 
 # Inside an engine's container

@@ -48,10 +48,7 @@ _LOG_SIZE, _LOG_FILES = 50 << 20, 3
 """Of whom has no wish: what is left to write without end must not fill a disk."""
 
 
-_NO_CGROUP = (
-    "systemd needs a cgroup of its own, and there is none that this user may divide: "
-    "systemd-run --user --scope -p Delegate=yes COMMAND gives it one (see rootless doctor)"
-)
+_NO_CGROUP = "systemd needs a cgroup of its own, and there is none that this user may divide: "
 
 
 class Started:
@@ -152,7 +149,7 @@ def _prepare(
     elif record["ports"]:
         wishes.ports = _publish(record, wishes, network)
     if spec["rootless"].get("systemd") and not cgroup.find():
-        notes.append(_NO_CGROUP)
+        notes.append(_NO_CGROUP + _way_to_one())
     wishes.notes = notes + wishes.notes
     launch = Launch(spec, directory, root, program, who)
     launch.listening = wishes.listening
@@ -161,6 +158,12 @@ def _prepare(
     if spec["rootless"]["overlay_binds"] or spec["rootless"].get("layers"):
         launch.driver = rootfs.choose_driver(paths)
     return Startup(paths, launch, wishes)
+
+
+def _way_to_one() -> str:
+    if os.path.isdir("/run/systemd/system"):
+        return "systemd-run --user --scope -p Delegate=yes COMMAND gives it one"
+    return "rootless doctor says how to get one"
 
 
 def _publish(record: Record, wishes: Wishes, network: Driver) -> list[Port]:

@@ -6,10 +6,13 @@ import os
 
 from rootless.doctor import probe
 from rootless.doctor.finding import BLOCKED, DEGRADED, OK, Finding
+from rootless.doctor.host import container
 from rootless.doctor.ids import user_name
 from rootless.store.paths import fallback_runtime, is_ours
 
 _CGROUPS = "/sys/fs/cgroup"
+_SYSTEMD = "/run/systemd/system"
+"""There where systemd is what has booted the machine (sd_booted(3))."""
 _WANTED = ("cpu", "io", "memory", "pids")
 
 
@@ -64,34 +67,71 @@ def delegated() -> tuple[str, list[str]]:
 
 def cgroups() -> Finding:
     """Which limits a container can have."""
+    way = Remedies(user_name(), systemd=os.path.isdir(_SYSTEMD), inside=bool(container()))
+    effect = "containers run without limits"
     if not os.path.exists(f"{_CGROUPS}/cgroup.controllers"):
-        remedy = "start the outer container on a host with cgroup v2, --cgroupns=private"
-        if os.path.isdir("/run/systemd/system"):
-            remedy = "boot with systemd.unified_cgroup_hierarchy=1"
         found = f"version 2 is not mounted at {_CGROUPS}"
-        return Finding("cgroups", DEGRADED, found, "containers run without limits", remedy)
+        return Finding("cgroups", DEGRADED, found, effect, way.unmounted())
     directory, controllers = delegated()
     missing = [name for name in _WANTED if name not in controllers]
     if directory and not missing:
         return Finding("cgroups", OK, f"{', '.join(controllers)} in {directory}")
-    drop_in = "/etc/systemd/system/user@.service.d"
-    remedy = (
-        f"sudo mkdir -p {drop_in} && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n'"
-        f" | sudo tee {drop_in}/delegate.conf && sudo systemctl daemon-reload"
-    )
     if directory:
         effect = f"no limits on {', '.join(missing)}"
         found = f"{', '.join(controllers) or 'nothing'} delegated in {directory}"
-        return Finding("cgroups", DEGRADED, found, effect, remedy)
-    if not os.path.isdir("/run/systemd/system"):
-        remedy = "start the outer container with a writable cgroup (podman: --cgroupns=private)"
+        return Finding("cgroups", DEGRADED, found, effect, way.partial(directory, missing))
     found = "version 2, but no cgroup that this user may divide"
-    return Finding("cgroups", DEGRADED, found, "containers run without limits", remedy)
+    return Finding("cgroups", DEGRADED, found, effect, way.undivided())
+
+
+class Remedies:
+    """How to get cgroups: from systemd, from the outer engine, or else by hand."""
+
+    def __init__(self, user: str, *, systemd: bool, inside: bool) -> None:
+        self._user, self._systemd, self._inside = user, systemd, inside
+
+    def unmounted(self) -> str:
+        """Where there is no tree of version 2."""
+        if self._systemd:
+            return "boot with systemd.unified_cgroup_hierarchy=1"
+        if self._inside:
+            return "start the outer container on a host with cgroup v2, --cgroupns=private"
+        return f"sudo mount -t cgroup2 none {_CGROUPS}, and the same at boot"
+
+    def undivided(self) -> str:
+        """Where none is the user's."""
+        if self._systemd:
+            return self._delegate()
+        if self._inside:
+            return "start the outer container with a writable cgroup (podman: --cgroupns=private)"
+        own = f"{_CGROUPS}/{self._user}"
+        return (
+            f"sudo mkdir {own} && sudo chown -R {self._user} {own}"
+            f" && echo $$ | sudo tee {own}/cgroup.procs"
+        )
+
+    def partial(self, directory: str, missing: list[str]) -> str:
+        """Where the one that is his, `directory`, has not all controllers."""
+        if self._systemd:
+            return self._delegate()
+        if self._inside:
+            return f"start the outer container where its cgroup has {', '.join(missing)}"
+        words = " ".join(f"+{name}" for name in missing)
+        return f"echo '{words}' | sudo tee {os.path.dirname(directory)}/cgroup.subtree_control"
+
+    @staticmethod
+    def _delegate() -> str:
+        drop_in = "/etc/systemd/system/user@.service.d"
+        return (
+            f"sudo mkdir -p {drop_in} && "
+            "printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n'"
+            f" | sudo tee {drop_in}/delegate.conf && sudo systemctl daemon-reload"
+        )
 
 
 def linger() -> Finding:
     """Whether systemd keeps the user's processes after the last logout."""
-    if not os.path.isdir("/run/systemd/system"):
+    if not os.path.isdir(_SYSTEMD):
         return Finding("linger", OK, "not needed: no systemd here")
     if os.getuid() == 0:
         return Finding("linger", OK, "not needed: root")
