@@ -28,6 +28,9 @@ OWN = {
 """Functions of the commands that docker has as well; the others have podman's exit codes."""
 
 
+BRIDGE = "bridge"
+"""What docker calls the network that a container has where none is asked for: ours is private."""
+
 NAME_TAKEN = (
     'Conflict. The container name "/{0}" is already in use by container "{1}". '
     "You have to remove (or rename) that container to be able to reuse that name."
@@ -146,6 +149,14 @@ class Docker:
 
     def inspected(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return what `inspect` shows."""
+        for value in found:
+            if "NetworkSettings" in value:
+                networks, host = value["NetworkSettings"]["Networks"], value["HostConfig"]
+                value["NetworkSettings"]["Networks"] = {
+                    BRIDGE if name == "private" else name: each for name, each in networks.items()
+                }
+                if host["NetworkMode"] == "private":
+                    host["NetworkMode"] = BRIDGE
         return found
 
     def processes(self) -> list[str]:
@@ -156,9 +167,9 @@ class Docker:
         """Return what `port` tells of: (port inside, address and port outside)."""
         return found
 
-    def tells(self, event: Event) -> bool:
-        """Whether there is such an event."""
-        return True
+    def told(self, event: Event) -> list[Event]:
+        """Return the events that an event is told as."""
+        return [event]
 
     def event(self, event: Event) -> dict[str, Any]:
         """Return an event as JSON has it."""
@@ -174,7 +185,8 @@ class Docker:
         named = ", ".join(f"{key}={value}" for key, value in sorted(attributes.items()))
         known = event["id"] if full or event["kind"] == "image" else event["id"][:12]
         rest = f" ({named})" if named else ""
-        return f"{times.stamp(event['time'])} {event['kind']} {event['action']} {known}{rest}"
+        what = self.event(event)["Action"]
+        return f"{times.stamp(event['time'])} {event['kind']} {what} {known}{rest}"
 
     def pruned(self, heading: str, names: list[str]) -> list[str]:
         """Return what a prune says of one kind of things that went."""
@@ -221,3 +233,5 @@ class Docker:
 
     def container(self, row: dict[str, Any], one: Listed, *, full: bool) -> None:
         """Change the row of a container in a listing; `full` without shortening."""
+        if row["Networks"] == "private":
+            row["Networks"] = BRIDGE

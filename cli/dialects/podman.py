@@ -37,6 +37,7 @@ HAPPENED = {
     ("container", "die"): "died",
     ("", "destroy"): "remove",
     ("container", "exec_create"): "",
+    ("container", "kill: stop"): "",
     ("container", "exec_start"): "exec",
     ("container", "exec_die"): "exec_died",
     ("image", "delete"): "remove",
@@ -209,9 +210,11 @@ class Podman(Docker):
         """Those of IPv4, where both are everywhere."""
         return [(inside, outside) for inside, outside in found if not outside.startswith("[::]")]
 
-    def tells(self, event: Event) -> bool:
-        """An exec is one event."""
-        return bool(happened(event))
+    def told(self, event: Event) -> list[Event]:
+        """An exec is one event, a start two, and a stop tells of no signals."""
+        if event["kind"] == "container" and event["action"] == "start":
+            return [{**event, "action": "init"}, event]
+        return [event] if happened(event) else []
 
     def event(self, event: Event) -> dict[str, Any]:
         """podman's fields, and its names of what happens."""
@@ -305,8 +308,10 @@ def published(one: Listed) -> str:
 
 def happened(event: Event) -> str:
     """Return podman's word for what has happened."""
-    action = event["action"].partition(":")[0]
-    word = HAPPENED.get((event["kind"], action), HAPPENED.get(("", action)))
+    kind, action = event["kind"], event["action"].partition(":")[0]
+    word = HAPPENED.get((kind, event["action"]), HAPPENED.get((kind, action)))
+    if word is None:
+        word = HAPPENED.get(("", action))
     return action if word is None else word
 
 

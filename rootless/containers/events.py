@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from rootless.store import events
 
+STOPPING = "kill: stop"
+"""What a signal is called that a stop sends: docker tells of it as of any other, podman does not."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -12,8 +15,11 @@ if TYPE_CHECKING:
 
 
 def tell(root: str, record: Record, action: str, **attributes: str) -> None:
-    """Record what happened to a container: its labels, its image and its name go with it."""
-    durable = not record["rm"] and not action.startswith("exec")
+    """Record what happened to a container: its labels, its image and its name go with it.
+
+    What is only on the way to something else, such as a stop, is synced with that.
+    """
+    durable = not record["rm"] and not action.startswith("exec") and action != STOPPING
     events.record(root, _happened(record, action, attributes), durable=durable)
 
 

@@ -7,6 +7,7 @@ import select
 import time
 
 from rootless import times
+from rootless.containers.events import STOPPING
 from rootless.errors import UsageError
 from rootless.linux import inotify
 from rootless.store.events import Reader
@@ -120,7 +121,7 @@ _PODMAN = {
 def _happened(event: Event, value: str) -> bool:
     """Whether it is called so by docker or podman; the word before a colon is enough (docker)."""
     action = event["action"].split(":")[0]
-    return value in (event["action"], action) or (
+    return value in (_action(event), action) or (
         action == _PODMAN.get(event["kind"], {}).get(value)
     )
 
@@ -139,13 +140,13 @@ _TESTS: dict[str, Any] = {
 
 def document(event: Event) -> dict[str, Any]:
     """Return an event as docker's API and `docker events --format json` have it."""
-    attributes = _attributes(event)
+    attributes, action = _attributes(event), _action(event)
     return {
-        "status": event["action"],
+        "status": action,
         "id": event["id"],
         "from": attributes.get("image", ""),
         "Type": event["kind"],
-        "Action": event["action"],
+        "Action": action,
         "Actor": {"ID": event["id"], "Attributes": attributes},
         "scope": "local",
         "time": event["time"] // 1_000_000_000,
@@ -166,11 +167,16 @@ def podman(event: Event) -> dict[str, Any]:
         "Network": attributes.get("network", ""),
         "PodID": "",
         "Scope": "local",
-        "Status": event["action"],
+        "Status": _action(event),
         "Time": times.stamp(event["time"]),
         "TimeNano": event["time"],
         "Type": event["kind"],
     }
+
+
+def _action(event: Event) -> str:
+    """Return what happened in docker's word."""
+    return "kill" if event["action"] == STOPPING else event["action"]
 
 
 def _attributes(event: Event) -> dict[str, str]:

@@ -58,6 +58,22 @@ def test_of_a_container(two: Store) -> None:
     assert web["ImageDigest"] == two.ok("image", "inspect", "-f", "{{.Digest}}", "busybox")
 
 
+def test_the_network_is_called_as_users_of_each_expect_it(two: Store) -> None:
+    """A template over all networks works either way, and what is shown can be asked for again."""
+    names = "{{range $name, $one := .NetworkSettings.Networks}}{{$name}}{{end}}"
+    for dialect, name in (("docker", "bridge"), ("podman", "private")):
+        line = ("--dialect", dialect, "inspect", "-f")
+        assert two.ok(*line, names, "web") == name
+        assert two.ok(*line, "{{.HostConfig.NetworkMode}}", "web") == name
+        addresses = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        assert two.ok(*line, addresses, "web") == two.ok(
+            *line, "{{.NetworkSettings.IPAddress}}", "web"
+        )
+        shown = ("--dialect", dialect, "ps", "-a", "--filter", "name=web", "--format")
+        assert two.ok(*shown, "{{.Networks}}") == name
+        two.ok("run", "--rm", "--network", name, "busybox", "true")
+
+
 def test_of_images_and_the_store(two: Store) -> None:
     created = two.ok("history", "--format", "{{.Created}}|{{.CreatedSince}}", "busybox")
     assert {len({*line.split("|")}) for line in created.splitlines()} == {1}

@@ -124,8 +124,18 @@ def test_the_life_of_a_container(busybox: Store) -> None:
     lines = busybox.ok("events", "--stream=false", "--format", "{{.Type}} {{.Action}}").splitlines()
     words = [line.split(" ", 1)[1] for line in lines if line.startswith("container")]
     expected = ["create", "start", "exec_create: true", "exec_start: true", "exec_die"]
-    expected += ["pause", "unpause", "rename", "kill", "die", "stop", "destroy"]
+    expected += ["pause", "unpause", "rename", "kill", "kill", "kill", "die", "stop", "destroy"]
     assert words == expected
+    told = ("events", "--stream=false", "--filter", "event=kill", "--format")
+    template = "{{.Action}} {{.Actor.Attributes.signal}}"
+    assert busybox.ok(*told, template).split("\n") == ["kill 1", "kill 15", "kill 9"]
+    line = ("--dialect", "podman", "events", "--stream=false", "--filter", "type=container")
+    assert busybox.ok(*line, "--format", "{{.Status}}").split() == [
+        *("create", "init", "start", "exec", "exec_died", "pause", "unpause", "rename", "kill"),
+        *("died", "stop", "remove"),
+    ]
+    assert busybox.ok(*line, "--filter", "event=init", "--format", "{{.Status}}") == "init"
+    assert busybox.ok(*told[:-2], "event=init") == ""
     assert "image load" in lines
     shown = json.loads(
         busybox.ok("events", "--stream=false", "--filter", "event=die", "--format", "json")

@@ -50,8 +50,9 @@ def events(
     dialect = choice.current()
     show = _printer(format, full=no_trunc)
     for event in between(engine.paths.root, first, last, follow=stream):
-        if wanted.fit(event) and dialect.tells(event):
-            show(event)
+        for told in dialect.told(event):
+            if wanted.fit(told):
+                show(told)
     return 0
 
 

@@ -66,7 +66,7 @@ def stop(container: Handle, timeout: int | None, signal: str | int | None) -> bo
     except FileNotFoundError:
         return False
     try:
-        if container.send_signal(first):
+        if _send(container, first):
             _await_end(container, patience)
         elif not _end_restarting(container) and container.state().active:
             from rootless.containers.recovery import end_holder
@@ -105,6 +105,17 @@ def _mean_it(container: Handle) -> bool:
     return True
 
 
+def _send(container: Handle, number: int) -> bool:
+    """Send a signal of a stop; False where the container does not run.
+
+    It is told of first: else the end that it brings could be told of before it.
+    """
+    if not container.look().running:
+        return False
+    events.tell(container.root, container.record, events.STOPPING, signal=str(int(number)))
+    return container.send_signal(number)
+
+
 def _await_end(container: Handle, patience: int | None) -> None:
     """Wait for the first process, and kill it after that many milliseconds; None is for ever."""
     init = container.open_process("pid")
@@ -114,7 +125,7 @@ def _await_end(container: Handle, patience: int | None) -> None:
         poll = select.poll()
         poll.register(init, select.POLLIN)
         if not poll.poll(patience):
-            container.send_signal(_signal.SIGKILL)
+            _send(container, _signal.SIGKILL)
     finally:
         os.close(init)
 
