@@ -5,7 +5,7 @@ from __future__ import annotations
 from rootless.store import events
 
 STOPPING = "kill: stop"
-"""What a signal is called that a stop sends: docker tells of it as of any other, podman does not."""
+"""What a signal is called that a stop sends: docker tells of it as of any, podman does not."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import pytest
 
 from rootless.containers import record as records
 from rootless.containers.running.health import checks, words
+from rootless.oci.jsonio import dump_bytes
 from rootless.runtime.supervision import health_log
 from tests.containers.test_restarts import record, until
 
@@ -299,3 +300,13 @@ def test_results_without_limits_have_one() -> None:
     assert [one["exit"] for one in kept] == list(range(31, 40))
     kept = health_log.kept(kept, {"output": "x" * health_log.MOST}, count=0, size=0)
     assert len(kept) == 1
+
+
+@pytest.mark.parametrize("text", ["x", "\x01", "\u20ac", "\U0001f600", "a\x01"])
+def test_one_result_without_a_limit_has_one(text: str) -> None:
+    """However much JSON makes of its bytes, and as much of it as there is room for."""
+    entry = {"exit": 0, "output": text * (health_log.MOST // len(text))}
+    whole = entry["output"]
+    (kept,) = health_log.kept([], entry, count=0, size=0)
+    assert health_log.WHOLE * 0.99 < len(dump_bytes(kept)) <= health_log.WHOLE
+    assert whole.startswith(kept["output"])

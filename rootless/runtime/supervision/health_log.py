@@ -33,10 +33,13 @@ def limit(size: int) -> int:
 def kept(log: Log, entry: dict[str, Any], *, count: int, size: int) -> Log:
     """Return the results with one more, within the limits of number and size; 0 is none.
 
-    Without limits they stay within WHOLE, but the last one is always there.
+    Without limits they stay within WHOLE, and so does the last one, which is always there: what it
+    says is cut off where bytes that JSON has to escape, six for one, would take more.
     """
     if size:
         entry["output"] = entry["output"][:size]
+    while (took := len(dump_bytes(entry))) > WHOLE and entry["output"]:
+        entry["output"] = entry["output"][: len(entry["output"]) * WHOLE // took - 1]
     found = [*log, entry][-count:]  # -0 is all of it
     room = WHOLE - len(dump_bytes(entry))
     for place in range(len(found) - 2, -1, -1):
