@@ -41,7 +41,7 @@ COMMANDS = {
     "restore": CHECKPOINTS,
     "plugin": "plugins belong to docker's daemon",
     "trust": "'rootless image trust' says whose signatures count",
-    "config": SWARM,
+    "config": "docker's is of its swarm; 'rootless help configuration' says where settings are",
     "node": SWARM,
     "service": SWARM,
     "stack": SWARM,

@@ -143,7 +143,9 @@ def field(value: Any, name: str) -> Any:
         # What starts with a capital is a name of ours, and wrong; labels and options may be absent.
         if not name[:1].isupper():
             return None
-        known = ", ".join(sorted(value)[:60])
+        from rootless.cli.dialects import choice
+
+        known = ", ".join(choice.current().fields(sorted(value))[:60])
         raise Missing(f"template: there is no field {name!r}", f"there are {known}")
     if value is None and not name[:1].isupper():
         return None

@@ -10,6 +10,7 @@ import os
 import sys
 
 from rootless.cli import helping, lean
+from rootless.cli.dialects import choice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,14 +59,20 @@ def lines(path: list[str], load: lean.Load, width: int = 0) -> Iterable[str]:
     if examples:
         yield ""
         yield _bold("Examples:", width)
-        yield from (f"  {line}" for line in examples)
+        yield from (f"  {_as_called(line)}" for line in examples)
+
+
+def _as_called(line: str) -> str:
+    """Return a line of the examples by the name that the program was called by."""
+    first, _, rest = line.partition(" ")
+    return f"{choice.program()} {rest}" if first == choice.PROGRAM and rest else line
 
 
 def _content(path: list[str], load: lean.Load) -> tuple[str, str, list[Section], list[str]]:
     """Return the usage line, what is said first, the sections and the examples."""
     known = lean.known("grammar", path, load)
     told = lean.known("words", path, load)
-    called = " ".join(("rootless", *path))
+    called = " ".join((choice.program(), *path))
     if isinstance(known, tuple):
         __import__(known[0])
         function = getattr(sys.modules[known[0]], known[1])

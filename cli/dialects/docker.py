@@ -28,6 +28,14 @@ OWN = {
 """Functions of the commands that docker has as well; the others have podman's exit codes."""
 
 
+PODMANS = {
+    *("BoundingCaps", "CheckpointedAt", "ConmonPid", "ConmonPidFile", "Dependencies"),
+    *("EffectiveCaps", "ImageDigest", "ImageName", "IsInfra", "IsService", "ManifestType"),
+    *("NamesHistory", "Namespace", "OCIConfigPath", "OCIRuntime", "OciVersion", "PidFile", "Pod"),
+    *("RestoredAt", "Rootfs", "StaticDir", "StoppedByUser"),
+}
+"""Fields that docker has not."""
+
 BRIDGE = "bridge"
 """What docker calls the network that a container has where none is asked for: ours is private."""
 
@@ -147,6 +155,13 @@ class Docker:
         """Return what `stop` says where it had to do more than to ask; "" for nothing."""
         return ""
 
+    def fields(self, names: list[str]) -> list[str]:
+        """Return those of the names of fields that are told of where another is not there.
+
+        Podman's may be asked for as well, but who does not speak its dialect is not told of them.
+        """
+        return [name for name in names if name not in PODMANS]
+
     def inspected(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return what `inspect` shows."""
         for value in found:
@@ -233,5 +248,5 @@ class Docker:
 
     def container(self, row: dict[str, Any], one: Listed, *, full: bool) -> None:
         """Change the row of a container in a listing; `full` without shortening."""
-        if row["Networks"] == "private":
+        if row.get("Networks") == "private":  # a table has none
             row["Networks"] = BRIDGE

@@ -194,6 +194,10 @@ class Podman(Docker):
         said = f"StopSignal failed to stop container {name} in time, resorting to SIGKILL"
         return f'time="{stamp}" level=warning msg="{said}"'
 
+    def fields(self, names: list[str]) -> list[str]:
+        """All: docker's have the same names, or are ours."""
+        return names
+
     def inspected(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Where docker and podman contradict each other, podman's values."""
         from rootless.containers.inspect import as_podman

@@ -50,6 +50,30 @@ def test_a_link_says_it_as_well(podman: Store) -> None:
     assert DOCKERS in answer(podman, "--dialect=docker")
 
 
+def test_help_speaks_of_the_program_as_it_was_called(podman: Store) -> None:
+    for words, usage in (
+        ([], "Usage: podman [OPTIONS] COMMAND"),
+        (["container"], "Usage: podman container COMMAND"),
+        (["start"], "Usage: podman start [OPTIONS] [CONTAINER]..."),
+    ):
+        assert podman.ok(*words, "--help").splitlines()[0] == usage
+    shown = podman.ok("start", "--help").splitlines()
+    examples = shown[shown.index("Examples:") + 1 :]
+    assert "  podman start web" in examples
+    assert not [line for line in examples if line.startswith("  rootless")]
+
+
+def test_a_wrong_field_is_answered_with_those_of_the_dialect(cli: Store) -> None:
+    cli.ok("create", "--name", "one", "host", "true")
+    for dialect, has in (("docker", False), ("podman", True)):
+        for template, theirs in (("{{.Nosuch}}", "IsInfra"), ("{{.State.Nosuch}}", "ConmonPid")):
+            done = cli("--dialect", dialect, "inspect", "-f", template, "one")
+            assert "there is no field 'Nosuch' (there are " in done.stderr
+            assert (f", {theirs}," in done.stderr) == has
+            assert cli.ok("--dialect", dialect, "inspect", "-f", "{{json .IsInfra}}", "one")
+    assert "rootless help configuration" in cli("config").stderr
+
+
 def test_images_are_found_by_their_last_part(busybox: Store) -> None:
     busybox.ok("tag", "busybox", "quay.example/team/long:1")
     assert busybox.ok("--dialect", "podman", "image", "inspect", "-f", "{{.Os}}", "long:1")
