@@ -6,7 +6,7 @@ checks. Here the place is known. All that is not as usual (no cached code, anoth
 it was made of, optimised or without a cache) is left to Python itself.
 
 Modules of others are found by Python, and what is installed beside us only once something is
-missing: to look through that is a fifth of a start (`Installed`).
+missing: to look through that is a tenth of a short start (`Installed`).
 """
 
 from __future__ import annotations
