@@ -8,6 +8,7 @@ again here; what another program left behind may still be damaged, and then the 
 from __future__ import annotations
 
 import os
+import sys
 
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
@@ -15,7 +16,7 @@ from rootless.oci.reference import is_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from rootless.oci.platform import Platform
@@ -58,6 +59,8 @@ class Layout:
             document = _load(path, path)
         except FileNotFoundError:
             return {"schemaVersion": 2, "manifests": []}
+        if document.get("manifests", ()) is None:
+            document["manifests"] = []  # what `umoci init` makes of an empty list
         manifests = document.get("manifests")
         if not isinstance(manifests, list) or not all(map(is_descriptor, manifests)):
             raise ImageError(f"cannot read {path}: it is not an image index")
@@ -167,15 +170,20 @@ def chain_ids(diff_ids: list[str]) -> list[str]:
 
 def sha256(data: bytes) -> str:
     """Return the hexadecimal SHA-256 of a small text."""
-    # hashlib costs some 3 ms to import for its OpenSSL; the interpreter has its own as well.
+    return str(own_sha256()(data).hexdigest())
+
+
+def own_sha256() -> Callable[[bytes], Any]:
+    """Return the SHA-256 of the interpreter itself: hashlib takes 3 ms to load its OpenSSL."""
+    found: Callable[[bytes], Any]
     try:
-        from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
+        if sys.version_info >= (3, 12):
+            from _sha2 import sha256 as found
+        else:
+            from _sha256 import sha256 as found  # type: ignore[import-not-found, no-redef]
     except ImportError:
-        try:
-            from _sha256 import sha256  # type: ignore[import-not-found, unused-ignore]
-        except ImportError:
-            from hashlib import sha256
-    return str(sha256(data).hexdigest())
+        from hashlib import sha256 as found
+    return found
 
 
 _TEXT, _NUMBER, _OBJECT = "a string", "a whole number", "an object"

@@ -48,6 +48,14 @@ def test_an_empty_layout_is_made_once(store: Path) -> None:
     assert sorted(os.listdir(store)) == ["blobs", "index.json", "oci-layout"]
 
 
+@pytest.mark.needs("umoci")
+def test_what_umoci_makes_has_no_images(tmp_path: Path) -> None:
+    """Its list of manifests is null."""
+    subprocess.run(["umoci", "init", "--layout", tmp_path / "new"], check=True)
+    index = Layout(str(tmp_path / "new")).index()
+    assert (index["schemaVersion"], index["manifests"]) == (2, [])
+
+
 def test_a_layout_that_is_not_there_has_no_images(tmp_path: Path) -> None:
     assert Layout(str(tmp_path / "none")).index()["manifests"] == []
 
