@@ -49,24 +49,31 @@ class Bars:
         self._bars: rich.progress.Progress | None = None
         self._tasks: dict[str, rich.progress.TaskID] = {}
         self._drawn = 0.0
+        self._moved: dict[str, tuple[float, int]] = {}
+        """When each piece of work began to move, and by how many bytes it has since."""
 
     def begin(self, key: str, what: str, total: int) -> None:
         """Add a bar, or begin one anew."""
         size = float(total) if total >= 0 else None
         with self._lock:
+            self._moved[key] = (time.monotonic(), 0)
             if key in self._tasks:
                 self._drawing().reset(self._tasks[key], total=size)
                 return
-            self._tasks[key] = self._drawing().add_task(printable(what), total=size, result="")
+            name = printable(what)
+            self._tasks[key] = self._drawing().add_task(name, total=size, result="", speed="")
 
     def advance(self, key: str, count: int) -> None:
         """Move a bar on."""
         with self._lock:
             bars = self._drawing()
+            since, moved = self._moved[key]
+            self._moved[key] = since, moved + count
             bars.advance(self._tasks[key], count)
             now = time.monotonic()
             if now - self._drawn >= PAUSE:
                 self._drawn = now
+                bars.update(self._tasks[key], speed=self._speed(key))
                 bars.refresh()
 
     def end(self, key: str, result: str) -> None:
@@ -75,8 +82,17 @@ class Bars:
             bars = self._drawing()
             task = next(task for task in bars.tasks if task.id == self._tasks[key])
             total = task.total if task.total is not None else max(task.completed, 1)
-            bars.update(task.id, total=total, completed=total, result=printable(result))
+            bars.update(task.id, total=total, completed=total)
+            bars.update(task.id, result=printable(result), speed=self._speed(key))
             bars.refresh()
+
+    def _speed(self, key: str) -> str:
+        """How fast a piece of work moves, "" for one that does not: it was there."""
+        from rich.filesize import decimal
+
+        since, moved = self._moved[key]
+        seconds = max(time.monotonic() - since, 0.001)
+        return f"{decimal(int(moved / seconds))}/s" if moved else ""
 
     def close(self) -> None:
         """Leave the bars as they are."""
@@ -94,7 +110,7 @@ class Bars:
                 progress.TextColumn("{task.description}", markup=False),
                 progress.BarColumn(bar_width=30),
                 progress.DownloadColumn(),
-                progress.TransferSpeedColumn(),
+                progress.TextColumn("{task.fields[speed]}", markup=False),
                 progress.TextColumn("{task.fields[result]}", markup=False),
                 console=Console(stderr=True),
                 auto_refresh=False,

@@ -21,6 +21,9 @@ else:
 PATIENCE = 5.0
 """Seconds after which it is said that a registry does not answer."""
 
+LONG = 1.0
+"""Seconds after which it is said what a command is at that has nothing to measure."""
+
 MOST_WARNINGS = 5
 """How many warnings are told; of the others only the number."""
 
@@ -133,6 +136,29 @@ class Teller:
         from rootless.cli.progress import Bars, Lines
 
         return Bars() if is_terminal else Lines()
+
+
+class LongWork:
+    """Work that is mostly done at once: on a terminal it is told of where it is not.
+
+    A context manager. By a signal, as above: the work may fork.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        if sys.stderr.isatty():
+            _signal.signal(_signal.SIGALRM, self._say)
+            _signal.setitimer(_signal.ITIMER_REAL, LONG)
+
+    def _say(self, *_: object) -> None:
+        from rootless.cli.output import say
+
+        say(f"{self._what} ...", to_stderr=True)
+
+    def __exit__(self, *_: object) -> None:
+        _signal.setitimer(_signal.ITIMER_REAL, 0)
 
 
 def _warn(text: str) -> None:

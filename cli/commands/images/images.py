@@ -6,7 +6,7 @@ from rootless import times
 from rootless.cli import exits, output
 from rootless.cli.dialects import choice
 from rootless.cli.output import complain
-from rootless.cli.teller import Teller
+from rootless.cli.teller import LongWork, Teller
 from rootless.errors import Error, NotFound, UsageError
 from rootless.images.summary import NONE, podman, tagged
 
@@ -203,7 +203,8 @@ def rmi(
     code = exits.OK
     for name in names:
         try:
-            lines = engine.images.remove([name], force=force or all, prune=not no_prune)
+            with LongWork(f"removing {name}"):
+                lines = engine.images.remove([name], force=force or all, prune=not no_prune)
         except NotFound as error:
             if not (ignore or force):  # cleaning up twice is no mistake
                 code = complain(error)

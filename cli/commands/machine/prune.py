@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rootless.cli import exits, output
 from rootless.cli.dialects import choice
-from rootless.cli.teller import Teller
+from rootless.cli.teller import LongWork, Teller
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -56,7 +56,8 @@ def image_prune(
     what = "all images without at least one container" if all else "all dangling images"
     if not force and not _agreed(f"This will remove {what}."):
         return exits.OK
-    pruning.show_images(every=all)
+    with LongWork("removing images"):
+        pruning.show_images(every=all)
     return pruning.total()
 
 
