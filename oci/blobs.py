@@ -248,7 +248,7 @@ class Blob:
         """Its digest, as promised; empty for none."""
         self._promised = size
         self.size = 0
-        self._hasher = Hasher(self.expected.partition(":")[0] or "sha256")
+        self._hasher = Hasher(self.expected.partition(":")[0] or "sha256", size)
         self._fd = self._open(path)
         self._grown = threading.Condition()
         self._ended = self._failed = False

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import tarfile
 
 from rootless.oci.digest import CHUNK, Hasher
 from rootless.oci.errors import DigestError, ImageError
+from rootless.oci.layers.tar import BLOCK, DIRECTORY, FILE, Entry
+from rootless.oci.layers.tarwriter import headers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Bundle:
 
     def directory(self, name: str) -> None:
         """Add a directory."""
-        self._header(name, 0, tarfile.DIRTYPE, 0o755)
+        self._header(name, 0, DIRECTORY, 0o755)
 
     def data(self, name: str, data: bytes) -> None:
         """Add a file with `data`."""
@@ -42,7 +43,7 @@ class Bundle:
         Raises DigestError, when it is too late for the archive, where the content is another.
         """
         self._header(name, size)
-        hasher = Hasher(digest.partition(":")[0])
+        hasher = Hasher(digest.partition(":")[0], size)
         left = size
         while data := stream.read(CHUNK):
             left -= len(data)
@@ -57,20 +58,16 @@ class Bundle:
 
     def close(self) -> None:
         """Write the end of the archive; the descriptor stays open."""
-        self._write(bytes(2 * tarfile.BLOCKSIZE))
+        self._write(bytes(2 * BLOCK))
 
-    def _header(
-        self, name: str, size: int, kind: bytes = tarfile.REGTYPE, mode: int = 0o644
-    ) -> None:
+    def _header(self, name: str, size: int, kind: bytes = FILE, mode: int = 0o644) -> None:
         if name in self._names:
             raise ImageError(f"the archive has {name} already")
         self._names.add(name)
-        info = tarfile.TarInfo(name)
-        info.size, info.type, info.mode = size, kind, mode
-        self._write(info.tobuf(tarfile.GNU_FORMAT))
+        self._write(headers(Entry(name.encode(), kind, (mode, 0, 0), size, 0), [], size))
 
     def _pad(self, size: int) -> None:
-        self._write(bytes(-size % tarfile.BLOCKSIZE))
+        self._write(bytes(-size % BLOCK))
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)

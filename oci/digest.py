@@ -27,6 +27,9 @@ LENGTHS = {"sha256": 64, "sha512": 128}
 CHUNK = 1 << 20
 """Size of the pieces in which streams are read; hashlib releases the GIL for pieces like these."""
 
+_SMALL = 1 << 18
+"""Bytes up to which the interpreter's own SHA-256 is done before OpenSSL's is loaded."""
+
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -81,10 +84,16 @@ class Digest(str):
 class Hasher:
     """Hashes what passes by and counts its bytes."""
 
-    def __init__(self, algorithm: str = "sha256") -> None:
-        import hashlib
+    def __init__(self, algorithm: str = "sha256", size: int = -1) -> None:
+        """`size` is how many bytes are to come, where that is known."""
+        from rootless.oci.layout import own_sha256
 
-        self._hash = hashlib.new(algorithm, usedforsecurity=False)
+        if algorithm == "sha256" and 0 <= size <= _SMALL:
+            self._hash = own_sha256()(b"")
+        else:
+            import hashlib
+
+            self._hash = hashlib.new(algorithm, usedforsecurity=False)
         self._algorithm = algorithm
         self.update = self._hash.update
 
@@ -106,7 +115,7 @@ class Verifier:
         self._stream = stream
         self._expected = digest
         self._size = size
-        self._hasher = Hasher(digest.algorithm)
+        self._hasher = Hasher(digest.algorithm, size)
         self._count = 0
 
     def read(self, size: int = CHUNK, /) -> bytes:

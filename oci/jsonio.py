@@ -10,6 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 try:
@@ -27,11 +28,24 @@ class _Scanner:
 
     strict = True
     object_hook = None
-    object_pairs_hook = None
+    object_pairs_hook: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None
     parse_float = float
     parse_int = int
     parse_constant = _no_constant
     memo: dict[str, str] = {}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+class _OnceScanner(_Scanner):
+    """The same for documents whose keys may be there once only."""
+
+    object_pairs_hook = staticmethod(_once)
 
 
 _scan: Any = None if make_scanner is None else make_scanner(_Scanner)  # type: ignore[arg-type]
@@ -45,8 +59,8 @@ def _refuse(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
-def loads(text: str | bytes) -> Any:
-    """Return the value of a JSON document.
+def loads(text: str | bytes, *, once: bool = False) -> Any:
+    """Return the value of a JSON document; with `once` no object may have a key twice.
 
     Raises ValueError (json.JSONDecodeError) when it is none, or nests too deep.
     """
@@ -56,7 +70,8 @@ def loads(text: str | bytes) -> Any:
     if _scan is not None:
         stripped = text.strip(" \t\r\n")
         try:
-            value, end = _scan(stripped, 0)
+            scan = make_scanner(_OnceScanner) if once else _scan  # type: ignore[arg-type]
+            value, end = scan(stripped, 0)
         except (StopIteration, SystemError, ValueError, RecursionError):
             pass  # the accelerator leaves the message to the package: parsed again below
         else:
@@ -65,7 +80,9 @@ def loads(text: str | bytes) -> Any:
     import json
 
     try:
-        return _shallow(json.loads(text, parse_constant=_no_constant), text)
+        hook = _once if once else None
+        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=hook)
+        return _shallow(value, text)
     except RecursionError:
         raise ValueError(f"it nests deeper than {MAX_DEPTH} levels") from None
 

@@ -8,12 +8,10 @@ parts of one file that may be read side by side.
 from __future__ import annotations
 
 import abc
-import contextlib
 import os
 import stat
-import tempfile
 
-from rootless.oci import archive, manifests, models, reference
+from rootless.oci import archive, manifests, models, reference, scratch
 from rootless.oci.digest import CHUNK, Digest, Hasher
 from rootless.oci.errors import DigestError, ImageError
 from rootless.oci.layers import tar
@@ -403,14 +401,6 @@ def _name(entry: Descriptor) -> str:
     return archive.name_in(entry.annotations or {})
 
 
-def scratch_directory() -> str:
-    """Where large things may lie for a while: $TMPDIR or /var/tmp, as for podman.
-
-    /tmp is often in memory.
-    """
-    return os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108 - nothing in it has a known name
-
-
 def _seekable(path: str, limits: tar.Limits) -> int:
     """Open an archive; what is compressed or comes through a pipe is unfolded beside it first.
 
@@ -436,15 +426,17 @@ def _seekable(path: str, limits: tar.Limits) -> int:
 
 def _unfolded(stream: Readable, limits: tar.Limits, name: str) -> int:
     """Return a descriptor of a file without a name that has all of `stream`."""
-    with contextlib.ExitStack() as stack:
-        file = stack.enter_context(tempfile.TemporaryFile(dir=scratch_directory(), buffering=0))
-        size = 0
+    fd, size = scratch.file(), 0
+    try:
         while data := stream.read(CHUNK):
             size += len(data)
             if size > limits.bytes:
                 raise ImageError(f"{name} is larger than {limits.bytes} bytes")
             view = memoryview(data)
             while view:
-                view = view[file.write(view) :]
-        file.seek(0)
-        return os.dup(file.fileno())
+                view = view[os.write(fd, view) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
-import tempfile
 import threading
 
-from rootless.oci import jsonio, models, reference
+from rootless.oci import jsonio, models, reference, scratch
 from rootless.oci.blobs import (
     LAYOUT,
     MARKER,
@@ -30,7 +28,6 @@ from rootless.oci.digest import CHUNK, Digest, Verifier
 from rootless.oci.errors import DigestError, ImageError
 from rootless.oci.layers.compression import decompress
 from rootless.oci.layout import OCI_INDEX, REF_NAME, Layout
-from rootless.oci.reading import scratch_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -231,8 +228,8 @@ class DockerArchiveTarget:
             )
         with contextlib.ExitStack() as stack:
             self._bundle = Bundle(stack.enter_context(replacing(place.path)))
-            self._work = tempfile.mkdtemp(dir=scratch_directory())
-            stack.callback(shutil.rmtree, self._work, ignore_errors=True)
+            self._work = scratch.directory()
+            stack.callback(scratch.remove, self._work)
             self._stack = stack.pop_all()
 
     def put(self, blob: Descriptor, content: Content) -> str:

@@ -135,6 +135,5 @@ def stamp(nanoseconds: int) -> str:
 
 def now() -> str:
     """Return this moment as images' configurations have it: RFC 3339 in UTC, microseconds."""
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest // 1000:06d}Z"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 
 from rootless.oci import jsonio
+from rootless.oci.distribution.brief import encoded, scheme_of
 from rootless.oci.distribution.http import shown
 from rootless.oci.distribution.refusals import refusal
 from rootless.oci.errors import RegistryError, Unauthorized
@@ -81,11 +82,9 @@ class Authority:
         return RegistryError(message, "Basic and Bearer are")
 
     def _token(self, fields: dict[str, str], scopes: str, *, tls: bool) -> str:
-        from urllib.parse import urlsplit
-
         realm = fields["realm"]
         try:
-            scheme = urlsplit(realm).scheme
+            scheme = scheme_of(realm)
         except ValueError as error:
             raise RegistryError(f"{self._host} gives its tokens at no URL: {error}") from error
         if scheme != "https" and (tls or scheme != "http"):
@@ -105,17 +104,17 @@ class Authority:
             return _token(response.body(MAX_TOKEN), realm)
 
     def _ask(self, realm: str, query: list[tuple[str, str]]) -> Response:
-        from urllib.parse import urlencode
-
         credentials = self.credentials
         if credentials is not None and credentials.token:
             words = dict(query) | {"scope": " ".join(v for k, v in query if k == "scope")}
             words |= {"grant_type": "refresh_token", "refresh_token": credentials.token}
-            body = urlencode(words | {"client_id": _CLIENT}).encode()
+            body = encoded([*words.items(), ("client_id", _CLIENT)]).encode()
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
             return self._client.request(realm, kind, method="POST", body=body, secret=True)
-        headers = {} if credentials is None else {"Authorization": credentials.basic}
-        url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
+        headers = {"Accept": "application/json"}
+        if credentials is not None:
+            headers["Authorization"] = credentials.basic
+        url = f"{realm}{'&' if '?' in realm else '?'}{encoded(query)}"
         return self._client.request(url, headers)
 
 

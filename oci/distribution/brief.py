@@ -38,6 +38,10 @@ HELLO = bytes.fromhex("16 0301 00") + bytes((len(_HELLO) + 4,))
 HELLO += bytes.fromhex("01 0000") + bytes((len(_HELLO),)) + _HELLO
 
 
+_UNRESERVED = frozenset(b"-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+"""What stands for itself in a query (RFC 3986, 2.3)."""
+
+
 class Unanswered(OSError):
     """The connection ended before the first byte of an answer."""
 
@@ -114,6 +118,26 @@ def target_of(url: str) -> Target | None:
     if port and not (port.isdecimal() and len(port) < 6 and int(port) < 65536):
         return None
     return Target(scheme, netloc, f"/{path}")
+
+
+def scheme_of(url: str) -> str:
+    """Return the scheme of a URL in small letters. Raises ValueError for what is none."""
+    target = target_of(url)
+    if target is not None:
+        return target.scheme
+    from urllib.parse import urlsplit
+
+    return urlsplit(url).scheme
+
+
+def encoded(query: list[tuple[str, str]]) -> str:
+    """Return the query of a URL, or what a form sends (application/x-www-form-urlencoded)."""
+    return "&".join(f"{_quoted(key)}={_quoted(value)}" for key, value in query)
+
+
+def _quoted(text: str) -> str:
+    plain = [chr(one) if one in _UNRESERVED else f"%{one:02X}" for one in text.encode()]
+    return "".join(plain).replace("%20", "+")
 
 
 def split_host(netloc: str) -> tuple[str, str]:

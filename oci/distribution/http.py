@@ -136,7 +136,8 @@ class Client:
         """Return the answer behind all redirects, whatever its status; retry temporary faults.
 
         A body whose length is not among the headers is sent in chunks. One that is `secret` goes
-        to no other place. Raises HttpError without an answer.
+        to no other place. Whoever sends Accept wants a document, which comes as a whole, 4 MiB of
+        it at most. Raises HttpError without an answer.
         """
         # What PATCH adds is added twice by a second one: its caller knows where to go on.
         attempts = 1 if method == "PATCH" else self.attempts
@@ -186,7 +187,8 @@ class Client:
         raise HttpError(f"{shown(url)}: more than {MAX_REDIRECTS} redirects")
 
     def _once(self, method: str, url: str, headers: Headers, body: Body) -> Response:
-        if method != "GET" and not callable(body) and not _proxy(url):
+        short = method != "GET" or "Accept" in headers
+        if short and not callable(body) and not _proxy(url):
             target = brief.target_of(url)
             if target is not None and all(map(_is_plain, headers.values())):
                 return self._briefly(method, target, headers, body)
@@ -351,6 +353,9 @@ def origin_of(url: str) -> tuple[str, str]:
 
 def shown(url: str) -> str:
     """A URL fit for messages: user, password and query, where secrets are, left out."""
+    target = brief.target_of(url)
+    if target is not None:
+        return f"{target.scheme}://{target.netloc}{target.path.partition('?')[0]}"
     from urllib.parse import urlsplit
 
     parts = urlsplit(url)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from rootless.oci import jsonio, layout
 from rootless.oci.digest import Digest
 from rootless.oci.distribution.auth import Authority, Rejected
+from rootless.oci.distribution.brief import encoded
 from rootless.oci.distribution.http import (
     Client,
     Response,
@@ -42,6 +43,7 @@ INDEX_HOST = "index.docker.io"
 """Where docker.io is searched."""
 
 ACCEPT = ", ".join((*layout.MANIFESTS, *layout.INDEXES))
+JSON = {"Accept": "application/json"}
 MAX_PAGES = 2000
 MAX_LISTED = 64 << 20
 """Pages of one list, and bytes of all of them, so that no registry goes on for ever."""
@@ -143,7 +145,7 @@ class Repository:
         """Yield the words of a list that comes in pages."""
         query, pages = "n=1000", _Pages(f"{self._host} lists {key}")
         while query:
-            with self._request("GET", f"{path}?{query}", {}, b"", actions, "") as response:
+            with self._request("GET", f"{path}?{query}", JSON, b"", actions, "") as response:
                 if response.status != 200:
                     raise self._refused(response, path)
                 data, link = response.body(layout.MAX_JSON), response.headers.get("Link", "")
@@ -161,10 +163,8 @@ class Repository:
 
         Raises RegistryError.
         """
-        from urllib.parse import urlencode
-
-        query = urlencode({"q": term, "n": limit})
-        with self._request("GET", f"/v1/search?{query}", {}, b"", "", "") as response:
+        query = encoded([("q", term), ("n", str(limit))])
+        with self._request("GET", f"/v1/search?{query}", JSON, b"", "", "") as response:
             if response.status != 200:
                 raise self._refused(response, "v1/search")
             return response.body(layout.MAX_JSON)
@@ -244,7 +244,7 @@ class Repository:
 
         Raises Unauthorized, RegistryError.
         """
-        with self._request("GET", "", {}, b"", "", "") as response:
+        with self._request("GET", "", JSON, b"", "", "") as response:
             if response.status in (401, 403):
                 raise self._denied("", said(response))
             if response.status != 200:

@@ -71,26 +71,7 @@ class Writer:
         self._flush()
 
     def _headers(self, entry: Entry, extended: list[tuple[bytes, bytes]], size: int) -> None:
-        name = entry.name + b"/" if entry.type == DIRECTORY else entry.name
-        mtime = entry.mtime // 1_000_000_000
-        for key, text in ((b"path", name), (b"linkpath", entry.link)):
-            if len(text) > 100:
-                extended.append((key, text))
-        for key, value, most in (
-            (b"size", size, _LARGEST),
-            (b"mtime", mtime, _LARGEST),
-            (b"uid", entry.uid, _LARGEST_ID),
-            (b"gid", entry.gid, _LARGEST_ID),
-        ):
-            if not 0 <= value <= most:
-                extended.append((key, b"%d" % value))
-        if extended:
-            data = b"".join(_record(key, value) for key, value in extended)
-            self._write(_header(b"PaxHeaders/0", b"x", (0o644, 0, 0, len(data), 0)))
-            self._write(data + bytes(-len(data) % BLOCK))
-        numbers = (entry.mode, entry.uid, entry.gid, size, mtime)
-        device = (entry.major, entry.minor)
-        self._write(_header(name, entry.type, numbers, entry.link, device))
+        self._write(headers(entry, extended, size))
 
     def _copy(self, source: int, start: int, length: int) -> None:
         end = start + length
@@ -120,6 +101,35 @@ class Writer:
         self._buffer.clear()
         while view:
             view = view[os.write(self._fd, view) :]
+
+
+def headers(entry: Entry, extended: list[tuple[bytes, bytes]], size: int) -> bytes:
+    """Return what begins an entry: an extended header where it needs one, and its block.
+
+    `size` is how many bytes follow, `extended` the records that it is to have in any case.
+    """
+    records = list(extended)
+    name = entry.name + b"/" if entry.type == DIRECTORY else entry.name
+    mtime = entry.mtime // 1_000_000_000
+    for key, text in ((b"path", name), (b"linkpath", entry.link)):
+        if len(text) > 100:
+            records.append((key, text))
+    for key, value, most in (
+        (b"size", size, _LARGEST),
+        (b"mtime", mtime, _LARGEST),
+        (b"uid", entry.uid, _LARGEST_ID),
+        (b"gid", entry.gid, _LARGEST_ID),
+    ):
+        if not 0 <= value <= most:
+            records.append((key, b"%d" % value))
+    before = b""
+    if records:
+        data = b"".join(_record(key, value) for key, value in records)
+        before = _header(b"PaxHeaders/0", b"x", (0o644, 0, 0, len(data), 0))
+        before += data + bytes(-len(data) % BLOCK)
+    numbers = (entry.mode, entry.uid, entry.gid, size, mtime)
+    device = (entry.major, entry.minor)
+    return before + _header(name, entry.type, numbers, entry.link, device)
 
 
 def _attributes(entry: Entry) -> list[tuple[bytes, bytes]]:

@@ -9,6 +9,7 @@ known, or is there twice, could mean something to somebody else: such a payload 
 
 from __future__ import annotations
 
+from rootless.oci import jsonio
 from rootless.oci.digest import Digest, Hasher
 from rootless.oci.errors import DigestError, SignatureError
 
@@ -49,18 +50,7 @@ class Claim:
 
 def strict_json(data: bytes) -> Any:
     """The JSON in `data`. Raises ValueError, also where an object has a key twice."""
-    import json
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(pairs)
-        if len(result) != len(pairs):
-            raise ValueError("a key is there twice")
-        return result
-
-    try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=once)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
+    return jsonio.loads(data.decode(), once=True)
 
 
 def _parsed(payload: bytes) -> object:

@@ -11,7 +11,6 @@ without a setting that is sigstore/ among the user's data.
 from __future__ import annotations
 
 import os
-from urllib.parse import unquote, urlsplit
 
 from rootless.oci.distribution.http import Client
 from rootless.oci.errors import HttpError, SignatureError
@@ -115,6 +114,8 @@ def _default_directory() -> str:
 def _fetch(url: str) -> bytes | None:
     """A signature, None where there is none."""
     if url.startswith("file://"):
+        from urllib.parse import unquote, urlsplit
+
         return read_bounded(unquote(urlsplit(url).path))
     try:
         with Client().request(url) as response:

@@ -7,7 +7,7 @@ is told where none is.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import contextlib
 
 from rootless.oci.digest import Digest
@@ -202,6 +202,6 @@ def _is_text(value: object) -> bool:
 
 def _decoded(value: str, where: str) -> bytes:
     try:
-        return base64.b64decode(value, validate=True)
+        return binascii.a2b_base64(value, strict_mode=True)
     except ValueError as error:
         raise ValueError(f"{where}: a key that is no base64") from error

@@ -7,7 +7,7 @@ is an annotation of it (cosign, SIGNATURE_SPEC.md).
 
 from __future__ import annotations
 
-import base64
+import binascii
 
 from rootless.oci import models
 from rootless.oci.digest import Digest
@@ -92,7 +92,7 @@ def payload(source: Source, layer: models.Descriptor) -> bytes:
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        return binascii.a2b_base64(text, strict_mode=True)
     except ValueError as error:
         raise SignatureError("a sigstore signature is no base64") from error
 

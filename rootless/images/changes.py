@@ -6,7 +6,6 @@ Besides `CMD ["sh"]` podman's `CMD=["sh"]` is understood.
 from __future__ import annotations
 
 import posixpath
-import shlex
 
 from rootless.errors import UsageError
 from rootless.oci import jsonio
@@ -66,9 +65,15 @@ def _exec_form(text: str) -> list[str] | None:
     return words
 
 
+def _words(text: str) -> list[str]:
+    from shlex import split  # re is behind it
+
+    return split(text)
+
+
 def _pairs(text: str) -> list[tuple[str, str]]:
     """`K=V K2="V 2"`, or the old `K V`."""
-    words = shlex.split(text)
+    words = _words(text)
     if "=" not in words[0]:
         key, _, value = text.partition(" ")
         if not value.strip():
@@ -103,7 +108,7 @@ def _expose(settings: Settings, text: str) -> None:
 
 
 def _volume(settings: Settings, text: str) -> None:
-    for path in _exec_form(text) or shlex.split(text):
+    for path in _exec_form(text) or _words(text):
         settings.setdefault("Volumes", {})[path] = {}
 
 

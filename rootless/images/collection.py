@@ -247,10 +247,11 @@ class Images(Finder):
 
         Raises NotFound, also for a name that the image does not have.
         """
+        from rootless.images.events import tell_lost
         from rootless.images.naming import untag
 
         for name in untag(self, ref, list(names)):
-            self._tell("untag", name)
+            tell_lost(self, "untag", name)
 
     def remove(self, refs: Iterable[str], *, force: bool = False, prune: bool = True) -> Names:
         """Remove names, and images that lose their last; return docker's lines about it.
@@ -276,9 +277,11 @@ class Images(Finder):
 
     def _removed(self, lines: Names) -> Names:
         """Record what the lines of a removal say; return them."""
+        from rootless.images.events import tell_lost
+
         for line in lines:
             word, _, what = line.partition(": ")
-            self._tell(_REMOVED[word], what)
+            tell_lost(self, _REMOVED[word], what)
         return lines
 
     def drop_layers(self) -> None:

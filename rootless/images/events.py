@@ -37,6 +37,11 @@ def tell(images: Finder, action: str, refs: Sequence[str]) -> None:
     events.record_all(images.paths.root, "image", action, told)
 
 
+def tell_lost(images: Finder, action: str, ref: str) -> None:
+    """Record that a name or an image went: what it means now, if anything, is another image."""
+    events.record_all(images.paths.root, "image", action, [(ref, ref)])
+
+
 def _id_of(images: Finder, entry: Document) -> str:
     return f"sha256:{list_of(entry) or Image(images.paths, entry, []).id}"
 
@@ -44,6 +49,6 @@ def _id_of(images: Finder, entry: Document) -> str:
 def _found(images: Finder, ref: str) -> str:
     try:
         image = images.look(ref)
-    except (Ambiguous, NotFound):  # by now, with the name that it got or lost
+    except (Ambiguous, NotFound):  # by now, with the name that it got
         return ""
     return "" if image.host else f"sha256:{image.id}"

@@ -8,9 +8,9 @@ the namespace is entered once.
 
 from __future__ import annotations
 
+import _socket
 import os
-import signal
-import socket
+import struct
 
 from rootless.oci import jsonio
 from rootless.oci.layers.tar import Limits
@@ -19,11 +19,19 @@ from rootless.runtime.userns.worker import run, spawn, unpacked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from typing import Any
 
     from rootless.store.paths import Paths
 
     Order = dict[str, Any]
+else:
+    import _signal
+
+
+_LONGEST = 1 << 16
+"""Bytes of an order."""
+_MOST_FDS = 4
 
 
 class Job:
@@ -49,10 +57,12 @@ class Foreman:
     """The child in the user namespace. A context manager; leaving it waits for the child."""
 
     def __init__(self, paths: Paths) -> None:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        self._socket, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        try:
             number = theirs.fileno()
             self._worker = spawn(paths, _serve, number, keep_fds=(number,))
+        finally:
+            theirs.close()
 
     def extract(self, directory: str, *, owners: str, limits: Limits, beside: str) -> Job:
         """Begin to extract the uncompressed tar fed to the job; see `layers.unpack.extract_fd`."""
@@ -73,7 +83,9 @@ class Foreman:
     def _send(self, order: Order, *fds: int) -> int:
         answer, theirs = os.pipe()
         try:
-            socket.send_fds(self._socket, [jsonio.dump_bytes(order)], [theirs, *fds])
+            passed = struct.pack(f"{len(fds) + 1}i", theirs, *fds)
+            rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, passed)
+            self._socket.sendmsg([jsonio.dump_bytes(order)], [rights])
         finally:
             for fd in (theirs, *fds):
                 os.close(fd)
@@ -90,10 +102,11 @@ class Foreman:
 def _serve(number: int) -> None:
     """The foreman: fork a child for each order until the engine closes its end."""
     # Control-C is for the engine: it ends its jobs in order and has their trees removed.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with socket.socket(fileno=number) as orders:
+    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+    orders = _socket.socket(fileno=number)
+    try:
         while True:
-            data, fds, _, _ = socket.recv_fds(orders, 65536, 4)
+            data, fds = _received(orders)
             if not data:
                 break
             pid = os.fork()
@@ -103,7 +116,17 @@ def _serve(number: int) -> None:
             for fd in fds:
                 os.close(fd)
             _reap(os.WNOHANG)
+    finally:
+        orders.close()
     _reap(0)
+
+
+def _received(orders: _socket.socket) -> tuple[bytes, list[int]]:
+    """Wait for an order; return it with the descriptors that came along, nothing at the end."""
+    room = _socket.CMSG_SPACE(4 * _MOST_FDS)
+    data, ancillary, _, _ = orders.recvmsg(_LONGEST, room, _socket.MSG_CMSG_CLOEXEC)
+    fds = [fd for _, _, some in ancillary for (fd,) in struct.iter_unpack("i", some)]
+    return data, fds
 
 
 def _reap(options: int) -> None:

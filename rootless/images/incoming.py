@@ -47,7 +47,7 @@ class Incoming:
 
     def take_bytes(self, data: bytes, expected: str = "") -> str:
         """Accept a document in memory as a blob. Return its digest."""
-        blob = self.blob(expected=expected)
+        blob = self.blob(expected=expected, size=len(data))
         blob.write(data)
         return self.take(blob.finish())
 

@@ -35,6 +35,32 @@ MOST = {"ps": 46, "images": 37, "inspect": 43, "logs": 39}
 """How many modules of ours the commands load that start nothing."""
 
 
+IMAGES = ALLOWED | {
+    "_functools",
+    "_queue",
+    "_random",
+    "_sha256",
+    "_signal",
+    "_weakrefset",
+    "binascii",
+    "collections",
+    "contextlib",
+    "fcntl",
+    "functools",
+    "itertools",
+    "keyword",
+    "operator",
+    "reprlib",
+    "shlex",
+    "threading",
+    "zlib",
+}
+"""What commands on images may load that bring some in or send some out, but for what follows."""
+
+HASHING = {"_hashlib", "hashlib"}
+"""Where layers are hashed, OpenSSL is faster by more than it takes to load it."""
+
+
 def loaded(command: list[str], env: dict[str, str]) -> set[str]:
     """Return the modules that a program loads in all its processes."""
     done = subprocess.run(
@@ -92,6 +118,64 @@ def test_hot_commands_load_no_more_than_they_may(running: Store, bare: set[str],
     assert len(ours) <= MOST.get(line.split()[0], 126)
     if line.split()[0] in ("ps", "images", "inspect"):
         assert "ctypes" not in theirs
+
+
+@pytest.fixture(scope="module")
+def registry(running: Store) -> Iterator[str]:
+    """The address of a registry that has the image `t/x:1`, which the store has, too."""
+    served = running.start(
+        "registry", "serve", "--listen", "127.0.0.1:0", "--storage", f"{running.directory}/served"
+    )
+    assert served.stdout is not None
+    address = next(line for line in served.stdout if "http://" in line).rpartition("http://")[2]
+    yield address.strip()
+    served.terminate()
+    served.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def stocked(running: Store, registry: str, busybox_archive: str) -> Store:
+    """The same store with `busybox`, which is `t/x:1` of the registry."""
+    running.ok("load", "-i", busybox_archive)
+    running.ok("tag", "busybox", f"{registry}/t/x:1")
+    running.ok("push", f"{registry}/t/x:1")
+    running.ok("pull", f"{registry}/t/x:1")  # the layer as it was compressed for it
+    running.ok("create", "--name", "ran", "busybox", "true")
+    return running
+
+
+@pytest.mark.parametrize(
+    ("line", "more"),
+    [
+        ("tag busybox other:1", set()),
+        ("untag busybox other:1", set()),
+        ("rmi other:2", set()),
+        ("history busybox", set()),
+        ("image tree busybox", set()),
+        ("image prune -f", set()),
+        ("search --list-tags REGISTRY/t/x", set()),
+        ("pull REGISTRY/t/x:1", set()),
+        ("push REGISTRY/t/x:1", set()),
+        ("load -i ARCHIVE", set()),
+        ("save -o DIR/saved.tar busybox", HASHING),
+        ("save --format oci-archive -o DIR/saved.tar busybox", HASHING),
+        ("copy -q docker-archive:ARCHIVE oci:DIR/copied:1", HASHING),
+        ("commit ran committed:1", HASHING),
+        ("import ARCHIVE imported:1", HASHING),
+    ],
+)
+def test_commands_on_images_load_no_more_than_they_may(
+    stocked: Store, bare: set[str], registry: str, busybox_archive: str, line: str, more: set[str]
+) -> None:
+    stocked.ok("tag", "busybox", "other:1")
+    stocked.ok("tag", "busybox", "other:2")
+    for name, value in (("REGISTRY", registry), ("ARCHIVE", busybox_archive)):
+        line = line.replace(name, value)
+    line = line.replace("DIR", stocked.directory)
+    found = loaded([*stocked.command, *line.split()], stocked.env) - bare
+    theirs = {name for name in found if name.split(".")[0] != "rootless"}
+    assert theirs - IMAGES - more == set()
+    assert "rootless.cli.app" not in found
 
 
 def test_the_start_script_imports_only_sys(bare: set[str], cli: Store) -> None:

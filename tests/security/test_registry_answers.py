@@ -276,7 +276,7 @@ def test_redirects_and_tokens_without_end(serve: Callable[..., Server]) -> None:
 
     def answer(path: str, headers: dict[str, str]) -> Answer:
         if path.startswith("/token"):
-            return 200, {"Content-Length": str(1 << 30)}, b'{"token": "' + b"x" * (2 << 20)
+            return 200, {"Content-Length": str(1 << 30)}, b'{"token": "' + b"x" * (5 << 20)
         if path.startswith("/v2/x/manifests/1"):
             realm = f'Bearer realm="http://{server.address}/token",service="x"'
             return 401, {"WWW-Authenticate": realm}, b""

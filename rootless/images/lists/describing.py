@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import contextlib
 
 from rootless.oci import models, reference
@@ -40,7 +40,7 @@ def _one(found: Fetched, name: str, entry: Document) -> Document:
     return {
         "Ref": f"{full.partition('@')[0]}@{found.digest}",
         "Descriptor": descriptor,
-        "Raw": base64.b64encode(found.data).decode(),
+        "Raw": binascii.b2a_base64(found.data, newline=False).decode(),
         "OCIManifest" if kind == OCI_MANIFEST else "SchemaV2Manifest": _decoded(found),
     }
 

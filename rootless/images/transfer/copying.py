@@ -10,8 +10,6 @@ only those that are compressed otherwise, and layers for docker's archives, lie 
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 from functools import partial
 
 from rootless.errors import UsageError, named
@@ -24,14 +22,14 @@ from rootless.images.transfer.places import (
 )
 from rootless.images.transfer.pulling import take
 from rootless.images.transfer.store_target import StoreTarget
-from rootless.oci import jsonio, layout, manifests, models, platform, reference, transports
+from rootless.oci import jsonio, layout, manifests, models, platform, reference, scratch, transports
 from rootless.oci.blobs import Blob
 from rootless.oci.digest import Digest, Verifier
 from rootless.oci.distribution.remote import RegistryTarget
 from rootless.oci.errors import ImageError, SignatureError
 from rootless.oci.layers.compression import compress
 from rootless.oci.layout import told
-from rootless.oci.reading import open_file, scratch_directory
+from rootless.oci.reading import open_file
 from rootless.oci.transports import Fetched, check_size, media_type_of
 from rootless.oci.writing import Numbers
 from rootless.teller import QUIET
@@ -120,7 +118,7 @@ class Copy:
 
     def __exit__(self, *_: object) -> None:
         if self._work:
-            shutil.rmtree(self._work, ignore_errors=True)
+            scratch.remove(self._work)
 
     def run(self, asked: Platform | None) -> str:
         """Copy everything, then give it its name; return the digest."""
@@ -206,7 +204,7 @@ class Copy:
         manifest.check()
         document = jsonio.loads(fetched.data)
         if others and not self._work:
-            self._work = tempfile.mkdtemp(dir=scratch_directory())
+            self._work = scratch.directory()
         told = {layer.digest: _told(layer) for layer in layers.values()}
         self._in_parallel([partial(self._compress, one, told) for one in others])
         new = [told[layer.digest] for layer in manifest.layers]

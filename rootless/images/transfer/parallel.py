@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _queue
 import contextlib
-import queue
 import threading
 
 TYPE_CHECKING = False
@@ -33,7 +33,7 @@ def in_parallel(jobs: list[Callable[[], None]], cancel: Callable[[], None]) -> N
     the time limit of its connection ends, and neither Control-C nor an error shall wait for that.
     """
     left = list(reversed(jobs))
-    results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+    results: _queue.SimpleQueue[BaseException | None] = _queue.SimpleQueue()
 
     def work() -> None:
         while left:
@@ -67,12 +67,12 @@ def in_parallel(jobs: list[Callable[[], None]], cancel: Callable[[], None]) -> N
         thread.join()
 
 
-def _next(results: queue.SimpleQueue[BaseException | None]) -> BaseException | None:
+def _next(results: _queue.SimpleQueue[BaseException | None]) -> BaseException | None:
     """Wait for a result, and see a signal that came just before the wait began: no call does."""
     while True:
         try:
             return results.get(timeout=0.5)
-        except queue.Empty:
+        except _queue.Empty:
             pass
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from rootless.errors import UsageError
 from rootless.oci.distribution.registries import Registries
+from rootless.oci.distribution.registries_files import has_registries
 from rootless.oci.distribution.remote import RegistrySource
 from rootless.oci.errors import (
     DigestError,
@@ -20,7 +21,7 @@ from rootless.oci.errors import (
     RegistryNotFound,
     SettingsError,
 )
-from rootless.oci.reference import Reference, is_tag, parse
+from rootless.oci.reference import Reference, is_short, is_tag, parse
 from rootless.oci.transports import has_transport
 from rootless.teller import QUIET
 
@@ -45,7 +46,7 @@ class Sources:
         self._ref = ref
         self._access = access
         self._teller = teller
-        self._registries = Registries.load()
+        self._registries = _registries(ref)
         self._chosen = False
         self.names = [_pinned(name) for name in self._meant()]
         """The full names that may be meant, in the order in which they are tried."""
@@ -112,6 +113,13 @@ class Sources:
                 self._registries.remember(self._ref, name)
             except SettingsError as error:
                 self._teller.warning(str(error))
+
+
+def _registries(ref: str) -> Registries:
+    """What the files say, which is not read where it cannot be about a name."""
+    if is_short(ref) or has_registries():
+        return Registries.load()
+    return Registries()
 
 
 def tagged(ref: str, access: Access, teller: Teller = QUIET) -> list[str]:
