@@ -23,13 +23,20 @@ def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is no number of JSON")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):  # such as 1e999, and could not be written again
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value
+
+
 class _Scanner:
     """The attributes that `_json.make_scanner` reads from its context (CPython Modules/_json.c)."""
 
     strict = True
     object_hook = None
     object_pairs_hook: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None
-    parse_float = float
+    parse_float = _finite
     parse_int = int
     parse_constant = _no_constant
     memo: dict[str, str] = {}
@@ -81,7 +88,9 @@ def loads(text: str | bytes, *, once: bool = False) -> Any:
 
     try:
         hook = _once if once else None
-        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=hook)
+        value = json.loads(
+            text, parse_float=_finite, parse_constant=_no_constant, object_pairs_hook=hook
+        )
         return _shallow(value, text)
     except RecursionError:
         raise ValueError(f"it nests deeper than {MAX_DEPTH} levels") from None

@@ -143,3 +143,10 @@ def test_a_pair_of_halves_is_a_character() -> None:
 def test_what_is_no_number_of_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no number of JSON"):
         jsonio.loads(text)
+
+
+@pytest.mark.parametrize("text", ["1e999", "[-1e999]"])
+def test_numbers_that_could_not_be_written_again_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is too large a number"):
+        jsonio.loads(text)
+    assert jsonio.loads("1.5e3") == 1500
