@@ -13,11 +13,13 @@ def replace(path: str, data: bytes) -> None:
 
     What is there is neither opened nor followed, be it a link or a FIFO, and nobody can know the
     temporary name before: a container that writes in the directory leads us to no file elsewhere,
-    and keeps us waiting nowhere. Not synced: nobody needs such a file after a power cut.
+    and keeps us waiting nowhere. Nor is a link followed on the way, which it could have put in the
+    place of a directory: those of the user were resolved when he asked for it (`resolved`).
+    Not synced: nobody needs such a file after a power cut.
     """
     directory, name = os.path.split(path)
     temporary = f".rootless-{os.urandom(8).hex()}"
-    place = os.open(directory or ".", _PLACE)
+    place = _enter(directory)
     try:
         fd = os.open(temporary, _NEW, 0o666, dir_fd=place)
         try:
@@ -35,3 +37,25 @@ def replace(path: str, data: bytes) -> None:
             raise
     finally:
         os.close(place)
+
+
+def resolved(path: str) -> str:
+    """Return an absolute path whose directories are no links; the last name stays as it is."""
+    directory, name = os.path.split(os.path.abspath(path))
+    return os.path.join(os.path.realpath(directory), name)
+
+
+def _enter(directory: str) -> int:
+    """Open a directory by one step after the other, none of them a link. Raises OSError."""
+    place = os.open("/" if directory[:1] == "/" else ".", _PLACE)
+    for name in directory.split("/"):
+        if name:
+            above = place
+            try:
+                place = os.open(name, _PLACE | os.O_NOFOLLOW, dir_fd=above)
+            except OSError as error:
+                error.filename = directory
+                raise
+            finally:
+                os.close(above)
+    return place

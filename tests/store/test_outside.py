@@ -13,6 +13,7 @@ import pytest
 from rootless.runtime.supervision import health_log
 from rootless.runtime.supervision.startup import _write_pid
 from rootless.store import outside
+from tests.containers.test_restarts import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.once
 REFUSED = """
 import glob, os, sys
 from rootless.store import outside
+from tests.containers.test_restarts import until
 def replace(path, data):
     (state,) = glob.glob(sys.argv[1] + "/containers/*/state.json")
     with open(state) as file, open(path, "w") as found:
@@ -72,6 +74,40 @@ def test_results_of_checks_go_into_no_file_of_others(tmp_path: Path, kind: str) 
     health_log.write(str(path), {"status": "healthy", "failing": 0, "log": []})
     assert precious.read_text() == "precious"
     assert path.read_text().startswith('{"Status":"healthy"')
+
+
+def test_no_link_on_the_way_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious/pid").write_text("precious")
+    (tmp_path / "sub").symlink_to("precious")
+    with pytest.raises(NotADirectoryError):
+        outside.replace(f"{tmp_path}/sub/pid", b"1")
+    assert (tmp_path / "precious/pid").read_text() == "precious"
+    path = outside.resolved(f"{tmp_path}/sub/../sub/pid")
+    assert path == f"{tmp_path.resolve()}/precious/pid"
+    outside.replace(path, b"1")
+    assert (tmp_path / "precious/pid").read_text() == "1"
+
+
+def test_a_container_leads_no_file_of_ours_elsewhere(busybox: Store, tmp_path: Path) -> None:
+    """By a link in the place of a directory that it has mounted, before it is started again."""
+    shared, precious = tmp_path / "shared", tmp_path / "precious"
+    (shared / "sub").mkdir(parents=True)
+    precious.mkdir()
+    (tmp_path / "user").symlink_to(shared)  # the user's own, which is followed
+    options = ["--pidfile", f"{tmp_path}/user/sub/pid", "-v", f"{shared}:/shared"]
+    options += ["--health-cmd", "true", "--health-log-destination", f"{tmp_path}/user/sub"]
+    script = "until [ -e /shared/go ]; do sleep 0.02; done; [ -h /shared/sub ] && exit;"
+    script += f"mv /shared/sub /shared/old; ln -s {precious} /shared/sub"
+    line = ["run", "-d", "--name", "one", *options, "busybox", "sh", "-c", f"{script}; sleep 1000"]
+    busybox.ok(*line)
+    (shared / "go").touch()
+    until(lambda: (shared / "sub").is_symlink())
+    assert (shared / "old/pid").read_text().isdigit()
+    busybox.ok("healthcheck", "run", "one")
+    assert "cannot write the pid file" in busybox("restart", "-t", "0", "one").stderr
+    assert os.listdir(precious) == []
+    busybox.ok("rm", "-f", "-t", "0", "one")
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

@@ -58,7 +58,9 @@ def log(asked: Asked, base: str) -> HealthLog:
     found = request("")["health_log"]
     place = asked.get("health_log_destination") or found["destination"]
     found["destination"] = (
-        place if place in ("local", "events_logger") else os.path.abspath(os.path.join(base, place))
+        place
+        if place in ("local", "events_logger")
+        else os.path.realpath(os.path.join(base, place))
     )
     for option, key in (("health_max_log_count", "count"), ("health_max_log_size", "size")):
         number = asked.get(option, found[key])  # type: ignore[literal-required]

@@ -240,9 +240,13 @@ def _life(asked: Asked, base: str, _: Mapping[str, str]) -> Fields:
     found: Fields = {
         "requires": [name for text in asked.get("requires", ()) for name in text.split(",")]
     }
+    from rootless.store.outside import resolved
+
     for option in ("conmon_pidfile", "init_path", "pidfile"):
         if path := str(asked.get(option, "")):
-            found[option] = os.path.abspath(os.path.join(base, path))
+            # At once: where a container puts links later, none is followed.
+            full = os.path.join(base, path)
+            found[option] = os.path.abspath(full) if option == "init_path" else resolved(full)
     if asked.get("rmi"):
         found["remove"] = found["remove_image"] = True
     return found
