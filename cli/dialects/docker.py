@@ -64,6 +64,9 @@ class Docker:
     by_last_part = False
     """Whether an image is found by the last part of its name, where nothing else fits."""
 
+    makes_paths = True
+    """Whether a directory that -v or -w names is made where it is not there."""
+
     step = "IMAGE"
     """What `history` heads the ids of its steps with."""
 

@@ -59,6 +59,7 @@ class Podman(Docker):
     gap = 2
     newest_first = False
     by_last_part = True
+    makes_paths = False
     step = "ID"
     arrays = True
     unit = " "
@@ -102,6 +103,17 @@ class Podman(Docker):
         ),
         ('"{0}": is a directory', 'exec: "{0}": is a directory: OCI permission denied', 126),
         ('"{0}": permission denied', 'exec: "{0}": permission denied: OCI permission denied', 126),
+        (
+            "invalid mount config for type 'bind': bind source path does not exist: {0}",
+            "statfs {0}: no such file or directory",
+            0,
+        ),
+        ("-v would make a directory", "make it, or name another source", 0),
+        (
+            "the working directory {0} does not exist",
+            'workdir "{0}" does not exist on container',
+            0,
+        ),
         ("no such option: {0}", "unknown flag: {0}", 0),
         ("no such command '{0}'", "unrecognized command `{line} {0}`", 0),
         ("missing argument {0}", "requires at least 1 arg(s), only received 0", 0),

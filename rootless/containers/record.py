@@ -292,6 +292,7 @@ _REQUEST: dict[str, type] = {
     "labels": dict,
     "links": list,
     "log": dict,
+    "make_workdir": bool,
     "mounts": list,
     "name": str,
     "namespaces": dict,

@@ -191,6 +191,8 @@ if TYPE_CHECKING:
         keep_groups: bool
         """Whether it has the supplementary groups of the caller."""
         workdir: str
+        make_workdir: bool
+        """Whether it is made where it is not there, or an error; in a mount it is always made."""
         hostname: str
         domainname: str
         """Behind the host name: its NIS domain (domainname(1)), and in /etc/hosts."""
@@ -360,6 +362,7 @@ def _process() -> Fields:
         "groups": [],
         "keep_groups": False,
         "workdir": "",
+        "make_workdir": True,
         "tty": False,
         "stdin": False,
     }

@@ -176,6 +176,8 @@ if TYPE_CHECKING:
 
         It is no mount of the specification: the release before would not write the file.
         """
+        make_workdir: bool
+        """Whether a working directory that is not there is made; old containers do not say it."""
         marks: bool
         """Whether its root is to have docker's signs of a container; old ones do not say it."""
         copy_up: list[CopyUp]
@@ -226,6 +228,7 @@ def complete(config: Mapping[str, Any]) -> Spec:
         "keep_groups": False,
         "privileged": False,
         "container_env": "",
+        "make_workdir": True,
         "marks": False,
         "volumes_U": [],
         "copy_up": [],

@@ -272,7 +272,7 @@ def test_exec_makes_no_directory(three: Store) -> None:
     """The files of a container that runs are its own; `run -w` makes one, as docker's."""
     done = three("exec", "-w", "/tmp/none/below", "up", "pwd")
     assert (done.returncode, done.stdout) == (127, "")
-    assert "cannot enter the working directory /tmp/none/below: No such file" in done.stderr
+    assert "the working directory /tmp/none/below does not exist" in done.stderr
     assert three("exec", "up", "ls", "/tmp/none").returncode == 2
     assert three("exec", "-w", "/etc/passwd", "up", "pwd").returncode == 127
     assert three.ok("run", "--rm", "-w", "/tmp/none/below", "host", "pwd") == "/tmp/none/below"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rootless.cli.options import common as opt
     from rootless.cli.options import run as ropt
     from rootless.containers.container import Container
-    from rootless.containers.request import Fields
+    from rootless.containers.request import Fields, Request
     from rootless.containers.words.asked import Asked
     from rootless.engine import Engine
     from rootless.images.transfer.access import Access
@@ -208,6 +208,23 @@ def _without_secrets(line: list[str], behind: int) -> list[str]:
     return found + line[end:]
 
 
+def _heed_missing(wanted: Request) -> None:
+    """Let directories that are not there be made only where that is the dialect's habit."""
+    missing = [
+        item
+        for item in wanted["mounts"]
+        if item["make"] and item["type"] == "bind" and not os.path.exists(item["source"])
+    ]
+    if not (missing or wanted["workdir"]):
+        return
+    from rootless.cli.dialects import choice
+
+    if not choice.current().makes_paths:
+        wanted["make_workdir"] = not wanted["workdir"]
+        for item in missing:
+            item["make"] = False
+
+
 def _made(
     engine: Engine,
     image: str,
@@ -235,6 +252,7 @@ def _made(
         texts: Asked = {**asked, "detach": detach, "platform": platform}
         wanted = request(image, command, texts, base=".", environ=os.environ)
         wanted.update(fields or {})  # type: ignore[typeddict-item]
+        _heed_missing(wanted)
         wanted["create_command"] = _without_secrets(sys.argv, len(command))
         network = wanted["networks"][0]["kind"] if wanted["networks"] else "private"
         if wanted["ports"] and network in ("none", "host"):

@@ -98,6 +98,7 @@ SHAPES: dict[str, Any] = {
     "groups": _TEXTS,
     "keep_groups": bool,
     "workdir": str,
+    "make_workdir": bool,
     "hostname": str,
     "domainname": str,
     "tty": bool,

@@ -168,6 +168,7 @@ def _private(plan: Plan) -> Private:
         # In a root of its own, not in one of this machine or of the user.
         "container_env": _container_env(plan),
         "marks": own["overlay"] if own else request["image"] != HOST,
+        "make_workdir": request["make_workdir"] or _is_mounted(plan),
         "volumes_U": [item["source"] for item in plan.volumes if item["chown"]],
         "copy_up": [
             {"source": item["source"], "destination": item["destination"]}
@@ -180,6 +181,11 @@ def _private(plan: Plan) -> Private:
         "log_driver": request["log"]["driver"],
         "network": networks.behind_stack(plan.networks, needed=needed),
     }
+
+
+def _is_mounted(plan: Plan) -> bool:
+    """Whether the working directory lies in something that is mounted (podman)."""
+    return any(f"{plan.cwd}/".startswith(f"{item['destination']}/") for item in plan.volumes)
 
 
 def mounts(plan: Plan) -> list[Mount]:

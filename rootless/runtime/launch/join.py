@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from rootless.errors import CommandNotFound
 from rootless.linux import namespaces
 from rootless.linux.process import (
     PR_SET_PDEATHSIG,
@@ -129,6 +130,7 @@ class Join:
             settlement.preserved = self.preserved
             settlement.personality = domain_of(self.spec)
             settlement.makes_directory = False  # the container runs: its files are its own
+            settlement.no_directory = CommandNotFound  # as of runc's exec
             single.tell_apt_again(self.process)
             self._step = "take on the user and his privileges"
             settlement.prepare(report.verdict)

@@ -199,6 +199,7 @@ class Launch:
         settlement.listening = self.listening
         settlement.preserved = self.preserved
         settlement.personality = domain_of(self.spec)
+        settlement.makes_directory = private.get("make_workdir", True)
         self.begin("make the stub")
         settlement.prepare(report.verdict)
         pivot = operations.Pivot()

@@ -12,7 +12,7 @@ import os
 import resource
 import sys
 
-from rootless.errors import CommandNotFound, LaunchError
+from rootless.errors import CommandNotExecutable, LaunchError
 from rootless.linux import caps as kernel_caps
 from rootless.linux.openat2 import RESOLVE_NO_MAGICLINKS, openat2
 from rootless.linux.process import (
@@ -32,6 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
 
+    from rootless.errors import Error
     from rootless.runtime.launch.users import User
     from rootless.runtime.spec import Process, Rlimit, Spec
     from rootless.runtime.supervision.notify import Listening
@@ -64,6 +65,8 @@ class Settlement:
         """Its execution domain in the words of the OCI specification, empty for what it is."""
         self.makes_directory = True
         """Whether its working directory is made where it is not there, as docker's run does."""
+        self.no_directory: type[Error] = CommandNotExecutable
+        """What it is called else, as which it ends the command."""
         self._stub = self._channel = -1
 
     def prepare(self, verdict: int) -> None:
@@ -88,7 +91,7 @@ class Settlement:
         os.umask(process["user"].get("umask", 0o022))
         if self.personality:
             set_personality(PERSONALITIES[self.personality])
-        _enter_directory(process.get("cwd") or "/", make=self.makes_directory)
+        _enter_directory(process.get("cwd") or "/", self.makes_directory, self.no_directory)
         caps.shed(sets)
         no_new_privileges = bool(process.get("noNewPrivileges"))
         if no_new_privileges:
@@ -179,8 +182,8 @@ def _limit(value: int) -> int:
     return -1 if value < 0 or value >= 1 << 63 else value
 
 
-def _enter_directory(path: str, *, make: bool) -> None:
-    """Make `path` the working directory; with `make` the directory first, if it is not there.
+def _enter_directory(path: str, make: bool, missing: type[Error]) -> None:
+    """Make `path` the working directory; with `make` the directory first, else it is `missing`.
 
     No magic link is followed: /proc/self/fd/N could be a descriptor of ours that leads out of
     the container (CVE-2024-21626).
@@ -196,11 +199,11 @@ def _enter_directory(path: str, *, make: bool) -> None:
         finally:
             os.close(fd)
     except OSError as error:
-        missing = not make and isinstance(error, FileNotFoundError | NotADirectoryError)
-        raise (CommandNotFound if missing else LaunchError)(
-            f"cannot enter the working directory {path}: {os.strerror(error.errno or 0)}",
-            "choose another one with -w",
-        ) from error
+        hint = "choose another one with -w"
+        if not make and isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise missing(f"the working directory {path} does not exist", hint) from error
+        cause = os.strerror(error.errno or 0)
+        raise LaunchError(f"cannot enter the working directory {path}: {cause}", hint) from error
 
 
 def _open(parent: int, name: str) -> int:
