@@ -81,10 +81,6 @@ OWN = {
     ("update", "-m"): LIMITS,
     ("images", "--tree"): "'rootless image tree' shows layers, 'manifest inspect' platforms",
     ("ls", "--tree"): "'rootless image tree' shows layers, 'manifest inspect' platforms",
-    (
-        "load",
-        "--platform",
-    ): "'rootless copy --platform ... oci-archive:FILE NAME' takes one of many",
     ("rmi", "--platform"): "an image here is for one platform",
     ("rm", "--platform"): "an image here is for one platform",
     (

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import posixpath
 
-from rootless.oci import layout, platform, reference
+from rootless.oci import jsonio, layout, platform, reference
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError, InvalidReference
 from rootless.oci.layers import tar
@@ -154,14 +154,17 @@ def _clean(path: str) -> str:
     return posixpath.normpath("/" + path).lstrip("/")
 
 
-def contents(archive: Archive, sink: Sink) -> list[Found]:
-    """Return the images of an archive that was read. Raises ImageError where there are none."""
+def contents(archive: Archive, sink: Sink, wanted: platform.Platform | None = None) -> list[Found]:
+    """Return the images of an archive that was read. Raises ImageError where there are none.
+
+    With `wanted` those for this platform alone.
+    """
     if "oci-layout" in archive.members and "index.json" in archive.members:
-        found = index_contents(sink.text(archive.members["index.json"]), sink)
+        found = index_contents(sink.text(archive.members["index.json"]), sink, wanted)
         if found:
             return found
     if "manifest.json" in archive.members:
-        return docker_contents(archive, sink)
+        return for_platform(docker_contents(archive, sink), sink, wanted)
     raise no_archive("neither manifest.json nor index.json")
 
 
@@ -173,25 +176,51 @@ def no_archive(lacks: str) -> ImageError:
     )
 
 
-def index_contents(data: bytes, sink: Sink) -> list[Found]:
-    """Return the images that the index.json of a layout names and whose manifests are there."""
+def for_platform(found: list[Found], sink: Sink, wanted: platform.Platform | None) -> list[Found]:
+    """Return the images for a platform, of which each says itself what it is for.
+
+    All of them where none is wanted. Raises ImageError where there are only others.
+    """
+    if wanted is None:
+        return found
+    left, others = [], []
+    for image in found:
+        config = image.config or manifest_of(image.manifest, sink).config.digest
+        config_of(config, sink)
+        offered = platform.of(jsonio.loads(sink.text(config)))
+        if offered.architecture == wanted.architecture and platform.fits(offered, wanted):
+            left.append(image)
+        else:
+            others.append(str(offered))
+    if others and not left:
+        raise ImageError(
+            f"there is no image for platform {wanted}", f"there is one for {', '.join(others)}"
+        )
+    return left
+
+
+def index_contents(data: bytes, sink: Sink, wanted: platform.Platform | None = None) -> list[Found]:
+    """Return the images that the index.json of a layout names and whose manifests are there.
+
+    With `wanted` those for this platform alone.
+    """
     found: dict[str, Found] = {}
     for entry in decode(data, Index, "index.json").manifests:
         entry.check()
         if not sink.has(entry.digest):
             raise ImageError(f"index.json names manifest {entry.digest}, which is not there")
-        chosen = _manifest(entry, sink, layout.MAX_DEPTH)
+        chosen = _manifest(entry, sink, layout.MAX_DEPTH, wanted or platform.host())
         image = found.setdefault(chosen, Found([], manifest=chosen))
         name = name_in(entry.annotations or {})
         if name:
             image.names.append(_checked(name))
     for image in found.values():
         image.names = list(dict.fromkeys(image.names))
-    return list(found.values())
+    return for_platform(list(found.values()), sink, wanted)
 
 
-def _manifest(descriptor: Descriptor, sink: Sink, depth: int) -> str:
-    """Follow indexes to the image manifest for this machine; return its digest."""
+def _manifest(descriptor: Descriptor, sink: Sink, depth: int, wanted: platform.Platform) -> str:
+    """Follow indexes to the image manifest for a platform; return its digest."""
     subject = f"manifest {descriptor.digest}"
     data = sink.text(descriptor.digest)
     if kind_of(data, descriptor.media_type, subject) == "manifest":
@@ -199,10 +228,10 @@ def _manifest(descriptor: Descriptor, sink: Sink, depth: int) -> str:
     if depth <= 1:
         raise ImageError(f"{subject}: indexes are nested too deep")
     entries = [entry for entry in decode(data, Index, subject).manifests if sink.has(entry.digest)]
-    chosen = choose(entries, platform.host())
+    chosen = choose(entries, wanted)
     if chosen is None:
-        raise ImageError(f"{subject}: no image for platform {platform.host()}")
-    return _manifest(chosen, sink, depth - 1)
+        raise ImageError(f"{subject}: no image for platform {wanted}")
+    return _manifest(chosen, sink, depth - 1, wanted)
 
 
 def name_in(annotations: dict[str, str]) -> str:

@@ -68,15 +68,16 @@ class Images(Finder):
             )
         return NotFound(f"no such image: {ref}", "it is to be had from no registry")
 
-    def load(self, source: str = "-", *, teller: Teller = QUIET) -> Names:
+    def load(self, source: str = "-", *, platform: str = "", teller: Teller = QUIET) -> Names:
         """Load the images of an archive or OCI directory; "-" is standard input.
 
+        All of them, and of an index that for this machine; or those for a `platform` alone.
         Return their names (an id for one without a name). The layers are unpacked as well.
         Raises ImageError or DigestError for what is damaged or not understood.
         """
         from rootless.images.transfer.loading import load
 
-        names = load(self, source, teller)
+        names = load(self, source, teller, platform=platform)
         self._tell("load", *names)
         return names
 

@@ -136,10 +136,17 @@ def _tell(pushed: Pushed, *, quiet: bool) -> None:
     say(pushed.name if quiet else f"{tag}: digest: {pushed.digest} size: {pushed.size}")
 
 
-def load(engine: Engine, *, input: opt.Input = "-", quiet: common.Silent = False) -> int:  # noqa: A002
+def load(
+    engine: Engine,
+    *,
+    input: opt.Input = "-",  # noqa: A002 - the option's name
+    platform: opt.PullPlatform = "",
+    quiet: common.Silent = False,
+) -> int:
     """Take images from an archive or a directory.
 
-    Docker and OCI archives and OCI directories, plain or compressed with gzip or zstd.
+    Docker and OCI archives and OCI directories, plain or compressed with gzip or zstd. With
+    --platform those for it alone.
 
     Examples:
         rootless load -i busybox.tar
@@ -151,7 +158,7 @@ def load(engine: Engine, *, input: opt.Input = "-", quiet: common.Silent = False
         raise UsageError("refusing to read an archive from a terminal", "use -i FILE")
     images = engine.images
     with Teller(quiet=quiet) as teller:
-        names = images.load(input, teller=teller)
+        names = images.load(input, platform=platform, teller=teller)
     for name in names:
         say(f"Loaded image: {choice.current().shown(name)}")
     return 0

@@ -11,6 +11,7 @@ from rootless.images import limits
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
 from rootless.oci import archive, manifests, models, reference
+from rootless.oci import platform as platforms
 from rootless.oci.digest import CHUNK
 from rootless.oci.errors import ImageError
 from rootless.oci.layers.compression import compression_of, decompress
@@ -29,23 +30,26 @@ if TYPE_CHECKING:
     from rootless.teller import Teller
 
 
-def load(images: Finder, source: str, teller: Teller = QUIET) -> list[str]:
+def load(images: Finder, source: str, teller: Teller = QUIET, *, platform: str = "") -> list[str]:
     """Load all images of the file or directory `source`, "-" for standard input.
+
+    Or those for a `platform` alone.
 
     Return their names, `sha256:<id>` for one without. Raises ImageError, DigestError, LayerError
     for what is damaged, UsageError for what cannot be read; the store is as before then.
     """
     if source == "-" and sys.stdin.isatty():
         raise UsageError("cannot load from a terminal", "name a file with -i, or redirect stdin")
+    wanted = platforms.parse(platform) if platform else None
     if os.path.isdir(source):
-        return _load_directory(images, source, teller)
+        return _load_directory(images, source, teller, wanted)
     fd = _open(source)
     try:
         with Intake(images.paths, teller) as intake:
             receiver = Receiver(intake, teller)
             stream = decompress(fd, name="the archive")
             found = archive.contents(
-                archive.read(Into(stream), receiver, limits.archive()), receiver
+                archive.read(Into(stream), receiver, limits.archive()), receiver, wanted
             )
             kind = "oci-archive" if found[0].manifest else "docker-archive"
             policy.load().check_local(kind, source)
@@ -205,7 +209,9 @@ def _compose(intake: Intake, receiver: Receiver, image: Found) -> tuple[models.M
     return manifest, intake.take_bytes(data)
 
 
-def _load_directory(images: Finder, source: str, teller: Teller) -> list[str]:
+def _load_directory(
+    images: Finder, source: str, teller: Teller, wanted: platforms.Platform | None
+) -> list[str]:
     """Load from an OCI layout directory: what is needed is known before anything is read."""
     policy.load().check_local("oci", source)
     origin = Layout(source)
@@ -221,7 +227,7 @@ def _load_directory(images: Finder, source: str, teller: Teller) -> list[str]:
             raise ImageError(
                 f"cannot load {source}: its index.json: {error.strerror}", hint
             ) from error
-        found = archive.index_contents(index, receiver)
+        found = archive.index_contents(index, receiver, wanted)
         if not found:
             raise ImageError(f"cannot load {source}: its index.json names no image")
         for image in found:

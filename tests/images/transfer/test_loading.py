@@ -19,6 +19,7 @@ import pytest
 import zstandard
 from archives import Oci, Tar, config, digest, docker, layer
 from images_help import Podman, content, leavings, skopeo
+from layouts import image, index_of, write
 
 from rootless.oci.errors import DigestError, Error, ImageError, LayerError
 
@@ -439,3 +440,31 @@ def test_images_are_refused_where_the_store_is_read_only(
     finally:
         os.chmod(f"{cli.root}/images", 0o700)
         os.chmod(f"{cli.root}/layers", 0o700)
+
+
+@pytest.mark.parametrize("kind", ["oci-archive", "oci", "docker-archive"])
+def test_of_one_platform_alone(
+    images: Images, as_file: Callable[[bytes], str], tmp_path: Path, kind: str
+) -> None:
+    """Of an index its member, and of several images those that are for it."""
+    oci = Oci()
+    for_arm = image(oci, "arm64")
+    oci.name(index_of(oci, [image(oci), for_arm, image(oci, "s390x")]), "quay.io/x/many:1")
+    oci.name(image(oci, "amd64"), "other")
+    if kind == "docker-archive":
+        one = layer({"arm64": b"x"})
+        about = {**json.loads(config(one)), "architecture": "arm64"}
+        source = as_file(docker([one], names=["quay.io/x/many:1"], conf=json.dumps(about).encode()))
+    else:
+        source = as_file(oci.archive()) if kind == "oci-archive" else write(tmp_path / "x", oci)
+    name = "quay.io/x/many:1"
+    assert images.load(source, platform="linux/arm64") == [name]
+    assert images.get(name).platform == "linux/arm64"
+    assert [one.names for one in images.list()] == [[name]]
+    assert leavings(images.paths.root) == []
+    before = blobs(images)
+    with pytest.raises(ImageError, match="no image for platform linux/ppc64le"):
+        images.load(source, platform="linux/ppc64le")
+    with pytest.raises(ImageError, match="invalid platform"):
+        images.load(source, platform="a/b/c/d")
+    assert blobs(images) == before
