@@ -33,6 +33,7 @@ _MEANT = {
     "url",
     "context",
     "dialect",
+    "module",
 }
 """What is not said to be of no effect."""
 
@@ -58,6 +59,10 @@ def apply(settings: dict[str, Any]) -> None:
     _refuse_elsewhere(settings)
     if settings.get("config"):
         os.environ["DOCKER_CONFIG"] = settings["config"]
+    if modules := settings.get("module"):
+        from rootless.store import paths
+
+        paths.conf_modules[:] = [paths.conf_module(name) for name in modules]
     if target := os.devnull if settings.get("noout") else settings.get("out"):
         _print_to(target)
     if idle := sorted(settings.keys() - _MEANT):

@@ -186,8 +186,8 @@ def containers_confs(environ: Mapping[str, str] = os.environ) -> list[str]:
 
     Each start asks: it is three listings of directories where there is none. Raises UsageError.
 
-    $CONTAINERS_CONF stands alone, and is an empty one as /dev/null; $CONTAINERS_CONF_OVERRIDE is
-    read last in any case.
+    $CONTAINERS_CONF stands alone, and is an empty one as /dev/null. The modules that were asked for
+    come behind it, and $CONTAINERS_CONF_OVERRIDE is read last in any case.
     """
     only = environ.get("CONTAINERS_CONF", "")
     found = []
@@ -197,8 +197,32 @@ def containers_confs(environ: Mapping[str, str] = os.environ) -> list[str]:
         for base in ("/usr/share/containers", "/etc/containers"):
             found += _confs_below(base) + _confs_for_user(base)
         found += _confs_below(f"{_config_home(environ)}/containers")
+    found += conf_modules
     last = environ.get("CONTAINERS_CONF_OVERRIDE", "")
     return found + _named("CONTAINERS_CONF_OVERRIDE", last) if last else found
+
+
+conf_modules: list[str] = []
+"""Further ones, which a front end was asked to read."""
+
+
+def conf_module(name: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the file of a module of containers.conf(5). Raises UsageError.
+
+    A path, or a name in the directories of modules: the user's own, the machine's, what came with
+    it.
+    """
+    if name.startswith("/"):
+        places = [name]
+    else:
+        bases = [f"{_config_home(environ)}/containers", "/etc/containers", "/usr/share/containers"]
+        places = [f"{base}/containers.conf.modules/{name}" for base in bases]
+    for path in places:
+        if name and os.path.isfile(path):
+            return path
+    raise UsageError(
+        f"{named('module')}: there is no module {name}", f"looked for {', '.join(places)}"
+    )
 
 
 def _named(variable: str, path: str) -> list[str]:

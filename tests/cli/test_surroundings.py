@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,6 @@ from rootless.cli.answers import mistakes
 from rootless.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
     from tests.conftest import Store
@@ -142,3 +142,33 @@ def test_output_elsewhere(cli: Store, tmp_path: Path) -> None:
     assert cli.ok("--out", str(target), "ps") == ""
     assert target.read_text().startswith("CONTAINER ID")
     assert cli.ok("--noout", "run", "--rm", "host", "echo", "hello") == ""
+
+
+def test_modules_of_containers_conf(shared: Store, tmp_path: Path) -> None:
+    """By their paths or names, behind all other files but the overriding one."""
+    places = {
+        "first.conf": "A=1",
+        "second.conf": "A=2",
+        "own.conf": "A=3",
+        "override.conf": "A=4",
+    }
+    own = Path(shared.env["XDG_CONFIG_HOME"], "containers/containers.conf.modules")
+    own.mkdir(parents=True)
+    for name, value in places.items():
+        directory = own if name == "own.conf" else tmp_path
+        (directory / name).write_text(f'[containers]\nenv = ["{value}"]\n')
+    first, second = f"{tmp_path}/first.conf", f"{tmp_path}/second.conf"
+    line = ("run", "--rm", "host", "sh", "-c", "echo $A")
+    for modules, env, said in (
+        ([second], {"CONTAINERS_CONF": first}, "2"),
+        ([second, first], {}, "1"),
+        ([first, "own.conf"], {}, "3"),
+        ([first], {"CONTAINERS_CONF_OVERRIDE": f"{tmp_path}/override.conf"}, "4"),
+    ):
+        options = [f"--module={module}" for module in modules]
+        assert shared.ok(*options, *line, env=env) == said
+        assert shared(*line[:1], *options, *line[1:], env=env).stderr == ""
+    for name in ("none.conf", f"{tmp_path}/none", "", "../own.conf"):
+        done = shared("--module", name, *line)
+        assert done.returncode == 125
+        assert f"--module: there is no module {name}" in done.stderr
