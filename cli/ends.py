@@ -35,10 +35,6 @@ class OwnEnds(Ends):
         """`stdin` is whether to read it, `tty` whether the process has a terminal."""
         super().__init__(0 if stdin else -1, 1, 2)
         self._tty = tty
-        if tty and stdin and not os.isatty(0):
-            from rootless.cli.output import warn
-
-            warn("the input device is not a TTY")
         self._raw = RawTerminal(0) if tty and stdin else None
         self._proxy = proxy
         self._send: Callable[[int], object] | None = None
@@ -48,9 +44,9 @@ class OwnEnds(Ends):
                 _signal.signal(getattr(_signal, name), self._handle)
 
     def keys(self, asked: str | None) -> str:
-        """Return what leaves the terminal: as it was asked for, else as containers.conf has it.
+        """Return what leaves the terminal: as it was asked for, else as a file of the user has it.
 
-        Raises UsageError.
+        That is containers.conf, or docker's config.json. Raises UsageError.
         """
         if asked is not None or not self._tty:
             return asked or ""
@@ -58,13 +54,20 @@ class OwnEnds(Ends):
 
         conf = load()
         keys: str | None = conf.get("engine", "detach_keys") if conf else None
-        if conf is None or keys is None:
-            return DETACH_KEYS
+        place = ""
+        if keys is None:
+            from rootless.cli.dialects import choice
+
+            keys, place = choice.current().detach_keys()
+            if not place:
+                return DETACH_KEYS
         from rootless.containers.running.keys import Keys
 
         try:
             Keys(keys)
         except UsageError as error:
+            if conf is None or place:
+                raise UsageError(f"{place}: invalid value {keys!r:.60}", error.hint) from error
             raise conf.refused("engine", "detach_keys", error.hint) from error
         return keys
 
@@ -128,6 +131,17 @@ class OwnEnds(Ends):
             raise Interrupted(number)
         else:
             self._early.append(number)
+
+
+def check_terminal(command: str, *, attached: bool) -> None:
+    """See what the dialect has to say of an input that is to be a terminal. Raises UsageError."""
+    if os.isatty(0):
+        return
+    from rootless.cli.dialects import choice
+    from rootless.cli.output import say, warnings
+
+    if (told := choice.current().without_terminal(command, attached=attached)) and warnings:
+        say(told, to_stderr=True)
 
 
 class RawTerminal:

@@ -62,6 +62,9 @@ BOOLEANS = {
 """What a switch takes after `=`: what Go's strconv.ParseBool takes."""
 
 
+_SWITCHED = frozenset(("logs",))
+"""Functions of commands of which an option means something else in a dialect."""
+
 CALLED: list[str] = []
 """The function of the command under way, once its line was understood."""
 
@@ -78,6 +81,8 @@ class NotUnderstood(Exception):
         self.unknown = unknown
         self.argument = argument
         self.help_asked = help_asked
+        self.received = -1
+        """How many words there were, where that is what is wrong."""
         self.rest: list[str] = []
         """The words after the option that is wrong."""
 
@@ -131,9 +136,25 @@ def read(argv: list[str], load: Load, path: list[str]) -> Call:
     if isinstance(command, str):  # the same as one without a group
         command = top.COMMANDS[command]
     module, function, options, arguments, interspersed = command
+    if function in _SWITCHED:
+        options = _in_dialect(function, options, settings)
     words = _options(words, options, given, beside, interspersed=interspersed)
     _arguments(words, arguments, given)
     return (module, function, given, settings)
+
+
+def _in_dialect(
+    function: str, options: dict[str, Option], settings: dict[str, Any]
+) -> dict[str, Option]:
+    """Return a command's options as the dialect has them. Raises UsageError for one that is none.
+
+    As `settings` name it already, if they do.
+    """
+    from rootless.cli.dialects import choice
+
+    if dialect := settings.get("dialect"):
+        choice.ask(dialect)
+    return {**options, **choice.current().switched.get(function, {})}
 
 
 def known(kind: str, path: list[str], load: Load) -> Any:
@@ -271,6 +292,23 @@ def _arguments(
     given: dict[str, Any],
 ) -> None:
     """Deal `words` out to the command's arguments."""
+    try:
+        left = _dealt(words, arguments, given)
+        if left:
+            more = "arguments" if len(left) > 1 else "argument"
+            raise NotUnderstood(f"got unexpected extra {more} ({' '.join(left)})")
+    except NotUnderstood as error:
+        if not error.message.startswith("invalid value"):
+            error.received = len(words)
+        raise
+
+
+def _dealt(
+    words: list[str],
+    arguments: tuple[tuple[str, int | tuple[str, ...]], ...],
+    given: dict[str, Any],
+) -> list[str]:
+    """Deal them out, and return those that are left."""
     at = 0
     for place, (name, kind) in enumerate(arguments):
         if kind in (SEVERAL, ANY):
@@ -289,6 +327,4 @@ def _arguments(
             at += 1
         elif kind != OPTIONAL:
             raise NotUnderstood("missing argument '{}'", argument=place)
-    if at < len(words):
-        more = "arguments" if len(words) - at > 1 else "argument"
-        raise NotUnderstood(f"got unexpected extra {more} ({' '.join(words[at:])})")
+    return words[at:]

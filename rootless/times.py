@@ -88,6 +88,12 @@ def _days(year: int, month: int, day: int) -> int:
     return days - 719469
 
 
+def limit(text: str, *, ahead: bool) -> float:
+    """Return the moment until which something is asked for; a span may lie `ahead` (podman)."""
+    distance = span(text) if ahead else None
+    return moment(text) + (2 * distance if distance is not None else 0.0)
+
+
 def duration(seconds: float) -> str:
     """Return a span of time roughly, in docker's words: About a minute, 3 hours."""
     whole = int(seconds)

@@ -27,7 +27,9 @@ def answer(argv: list[str], load: lean.Load = lean.load) -> int:
     except lean.NotUnderstood as error:
         if not (error.help_asked or _helped(error.rest, path, load)):
             why = _absence(error, path)
-            hint = why or f"see '{' '.join(('rootless', *path))} --help'"
+            hint = (
+                why or f"{_missing(error, path, load)}see '{' '.join(('rootless', *path))} --help'"
+            )
             near = [] if why else alike(error.unknown, _known(error.unknown, path, load))
             raise UsageError(_message(error, near, path, load), hint) from error
     from rootless.cli.answers import usage
@@ -59,12 +61,31 @@ def _absence(error: lean.NotUnderstood, path: list[str]) -> str:
 
 def _message(error: lean.NotUnderstood, near: list[str], path: list[str], load: lean.Load) -> str:
     """Return what is wrong, with what may have been meant."""
+    if error.received >= 0:
+        from rootless.cli.dialects import choice
+
+        kinds = [kind for _, kind in lean.known("grammar", path, load)[3]]
+        least = len(kinds) - kinds.count(lean.OPTIONAL) - kinds.count(lean.ANY)
+        endless = lean.SEVERAL in kinds or lean.ANY in kinds
+        line = " ".join((choice.program(), *path))
+        most = None if endless else len(kinds)
+        return choice.current().miscounted(line, least, most, error.received)
     if error.argument >= 0:
-        _, _, arguments = lean.known("words", path, load)
-        return error.message.replace("{}", arguments[error.argument][0], 1)
+        return error.message.replace("{}", _argument(error, path, load), 1)
     if not near:
         return error.message
     return f"{error.message}. Did you mean {' or '.join(repr(word) for word in near)}?"
+
+
+def _missing(error: lean.NotUnderstood, path: list[str], load: lean.Load) -> str:
+    """Return which argument is not there, for the beginning of a hint."""
+    missing = error.received >= 0 and error.argument >= 0
+    return f"{_argument(error, path, load)} is missing; " if missing else ""
+
+
+def _argument(error: lean.NotUnderstood, path: list[str], load: lean.Load) -> str:
+    name: str = lean.known("words", path, load)[2][error.argument][0]
+    return name
 
 
 def _known(unknown: str, path: list[str], load: lean.Load) -> Iterable[str]:

@@ -124,7 +124,7 @@ def _inspect(engine: Engine, names: list[str], template: str, look: Look, *, siz
             found.append(look(engine, name, size))
         except Error as error:
             missing.append(error)
-    found = _as_asked(found, template)
+    found = _as_asked(engine, found, template)
     if template and choice.current().arrays and template == "json":
         template = ""
     if template and template not in ("docker", "podman"):
@@ -138,13 +138,13 @@ def _inspect(engine: Engine, names: list[str], template: str, look: Look, *, siz
     return code
 
 
-def _as_asked(found: list[dict[str, Any]], template: str) -> list[dict[str, Any]]:
+def _as_asked(engine: Engine, found: list[dict[str, Any]], template: str) -> list[dict[str, Any]]:
     """Return what is shown, where docker and podman contradict each other as one of them has it."""
     if template == "podman":
         from rootless.cli.dialects.podman import Podman
 
-        return Podman().inspected(found)
-    return found if template == "docker" else choice.current().inspected(found)
+        return Podman().inspected(found, engine.paths)
+    return found if template == "docker" else choice.current().inspected(found, engine.paths)
 
 
 def _container(engine: Engine, name: str, size: bool) -> dict[str, Any]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from rootless.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from rootless.containers.container import Container
     from rootless.containers.record import Record
     from rootless.containers.summary import Listed
     from rootless.store.events import Event
+    from rootless.store.paths import Paths
+
+    Option = tuple[str, int | tuple[str, ...]]
+    """As the grammar has it (cli/lean.py)."""
 
     Sentence = tuple[str, str, int]
     """Our words, theirs, and the exit code that goes with them (0: that of the command).
@@ -49,6 +55,9 @@ IMAGE_IN_USE = (
 )
 
 
+NO_TERMINAL = "the input device is not a TTY"
+
+
 class Docker:
     """docker's habits. Those of another dialect are a class derived from it."""
 
@@ -64,6 +73,27 @@ class Docker:
     by_last_part = False
     """Whether an image is found by the last part of its name, where nothing else fits."""
 
+    until_ahead = False
+    """Whether a span of time until which something is shown lies ahead."""
+
+    all_or_none = False
+    """Whether nothing is done to any of several containers where one of them is not there."""
+
+    same_name = False
+    """Whether a container may be given the name that it has."""
+
+    stops_first = False
+    """Whether `rm --force` lets a container end by its stop signal, in its own time."""
+
+    every = 1
+    """Seconds between two looks of `stats`."""
+
+    lists: Sequence[str] = ()
+    """Options that take several values in one text, where docker takes it whole."""
+
+    switched: Mapping[str, dict[str, Option]] = {}
+    """Options of commands that mean something else than in our grammar."""
+
     makes_paths = True
     """Whether a directory that -v or -w names is made where it is not there."""
 
@@ -77,6 +107,7 @@ class Docker:
     """What stands between number and unit in the listing of images."""
 
     sentences: Sequence[Sentence] = (
+        (NO_TERMINAL, NO_TERMINAL, 1),
         ("no such container: {0}", "No such container: {0}", 0),
         ("no such image: {0}", "No such image: {0}", 0),
         ("no such object: {0}", "No such object: {0}", 0),
@@ -89,6 +120,8 @@ class Docker:
             "cannot kill container: {0}: container is not running",
             0,
         ),
+        ("cannot execute in container {0}: it is not running", "container {0} is not running", 0),
+        ("which command in {0}?", "'{line}' requires at least 2 arguments", 1),
         (
             "cannot attach to container {0}: it is not running",
             "cannot attach to a stopped container, start it first",
@@ -106,14 +139,24 @@ class Docker:
             0,
         ),
         ("no such command '{0}'", "unknown command: {line} {0}", 1),
-        ("missing argument {0}", "requires at least 1 argument: {0}", 1),
-        ("got unexpected extra argument ({0})", "accepts no argument {0}", 1),
-        ("got unexpected extra arguments ({0})", "accepts no arguments {0}", 1),
+        ("'{0}' requires {1}", "'{0}' requires {1}", 1),
+        ("'{0}' accepts no arguments", "'{0}' accepts no arguments", 1),
         ("which container?", "'{line}' requires at least 1 argument", 1),
         ("which image?", "'{line}' requires at least 1 argument", 1),
         ("which container or image?", "'{line}' requires at least 1 argument", 1),
     )
     """What errors are called whose words scripts look for."""
+
+    def parted(self, asked: Any) -> Any:
+        """Return options with each value of `lists` in a text of its own."""
+        if not self.lists:
+            return asked
+        from rootless.containers.words.request import apart
+
+        return {
+            name: apart(value, _begins(name)) if name in self.lists else value
+            for name, value in asked.items()
+        }
 
     def exit_code(self, command: str) -> int:
         """Return what a command, by its function, ends with after an error.
@@ -121,6 +164,18 @@ class Docker:
         It is "" for a line that makes no sense.
         """
         return 1 if command in OWN and command != "run" else 125
+
+    def miscounted(self, line: str, least: int, most: int | None, received: int) -> str:
+        """Return what is said of a line with too few or too many arguments."""
+        several = "argument" if (most or least) == 1 else "arguments"
+        if most == 0:
+            return f"'{line}' accepts no arguments"
+        if most is None:
+            return f"'{line}' requires at least {least} {several}"
+        if least == most:
+            return f"'{line}' requires {least} {several}"
+        lower = f"at least {least} and " if least else ""
+        return f"'{line}' requires {lower}at most {most} {several}"
 
     def template(self, text: str) -> str:
         """Return a user's --format as docker would have it written."""
@@ -154,6 +209,25 @@ class Docker:
         """Return what is said before an image is fetched; "" for nothing."""
         return ""
 
+    def without_terminal(self, command: str, *, attached: bool) -> str:
+        """Return what is said where standard input is to be a terminal, and is none.
+
+        `attached` is whether it is passed on at all. Raises UsageError.
+        """
+        if attached:
+            raise UsageError(NO_TERMINAL, "-i alone passes it on")
+        return ""
+
+    def userns(self, environ: Mapping[str, str]) -> str:
+        """Return the user namespace that the environment asks for; "" for none."""
+        return ""
+
+    def detach_keys(self) -> tuple[str, str]:
+        """Return a file's own keys that leave a terminal, and what names them; "" for neither."""
+        from rootless.oci.distribution.credentials import docker_setting
+
+        return docker_setting("detachKeys")
+
     def stopped(self, name: str, container: Container, patience: int | None) -> str:
         """Return what `stop` says where it had to do more than to ask; "" for nothing."""
         return ""
@@ -165,7 +239,11 @@ class Docker:
         """
         return [name for name in names if name not in PODMANS]
 
-    def inspected(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def meant(self, paths: Paths, image: str) -> str:
+        """Return the name of the image that a container was asked for by this one."""
+        return image
+
+    def inspected(self, found: list[dict[str, Any]], paths: Paths) -> list[dict[str, Any]]:
         """Return what `inspect` shows."""
         for value in found:
             if "NetworkSettings" in value:
@@ -253,3 +331,8 @@ class Docker:
         """Change the row of a container in a listing; `full` without shortening."""
         if row.get("Networks") == "private":  # a table has none
             row["Networks"] = BRIDGE
+
+
+def _begins(option: str) -> Callable[[str], bool]:
+    """Return what says of a part of a text whether it begins a value of its own."""
+    return lambda part: option != "annotation" or "=" in part

@@ -8,13 +8,14 @@ from rootless.cli.dialects.docker import Docker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from rootless.containers.container import Container
     from rootless.containers.record import Record
     from rootless.containers.summary import Listed
     from rootless.store.events import Event
+    from rootless.store.paths import Paths
 
 NO_CONTAINER = 'no container with name or ID "{0}" found: no such container'
 IMPROPER = "container state improper"
@@ -60,6 +61,10 @@ class Podman(Docker):
     newest_first = False
     by_last_part = True
     makes_paths = False
+    until_ahead = all_or_none = same_name = stops_first = True
+    every = 5
+    lists = ("annotation", "env_file", "label_file")
+    switched = {"logs": {"-n": ("names", 0)}}
     step = "ID"
     arrays = True
     unit = " "
@@ -69,6 +74,16 @@ class Podman(Docker):
         ("no such object: {0}", 'inspecting object: no such object: "{0}"', 0),
         ('the container name "{0}" is already in use by {1}', NAME_TAKEN, 0),
         ("container {0} is running", NO_FORCE, 2),
+        (
+            "cannot execute in container {0}: it is not running",
+            f"can only create exec sessions on running containers: {IMPROPER}",
+            255,
+        ),
+        (
+            "which command in {0}?",
+            "must provide a non-empty command to start an exec session: invalid argument",
+            255,
+        ),
         ("container {0} is not running", f"container {{0}} is not running: {IMPROPER}", 0),
         (
             "cannot kill container {0}: it is not running",
@@ -108,7 +123,7 @@ class Podman(Docker):
             "statfs {0}: no such file or directory",
             0,
         ),
-        ("-v would make a directory", "make it, or name another source", 0),
+        ("{0} would make a directory", "make it, or name another source", 0),
         (
             "the working directory {0} does not exist",
             'workdir "{0}" does not exist on container',
@@ -116,7 +131,6 @@ class Podman(Docker):
         ),
         ("no such option: {0}", "unknown flag: {0}", 0),
         ("no such command '{0}'", "unrecognized command `{line} {0}`", 0),
-        ("missing argument {0}", "requires at least 1 arg(s), only received 0", 0),
         (
             "unable to find user {0}: no matching entries in passwd file",
             "unable to find user {0}: no matching entries in passwd file",
@@ -135,12 +149,23 @@ class Podman(Docker):
     )
 
     def __init__(self) -> None:
-        self._names: set[str] | None = None
-        """The full names of all images, once somebody has asked for them."""
+        self._meant: dict[str, str] = {}
+        """The whole names of images that somebody has asked for."""
 
     def exit_code(self, command: str) -> int:
         """podman: 1 for what is not there to be removed, else 125."""
         return 1 if command in ("rm", "rmi") else 125
+
+    def miscounted(self, line: str, least: int, most: int | None, received: int) -> str:
+        """As cobra says it."""
+        if most == 0:
+            return f"`{line}` takes no arguments"
+        if most is None:
+            return f"requires at least {least} arg(s), only received {received}"
+        if least == most:
+            return f"accepts {least} arg(s), received {received}"
+        wanted = f"between {least} and {most}" if least else f"at most {most}"
+        return f"accepts {wanted} arg(s), received {received}"
 
     def template(self, text: str) -> str:
         """Columns of a table may be separated by blanks, and {{json .}} is the whole list."""
@@ -193,29 +218,54 @@ class Podman(Docker):
         known = reference.is_valid(name)
         return f"Trying to pull {reference.normalise(name)}..." if known else ""
 
+    def without_terminal(self, command: str, *, attached: bool) -> str:
+        """`run` alone says it, and goes on; here the end of the input is passed on."""
+        if command != "run":
+            return ""
+        return warning(
+            "The input device is not a TTY. "
+            "The --tty and --interactive flags might not work properly"
+        )
+
+    def userns(self, environ: Mapping[str, str]) -> str:
+        """As its variable has it."""
+        return environ.get("PODMAN_USERNS", "")
+
+    def detach_keys(self) -> tuple[str, str]:
+        """containers.conf has them."""
+        return "", ""
+
     def stopped(self, name: str, container: Container, patience: int | None) -> str:
         """The line of its log, where the container had to be killed."""
         from rootless.errors import NotFound
+        from rootless.values import signal_name
 
         try:
             if patience == 0 or container.state().exit_code != KILLED:
                 return ""
         except NotFound:
             return ""  # removed by --rm: nobody knows
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        said = f"StopSignal failed to stop container {name} in time, resorting to SIGKILL"
-        return f'time="{stamp}" level=warning msg="{said}"'
+        seconds = container.record["stop_timeout"] if patience is None else patience
+        return warning(
+            f"StopSignal {signal_name(container.record['stop_signal'])} failed to stop container "
+            f"{name} in {seconds} seconds, resorting to SIGKILL"
+        )
 
     def fields(self, names: list[str]) -> list[str]:
         """All: docker's have the same names, or are ours."""
         return names
 
-    def inspected(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def inspected(self, found: list[dict[str, Any]], paths: Paths) -> list[dict[str, Any]]:
         """Where docker and podman contradict each other, podman's values."""
         from rootless.containers.inspect import as_podman
 
         for value in found:
             value["Id"] = value["Id"].removeprefix("sha256:")
+            if "State" in value and value["Image"]:
+                whole = self.meant(paths, value["Config"]["Image"])
+                value["ImageName"] = value["Config"]["Image"] = whole
+            elif "State" not in value:
+                value.update(repositories(value))
         return [as_podman(value) if "State" in value else value for value in found]
 
     def processes(self) -> list[str]:
@@ -303,13 +353,49 @@ class Podman(Docker):
 
     def image(self, one: Listed) -> str:
         """Return the whole name of the image that a container was made of."""
-        from rootless.images.finding import Finder, meanings
+        return self.meant(one.container.paths, one.record["image"])
 
-        if self._names is None:
-            self._names = {*Finder(one.container.paths).names()}
-        asked = one.record["image"]
-        meant = meanings(asked)
-        return next((name for name in meant if name in self._names), (*meant, asked)[0])
+    def meant(self, paths: Paths, image: str) -> str:
+        """The whole one: of what is here, else of what it would be."""
+        if image not in self._meant:
+            self._meant[image] = whole(paths, image)
+        return self._meant[image]
+
+
+def whole(paths: Paths, image: str) -> str:
+    """Return the whole name of an image that was asked for by its short one, or by its id."""
+    from rootless.errors import Error
+    from rootless.images.finding import HOST, Finder, meanings
+
+    if image == HOST:
+        return image
+    finder = Finder(paths, by_last_part=lambda: True)
+    try:
+        name = finder.name_of(image)
+        if not name and (found := finder.look(image).names):
+            name = found[0]
+    except Error:
+        name = ""  # it has gone, or the name means another by now
+    return name or (*meanings(image), image)[0]
+
+
+def repositories(image: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the names of an image in full, and its digest in each of their repositories."""
+    from rootless.oci import reference
+
+    names = [reference.parse(name) for name in image["NamesHistory"]]
+    known = [str(reference.parse(one)) for one in image["RepoDigests"]]
+    known = known or [f"{name.name}@{image['Digest']}" for name in names]
+    return {
+        "RepoTags": [str(name) for name in names if name.tag],
+        "RepoDigests": list(dict.fromkeys(known)),
+    }
+
+
+def warning(text: str) -> str:
+    """Return a line of podman's log."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return f'time="{stamp}" level=warning msg="{text}"'
 
 
 def published(one: Listed) -> str:

@@ -25,7 +25,8 @@ PublishRm = Annotated[
 CaptureFile = Annotated[str, argument("FILE", "A pcap file; - is stdout.")]
 NoStream = Annotated[bool, option("--no-stream", about="Look once.")]
 StatsInterval = Annotated[
-    int, option("--interval", "-i", metavar="SECONDS", about="Between two looks. (1)")
+    int | None,
+    option("--interval", "-i", metavar="SECONDS", about="Between two looks. (1; podman: 5)"),
 ]
 NoReset = Annotated[bool, option("--no-reset", about="Leave on the screen what was shown.")]
 MaybePort = Annotated[str, argument("[PORT[/PROTO]]", "A port of the container.")]
@@ -198,7 +199,9 @@ PreserveFd = Annotated[
     option("--preserve-fd", metavar="FD,...", about="It has these of ours as well."),
 ]
 ExecPrivileged = Annotated[bool, option("--privileged", about="With all capabilities.")]
-Names = Annotated[bool, option("--names", about="Put the container's name before each line.")]
+Names = Annotated[
+    bool, option("--names", about="Of several: the name before each line, not the id.")
+]
 Color = Annotated[bool, option("--color", about="Give each container a colour.")]
 Follow = Annotated[bool, option("--follow", "-f", about="Go on as output arrives.")]
 Tail = Annotated[str, option("--tail", "-n", metavar="N", about="Only the last N lines. (all)")]

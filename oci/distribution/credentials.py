@@ -202,9 +202,28 @@ def files(given: str = "") -> list[AuthFile]:
     given = given or os.environ.get("REGISTRY_AUTH_FILE", "")
     if given:
         return [AuthFile(given)]
-    docker = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
-    own = [f"{user_directory()}/containers/auth.json", f"{docker}/config.json"]
+    own = [f"{user_directory()}/containers/auth.json", docker_file()]
     return [AuthFile(path) for path in (*_session_files(), *own)]
+
+
+def docker_file() -> str:
+    """Return where docker's config.json is, if it is there."""
+    directory = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
+    return f"{directory}/config.json"
+
+
+def docker_setting(key: str) -> tuple[str, str]:
+    """Return a text of docker's config.json, and what names its place; "" for none.
+
+    Where the file cannot be read it has none: it is read for more than this.
+    """
+    path = docker_file()
+    try:
+        with open(path, "rb") as file:
+            value = jsonio.loads(file.read(MAX_FILE)).get(key)
+    except (OSError, ValueError, AttributeError):
+        return "", ""
+    return (value, f"{path}: {key}") if value and isinstance(value, str) else ("", "")
 
 
 def _session_files() -> list[str]:

@@ -213,26 +213,29 @@ class Containers:
         force: bool = False,
         volumes: bool = False,
         depend: bool = False,
-        timeout: int = 0,
-    ) -> None:
+        timeout: int | None = 0,
+    ) -> list[str]:
         """Remove the container that `ref` means; with `force` also one with a damaged record.
 
-        With `depend`, those first that need it. `timeout` is that of `Container.remove`. Raises
-        what `get` and `Container.remove` raise.
+        With `depend`, those first that need it. Returns the ids of what went, in this order.
+        `timeout` is that of `Container.remove`. Raises what `get` and `Container.remove` raise.
         """
+        gone = []
         try:
             found = self.get(ref)
             if depend:
-                self._remove_users(found.id, force=force, volumes=volumes, timeout=timeout)
+                gone = self._remove_users(found.id, force=force, volumes=volumes, timeout=timeout)
         except StoreError:
             if not force:
                 raise
             from rootless.containers.recovery import remove_damaged
 
             ref = bare(ref)
-            remove_damaged(self._paths, self.objects.named(ref) or self.objects.full_id(ref))
-        else:
-            found.remove(force=force, volumes=volumes, timeout=timeout)
+            id_ = self.objects.named(ref) or self.objects.full_id(ref)
+            remove_damaged(self._paths, id_)
+            return [id_]
+        found.remove(force=force, volumes=volumes, timeout=timeout)
+        return [*gone, found.id]
 
     def _remove_users(
         self,
@@ -240,15 +243,19 @@ class Containers:
         *,
         force: bool,
         volumes: bool,
-        timeout: int,
-    ) -> None:
+        timeout: int | None,
+    ) -> list[str]:
         from rootless.containers.users import users
 
+        gone = []
         for user in users(self._paths, id):
             try:
-                self.remove(user, force=force, volumes=volumes, depend=True, timeout=timeout)
+                gone += self.remove(
+                    user, force=force, volumes=volumes, depend=True, timeout=timeout
+                )
             except NotFound:
                 pass  # somebody else was faster
+        return gone
 
     def _read(self, id: str) -> Container:  # noqa: A002 - the field's own word
         return Container(self._paths, upgraded(self.objects.read(id)))

@@ -246,12 +246,14 @@ class Container(Handle):
 
         return unpause(self)
 
-    def remove(self, *, force: bool = False, volumes: bool = False, timeout: int = 0) -> None:
+    def remove(
+        self, *, force: bool = False, volumes: bool = False, timeout: int | None = 0
+    ) -> None:
         """Remove it and all that is its own; with `force` stop it first.
 
-        `timeout` is how many seconds that may take before it is killed. Raises Conflict for a
-        running container, InUse for one that another needs, NotFound where somebody else was
-        faster.
+        `timeout` is how many seconds that may take before it is killed, None its own. Raises
+        Conflict for a running container, InUse for one that another needs, NotFound where somebody
+        else was faster.
         """
         from rootless.containers.users import refuse_use
 

@@ -38,10 +38,10 @@ class Finding:
     def __init__(
         self,
         text: str,
-        repair: Callable[[], None] | None = None,
+        repair: Callable[[], object] | None = None,
         *,
         costs: str = "",
-        mend: Callable[[], None] | None = None,
+        mend: Callable[[], object] | None = None,
     ) -> None:
         self.text = text
         self.mend = mend
@@ -152,7 +152,7 @@ class Blobs(abc.ABC):
         return ""
 
     def _finding(
-        self, entry: Document, problem: str, mend: Callable[[], None] | None = None
+        self, entry: Document, problem: str, mend: Callable[[], object] | None = None
     ) -> Finding:
         name = name_of(entry) or list_of(entry) or str(entry["digest"])
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rootless.cli.dialects import choice
+from rootless.cli.ends import OwnEnds
+
 if TYPE_CHECKING:
     from tests.conftest import Store
 
@@ -76,3 +79,36 @@ def test_an_error_is_one_line_with_the_file(
 def test_other_commands_do_not_read_it(shared: Store, conf: Path) -> None:
     for words in (("ps",), ("images",), ("ps", "-a", "-q")):
         assert read(shared, conf, "[containers", *words)[::2] == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "docker", "conf", "keys"),
+    [
+        ("docker", '{"detachKeys": "ctrl-x"}', "", "ctrl-x"),
+        ("docker", '{"detachKeys": "ctrl-x"}', '[engine]\ndetach_keys = "ctrl-a,d"', "ctrl-a,d"),
+        ("podman", '{"detachKeys": "ctrl-x"}', "", "ctrl-p,ctrl-q"),
+        ("docker", '{"detachKeys": 3}', "", "ctrl-p,ctrl-q"),
+        ("docker", "[]", "", "ctrl-p,ctrl-q"),
+        ("docker", "no JSON", "", "ctrl-p,ctrl-q"),
+    ],
+)
+def test_keys_that_leave_a_terminal(
+    dialect: str, docker: str, conf: str, keys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docker's are in the file of its client."""
+    monkeypatch.setattr(choice, "_LOADED", [])
+    monkeypatch.setattr(choice, "_ASKED", [dialect])
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("CONTAINERS_CONF", str(tmp_path / "conf"))
+    (tmp_path / "conf").write_text(conf)
+    (tmp_path / "config.json").write_text(docker)
+    assert OwnEnds(stdin=True, tty=True).keys(None) == keys
+    assert OwnEnds(stdin=True, tty=True).keys("ctrl-z") == "ctrl-z"
+    assert OwnEnds(stdin=True, tty=False).keys(None) == ""
+
+
+def test_keys_of_docker_that_are_none(shared: Store, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"detachKeys": "ctrl-nothing"}')
+    done = shared("run", "-t", "--rm", "busybox", "true", env={"DOCKER_CONFIG": str(tmp_path)})
+    assert done.returncode == 125
+    assert f"{tmp_path}/config.json: detachKeys: invalid value 'ctrl-nothing'" in done.stderr

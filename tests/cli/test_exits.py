@@ -55,7 +55,7 @@ CLASHES = errors.HostError("cannot publish port 80/tcp: it is in use", "choose a
         ("docker", "logs", MISSING, 1),
         ("docker", "run", CLASHES, 125),
         ("docker", "", errors.UsageError("no such option: --bogus"), 125),
-        ("docker", "", errors.UsageError("missing argument 'IMAGE'"), 1),
+        ("docker", "", errors.UsageError("'docker run' requires at least 1 argument"), 1),
         ("docker", "ps", OSError(28, "No space left on device"), 1),
         ("docker", "ps", ZeroDivisionError("a fault"), 125),
         ("podman", "run", errors.CommandNotFound("no such file"), 127),
@@ -64,7 +64,7 @@ CLASHES = errors.HostError("cannot publish port 80/tcp: it is in use", "choose a
         ("podman", "rmi", errors.NotFound("no such image: x"), 1),
         ("podman", "logs", MISSING, 125),
         ("podman", "run", CLASHES, 126),
-        ("podman", "", errors.UsageError("missing argument 'IMAGE'"), 125),
+        ("podman", "", errors.UsageError("accepts 1 arg(s), received 0"), 125),
         ("podman", "ps", OSError(28, "No space left on device"), 125),
     ],
 )

@@ -10,8 +10,9 @@ import pytest
 from command_lines import every_command, lines
 from hypothesis import given, settings
 
-from rootless.cli import absent, app, generate, lean
+from rootless.cli import absent, app, exits, generate, lean
 from rootless.cli.answers import mistakes
+from rootless.cli.dialects import choice
 from rootless.errors import UsageError
 
 pytestmark = pytest.mark.once
@@ -127,7 +128,6 @@ def test_version_wins_over_a_command() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("run", "missing argument 'IMAGE'"),
         ("run --rm=maybe img", "invalid value for '--rm': 'maybe' is neither true nor false"),
         ("run --bogus img", "no such option: --bogus"),
         ("run -Z img", "no such option: -Z"),
@@ -151,11 +151,8 @@ def test_version_wins_over_a_command() -> None:
         ("psx --help", "no such command 'psx'"),
         ("image lss", "no such command 'lss'. Did you mean 'ls'?"),
         ("--bogus ps", "no such option: --bogus"),
-        ("tag one", "missing argument 'TARGET...'"),
         ("completion tcsh", "invalid value for 'SHELL': 'tcsh' is not one of 'bash', 'zsh', 'fish"),
         ("completion {}", "invalid value for 'SHELL': '{}' is not one of "),
-        ("load file", "got unexpected extra argument (file)"),
-        ("load file two", "got unexpected extra arguments (file two)"),
     ],
 )
 def test_mistakes_are_explained(line: str, message: str) -> None:
@@ -164,6 +161,44 @@ def test_mistakes_are_explained(line: str, message: str) -> None:
         mistakes.answer(line.split())
     assert caught.value.message.startswith(message)
     assert caught.value.hint == f"see '{helped(line)} --help'"
+    with pytest.raises(UsageError):
+        app.parse(line.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "docker", "podman", "hint"),
+    [
+        ("run", "at least 1 argument", "requires at least 1 arg(s), only received 0", "IMAGE"),
+        ("tag x", "at least 2 arguments", "requires at least 2 arg(s), only received 1", "TARGET"),
+        ("rename x", "2 arguments", "accepts 2 arg(s), received 1", "NAME"),
+        ("rename x y z", "2 arguments", "accepts 2 arg(s), received 3", ""),
+        ("history", "1 argument", "accepts 1 arg(s), received 0", "IMAGE"),
+        (
+            "commit",
+            "at least 1 and at most 2 arguments",
+            "accepts between 1 and 2 arg(s), received 0",
+            "CONTAINER",
+        ),
+        ("images x y", "at most 1 argument", "accepts at most 1 arg(s), received 2", ""),
+        ("load x y", "", "`rootless load` takes no arguments", ""),
+    ],
+)
+@pytest.mark.parametrize("dialect", choice.NAMES)
+def test_arguments_are_counted(
+    line: str, docker: str, podman: str, hint: str, dialect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the words of the dialect; the hint says which is missing."""
+    monkeypatch.setattr(choice, "_LOADED", [])
+    monkeypatch.setattr(choice, "_ASKED", [dialect])
+    with pytest.raises(UsageError) as caught:
+        mistakes.answer(line.split())
+    wanted = f"requires {docker}" if docker else "accepts no arguments"
+    name = helped(line)
+    assert caught.value.message == (podman if dialect == "podman" else f"'{name}' {wanted}")
+    assert hint in caught.value.hint
+    assert (" is missing; " in caught.value.hint) == bool(hint)
+    assert caught.value.hint.endswith(f"see '{name} --help'")
+    assert exits.code_of(caught.value) == (125 if dialect == "podman" else 1)
     with pytest.raises(UsageError):
         app.parse(line.split())
 

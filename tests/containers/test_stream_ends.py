@@ -16,6 +16,8 @@ from rootless.runtime.supervision import relay
 from rootless.runtime.supervision.unread import Unread, expects
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import Store
 
 pytestmark = pytest.mark.once
@@ -129,22 +131,57 @@ def test_what_is_old_in_a_pipe_is_told_from_what_is_new() -> None:
 def test_a_terminal_whose_input_is_none(
     shared: Store, command: str, script: str, given: str, expected: str
 ) -> None:
-    """docker refuses it, podman warns and waits for ever."""
+    """podman warns and waits for ever."""
     words = ["run", "--rm", "-it", "busybox"]
     if command == "exec":
         shared.ok("run", "-d", "--rm", "--name", "tty", "busybox", "sleep", "1000")
         words = ["exec", "-it", "tty"]
+    words = ["--dialect", "podman", *words]
     done = shared(*words, "sh", "-c", script, input=given, timeout=50)
     assert done.stdout.replace("\r", "") == expected
-    assert (done.stderr, done.returncode) == ("Warning: the input device is not a TTY\n", 0)
+    warned = "The input device is not a TTY. The --tty and --interactive flags" in done.stderr
+    assert (warned, done.returncode) == (command == "run", 0)
     if command == "exec":
         shared.ok("rm", "-f", "tty")
 
 
 def test_an_interactive_shell_ends_with_its_input(shared: Store) -> None:
-    done = shared("run", "--rm", "-it", "busybox", "sh", input="echo $((40 + 2)); exit 4\n")
+    words = ("--dialect", "podman", "run", "--rm", "-it", "busybox", "sh")
+    done = shared(*words, input="echo $((40 + 2)); exit 4\n")
     assert (done.returncode, "42" in done.stdout) == (4, True)
-    assert shared("run", "--rm", "-it", "busybox", "sh", timeout=50).returncode == 0
+    assert shared(*words, timeout=50).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ("run -it --name new busybox true", True),
+        ("run -it --name new -a stdin busybox true", True),
+        ("exec -it tty true", True),
+        ("attach tty", True),
+        ("run -it -a stdout --rm busybox true", False),
+        ("run -itd --rm busybox true", False),
+        ("run -t --rm busybox true", False),
+        ("exec -t tty true", False),
+        ("exec -itd tty true", False),
+        ("create -it --rm --name made busybox true", False),
+        ("start -ai made", False),
+    ],
+)
+def test_docker_wants_a_terminal(tty: Store, line: str, refused: bool) -> None:
+    """Before anything has happened."""
+    done = tty(*line.split(), timeout=50)
+    assert done.returncode == int(refused), done.stderr
+    assert ("the input device is not a TTY" in done.stderr) == refused
+    assert tty("container", "exists", "new").returncode == 1
+
+
+@pytest.fixture(scope="module")
+def tty(shared: Store) -> Iterator[Store]:
+    """`shared` with a container of that name, which has a terminal."""
+    shared.ok("run", "-itd", "--name", "tty", "busybox", "sleep", "1000")
+    yield shared
+    shared.ok("rm", "-f", "tty")
 
 
 def test_the_end_of_input_is_said_again_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.errors import NotFound, UsageError
+from rootless.errors import NotFound, StoreError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def some(
         if latest:
             return [_latest(engine)]
     elif names:
+        if len(names) > 1 and not ignore:
+            all_there(engine, names)
         return _fitting(engine, names, filters) if filters else names
     elif files:
         return []  # with --ignore: they have gone
@@ -45,7 +47,21 @@ def some(
     return [one.id for one in found if not running or one.state().active]
 
 
-def named(engine: Engine, given: list[str] | None, which: opt.Named) -> list[str]:
+def all_there(engine: Engine, names: list[str]) -> None:
+    """Raise NotFound for the first that is not there, where the dialect does all or nothing."""
+    from rootless.cli.dialects import choice
+
+    if choice.current().all_or_none:
+        for name in names:
+            try:
+                engine.containers.get(name)
+            except StoreError:
+                pass  # it is there, and the command tells what is wrong with it
+
+
+def named(
+    engine: Engine, given: list[str] | None, which: opt.Named, *, ignore: bool = False
+) -> list[str]:
     """Return the containers that are named, by their files as well, or the latest."""
     names = [*(given or []), *_read(which.get("cidfile") or [])]
     if which.get("latest"):
@@ -54,6 +70,8 @@ def named(engine: Engine, given: list[str] | None, which: opt.Named) -> list[str
         return [_latest(engine)]
     if not names:
         raise UsageError("which container?", "name one, or say --latest")
+    if len(names) > 1 and not ignore:
+        all_there(engine, names)
     return names
 
 

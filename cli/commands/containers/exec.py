@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.options import containers as opt
     from rootless.containers.running.sessions import ExecRequest
+    from rootless.containers.words.asked import Asked
     from rootless.engine import Engine
 
 
@@ -43,14 +44,14 @@ def execute(
         rootless exec -u 1000:1000 -w /www web ls -l
     """
     name, words = choosing.shifted(engine, container, command, latest=latest, cidfile=cidfile)
-    if not words:
-        raise UsageError(f"which command in {name}?", "it stands behind the container")
     preserved = []
     if preserve_fds or preserve_fd:
         from rootless.cli.descriptors import inherited
 
         preserved = inherited(preserve_fds, preserve_fd or [])
     one = engine.containers.get(name)
+    if not words:
+        raise UsageError(f"which command in {name}?", "it stands behind the container")
     one.preserved = preserved
     request: ExecRequest = {
         "command": words,
@@ -66,8 +67,10 @@ def execute(
         return one.execute(request)
     if not tty:
         return one.execute(request, Ends(0, 1, 2))
-    from rootless.cli.ends import OwnEnds
+    from rootless.cli.ends import OwnEnds, check_terminal
 
+    if interactive:
+        check_terminal("exec", attached=True)
     ends = OwnEnds(stdin=interactive, tty=True)
     request["detach_keys"] = ends.keys(detach_keys)
     return one.execute(request, ends)
@@ -78,4 +81,9 @@ def _changes(env: list[str], env_file: list[str]) -> list[list[str | None]]:
         return []
     from rootless.containers.words.environment import changes
 
-    return changes({"env": env, "env_file": env_file}, os.environ, ".")
+    if env_file:
+        from rootless.cli.dialects import choice
+
+        files: Asked = choice.current().parted({"env_file": env_file})
+        return changes({**files, "env": env}, os.environ, ".")
+    return changes({"env": env}, os.environ, ".")

@@ -73,9 +73,11 @@ def attach(
         rootless attach web
         rootless attach --no-stdin --sig-proxy=false web
     """
-    from rootless.cli.ends import OwnEnds
+    from rootless.cli.ends import OwnEnds, check_terminal
 
     one = engine.containers.get(choosing.one(engine, container, latest=latest))
+    if one.record["tty"] and not no_stdin:
+        check_terminal("attach", attached=True)
     stdin = not no_stdin and one.record["stdin"]
     ends = OwnEnds(stdin=stdin, tty=one.record["tty"], proxy=sig_proxy)
     return one.attach(ends, detach_keys=ends.keys(detach_keys))
@@ -184,16 +186,23 @@ def rm(
     missing = ignore or force  # cleaning up twice is no mistake
     names = choosing.some(engine, containers, which, ignore=missing)
 
-    def remove(name: str) -> None:
-        engine.containers.remove(
-            name, force=force, volumes=volumes, depend=depend, timeout=time or 0
+    if force and time is None and not choice.current().stops_first:
+        time = 0
+
+    def remove(name: str) -> list[str]:
+        gone = engine.containers.remove(
+            name, force=force, volumes=volumes, depend=depend, timeout=time
         )
+        return gone if depend else [name]
 
     return _in_any_order(names, remove, missing=missing)
 
 
-def _in_any_order(names: list[str], remove: Callable[[str], None], *, missing: bool) -> int:
-    """Remove all that are named, each after those that use it; `missing` ones may be no failure."""
+def _in_any_order(names: list[str], remove: Callable[[str], list[str]], *, missing: bool) -> int:
+    """Remove all that are named, each after those that use it; `missing` ones may be no failure.
+
+    `remove` returns what is said of it.
+    """
     from rootless.containers.users import InUse
 
     code, todo, last = exits.OK, names, len(names) == 1
@@ -201,14 +210,15 @@ def _in_any_order(names: list[str], remove: Callable[[str], None], *, missing: b
         left = []
         for name in todo:
             try:
-                remove(name)
+                gone = remove(name)
             except Error as error:
                 if isinstance(error, InUse) and not last:
                     left.append(name)  # perhaps its user is named behind it
                 elif not (missing and isinstance(error, NotFound)):
                     code = complain(error)
             else:
-                say(name)
+                for one in gone:
+                    say(one)
         todo, last = left, len(left) == len(todo)
     return code
 
@@ -237,7 +247,7 @@ def wait(
     """
     if interval:
         _check_interval(interval)
-    names = choosing.named(engine, containers, which)
+    names = choosing.named(engine, containers, which, ignore=ignore)
     if return_on_first:
         from rootless.containers.running.waiting import wait_for_one
 

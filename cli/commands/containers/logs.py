@@ -50,22 +50,22 @@ def logs(
         found += engine.containers.list()[:1]
     if not found:
         raise UsageError("which container?", "name one, or say --latest")
-    first, last = _moments(since, until, ahead=follow)
+    first, last = _moments(since, until, follow=follow)
     show = Printer(found, timestamps=timestamps, names=names, color=color)
     for container, entry in read(found, follow=follow, tail=_lines(tail), since=first, until=last):
         show(container, entry, flush=follow)
     return 0
 
 
-def _moments(since: str, until: str, *, ahead: bool) -> tuple[float, float]:
-    """Return both moments, 0 for none. A span until which is followed lies `ahead` (podman)."""
+def _moments(since: str, until: str, *, follow: bool) -> tuple[float, float]:
+    """Return both moments, 0 for none. A span until which is followed lies ahead (podman)."""
     if not (since or until):
         return 0.0, 0.0
     from rootless import times
+    from rootless.cli.dialects import choice
 
-    last = times.moment(until) if until else 0.0
-    if ahead and (span := times.span(until)) is not None:
-        last += 2 * span
+    ahead = follow or choice.current().until_ahead
+    last = times.limit(until, ahead=ahead) if until else 0.0
     return times.moment(since) if since else 0.0, last
 
 
@@ -81,8 +81,8 @@ class Printer:
         self._last = 0
         self._before: dict[str, bytes] = {}
         for number, one in enumerate(containers):
-            several = len(containers) > 1
-            text = one.name if names else one.id[:12] if color or several else ""
+            called = one.name if names else one.id[:12]
+            text = called if color or len(containers) > 1 else ""
             if text and color:
                 text = f"\x1b[{_COLORS[number % len(_COLORS)]}m{text}\x1b[0m"
             self._before[one.id] = text.encode() + b" " if text else b""

@@ -73,6 +73,8 @@ def rename(engine: Engine, container: common.Container, name: opt.ContainerName)
     Examples:
         rootless rename web old-web
     """
+    if choice.current().same_name and engine.containers.get(container).name == name:
+        return 0
     engine.containers.rename(container, name)
     return 0
 

@@ -28,6 +28,9 @@ _OF_IMAGES = {"arch", "os", "variant", "decryption_key", "tls_verify", "creds", 
 _OF_IMAGES |= {"cert_dir", "retry", "retry_delay"}
 """Options of how the image is found and fetched that are rarely there."""
 
+_USERNS = ("userns", "uidmap", "gidmap", "subuidname", "subgidname")
+"""Those that say which ids a container has."""
+
 _SECRETS = ("--creds", "--decryption-key")
 """Those whose values are nobody else's business."""
 
@@ -68,6 +71,11 @@ def run(
         from rootless.cli.descriptors import inherited
 
         preserved = inherited(preserve_fds, preserve_fd or [])
+    if asked.get("tty") and asked.get("interactive"):
+        from rootless.cli.ends import check_terminal
+
+        wanted = [stream.lower() for stream in asked.get("attach") or ["stdin"]]
+        check_terminal("run", attached=not detach and "stdin" in wanted)
     container = _create(engine, image, command or [], asked, detach=detach)
     container.on_note, container.preserved = warn_of, preserved
     code = 0
@@ -154,6 +162,16 @@ def _create(
     engine: Engine, image: str, command: list[str], asked: ropt.Asked, *, detach: bool
 ) -> Container:
     """Make the container, with the user's own defaults for what was not asked."""
+    if "PODMAN_USERNS" in os.environ and asked.keys().isdisjoint(_USERNS):
+        from rootless.cli.dialects import choice
+
+        if userns := choice.current().userns(os.environ):
+            try:
+                return _create(engine, image, command, {**asked, "userns": userns}, detach=detach)
+            except UsageError as error:
+                if error.field != "userns":
+                    raise
+                raise error.about("PODMAN_USERNS") from None
     files = containers_confs()
     if not files:
         return _made(engine, image, command, asked, detach=detach)
@@ -208,6 +226,16 @@ def _without_secrets(line: list[str], behind: int) -> list[str]:
     return found + line[end:]
 
 
+def _in_parts(asked: ropt.Asked) -> ropt.Asked:
+    """Return the options with several values in one text apart, where the dialect has them so."""
+    if asked.keys().isdisjoint(("annotation", "env_file", "label_file")):
+        return asked
+    from rootless.cli.dialects import choice
+
+    parted: ropt.Asked = choice.current().parted(asked)
+    return parted
+
+
 def _heed_missing(wanted: Request) -> None:
     """Let directories that are not there be made only where that is the dialect's habit."""
     missing = [
@@ -220,7 +248,7 @@ def _heed_missing(wanted: Request) -> None:
     from rootless.cli.dialects import choice
 
     if not choice.current().makes_paths:
-        wanted["make_workdir"] = not wanted["workdir"]
+        wanted["make_workdir"] = False
         for item in missing:
             item["make"] = False
 
@@ -249,7 +277,7 @@ def _made(
 
             heed(asked, teller)
         # A relative path is one of the directory that we are in, which may be gone by now.
-        texts: Asked = {**asked, "detach": detach, "platform": platform}
+        texts: Asked = {**_in_parts(asked), "detach": detach, "platform": platform}
         wanted = request(image, command, texts, base=".", environ=os.environ)
         wanted.update(fields or {})  # type: ignore[typeddict-item]
         _heed_missing(wanted)

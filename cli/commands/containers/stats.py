@@ -7,6 +7,7 @@ import time
 
 from rootless.cli import output
 from rootless.cli.commands.watching import CLEAR
+from rootless.cli.dialects import choice
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -41,7 +42,7 @@ def stats(
     containers: opt.SomeContainers = None,
     *,
     all: opt.All = False,  # noqa: A002 - the option's name
-    interval: opt.StatsInterval = 1,
+    interval: opt.StatsInterval = None,
     latest: opt.TheLatest = False,
     no_reset: opt.NoReset = False,
     no_stream: opt.NoStream = False,
@@ -59,6 +60,8 @@ def stats(
     """
     from rootless.containers.running.usage import Usage
 
+    if interval is None:
+        interval = choice.current().every
     if interval < 1:
         raise UsageError(f"--interval {interval}: at least a second is wanted")
     if latest:

@@ -8,7 +8,7 @@ from rootless.cli.dialects import choice
 from rootless.cli.output import complain
 from rootless.cli.teller import LongWork, Teller
 from rootless.errors import Error, NotFound, UsageError
-from rootless.images.summary import NONE, podman, tagged
+from rootless.images.summary import podman, tagged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _rows(image: Image, names: list[str], *, full: bool, plain: bool) -> list[ou
     rows: list[output.Row] = []
     for name in tagged(names) or [""]:
         repository, tag = dialect.repository(name)
-        digest = (image.digests_of(name) or [NONE])[0]
+        digest = (image.digests_of(name) or [image.manifest_digest])[0]
         cells = {**common, "Digest": digest, "Repository": repository, "Tag": tag}
         row = ImageRow(cells if plain else sorted(cells.items()))
         row.bytes = image.size

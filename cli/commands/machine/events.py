@@ -43,17 +43,26 @@ def events(
         rootless events --format json
     """
     first = times.moment(since) if since else time.time()
-    last = times.moment(until) if until else 0.0
+    dialect = choice.current()
+    last = times.limit(until, ahead=dialect.until_ahead) if until else 0.0
     if not stream and not since:
         first = 0.0
     wanted = Filters(filter or [])
-    dialect = choice.current()
     show = _printer(format, full=no_trunc)
     for event in between(engine.paths.root, first, last, follow=stream):
         for told in dialect.told(event):
             if wanted.fit(told):
-                show(told)
+                show(_named(engine, told) if told["kind"] == "container" else told)
     return 0
+
+
+def _named(engine: Engine, event: Event) -> Event:
+    """Return an event of a container with its image called as the dialect has it."""
+    about = event["attributes"]
+    if "image" not in about:
+        return event
+    image = choice.current().meant(engine.paths, about["image"])
+    return {**event, "attributes": {**about, "image": image}}
 
 
 def _printer(template: str, *, full: bool) -> Any:

@@ -163,7 +163,7 @@ def check(
     return exits.FAILED if left else exits.OK
 
 
-def _done(step: Callable[[], None], reasons: list[str]) -> bool:
+def _done(step: Callable[[], object], reasons: list[str]) -> bool:
     """Whether a step of a repair succeeds; else the reason is added to `reasons`."""
     from rootless.cli.fields import told
     from rootless.errors import Error

@@ -174,7 +174,8 @@ def open_running(container: Handle) -> int:
         raise Conflict(f"container {container.name} is paused", "unpause it first")
     init = container.open_process("command_pid") if state.running else None
     if init is None:
-        raise Conflict(f"container {container.name} is not running", "start it first")
+        name = container.name
+        raise Conflict(f"cannot execute in container {name}: it is not running", "start it first")
     return init
 
 

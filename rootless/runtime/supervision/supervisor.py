@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 else:
     import _signal
 
+TIMED_OUT = 255
+"""The exit code of a first process whose time was up."""
+
 _SETTLED = 1000
 """Milliseconds without an event before the supervisor makes itself small."""
 
@@ -81,8 +84,8 @@ class Supervisor:
         self._ended = self._starts_again = False
         self._unread: dict[int, Unread] = {}
         """The streams that have lost their reader, until somebody writes there."""
-        self._killer = 0
-        """The signal that we have ended the first process for, which it cannot get."""
+        self._killed_as = 0
+        """The exit code of the first process, where it was us who have killed it."""
         self._unwritten = charge["unwritten"]
         self._health = self._watch_health(charge["health"])
         self._patience: int | None = None
@@ -97,7 +100,7 @@ class Supervisor:
             self._notifier.started()
         self._loop.watch(charge["init"], select.POLLIN, self._on_end)
         if charge["deadline"]:
-            self._loop.at(charge["deadline"], lambda: self._signal(_signal.SIGKILL))
+            self._loop.at(charge["deadline"], self._run_out)
         _signal.signal(_signal.SIGTERM, lambda *_: self._on_term())
         _signal.signal(_signal.SIGALRM, lambda *_: self._signal(_signal.SIGKILL))
         _signal.signal(_signal.SIGCHLD, lambda *_: self._reap_orphans())
@@ -186,7 +189,12 @@ class Supervisor:
 
     def _kill_for(self, number: int) -> None:
         """End the first process as the signal `number` would, were it any other."""
-        self._killer = number
+        self._killed_as = 128 + number
+        self._signal(_signal.SIGKILL)
+
+    def _run_out(self) -> None:
+        """End the first process: its time is up, which has an exit code of its own (podman)."""
+        self._killed_as = TIMED_OUT
         self._signal(_signal.SIGKILL)
 
     def _on_end(self, _events: int) -> None:
@@ -360,8 +368,8 @@ class Supervisor:
         if result is not None:
             exited = result.si_code == os.CLD_EXITED
             code = result.si_status if exited else 128 + result.si_status
-            if self._killer and code == 128 + _signal.SIGKILL:
-                code = 128 + self._killer
+            if self._killed_as and code == 128 + _signal.SIGKILL:
+                code = self._killed_as
         state.update(exit_code=code, finished=time.time())
         ran = max(0, int(state["finished"] - state["started"]))
         tell(self._charge, "die", exitCode=str(code), execDuration=str(ran))

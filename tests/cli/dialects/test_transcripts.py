@@ -61,6 +61,7 @@ def plain(lines: list[str]) -> list[str]:
             line = re.sub(r" \([^()]*(\([^()]*\)[^()]*)*\)$", "", line)
         line = re.sub(r"/blobs/\S+:", "/blobs/…:", line)  # whichever is asked for first
         line = re.sub(r"\b([0-9a-f]{64}|[0-9a-f]{12})\b", "ID", line)
+        line = re.sub(r'^E\| time="[^"]*"', 'E| time="NOW"', line)
         line = re.sub(r"(About an?|Less than a|an?|\d+) (second|minute|hour|day)s?\b", "TIME", line)
         line = re.sub(r"\b\d+(\.\d+)? ?[kMG]?B\b", "SIZE", line)
         line = re.sub(r"^\d+ +sleep$", "PID sleep", line.strip())

@@ -67,6 +67,7 @@ PRIVATE = {
     "groups": [],
     "keep_groups": False,
     "privileged": False,
+    "make_workdir": True,
     "marks": True,
     "volumes_U": [],
     "copy_up": [],

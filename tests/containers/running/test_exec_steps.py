@@ -139,7 +139,7 @@ def test_refused(running: Store) -> None:
     running.ok("create", "--name", "idle", "busybox", "true")
     idle = MAKE.replace("'one'", "'idle'")
     refused = fail(running, idle, json.dumps({"command": ["true"]}))
-    assert refused.startswith("Conflict: container idle is not running")
+    assert refused.startswith("Conflict: cannot execute in container idle: it is not running")
     running.ok("rm", "idle")
 
 
@@ -264,7 +264,9 @@ def test_the_container_ends_meanwhile(busybox: Store) -> None:
         starter.communicate(timeout=20)
         assert starter.returncode == 137
     assert [say(busybox, WAIT, name) for name in names[:2]] == ["137", "137"]
-    assert "Conflict: container one is not running" in fail(busybox, DETACHED, never)
+    assert "Conflict: cannot execute in container one: it is not running" in fail(
+        busybox, DETACHED, never
+    )
     # The exit codes stay until the next start.
     assert status(busybox, names[0])["exit_code"] == 137
     busybox.ok("start", "one")

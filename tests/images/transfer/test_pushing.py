@@ -130,8 +130,9 @@ def test_the_digest_of_a_push_is_shown(busybox: Store, registry: str) -> None:
     busybox.ok("push", "-q", name)
     digest = archives.digest(raw(name))
     shown = busybox.ok("images", "--digests", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}}")
+    own = busybox.ok("inspect", "--format", "{{.Digest}}", "busybox")
     assert sorted(shown.splitlines()) == sorted(
-        [f"{name} {digest}", f"{registry}/box:2 {digest}", "localhost/busybox:latest <none>"]
+        [f"{name} {digest}", f"{registry}/box:2 {digest}", f"localhost/busybox:latest {own}"]
     )
     found = json.loads(busybox.ok("inspect", "--type", "image", name))[0]
     assert f"{registry}/box@{digest}" in found["RepoDigests"]
