@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 else:
     import _signal
 
+OWNER_ATTRIBUTE = "user.rootless.owner"
+"""At a file what its owner was to be where the disk could not have it, as UID:GID."""
+
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where commands are looked for when nobody says."""
 

@@ -183,6 +183,8 @@ class Extractor:
                 self.truths.pop(at.path + base, None)  # of what went with its directory
             if mode != entry.mode or (self._record and (entry.uid or entry.gid)):
                 self._note(entry, at.path + base, mode)
+            if self._record:
+                xattrs.tell_owner(fd, entry.uid, entry.gid)
             if not self._record and (owner := self._owner(entry, at.path + base)) != self._me:
                 os.fchown(fd, *owner)
             if entry.xattrs is not None:
@@ -465,10 +467,13 @@ class Extractor:
             self._note(entry, path, mode)
         if not self._record and (owner := self._owner(entry, path)) != self._me:
             os.chown(base, *owner, dir_fd=at.fd, follow_symlinks=False)
-        if entry.xattrs is not None:
+        if entry.xattrs is not None or (self._record and (entry.uid or entry.gid)):
             fd = os.open(base, _OPEN_DIRECTORY, dir_fd=at.fd)
             try:
-                self._set_xattrs(entry, path, fd)
+                if self._record:
+                    xattrs.tell_owner(fd, entry.uid, entry.gid)
+                if entry.xattrs is not None:
+                    self._set_xattrs(entry, path, fd)
             finally:
                 os.close(fd)
         if mode & ~0o055 != 0o700 or base == b".":  # else it was made with this mode

@@ -5,12 +5,17 @@ from __future__ import annotations
 import errno
 import os
 
+from rootless.values import OWNER_ATTRIBUTE
+
 CAPABILITY = b"security.capability"
 
 REFUSED = frozenset((errno.EPERM, errno.ENOTSUP, errno.EACCES, errno.EINVAL, errno.ENODATA))
 """What a kernel or file system says that does not take an attribute; anything else is a fault."""
 
-_UNION = (b"user.overlay.", b"trusted.overlay.", b"user.fuseoverlayfs.", b"user.containers.")
+_UNION = (
+    *(b"user.overlay.", b"trusted.overlay.", b"user.fuseoverlayfs.", b"user.containers."),
+    b"user.rootless.",
+)
 
 
 def set_all(fd: int, xattrs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -34,6 +39,20 @@ def set_all(fd: int, xattrs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, byt
                 raise
             refused.append((name, value))
     return refused
+
+
+def tell_owner(fd: int, uid: int, gid: int) -> None:
+    """Note at an open file whose it is in the image, unless that is root, where nobody else can be.
+
+    So that a copy with attributes, as `cp -a` makes them in a build, goes on to have that owner.
+    """
+    if not (uid or gid):
+        return
+    try:
+        os.setxattr(fd, OWNER_ATTRIBUTE, b"%d:%d" % (uid, gid))
+    except OSError as error:
+        if error.errno not in REFUSED and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def _is_too_large(fd: int, error: OSError, value: bytes) -> bool:

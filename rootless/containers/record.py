@@ -307,6 +307,7 @@ _REQUEST: dict[str, type] = {
     "publish_all": bool,
     "read_only": bool,
     "read_only_tmpfs": bool,
+    "record_owners": bool,
     "remap_ports": bool,
     "remove": bool,
     "remove_image": bool,

@@ -274,6 +274,8 @@ if TYPE_CHECKING:
         """Bytes of each place in memory for systemd; 0 for the usual."""
         systemd: str
         """true where the command is systemd, false or always: see `creation.systemd`."""
+        record_owners: bool
+        """Whether the owners that it gives to files are remembered, where there is one id only."""
         log: Log
         stop_signal: int
         """0 for the image's."""
@@ -427,6 +429,7 @@ def _life() -> Fields:
         "sdnotify": "container",
         "shm_size_systemd": 0,
         "systemd": "true",
+        "record_owners": False,
         "log": {"driver": "json-file", "options": {}},
         "stop_signal": 0,
         "stop_timeout": STOP_TIMEOUT,

@@ -85,6 +85,7 @@ def start(
     startup = _prepare(paths, record, directory, attach=attach)
     _ = paths.runtime  # an unusable one is reported by us, not from inside the supervisor
     startup.preserve(preserved)
+    startup.bind(ends is not None and ends.holds)
     trace.mark("start prepared")
     try:
         started = _fork(startup, alive, attach=attach)
@@ -118,7 +119,7 @@ def _prepare(
     program = seccomp.filter_for(
         spec["linux"]["seccomp"],
         spec["process"].get("capabilities", {}).get("bounding", []),
-        single.is_emulated(who.mode, spec),
+        single.emulation(who.mode, spec),
         f"{paths.root}/seccomp",
     )
     trace.mark("filter ready")

@@ -111,7 +111,7 @@ def seccomp_filter() -> Finding:
         )
     with tempfile.TemporaryDirectory(prefix="rootless-doctor-") as directory:
         try:
-            program = seccomp.filter_for("default", list(caps.DEFAULT), False, directory)
+            program = seccomp.filter_for("default", list(caps.DEFAULT), "", directory)
         except Error as error:
             return Finding("seccomp", BLOCKED, error.message, "containers do not start", error.hint)
     library = seccomp.library() or "libseccomp"

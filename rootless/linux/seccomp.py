@@ -20,6 +20,7 @@ _SECCOMP_SET_MODE_FILTER = 1
 # Without this flag kernels from 4.17 to 5.15 switch speculative store bypass off for the whole
 # process tree, which costs it several per cent; since 5.16 they do not. crun and runc pass it too.
 _SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4
+_SECCOMP_FILTER_FLAG_NEW_LISTENER = 8
 
 _NR_SECCOMP = {
     "x86_64": 317,
@@ -40,11 +41,13 @@ _prctl = libc.prctl
 _prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
 
-def seccomp_set_mode_filter(program: bytes) -> None:
+def seccomp_set_mode_filter(program: bytes, *, listened: bool = False) -> int:
     """Put `program` before every system call of this thread and of its children, for good.
 
-    Needs no_new_privs or CAP_SYS_ADMIN in the user namespace of the caller. Raises OSError:
-    EACCES where neither is given, EINVAL for a program that the kernel does not accept.
+    Return a descriptor for what it leaves to a listener (seccomp_unotify(2), Linux 5.0), where it
+    is `listened` to; else -1. Needs no_new_privs or CAP_SYS_ADMIN in the user namespace of the
+    caller. Raises OSError: EACCES where neither is given, EINVAL for a program that the kernel
+    does not accept.
     """
     # The buffer outlives the call: the kernel copies the program before it returns.
     code = ctypes.create_string_buffer(program, len(program))
@@ -54,11 +57,13 @@ def seccomp_set_mode_filter(program: bytes) -> None:
     if number is None:
         raise OSError(errno.ENOSYS, f"seccomp: unknown machine {_MACHINE}")
     mode = ctypes.c_ulong(_SECCOMP_SET_MODE_FILTER)
+    listen = _SECCOMP_FILTER_FLAG_NEW_LISTENER if listened else 0
     for flags in (_SECCOMP_FILTER_FLAG_SPEC_ALLOW, 0):
-        result = syscall(number, mode, ctypes.c_ulong(flags), ctypes.c_char_p(argument))
-        if result == 0 or ctypes.get_errno() != errno.EINVAL:
+        result = syscall(number, mode, ctypes.c_ulong(flags | listen), ctypes.c_char_p(argument))
+        if result >= 0 or ctypes.get_errno() != errno.EINVAL:
             break
     check(result, "seccomp SECCOMP_SET_MODE_FILTER")
+    return int(result) if listened else -1
 
 
 def supported() -> bool:

@@ -188,6 +188,8 @@ if TYPE_CHECKING:
         """Whether it is prepared for systemd, which divides the container's cgroup."""
         cgroupns: Literal["host", "private"]
         log_driver: str
+        record_owners: NotRequired[bool]
+        """Whether owners that it gives to files are remembered, where there is one id only."""
         network: PrivateNetwork | None
 
     class Spec(TypedDict):

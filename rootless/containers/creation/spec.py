@@ -179,6 +179,7 @@ def _private(plan: Plan) -> Private:
         "systemd": bool(plan.systemd),
         "cgroupns": "host" if request["namespaces"]["cgroup"] == "host" else "private",
         "log_driver": request["log"]["driver"],
+        "record_owners": request["record_owners"],
         "network": networks.behind_stack(plan.networks, needed=needed),
     }
 

@@ -15,7 +15,7 @@ from rootless.containers.files.trees import check_whole, ids_of, trees_of
 from rootless.containers.running.pausing import standing
 from rootless.errors import NotFound, UsageError
 from rootless.images import changes as dockerfile
-from rootless.images.making import Making
+from rootless.images.making import Making, Stack
 from rootless.oci import reference
 from rootless.teller import QUIET
 from rootless.times import now
@@ -88,8 +88,8 @@ def commit(
     dockerfile.apply(settings, wishes.changes)
     still = standing(container) if wishes.pause else contextlib.nullcontext()
     with still, _locked(container):
-        below = None if wishes.squash else base
-        with Making(images.paths, teller, below) as making:
+        below = None if wishes.squash else Stack.of(base)
+        with Making(images.paths, teller, below, base.layout) as making:
             changed = _add_changes(making, container, teller, squash=wishes.squash)
             document = _config(container.record, base.config, settings, wishes, empty=not changed)
             image_id = making.finish(names, document, docker=wishes.docker)

@@ -7,7 +7,9 @@ import os
 from rootless.errors import NotFound, UsageError
 from rootless.images.trees.comparing import Trees, listed
 from rootless.images.trees.ids import Ids
+from rootless.oci import jsonio
 from rootless.runtime.supervision import notify
+from rootless.runtime.supervision.ownership import LINKS
 from rootless.runtime.tree.operations import Marks
 from rootless.runtime.tree.rootfs import choose_driver, stacked
 from rootless.runtime.tree.tree import holds_files
@@ -49,7 +51,22 @@ def trees_of(container: Handle) -> Trees:
         trees.literal = {new[0]}  # where fuse-overlayfs has no marks of its own
     if owners and source["kind"] == "layers" and new != lowers:
         trees.owners[new[0]] = owners
+    if record["spec"]["rootless"].get("record_owners") and new != lowers:
+        trees.recorded = _recorded(f"{container.directory}/{LINKS}")
     return trees
+
+
+def _recorded(path: str) -> dict[int | str, tuple[int, int]]:
+    """Return what the file of owners of links says; the last line about one counts."""
+    try:
+        with open(path, encoding="ascii") as file:
+            rows = [jsonio.loads(line) for line in file]
+    except OSError:
+        return {}
+    found: dict[int | str, tuple[int, int]] = {}
+    for inode, place, uid, gid in rows:
+        found[inode] = found[place.lstrip("/")] = (uid, gid)
+    return found
 
 
 def mounted_of(container: Handle) -> list[str]:

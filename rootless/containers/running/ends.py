@@ -30,6 +30,9 @@ class Ends:
     a subclass.
     """
 
+    holds = False
+    """Whether the container is ended with this process, however that ends."""
+
     def __init__(self, stdin: int = -1, stdout: int = -1, stderr: int = -1) -> None:
         self.stdin = stdin
         self.stdout = stdout

@@ -306,7 +306,7 @@ def _join(container: Handle, request: ExecRequest, init: int) -> Join:
     program = seccomp.filter_for(
         None if privileged else spec["linux"]["seccomp"],
         process.get("capabilities", {}).get("bounding", []),
-        single.is_emulated(identity.detect().mode, spec) and not privileged,
+        "faked" if single.emulation(identity.detect().mode, spec) and not privileged else "",
         f"{container.root}/seccomp",
     )
     return Join(spec, process, program, init)

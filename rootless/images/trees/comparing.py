@@ -17,6 +17,7 @@ from rootless.oci.descent import WINDOW
 from rootless.oci.errors import LayerError
 from rootless.oci.layers import xattrs
 from rootless.runtime.tree.operations import Marks
+from rootless.values import OWNER_ATTRIBUTE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class Trees:
         """Of layers whose owners on the disk are not those of the image: see views.Layer."""
         self.literal: set[str] = set()
         """Those in which names that begin with .wh. are files': see views.Layer."""
+        self.recorded: dict[int | str, tuple[int, int]] | None = None
+        """Owners of links and devices by inode and by path, where the topmost layer remembers
+        owners that the disk could not have (runtime.supervision.ownership); None where not."""
         self.is_layer = True
         """Whether what is packed is to lie upon others, where such names would delete."""
         self.rough = False
@@ -122,6 +126,7 @@ class Comparison:
         self._window = max(2, 4 * WINDOW // (len(self.new.parts) + len(self.old.parts)))
         self._levels: list[_Level] = []
         self._rough = trees.rough
+        self._recorded = trees.recorded is not None
         self._mount_points = {path.strip("/") for path in trees.mount_points}
         self._above = {above for path in self._mount_points for above in _parents(path)}
         self._pending: list[Change] = []
@@ -220,7 +225,9 @@ class Comparison:
             return True
         if times and not _is_same_time(here, there, rough=self._rough):
             return True
-        return _identity(here) != _identity(there)
+        if _identity(here) != _identity(there):
+            return True
+        return self._recorded and _wished(here) != _wished(there)
 
     def _tell(self, change: Change) -> Iterator[Change]:
         for directory in self._pending:
@@ -288,6 +295,17 @@ def _identity(found: Found) -> object:
             os.close(fd)
     size = status.st_size if stat.S_ISREG(mode) else 0
     return (mode, found.owner, size, what, attributes)
+
+
+def _wished(found: Found) -> bytes:
+    """Whose a directory was to be where the disk cannot tell; empty for nothing."""
+    fd = found.open(os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return os.getxattr(fd, OWNER_ATTRIBUTE)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def listed(trees: Trees) -> list[list[str]]:

@@ -18,6 +18,7 @@ from rootless.oci.layers.extract import WHITEOUT
 from rootless.oci.layers.tar import Entry
 from rootless.oci.layers.tarwriter import HOLES, Writer
 from rootless.runtime.tree.copying import extents
+from rootless.values import OWNER_ATTRIBUTE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def pack(output: int, trees: Trees, everything: bool, ids: Ids) -> tuple[int, li
         with Comparison(trees, everything=everything, packed=True) as comparison:
             ids.look(comparison.new)
             packer = Packer(output, comparison, ids, whole=everything, is_layer=trees.is_layer)
+            packer.recorded = trees.recorded
             return packer.run(), packer.left_out
     except BrokenPipeError:
         raise Error("cannot write the archive: nobody reads it any more") from None
@@ -76,6 +78,8 @@ class Packer:
         self._whole = whole
         """Whether it is all of the tree, not a layer upon others."""
         self._is_layer = is_layer
+        self.recorded: dict[int | str, tuple[int, int]] | None = None
+        """See Trees.recorded."""
         self.left_out: list[str] = []
         """Paths that mean something else in a layer; the first of them."""
         self._links: dict[tuple[str, int], bytes] = {}
@@ -107,6 +111,8 @@ class Packer:
         entry.uid, entry.gid = layer.owner(status)
         entry.xattrs = xattrs.read_all(directory.fd)
         _correct(entry, layer.truths.get("."))
+        if self.recorded is not None and (asked := _asked(directory.fd)):
+            entry.uid, entry.gid = _merged(entry, asked)
         self._writer.add(entry)
 
     def _change(self, change: Change) -> None:
@@ -132,13 +138,17 @@ class Packer:
                 entry = _entry(path, tar.LINK, here.status)
                 entry.link = first
                 self._tell_truth(entry, here, before)
-                self._writer.add(entry)
+                self._writer.add(entry)  # its owner is that of the first name
                 return
         if kind not in _OPENED:
             entry = _entry(path, kind, here.status)
             if kind == tar.SYMLINK:
                 entry.link = os.fsencode(here.link())
             self._tell_truth(entry, here, before)
+            known = self.recorded or {}
+            asked = known.get(here.status.st_ino) or known.get(os.fsdecode(path))
+            if asked and not here.layer.unpacked:
+                entry.uid, entry.gid = _merged(entry, asked)
             self._writer.add(entry)
             return
         fd = here.open(os.O_RDONLY | os.O_NONBLOCK)
@@ -155,6 +165,8 @@ class Packer:
                 entry.size = status.st_size
                 entry.sparse = _holes(opened[-1], status)
             self._tell_truth(entry, here, before)
+            if self.recorded is not None and not here.layer.unpacked and (asked := _asked(fd)):
+                entry.uid, entry.gid = _merged(entry, asked)
             self._writer.add(entry, opened[-1])
         finally:
             for one in opened:
@@ -188,6 +200,39 @@ class Packer:
         """Give an entry that the container has made the owner that it saw."""
         if not here.layer.is_exact:
             entry.uid, entry.gid = self._ids.shown(entry.uid, entry.gid)
+
+
+_UNCHANGED = 0xFFFFFFFF
+_ORIGIN = "user.overlay.origin"
+
+
+def _asked(fd: int) -> tuple[int, int] | None:
+    """Return the owner that an open file was to have (runtime.supervision.ownership).
+
+    None where nobody asked, and where a new file was given to root: then it was given the owner
+    that another file showed, in whose place it is now, as `sed -i` does. Which owner that really
+    has, nobody could show with one id. A file that was there before has overlay's mark of it.
+    """
+    try:
+        uid, _, gid = os.getxattr(fd, OWNER_ATTRIBUTE).partition(b":")
+        asked = int(uid), int(gid)
+    except (OSError, ValueError):
+        return None
+    if asked == (0, 0):
+        try:
+            os.getxattr(fd, _ORIGIN)
+        except OSError:
+            return None
+    return asked
+
+
+def _merged(entry: Entry, asked: tuple[int, int]) -> tuple[int, int]:
+    """Return the owner of an entry, of which a half may not have been asked for."""
+    uid, gid = asked
+    return (
+        entry.uid if uid == _UNCHANGED else uid,
+        entry.gid if gid == _UNCHANGED else gid,
+    )
 
 
 def _entry(path: bytes, kind: bytes, status: os.stat_result) -> Entry:

@@ -190,12 +190,13 @@ class Launch:
             accounts.add(user)
             if private.get("passwd_entry"):
                 user.home = users.resolve(tree.root, str(user.uid)).home
-        if single.is_emulated(self.who.mode, self.spec):
+        if emulation := single.emulation(self.who.mode, self.spec):
             single.tell_apt(tree, process)
         slave = self._make_terminal(tree, report) if process.get("terminal") else -1
         settlement = Settlement(
             process, self.program, keep_groups=private["keep_groups"], dies=True
         )
+        settlement.listened = emulation == "recorded"
         settlement.listening = self.listening
         settlement.preserved = self.preserved
         settlement.personality = domain_of(self.spec)
@@ -222,6 +223,9 @@ class Launch:
         self._take_stdio(slave, user)
         self.begin("take on the user and his privileges")
         settlement.take_on(user)
+        if settlement.listener >= 0:
+            report.send(Phase.OWNERS, fd=settlement.listener)
+            os.close(settlement.listener)
         for text in tree.degraded:
             self.begin(f"degraded: {text}")
         self.begin("execute the command")

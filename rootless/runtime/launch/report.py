@@ -42,6 +42,7 @@ class Phase:
     GO = "go"  # supervisor: the launcher is reaped, die with me from now on
     TERMINAL = "terminal"  # init: here is the master side of the terminal
     LINK = "link"  # init: here is our end of the private network
+    OWNERS = "owners"  # init: here is who asks whose files are to be (supervision.ownership)
     READY = "ready"  # init: everything is set up, exec of this command comes next
     ERROR = "error"  # any: this step failed
 

@@ -63,6 +63,10 @@ class Settlement:
         """Others that it keeps, as they are."""
         self.personality = ""
         """Its execution domain in the words of the OCI specification, empty for what it is."""
+        self.listened = False
+        """Whether somebody answers what the filter leaves to a listener."""
+        self.listener = -1
+        """The descriptor for that, once the filter is in effect."""
         self.makes_directory = True
         """Whether its working directory is made where it is not there, as docker's run does."""
         self.no_directory: type[Error] = CommandNotExecutable
@@ -98,7 +102,7 @@ class Settlement:
             kernel_caps.set_no_new_privs()
         elif self.program:
             # Without no_new_privs the filter needs CAP_SYS_ADMIN, which is about to go.
-            seccomp_set_mode_filter(self.program)
+            self.listener = seccomp_set_mode_filter(self.program, listened=self.listened)
         if not self.keep_groups:
             _set_groups(user.groups)
         _become(user)
@@ -106,7 +110,7 @@ class Settlement:
         if self.dies:
             die_with_parent()
         if no_new_privileges and self.program:
-            seccomp_set_mode_filter(self.program)
+            self.listener = seccomp_set_mode_filter(self.program, listened=self.listened)
 
     def execute(self, user: User) -> None:
         """Become the stub, which executes the command. Returns only by raising an error.

@@ -20,9 +20,15 @@ APT_FILE = "/dev/.apt-single-id.conf"
 _APT_TEXT = b'APT::Sandbox::User "root";\n'
 
 
-def is_emulated(mode: str, spec: Spec) -> bool:
-    """Whether a container of `spec` gets the emulation in identity mode `mode`."""
-    return mode == "single" and not spec["rootless"]["privileged"]
+def emulation(mode: str, spec: Spec) -> str:
+    """Return how calls that change owners are answered for a container of `spec`.
+
+    As `privileges.seccomp.filter_for` has it; empty for the kernel's own answer.
+    """
+    private = spec["rootless"]
+    if mode != "single" or private["privileged"]:
+        return ""
+    return "recorded" if private.get("record_owners") else "faked"
 
 
 def tell_apt(tree: Tree, process: Process) -> None:

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-REVISION = "281c6ebe3e6551e1"
+REVISION = "f6188c0cb83dbd16"
 """Digest of the sources of profile and compiler: another one, other names for the kept programs.
 A test holds it current, so that no start has to read those sources."""
 
@@ -44,7 +44,7 @@ _LIBRARY_DIRECTORIES = (
 def filter_for(
     profile: str | dict[str, Any] | None,
     capabilities: list[str],
-    emulate_ownership: bool,
+    ownership: str,
     cache_directory: str,
 ) -> bytes:
     """Return the program for a container: an array of struct sock_filter, empty for no filter.
@@ -52,22 +52,23 @@ def filter_for(
     `profile` is "default" or {"profile": "default"}, "default-386", which lets 32-bit programs make
     sockets of families that no filter can see, a document in the form of the OCI runtime
     specification (linux.seccomp) or of docker's --security-opt seccomp=FILE, or None for no
-    restriction. `capabilities` are those of the bounding set. With `emulate_ownership` calls
-    that change owners and ids succeed without effect (identity mode single).
+    restriction. `capabilities` are those of the bounding set. `ownership` is empty, or how calls
+    that change owners and ids succeed without effect (identity mode single): "faked", or
+    "recorded", where those about files go to a listener.
 
     Raises UsageError for a profile that makes no sense, HostError where it cannot be compiled.
     """
     if isinstance(profile, dict) and "profile" in profile:
         profile = str(profile["profile"])
-    if profile in (None, "unconfined") and not emulate_ownership:
+    if profile in (None, "unconfined") and not ownership:
         return b""
-    key = _key(profile, capabilities, emulate_ownership)
+    key = _key(profile, capabilities, ownership)
     path = f"{cache_directory}/{key}"
     program = _kept(path, key)
     if program is None:
         from rootless.runtime.privileges import seccomp_compile
 
-        program = seccomp_compile.program(profile, capabilities, emulate_ownership)
+        program = seccomp_compile.program(profile, capabilities, ownership)
         _keep(path, key, program)
     return program
 
@@ -99,9 +100,16 @@ def _blake2(*parts: bytes) -> bytes:
     return state.digest()
 
 
-def _key(profile: str | dict[str, Any] | None, capabilities: list[str], emulate: bool) -> str:
+def _key(profile: str | dict[str, Any] | None, capabilities: list[str], ownership: str) -> str:
     """Return the name for all that decides what the program will be."""
-    inputs = [REVISION, os.uname().machine, library(), sorted(set(capabilities)), emulate, profile]
+    inputs = [
+        REVISION,
+        os.uname().machine,
+        library(),
+        sorted(set(capabilities)),
+        ownership,
+        profile,
+    ]
     return _blake2(jsonio.dumps(inputs, sort_keys=True).encode("utf-8", "surrogatepass")).hex()
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 _ALLOW = 0x7FFF0000
+_LISTENED = "ours:SCMP_ACT_NOTIFY"
+"""Left to a listener of ours: no profile of others can say so."""
+
 _ACTIONS = {
     "SCMP_ACT_KILL": 0x00000000,
     "SCMP_ACT_KILL_THREAD": 0x00000000,
@@ -31,6 +34,7 @@ _ACTIONS = {
     "SCMP_ACT_ERRNO": 0x00050000,
     "SCMP_ACT_TRACE": 0x7FF00000,
     "SCMP_ACT_LOG": 0x7FFC0000,
+    _LISTENED: 0x7FC00000,
     "SCMP_ACT_ALLOW": _ALLOW,
 }
 
@@ -85,17 +89,15 @@ _NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _S_IFMT, _S_IFCHR, _S_IFBLK = 0o170000, 0o020000, 0o060000
 
 
-def program(
-    profile: str | Document | None, capabilities: list[str], emulate_ownership: bool
-) -> bytes:
+def program(profile: str | Document | None, capabilities: list[str], ownership: str) -> bytes:
     """Compile `profile` for `capabilities`; the parameters are those of `seccomp.filter_for`.
 
     Raises UsageError for what a profile must not say, HostError without libseccomp.
     """
     try:
         document = describe(profile, capabilities)
-        if emulate_ownership:
-            document = fake_ownership(document)
+        if ownership:
+            document = fake_ownership(document, recorded=ownership == "recorded")
         return compile_document(document)
     except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         # A list where a number should be, a number out of range: the profile is somebody's file.
@@ -207,8 +209,10 @@ def _socket_rules(audit: bool) -> list[Document]:
     return rules
 
 
-def fake_ownership(document: Document) -> Document:
+def fake_ownership(document: Document, *, recorded: bool) -> Document:
     """Return `document` with calls that change owners or ids answered by success.
+
+    Those that change owners of files go to a listener, if they are to be `recorded`.
 
     Making a device succeeds as well; other files are made, and so is the character device 0:0,
     the whiteout of an overlay, which the kernel allows to everybody (since 5.8).
@@ -224,7 +228,12 @@ def fake_ownership(document: Document) -> Document:
         else:
             denied |= makers.keys() & set(names)
         rules.append({**rule, "names": names})
-    rules.append(_rule(data.FAKED, "ERRNO", 0))
+    left = data.OWNERS if recorded else ""
+    if recorded:
+        rules.append({"names": left.split(), "action": _LISTENED})
+    rules.append(
+        _rule([name for name in data.FAKED.split() if name not in left.split()], "ERRNO", 0)
+    )
     for name in sorted(makers.keys() - denied):
         rules.extend(_device_rules(name, makers[name]))
     return {**document, "syscalls": rules}

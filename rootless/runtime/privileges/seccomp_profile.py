@@ -139,8 +139,11 @@ PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 """PER_LINUX, PER_LINUX32, both with UNAME26, and the question for the present one. The others
 weaken address space randomisation and memory protection."""
 
-FAKED = """
-    chown chown32 fchown fchown32 fchownat lchown lchown32
+OWNERS = "chown chown32 fchown fchown32 fchownat lchown lchown32"
+"""Among those below: what changes the owner of a file."""
+
+FAKED = f"""
+    {OWNERS}
     setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups setgroups32
     setregid setregid32 setresgid setresgid32 setresuid setresuid32 setreuid setreuid32
     setuid setuid32

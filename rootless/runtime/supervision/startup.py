@@ -98,6 +98,7 @@ class Startup:
         self._membership: Membership | None = None
         self._alive = self._userns = -1
         self._cgroup = ""
+        self._bound = False
         self._passed: tuple[int, int, int] | None = None
         """The starter's own standard descriptors, which the container gets (passthrough)."""
 
@@ -114,6 +115,10 @@ class Startup:
     def preserve(self, descriptors: Iterable[int]) -> None:
         """Have the command get further descriptors of this process, by their numbers."""
         self._launch.preserved = self._wishes.preserved = list(descriptors)
+
+    def bind(self, bound: bool) -> None:
+        """Have the container end with the process that starts it, or let it outlive that."""
+        self._bound = bound
 
     def run(self, starter: Report, client: int, alive: int) -> NoReturn:
         """Start the container and supervise it. Never returns.
@@ -161,6 +166,8 @@ class Startup:
         for number in process.HANGUPS:
             _signal.signal(number, _signal.SIG_IGN)
         _signal.signal(_signal.SIGTERM, interrupt)
+        if self._bound:
+            process.prctl(process.PR_SET_PDEATHSIG, _signal.SIGTERM)
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # the starter may have a handler
         if self._wishes.log["driver"] == "passthrough":
             self._passed = (os.dup(0), os.dup(1), os.dup(2))
@@ -322,6 +329,8 @@ class Startup:
                     self._take_terminal(message["fd"])
                 elif message["phase"] == Phase.LINK:
                     self._link = message["fd"]
+                elif message["phase"] == Phase.OWNERS:
+                    self._record_owners(message["fd"])
                 elif message["phase"] == Phase.READY:
                     ready = message
         finally:
@@ -337,6 +346,15 @@ class Startup:
             wishes.forwarded = outside.start(spaces, self._launch.directory, wishes.forwarded)
         finally:
             os.close(netns)
+
+    def _record_owners(self, listener: int) -> None:
+        """Have a child remember the owners that files are given; it ends with the container."""
+        from rootless.runtime.supervision import ownership  # only builds want it
+
+        try:
+            ownership.begin(listener, self._userns, f"{self._launch.directory}/{ownership.LINKS}")
+        finally:
+            os.close(listener)
 
     def _take_terminal(self, master: int) -> None:
         self._terminal = master

@@ -174,7 +174,7 @@ ARGUMENTS = [(), (2, 1, 0), (16, 3, 0), (16, 3, 9), (8,), *SOCKETCALL, *REFUSED,
 )
 def test_differences_from_podmans_profile(capabilities: list[str]) -> None:
     """Every number below 600 on every architecture: the programs differ only as listed above."""
-    podmans = seccomp_compile.program(json.loads(PODMANS.read_text()), capabilities, False)
+    podmans = seccomp_compile.program(json.loads(PODMANS.read_text()), capabilities, "")
     ours = default(capabilities)
     known = {name: pair for names, pair in OURS_ALONE.items() for name in names.split()}
     if "CAP_SYS_ADMIN" in capabilities:
@@ -217,14 +217,14 @@ def test_ownership_is_faked() -> None:
 
 
 def test_ownership_is_faked_in_foreign_profiles_and_without_any() -> None:
-    bare = seccomp_compile.program(None, DEFAULT, True)
+    bare = seccomp_compile.program(None, DEFAULT, "faked")
     assert (says(bare, "chown"), says(bare, "kexec_load")) == ("0", "ALLOW")
     assert says(bare, "mknod", 0, 0o020666, 0x103) == "0"
     document = {
         "defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [{"names": ["mknod", "chown", "setuid"], "action": "SCMP_ACT_KILL_PROCESS"}],
     }
-    strict = seccomp_compile.program(document, DEFAULT, True)
+    strict = seccomp_compile.program(document, DEFAULT, "faked")
     assert says(strict, "chown") == "0"
     assert says(strict, "mknod", 0, 0o010644) == hex(0x80000000)
     assert says(strict, "mknodat", 0, 0, 0o060644, 0x103) == "0"
@@ -248,7 +248,7 @@ def test_the_form_of_the_runtime_specification() -> None:
             {"names": ["getcwd"], "action": "SCMP_ACT_LOG"},
         ],
     }
-    program = seccomp_compile.program(document, DEFAULT, False)
+    program = seccomp_compile.program(document, DEFAULT, "")
     assert says(program, "getcwd") == "EACCES"
     assert says(program, "chdir") == "EPERM"
     assert says(program, "mkdir") == "ALLOW"
@@ -278,14 +278,14 @@ def test_dockers_form() -> None:
             },
         ],
     }
-    program = seccomp_compile.program(document, ["CAP_KILL"], False)
+    program = seccomp_compile.program(document, ["CAP_KILL"], "")
     answers = {
         name: says(program, name)
         for name in ("chdir", "mkdir", "rmdir", "sync", "link", "getpid", "getuid")
     }
     allowed = {name for name, answer in answers.items() if answer == "ALLOW"}
     assert allowed == {"chdir", "mkdir", "getuid"}
-    other = seccomp_compile.program(document, ["CAP_BPF"], False)
+    other = seccomp_compile.program(document, ["CAP_BPF"], "")
     assert (says(other, "sync"), says(other, "link")) == ("ALLOW", "ALLOW")
 
 
@@ -321,7 +321,7 @@ def test_the_last_steps_of_a_start_are_always_allowed(
         "architectures": seccomp_profile.ARCHITECTURES[os.uname().machine],
         "syscalls": syscalls,
     }
-    program = seccomp_compile.program(document, DEFAULT, False)
+    program = seccomp_compile.program(document, DEFAULT, "")
     checked = 0
     for label, token, _ in HERE:
         for name, index, value in (("execveat", 4, 0x1000), ("fcntl", 1, 2), ("fcntl64", 1, 2)):
@@ -342,7 +342,7 @@ def test_the_last_steps_of_a_start_are_always_allowed(
 def test_what_is_always_allowed_is_only_on_architectures_of_the_profile() -> None:
     here = seccomp_profile.ARCHITECTURES[os.uname().machine]
     document = {"defaultAction": "SCMP_ACT_ERRNO", "architectures": here[:1], "syscalls": []}
-    program = seccomp_compile.program(document, DEFAULT, False)
+    program = seccomp_compile.program(document, DEFAULT, "")
     assert says(program, "fcntl", 0, 2) == "ALLOW"
     for label, token, _ in HERE[1:]:
         number = pyseccomp.resolve_syscall(getattr(pyseccomp.Arch, label), "fcntl")
@@ -391,15 +391,15 @@ def test_a_call_that_is_allowed_anyhow_costs_no_look_at_its_arguments() -> None:
 )
 def test_damaged_profiles_are_refused_in_words(document: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="seccomp profile"):
-        seccomp.filter_for(document, DEFAULT, False, str(tmp_path))
+        seccomp.filter_for(document, DEFAULT, "", str(tmp_path))
     assert not list(tmp_path.iterdir())
 
 
 def test_no_profile_is_no_program(tmp_path: Path) -> None:
-    assert seccomp.filter_for(None, DEFAULT, False, str(tmp_path)) == b""
-    assert seccomp.filter_for("unconfined", DEFAULT, False, str(tmp_path)) == b""
+    assert seccomp.filter_for(None, DEFAULT, "", str(tmp_path)) == b""
+    assert seccomp.filter_for("unconfined", DEFAULT, "", str(tmp_path)) == b""
     with pytest.raises(UsageError, match="unknown seccomp profile"):
-        seccomp.filter_for("defualt", DEFAULT, False, str(tmp_path))
+        seccomp.filter_for("defualt", DEFAULT, "", str(tmp_path))
 
 
 # What is kept
@@ -408,7 +408,7 @@ def test_no_profile_is_no_program(tmp_path: Path) -> None:
 @pytest.fixture
 def kept(tmp_path: Path) -> tuple[Path, bytes]:
     """A cache with one program, and that program."""
-    program = seccomp.filter_for("default", DEFAULT, False, f"{tmp_path}/cache")
+    program = seccomp.filter_for("default", DEFAULT, "", f"{tmp_path}/cache")
     (path,) = (tmp_path / "cache").iterdir()
     return path, program
 
@@ -421,16 +421,16 @@ def test_a_kept_program_is_used(kept: tuple[Path, bytes], monkeypatch: pytest.Mo
         raise AssertionError
 
     monkeypatch.setattr(seccomp_compile, "program", compiled)
-    assert seccomp.filter_for({"profile": "default"}, DEFAULT[::-1], False, str(path.parent))
-    assert seccomp.filter_for("default", DEFAULT, False, str(path.parent)) == program
+    assert seccomp.filter_for({"profile": "default"}, DEFAULT[::-1], "", str(path.parent))
+    assert seccomp.filter_for("default", DEFAULT, "", str(path.parent)) == program
 
 
 def test_each_input_has_its_own_program(kept: tuple[Path, bytes]) -> None:
     path, _ = kept
     directory = str(path.parent)
-    seccomp.filter_for("default", DEFAULT, True, directory)
-    seccomp.filter_for("default", DEFAULT[1:], False, directory)
-    seccomp.filter_for({"defaultAction": "SCMP_ACT_ALLOW"}, DEFAULT, False, directory)
+    seccomp.filter_for("default", DEFAULT, "faked", directory)
+    seccomp.filter_for("default", DEFAULT[1:], "", directory)
+    seccomp.filter_for({"defaultAction": "SCMP_ACT_ALLOW"}, DEFAULT, "", directory)
     assert len(os.listdir(directory)) == 4
 
 
@@ -449,7 +449,7 @@ def test_a_damaged_program_is_made_anew(kept: tuple[Path, bytes], damage: str) -
         path.write_bytes(b"")
     elif damage == "other":
         # a whole program, but that of a container with more rights
-        everything = seccomp.filter_for("default", list(caps.NAMES), False, str(path.parent))
+        everything = seccomp.filter_for("default", list(caps.NAMES), "", str(path.parent))
         assert everything != program
         (other,) = set(path.parent.iterdir()) - {path}
         os.rename(other, path)
@@ -466,7 +466,7 @@ def test_a_damaged_program_is_made_anew(kept: tuple[Path, bytes], damage: str) -
         path.unlink()
         path.mkdir()
     assert seccomp._kept(str(path), path.name) is None
-    assert seccomp.filter_for("default", DEFAULT, False, str(path.parent)) == program
+    assert seccomp.filter_for("default", DEFAULT, "", str(path.parent)) == program
     if damage != "directory":
         assert seccomp._kept(str(path), path.name) == program
 
@@ -481,7 +481,7 @@ def test_somebody_elses_program_is_not_believed(
 
 def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert seccomp.filter_for("default", DEFAULT, False, f"{tmp_path}/file/cache")
+    assert seccomp.filter_for("default", DEFAULT, "", f"{tmp_path}/file/cache")
     assert os.listdir(tmp_path) == ["file"]
 
 
@@ -489,7 +489,7 @@ def test_the_cache_does_not_grow_for_ever(kept: tuple[Path, bytes]) -> None:
     path, _ = kept
     for number in range(seccomp._KEEP):
         (path.parent / f"old{number}").write_bytes(b"")
-    seccomp.filter_for("default", [], False, str(path.parent))
+    seccomp.filter_for("default", [], "", str(path.parent))
     assert len(os.listdir(path.parent)) == 1
 
 

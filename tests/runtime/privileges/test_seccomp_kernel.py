@@ -38,7 +38,8 @@ INSIDE = """
 import os, sys
 from rootless.linux import namespaces, caps as linux
 from rootless.runtime.privileges import caps, seccomp
-program = seccomp.filter_for("default", list(caps.DEFAULT), sys.argv[1] == "single", sys.argv[2])
+ownership = "faked" if sys.argv[1] == "single" else ""
+program = seccomp.filter_for("default", list(caps.DEFAULT), ownership, sys.argv[2])
 user, group = os.geteuid(), os.getegid()
 namespaces.unshare(namespaces.CLONE_NEWUSER | namespaces.CLONE_NEWNS)
 for name, text in ("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1"):
@@ -128,7 +129,7 @@ LAST_STEPS = """
 import ctypes, fcntl, json, os, sys
 from rootless.linux import caps
 from rootless.runtime.privileges import seccomp
-program = seccomp.filter_for(json.loads(sys.argv[1]), [], False, sys.argv[2])
+program = seccomp.filter_for(json.loads(sys.argv[1]), [], "", sys.argv[2])
 fd = os.open(sys.argv[3], os.O_RDONLY)
 arguments = (ctypes.c_char_p * 2)(b"program")
 environment = (ctypes.c_char_p * 1)()
@@ -215,10 +216,10 @@ def make_deb(tmp_path: Path) -> Path:
 
 
 def test_a_kept_program_costs_no_import(tmp_path: Path) -> None:
-    program = seccomp.filter_for("default", DEFAULT, False, str(tmp_path))
+    program = seccomp.filter_for("default", DEFAULT, "", str(tmp_path))
     script = (
         "import sys; from rootless.runtime.privileges import seccomp, caps;"
-        f"p = seccomp.filter_for('default', list(caps.DEFAULT), False, {str(tmp_path)!r});"
+        f"p = seccomp.filter_for('default', list(caps.DEFAULT), '', {str(tmp_path)!r});"
         "bad = set(sys.modules) & {'json', 're', 'typing', 'hashlib', 'pyseccomp', 'enum',"
         " 'rootless.runtime.privileges.seccomp_profile',"
         " 'rootless.runtime.privileges.seccomp_compile'};"
