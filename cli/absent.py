@@ -9,7 +9,8 @@ from __future__ import annotations
 LIMITS = "limits come with a later version"
 NETWORKS = "networks with names come with a later version"
 PODS = "pods come with a later version"
-BUILDS = "builds come with a later version; 'rootless commit' makes an image of a container"
+BUILDS = "it comes with a later version; 'rootless build' is there"
+BUILDING = "'rootless build' gets it with a later version"
 WINDOWS = "it is for containers of Windows"
 SWARM = "it belongs to docker's swarm, for which a daemon is needed"
 DAEMON = "there is no daemon to connect to"
@@ -19,7 +20,6 @@ SIZES = "what a container writes is bounded by the disk and the user's quota alo
 SIGNING = "signing is for tools of its own, such as cosign and skopeo"
 
 COMMANDS = {
-    "build": BUILDS,
     "builder": BUILDS,
     "buildx": BUILDS,
     "compose": "compose files come with a later version",
@@ -59,7 +59,6 @@ OPTIONS = (
     ("--pids-limit", LIMITS),
     ("--ip --ip6 --link-local-ip --network-alias", NETWORKS),
     ("--init-ctr --pod --pod-id-file", PODS),
-    ("--secret", "secrets come with a later version"),
     ("--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops --isolation", WINDOWS),
     ("--use-api-socket --tls --tlscacert --tlscert --tlskey --tlsverify", DAEMON),
     ("--checkpoint --checkpoint-dir", CHECKPOINTS),
@@ -69,6 +68,8 @@ OPTIONS = (
 """Options, of whatever command."""
 
 OWN = {
+    ("run", "--secret"): "secrets come with a later version",
+    ("create", "--secret"): "secrets come with a later version",
     ("run", "-c"): LIMITS,
     ("create", "-c"): LIMITS,
     ("clone", "-c"): LIMITS,
@@ -94,6 +95,19 @@ OWN = {
 }
 """Options whose names mean something else in other commands."""
 
+_BUILD = (
+    "--add-host --all-platforms --annotation --arch --authfile --build-context --cache-from "
+    "--cache-to --cache-ttl --cap-add --cap-drop --cert-dir --cgroup-parent --cgroupns "
+    "--compress --cpp-flag --creds --decryption-key --device --disable-compression "
+    "--disable-content-trust --dns --dns-option --dns-search --env --force-rm --format "
+    "--from --hooks-dir --http-proxy --identity-label --ignorefile --ipc --layers --logfile "
+    "--logsplit --manifest --network --no-hosts --omit-history --os --os-feature "
+    "--os-version --output --pid --retry --retry-delay --rm --runtime-flag --security-opt "
+    "--shm-size --skip-unused-stages --squash --squash-all --stdin --timestamp "
+    "--tls-verify --ulimit --unsetenv --userns --userns-gid-map --userns-gid-map-group "
+    "--userns-uid-map --userns-uid-map-user --uts --variant --volume -c -m -o -v -D"
+)
+OWN |= {("build", name): BUILDING for name in _BUILD.split()}
 OWN |= {("remove", name): OWN["rm", name] for name in ("--link", "--platform")}
 OWN["list", "--tree"] = OWN["ls", "--tree"]
 

@@ -83,6 +83,7 @@ COMMANDS = (
     Entry("mount", "containers.mount", "mount", CONTAINERS),
     Entry("unmount", "containers.mount", "unmount", CONTAINERS),
     Entry("images", "images.images", "images", IMAGES),
+    Entry("build", "images.build", "build", IMAGES),
     Entry("pull", "images.transfer", "pull", IMAGES),
     Entry("push", "images.transfer", "push", IMAGES),
     Entry("copy", "images.copy", "copy", IMAGES),

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rootless.artifacts.collection import Artifacts
+    from rootless.build.request import BuildRequest
+    from rootless.build.watching import Watcher
     from rootless.containers.collection import Containers
     from rootless.containers.container import Container
     from rootless.containers.request import Request
@@ -119,6 +121,15 @@ class Engine:
                 )
             except ImageGone:
                 continue  # it may be another image that is meant now, or one to be pulled
+
+    def build(self, request: BuildRequest, watcher: Watcher | None = None) -> str:
+        """Build an image; return its id. Raises DockerfileError, and what its steps raise.
+
+        This process must not have threads.
+        """
+        from rootless.build.builder import Builder
+
+        return Builder(self.images, request, watcher, self.access).run()
 
     def clone(
         self, one: Container, name: str = "", image: str = "", *, replace: bool = False

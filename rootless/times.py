@@ -143,3 +143,8 @@ def now() -> str:
     """Return this moment as images' configurations have it: RFC 3339 in UTC, microseconds."""
     seconds, rest = divmod(time.time_ns(), 1_000_000_000)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest // 1000:06d}Z"
+
+
+def utc(seconds: int) -> str:
+    """Return a moment as images' configurations have it, where it is whole seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -42,10 +42,11 @@ NAMED = re.compile(r"(?<![\w-])--[a-z]")
 
 
 OTHERS = {"registry/own.py", "runtime/tree/operations.py", "system/boot.py"}
+OTHERS |= {"build/dockerfile/typed.py"}
 """What these name is not the command line of who reads it.
 
 It is options of an outer container and of systemctl, and of `registry serve`: those are told to a
-client at the other end of HTTP.
+client at the other end of HTTP. And flags of instructions, as they stand in a Dockerfile.
 """
 
 

@@ -45,14 +45,15 @@ MAY_IMPORT = {
     "containers": "containers volumes images runtime netstack store linux oci",
     "httpd": "httpd linux",
     "registry": "registry httpd images settings store linux oci",
-    "engine": "engine artifacts containers volumes images store",
+    "engine": "engine build artifacts containers volumes images store",
     "doors": "doors engine containers images runtime netstack linux",
     "doctor": "doctor runtime store linux oci",
     "system": "system doctor engine artifacts defaults containers volumes images runtime store"
     " linux oci",
+    "build": "build containers volumes images runtime settings store linux oci",
     "testing": "testing registry httpd",
-    "cli": "cli settings system doctor engine registry artifacts defaults containers volumes images"
-    " runtime store linux oci",
+    "cli": "cli settings system doctor engine build registry artifacts defaults containers volumes"
+    " images runtime store linux oci",
 }
 """Part -> the parts that it may import, for types as well. A part is a folder of rootless/, or a
 module beside them; each stands here."""

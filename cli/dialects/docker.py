@@ -29,7 +29,7 @@ OWN = {
     *("rm", "wait", "execute", "ps", "port", "update", "top", "stats", "logs", "inspect", "commit"),
     *("inspect_container", "inspect_image", "diff", "diff_container", "export", "images", "pull"),
     *("push", "search", "login", "logout", "load", "save", "import_", "tag", "rmi", "history"),
-    *("events", "info", "version", "df", "container_prune", "image_prune", "system_prune"),
+    *("build", "events", "info", "version", "df", "container_prune", "image_prune", "system_prune"),
 }
 """Functions of the commands that docker has as well; the others have podman's exit codes."""
 
@@ -180,6 +180,9 @@ class Docker:
     def template(self, text: str) -> str:
         """Return a user's --format as docker would have it written."""
         return text
+
+    dockerfiles = ("Dockerfile", "Containerfile")
+    """What `build` looks for in a context, in this order."""
 
     def given(self, name: str) -> str:
         """Return the full form of a name that a user gives to an image."""

@@ -174,6 +174,8 @@ class Podman(Docker):
         first, _, rest = text.partition(" ")
         return f"table {rest.replace('}} {{', '}}' + chr(9) + '{{')}" if first == "table" else text
 
+    dockerfiles = ("Containerfile", "Dockerfile")
+
     def given(self, name: str) -> str:
         """A name without a registry is of this machine."""
         from rootless.oci import reference

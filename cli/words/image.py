@@ -25,6 +25,7 @@ COMMANDS: dict[str, Any] = {
     'rm': 'rmi',
     'remove': 'rmi',
     'images': 'images',
+    'build': 'build',
     'pull': 'pull',
     'push': 'push',
     'copy': 'copy',

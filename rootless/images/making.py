@@ -1,6 +1,6 @@
 """An image in the making: layers upon those of a base, its configuration, its manifest, its names.
 
-`commit` and `import` make theirs with it. Nothing is visible before `finish`.
+`commit`, `import` and `build` make theirs with it. Nothing is visible before `finish`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from rootless.images.intake import Intake
 from rootless.images.naming import bring_in
 from rootless.images.trees.packing import pack
 from rootless.oci import manifests
+from rootless.oci.blobs import Stored
 from rootless.oci.digest import CHUNK
 from rootless.oci.layers.unpack import widen
-from rootless.oci.layout import OCI_CONFIG, OCI_LAYER
+from rootless.oci.layout import OCI_CONFIG, OCI_LAYER, chain_ids
 from rootless.runtime.userns.worker import spawn
 
 TYPE_CHECKING = False
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from rootless.images.trees.ids import Ids
     from rootless.oci.blobs import Blob
     from rootless.oci.digest import Readable
+    from rootless.oci.layout import Layout
     from rootless.store.paths import Paths
     from rootless.teller import Teller
 
@@ -49,16 +51,49 @@ class Told:
         return data
 
 
+class Lent(Stored):
+    """A blob of somebody else's, which gets a further name where it is published."""
+
+    def publish_as(self, target: str) -> None:
+        """Give it that name."""
+        self.sync()
+        with contextlib.suppress(FileExistsError):
+            os.link(self.path, target)
+
+
+class Stack:
+    """Layers upon each other, the lowest first: their descriptors and their diff ids."""
+
+    def __init__(self, parts: list[Document], diff_ids: list[str]) -> None:
+        self.parts = parts
+        self.diff_ids = diff_ids
+
+    @staticmethod
+    def of(image: Image) -> Stack:
+        """Return those of an image. Raises ImageError for a damaged one."""
+        return Stack(list(image.manifest["layers"]), list(image.config["rootfs"]["diff_ids"]))
+
+    def with_layer(self, part: Document, diff_id: str) -> Stack:
+        """Return a stack with one more on top."""
+        return Stack([*self.parts, part], [*self.diff_ids, diff_id])
+
+    @property
+    def chains(self) -> list[str]:
+        """Their chain ids (image-spec, config.md), by which the store knows them unpacked."""
+        return chain_ids(self.diff_ids)
+
+
 class Making:
     """One image in the making. A context manager; leaving it drops what is not finished."""
 
-    def __init__(self, paths: Paths, teller: Teller, base: Image | None = None) -> None:
-        """With a `base` its layers come first."""
+    def __init__(
+        self, paths: Paths, teller: Teller, below: Stack | None = None, source: Layout | None = None
+    ) -> None:
+        """The layers `below` come first; `source` has those that the store may not have."""
         self._teller = teller
-        self._intake = Intake(paths, teller, source=base.layout if base else None)
-        self._parts: list[Document] = list(base.manifest["layers"]) if base else []
-        self.diff_ids: list[str] = list(base.config["rootfs"]["diff_ids"]) if base else []
-        """Of all layers so far, the lowest first."""
+        self._intake = Intake(paths, teller, source=source)
+        self.stack = below or Stack([], [])
+        """All layers so far."""
 
     def __enter__(self) -> Self:
         self._intake.__enter__()
@@ -89,41 +124,61 @@ class Making:
         where that may not be whole. Returns False where nothing differs: then there is no layer.
         The caller must not have threads.
         """
+        (entries, left_out), keep = self._packed(key, check, pack, trees, everything, ids)
+        if left_out:
+            self._teller.note(
+                f"files with names that begin with .wh. are left out, such as /{left_out[0]}: "
+                "in a layer they would delete others (export keeps them)"
+            )
+        keep(bool(entries) or everything)
+        return bool(entries) or everything
+
+    def add_packed(self, pack: Callable[..., Any], *arguments: Any) -> Any:
+        """Put the layer on top that `pack(output, *arguments)` writes in the user namespace.
+
+        Return what it returns: a number of entries, or that and more. Without entries there is no
+        layer. The caller must not have threads.
+        """
+        said, keep = self._packed("", lambda: None, pack, *arguments)
+        keep(bool(said[0] if isinstance(said, list) else said))
+        return said
+
+    def _packed(
+        self, key: str, check: Callable[[], None], pack: Callable[..., Any], *arguments: Any
+    ) -> tuple[Any, Callable[[bool], None]]:
+        """Have a layer written; return what `pack` said, and what is called to keep it or not."""
         reading, writing = os.pipe()
         widen(writing)
         with open(reading, "rb", buffering=0) as stream:
             # Before the layer is begun: that starts a thread, and nobody forks after it.
-            keep, paths = (writing,), self._intake.paths
             try:
-                worker = spawn(paths, pack, writing, trees, everything, ids, keep_fds=keep)
+                worker = spawn(self._intake.paths, pack, writing, *arguments, keep_fds=(writing,))
             finally:
                 os.close(writing)
             blob = self._intake.blob()
             layer = self._intake.unpack(blob)
             try:
-                self._fill(blob, Told(stream, key, self._teller))
+                self._fill(blob, Told(stream, key, self._teller) if key else stream)
             except BaseException:
                 stream.close()  # so that the worker ends as well
                 with contextlib.suppress(Exception):
                     worker.result()
                 raise
         try:
-            entries, left_out = worker.result()
+            said = worker.result()
             check()
         except BaseException:
             blob.abandon()
             raise
-        if left_out:
-            self._teller.note(
-                f"files with names that begin with .wh. are left out, such as /{left_out[0]}: "
-                "in a layer they would delete others (export keeps them)"
-            )
-        if not entries and not everything:
-            blob.abandon()
-            self._intake.forget(layer)
-            return False
-        self._keep(self._intake.take(blob.finish(), layer), blob.size)
-        return True
+
+        def keep(wanted: bool) -> None:
+            if wanted:
+                self._keep(self._intake.take(blob.finish(), layer), blob.size)
+            else:
+                blob.abandon()
+                self._intake.forget(layer)
+
+        return said, keep
 
     def _fill(self, blob: Blob, stream: Readable) -> None:
         try:
@@ -134,8 +189,27 @@ class Making:
             raise
 
     def _keep(self, digest: str, size: int) -> None:
-        self._parts.append({"mediaType": OCI_LAYER, "digest": digest, "size": size})
-        self.diff_ids.append(digest)
+        part = {"mediaType": OCI_LAYER, "digest": digest, "size": size}
+        self.stack = self.stack.with_layer(part, digest)
+
+    def lend(self, digest: str, path: str) -> None:
+        """Have the blob of a layer below, a whole file that stays where it is."""
+        self._intake.take(Lent(path, digest))
+
+    def place(self, pin: str) -> Stack:
+        """Put the new top layer into the store, before any image has it; return the stack.
+
+        The link `pin` is made of its blob, for what keeps the layer until then. It need not
+        outlive a power failure.
+        """
+        digest = str(self.stack.parts[-1]["digest"])
+        temporary = f"{pin}.{os.getpid()}"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        os.link(self._intake.path(digest), temporary)
+        os.rename(temporary, pin)
+        self._intake.keep_layers(self.stack.parts, self.stack.diff_ids)
+        return self.stack
 
     def finish(self, names: list[str], config: Document, *, docker: bool = False) -> str:
         """Name the image, whose configuration this is with the layers added; return its digest.
@@ -143,14 +217,15 @@ class Making:
         With `docker` it has a manifest of docker's form as well, by which a push goes.
         """
         intake = self._intake
-        bring_in(intake, [part["digest"] for part in self._parts])
-        intake.keep_layers(self._parts, self.diff_ids)
-        document = {**config, "rootfs": {"type": "layers", "diff_ids": self.diff_ids}}
+        parts, diff_ids = self.stack.parts, self.stack.diff_ids
+        bring_in(intake, [part["digest"] for part in parts])
+        intake.keep_layers(parts, diff_ids)
+        document = {**config, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
         data = manifests.encode(document)
         part = {"mediaType": OCI_CONFIG, "digest": intake.take_bytes(data), "size": len(data)}
-        manifest = manifests.make_manifest(part, self._parts)
+        manifest = manifests.make_manifest(part, parts)
         digest = intake.take_bytes(manifest)
-        own = [intake.take_bytes(manifests.to_docker(part, self._parts))] if docker else []
-        blobs = [*(each["digest"] for each in self._parts), part["digest"], digest, *own]
+        own = [intake.take_bytes(manifests.to_docker(part, parts))] if docker else []
+        blobs = [*(each["digest"] for each in parts), part["digest"], digest, *own]
         intake.commit([(names, entry_for(digest, len(manifest), own))], blobs)
         return str(part["digest"])

@@ -24,7 +24,7 @@ from rootless.oci import reference
 from rootless.oci.blobs import WORK, is_there, locked, reserve, unlink_orphans, write_index
 from rootless.oci.errors import ImageError
 from rootless.oci.layout import Layout, name_of, parts_of
-from rootless.store import records
+from rootless.store import pins, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -232,6 +232,8 @@ def _bury(paths: Paths, chains: set[str]) -> list[str]:
     """Rename away those of the layers that no container names; return where they are now."""
     buried = {}
     for chain in chains - _in_use(paths):
+        if pins.is_pinned(paths, chain):
+            continue
         dead = f"{paths.layers}/{WORK}dead-{chain}-{os.urandom(4).hex()}"
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{paths.layers}/{chain}", dead)

@@ -38,6 +38,7 @@ class Paths:
         self.artifacts = f"{self.root}/artifacts"
         self.containers = f"{self.root}/containers"
         self.volumes = f"{self.root}/volumes"
+        self.builds = f"{self.root}/builds"
         self._runtime = ""
         self.runtime_note = ""
         """What a user should know of the choice of `runtime`, once that was asked for."""

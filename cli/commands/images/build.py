@@ -1,0 +1,127 @@
+"""build: an image from a Dockerfile."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.cli.commands.images.steps import Plain
+from rootless.cli.dialects import choice
+from rootless.cli.output import say
+from rootless.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from rootless.build.request import BuildRequest
+    from rootless.cli.options import building as opt
+    from rootless.engine import Engine
+
+
+def build(
+    engine: Engine,
+    context: opt.BuildContext = ".",
+    *,
+    tag: opt.BuildTag = None,
+    quiet: opt.BuildQuiet = False,
+    progress: opt.Progress = "auto",
+    **asked: Unpack[opt.BuildAsked],
+) -> int:
+    """Build an image from a Dockerfile.
+
+    Examples:
+        rootless build -t app .
+        rootless build -t app --target test --build-arg VERSION=2 -f docker/Dockerfile .
+    """
+    from rootless.build.contexts import of_directory
+    from rootless.build.dockerfile.errors import DockerfileError
+
+    request = of_directory(context, asked.get("file", ""), choice.current().dockerfiles)
+    request.tags = [choice.current().given(name) for name in tag or []]
+    _fill(request, asked)
+    watcher = None if quiet or progress == "quiet" else Plain()
+    try:
+        image = engine.build(request, watcher)
+    except DockerfileError as error:
+        say(error.excerpt(), to_stderr=True)
+        raise
+    if path := asked.get("iidfile"):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"sha256:{image}")
+    if quiet:
+        say(f"sha256:{image}")
+    return 0
+
+
+def _fill(request: BuildRequest, asked: opt.BuildAsked) -> None:
+    for text in asked.get("build_arg") or ():
+        name, equals, value = text.partition("=")
+        if equals:
+            request.arguments[name] = value
+        elif name in os.environ:
+            request.arguments[name] = os.environ[name]
+    for text in asked.get("label") or ():
+        name, _, value = text.partition("=")
+        request.labels[name] = value
+    for text in asked.get("secret") or ():
+        secret, content = _secret(text)
+        request.given.secrets[secret] = content
+    for text in asked.get("ssh") or ():
+        name, _, socket = text.partition("=")
+        request.given.agents[name] = _agent(name, socket)
+    request.target = asked.get("target", "")
+    request.platform = asked.get("platform", "")
+    request.use_cache = not asked.get("no_cache", False)
+    request.jobs = asked.get("jobs", 0)
+    if asked.get("pull"):
+        request.pull = "always"
+    epoch = asked.get("source_date_epoch") or os.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch:
+        if not epoch.isascii() or not epoch.isdecimal():
+            raise UsageError(f"invalid moment {epoch!r}", "seconds since 1970, as 1700000000")
+        request.epoch = int(epoch)
+
+
+def _secret(text: str) -> tuple[str, bytes]:
+    """Return id and content of `id=ID,src=FILE`, `id=ID,env=NAME`, or `id=ID`. Raises UsageError.
+
+    Without a place it is the variable of that name, or else the file, as docker has it.
+    """
+    from rootless.build.given import check_size
+
+    fields = dict(field.partition("=")[::2] for field in text.split(","))
+    kind, name = fields.pop("type", ""), fields.pop("id", "")
+    path = fields.pop("src", "") or fields.pop("source", "")
+    variable = fields.pop("env", "") or (path if kind == "env" else "")
+    if fields or kind not in ("", "file", "env"):
+        unknown = next(iter(fields), f"type={kind}")
+        raise UsageError(f"the secret {text!r} says {unknown!r}", "id=, src= and env= are known")
+    if not name:
+        raise UsageError(f"the secret {text!r} has no id", "write id=NAME,src=FILE")
+    if not path and not variable:
+        variable, path = (name, "") if name in os.environ else ("", name)
+    if variable:
+        if variable not in os.environ:
+            raise UsageError(f"the secret {name!r}: there is no variable {variable}")
+        return name, check_size(name, os.environb[os.fsencode(variable)])
+    try:
+        with open(os.path.expanduser(path), "rb") as file:
+            return name, check_size(name, file.read(1 << 20))
+    except OSError as error:
+        raise UsageError(f"the secret {name!r}: cannot read {path}: {error.strerror}") from error
+
+
+def _agent(name: str, socket: str) -> str:
+    """Return the socket of an agent. Raises UsageError where there is none."""
+    import stat
+
+    path = socket or os.environ.get("SSH_AUTH_SOCK", "")
+    try:
+        if path and stat.S_ISSOCK(os.stat(path).st_mode):
+            return os.path.abspath(path)
+    except OSError:
+        pass
+    raise UsageError(
+        f"no ssh agent for {name!r} at {path or 'SSH_AUTH_SOCK'}",
+        "start one (eval $(ssh-agent); ssh-add), or name its socket: ID=PATH",
+    )

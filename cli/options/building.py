@@ -1,0 +1,89 @@
+"""Options of `build`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypedDict
+
+from rootless.cli.options.declare import argument, option
+
+BuildContext = Annotated[
+    str, argument("[CONTEXT]", "The directory whose files COPY and ADD take. (default: .)")
+]
+BuildTag = Annotated[
+    list[str] | None,
+    option("--tag", "-t", metavar="NAME[:TAG]", about="Give the image a name; may be repeated."),
+]
+BuildFile = Annotated[
+    str, option("--file", "-f", metavar="FILE", about="The Dockerfile, - for standard input.")
+]
+BuildArgument = Annotated[
+    list[str] | None,
+    option(
+        "--build-arg",
+        metavar="NAME[=VALUE]",
+        about="Give an ARG its value; without one that of the environment.",
+    ),
+]
+BuildTarget = Annotated[
+    str, option("--target", metavar="STAGE", about="Build this stage, and what it needs.")
+]
+BuildLabel = Annotated[
+    list[str] | None, option("--label", metavar="NAME[=VALUE]", about="Give the image a label.")
+]
+NoCache = Annotated[bool, option("--no-cache", about="Do every step again.")]
+BuildPull = Annotated[bool, option("--pull", about="Fetch base images anew.")]
+BuildQuiet = Annotated[bool, option("--quiet", "-q", about="Print the image's id alone.")]
+BuildPlatform = Annotated[
+    str, option("--platform", metavar="OS/ARCH", about="Build for this platform.")
+]
+IidFile = Annotated[str, option("--iidfile", metavar="FILE", about="Write the image's id here.")]
+Jobs = Annotated[
+    int, option("--jobs", metavar="N", about="Do so many steps at once. (default: one a core)")
+]
+Progress = Annotated[
+    Literal["auto", "plain", "quiet"],
+    option("--progress", metavar="HOW", about="auto, plain, quiet. (auto)"),
+]
+EpochOption = Annotated[
+    str,
+    option(
+        "--source-date-epoch",
+        metavar="SECONDS",
+        about="Date all by this moment. (SOURCE_DATE_EPOCH)",
+    ),
+]
+
+
+BuildSecret = Annotated[
+    list[str] | None,
+    option(
+        "--secret",
+        metavar="id=ID[,src=FILE|,env=NAME]",
+        about="Something for RUN --mount=type=secret, which reaches no layer.",
+    ),
+]
+BuildSsh = Annotated[
+    list[str] | None,
+    option(
+        "--ssh",
+        metavar="default|ID[=SOCKET]",
+        about="An ssh agent for RUN --mount=type=ssh. (SSH_AUTH_SOCK)",
+    ),
+]
+
+
+class BuildAsked(TypedDict, total=False):
+    """What is asked of a build besides its context and its names."""
+
+    file: BuildFile
+    build_arg: BuildArgument
+    target: BuildTarget
+    label: BuildLabel
+    no_cache: NoCache
+    pull: BuildPull
+    platform: BuildPlatform
+    iidfile: IidFile
+    jobs: Jobs
+    secret: BuildSecret
+    ssh: BuildSsh
+    source_date_epoch: EpochOption

@@ -1,0 +1,168 @@
+"""Children that do the steps of a build: one for each, as many at once as there are jobs.
+
+A child is a fork of the build, does one thing, and says on its socket what happens meanwhile and
+what came of it: frames of a length and a JSON object. The build itself never has threads, so that
+it can fork. Whoever kills the build kills its children, and they their containers.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import struct
+
+from rootless.errors import Error, Interrupted
+from rootless.linux import process
+from rootless.oci import jsonio
+from rootless.runtime.userns.worker import unpacked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+    Message = dict[str, Any]
+
+_LENGTH = struct.Struct(">I")
+
+
+class Line:
+    """A child's way to speak to the build."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        self._stream = stream
+
+    def say(self, **message: Any) -> None:
+        """Send a message of JSON values."""
+        data = jsonio.dump_bytes(message)
+        self._stream.sendall(_LENGTH.pack(len(data)) + data)
+
+
+class Member:
+    """One child at work."""
+
+    def __init__(self, pid: int, stream: socket.socket) -> None:
+        self.pid = pid
+        self.stream = stream
+        self.buffer = bytearray()
+        self.answer = b""
+
+    def feed(self) -> list[Message] | None:
+        """Return what it has said; None at the end."""
+        data = self.stream.recv(1 << 18)
+        if not data:
+            return None
+        self.buffer += data
+        found = []
+        while len(self.buffer) >= _LENGTH.size:
+            (size,) = _LENGTH.unpack_from(self.buffer)
+            if len(self.buffer) < _LENGTH.size + size:
+                break
+            found.append(jsonio.loads(bytes(self.buffer[_LENGTH.size : _LENGTH.size + size])))
+            del self.buffer[: _LENGTH.size + size]
+        return found
+
+
+class Crew:
+    """The children of one build."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._members: dict[int, tuple[Member, Any]] = {}
+        self._poll = select.poll()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is at work."""
+        return not self._members
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may begin."""
+        return len(self._members) < self._jobs
+
+    def start(self, token: object, function: Callable[..., Any], *arguments: Any) -> None:
+        """Have a child call `function(line, *arguments)`; `turn` returns `token` with the end.
+
+        What the function returns is a JSON value.
+        """
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            for member, _ in self._members.values():
+                member.stream.close()
+            _be_child(theirs, function, arguments)
+        theirs.close()
+        self._members[ours.fileno()] = (Member(pid, ours), token)
+        self._poll.register(ours.fileno(), select.POLLIN)
+
+    def turn(
+        self, timeout: int | None, hear: Callable[[Any, Message], None]
+    ) -> list[tuple[Any, Any, Error | None]]:
+        """Wait for news; return who has ended: token, value, error. `hear` gets all messages."""
+        ended: list[tuple[Any, Any, Error | None]] = []
+        for fd, _ in self._poll.poll(timeout):
+            member, token = self._members[fd]
+            said = member.feed()
+            for message in said or ():
+                if "answer" in message:
+                    member.answer = message["answer"].encode("latin-1")
+                else:
+                    hear(token, message)
+            if said is None:
+                self._dismiss(fd)
+                try:
+                    ended.append((token, unpacked(member.answer, "a step was killed"), None))
+                except Error as error:
+                    ended.append((token, None, error))
+        return ended
+
+    def _dismiss(self, fd: int) -> None:
+        member, _ = self._members.pop(fd)
+        self._poll.unregister(fd)
+        member.stream.close()
+        os.waitpid(member.pid, 0)
+
+    def cancel(self) -> None:
+        """End all children, and wait until they have cleaned up."""
+        for member, _ in self._members.values():
+            os.kill(member.pid, signal.SIGTERM)
+        while self._members:
+            self.turn(None, lambda _token, _message: None)
+
+
+def _be_child(
+    stream: socket.socket, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> NoReturn:
+    try:
+        process.prctl(process.PR_SET_PDEATHSIG, signal.SIGTERM)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the build's, which then ends us
+        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        line = Line(stream)
+        line.say(answer=_answer(function, line, arguments).decode("latin-1"))
+    finally:
+        os._exit(0)
+
+
+def _answer(function: Callable[..., Any], line: Line, arguments: tuple[Any, ...]) -> bytes:
+    """What `worker.unpacked` understands."""
+    try:
+        return jsonio.dump_bytes({"value": function(line, *arguments)})
+    except Interrupted as error:
+        kind, message, hint = "Error", error.message, ""
+    except Error as error:
+        message, hint = error.marked
+        kind = type(error).__name__
+    except OSError as error:
+        kind, hint = "StoreError", ""
+        message = f"{error.filename or 'a step'}: {error.strerror}"
+    return jsonio.dump_bytes({"error": kind, "message": message, "hint": hint})
+
+
+def _interrupt(number: int, _frame: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Interrupted(number)

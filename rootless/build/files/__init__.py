@@ -1,0 +1,1 @@
+"""The files that COPY and ADD take: where they are, which are meant, and as a layer's tar."""

@@ -1,0 +1,236 @@
+"""Where a COPY puts its files: the destination in the stage's own tree, and the tar of the layer.
+
+A layer has the directories above what it brings as well, as they are below: whoever unpacked it
+alone would make them anew with other modes.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+
+from rootless.build.files.trees import resolve
+from rootless.errors import UsageError
+from rootless.oci.layers import tar, xattrs
+from rootless.oci.layers.extract import WHITEOUT
+from rootless.oci.layers.tar import Entry
+from rootless.oci.layers.tarwriter import HOLES, Writer
+from rootless.runtime.tree.copying import extents
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.build.files.gathering import Group
+    from rootless.build.files.trees import LayersTree, Node, Tree
+
+_KINDS = {
+    stat.S_IFREG: tar.FILE,
+    stat.S_IFLNK: tar.SYMLINK,
+    stat.S_IFDIR: tar.DIRECTORY,
+    stat.S_IFIFO: tar.FIFO,
+    stat.S_IFCHR: tar.CHARACTER,
+    stat.S_IFBLK: tar.BLOCK_DEVICE,
+}
+_SETID = stat.S_ISUID | stat.S_ISGID
+
+
+class Manner:
+    """How files come into a layer."""
+
+    def __init__(self) -> None:
+        self.owner: tuple[int, int] | None = None
+        """Of all that is brought; None for root's, or those of the stage it comes from."""
+        self.mode: int | None = None
+        """Of all files that are brought; None for their own."""
+        self.trusted = False
+        """Whether owners and set-id bits are those of the source: it is a stage's."""
+        self.parents = False
+        """Whether sources keep the directories that they are in."""
+        self.epoch: int | None = None
+        """Seconds since 1970 that no file is younger than; None for as they are."""
+        self.now = 0
+        """Nanoseconds since 1970: when directories are made."""
+
+
+class Placing:
+    """One layer in the making, inside the user namespace."""
+
+    def __init__(self, output: int, below: LayersTree, manner: Manner) -> None:
+        self._writer = Writer(output)
+        self._below = below
+        self._manner = manner
+        self._told: set[str] = set()
+        """Directories that the layer has already."""
+        self._links: dict[tuple[int, int], bytes] = {}
+        self.changed = False
+        """Whether a file was another by the time it was read."""
+
+    def copy(self, tree: Tree, groups: list[Group], destination: str) -> int:
+        """Write what was gathered; return how many entries there are. Raises UsageError, OSError.
+
+        `destination` is absolute; with a slash at its end it is a directory.
+        """
+        several = len(groups) > 1
+        target = resolve(self._below, destination)
+        there = self._below.look(target)
+        into = destination.endswith("/") or (there is not None and there.is_directory) or not target
+        if several and not into:
+            raise UsageError(
+                f"several sources go into a directory, and {destination!r} does not end in a slash"
+            )
+        for group in groups:
+            self._group(tree, group, target, into=into)
+        return self.finish()
+
+    def make_directory(self, path: str, mode: int = 0o755) -> int:
+        """Write a directory, if it is not there, and those above it; return the number of entries.
+
+        Raises UsageError where something else is there.
+        """
+        target = resolve(self._below, path)
+        self._directories(target, mode)
+        if not self._made:
+            return 0
+        return self.finish()
+
+    _made = False
+
+    def finish(self) -> int:
+        """Write the end of the tar."""
+        self._writer.close()
+        return self._writer.entries
+
+    def _group(self, tree: Tree, group: Group, target: str, *, into: bool) -> None:
+        if not group.top.is_directory:
+            place = target
+            if self._manner.parents:
+                place = posixpath.join(target, group.top.path)
+            elif into:
+                place = posixpath.join(target, group.name)
+            self._directories(posixpath.dirname(place))
+            self._entry(tree, place, group.top)
+            return
+        if self._manner.parents:
+            target = posixpath.join(target, group.top.path)
+        self._directories(target)
+        for below, node in group.below:
+            place = f"{target}/{below}" if target else below
+            if node.is_directory:
+                self._told.add(place)
+            self._entry(tree, place, node)
+
+    def _directories(self, path: str, mode: int = 0o755) -> None:
+        """Write a directory and those above it, as they are below or new ones."""
+        way = ""
+        for step in path.split("/") if path else ():
+            way = f"{way}/{step}" if way else step
+            if way in self._told:
+                continue
+            self._told.add(way)
+            _refuse_mark(way)
+            node = self._below.look(way)
+            if node is not None and node.is_directory:
+                self._existing(way, node)
+                continue
+            if node is not None:
+                raise UsageError(f"/{way} is no directory")
+            uid, gid = self._manner.owner or (0, 0)
+            self._made = True
+            made = Entry(os.fsencode(way), tar.DIRECTORY, (mode, uid, gid), 0, self._time_of_new())
+            self._writer.add(made)
+
+    def _time_of_new(self) -> int:
+        return self._manner.now if self._manner.epoch is None else self._manner.epoch * 10**9
+
+    def _existing(self, path: str, node: Node) -> None:
+        ids = (node.mode, node.uid, node.gid)
+        entry = Entry(os.fsencode(path), tar.DIRECTORY, ids, 0, node.status.st_mtime_ns)
+        self._attributes(self._below, entry, node)
+        self._writer.add(entry)
+
+    def _attributes(self, tree: Tree, entry: Entry, node: Node, fd: int = -1) -> None:
+        opened = tree.open(node) if fd < 0 else fd
+        try:
+            entry.xattrs = xattrs.read_all(opened)
+        finally:
+            if fd < 0:
+                os.close(opened)
+        if node.truth is not None and node.truth.xattrs:
+            known = {name for name, _ in entry.xattrs}
+            more = ((os.fsencode(name), value) for name, value in node.truth.xattrs.items())
+            entry.xattrs += [pair for pair in more if pair[0] not in known]
+
+    def _entry(self, tree: Tree, place: str, node: Node) -> None:
+        _refuse_mark(place)
+        kind = _KINDS.get(node.kind)
+        if kind is None:
+            return  # a socket, which no archive has
+        entry = Entry(os.fsencode(place), kind, self._ids(node), 0, self._time(node))
+        if kind == tar.SYMLINK:
+            entry.link = os.fsencode(node.link)
+            entry.mode = 0o777
+        elif kind in (tar.CHARACTER, tar.BLOCK_DEVICE):
+            entry.major, entry.minor = os.major(node.status.st_rdev), os.minor(node.status.st_rdev)
+        elif kind == tar.FILE:
+            self._file(tree, entry, node)
+            return
+        elif kind == tar.DIRECTORY:
+            self._attributes(tree, entry, node)
+        self._writer.add(entry)
+
+    def _file(self, tree: Tree, entry: Entry, node: Node) -> None:
+        if node.truth is not None and node.truth.kind:
+            entry.type = tar.CHARACTER if node.truth.kind == "c" else tar.BLOCK_DEVICE
+            entry.major, entry.minor = node.truth.device
+            self._writer.add(entry)
+            return
+        if node.status.st_nlink > 1:
+            first = self._links.setdefault((node.status.st_dev, node.status.st_ino), entry.name)
+            if first != entry.name:
+                entry.type, entry.link = tar.LINK, first
+                self._writer.add(entry)
+                return
+        fd = tree.open(node)
+        try:
+            status = os.fstat(fd)
+            self.changed = self.changed or _is_other(status, node.status)
+            entry.size = status.st_size
+            if status.st_size - status.st_blocks * 512 >= HOLES:
+                entry.sparse = [(start, end - start) for start, end in extents(fd, entry.size)]
+            self._attributes(tree, entry, node, fd)
+            self._writer.add(entry, fd)
+            self.changed = self.changed or _is_other(os.fstat(fd), node.status)
+        finally:
+            os.close(fd)
+
+    def _ids(self, node: Node) -> tuple[int, int, int]:
+        manner = self._manner
+        mode = node.mode if manner.trusted else node.mode & ~_SETID
+        if manner.mode is not None and not node.is_link:
+            mode = manner.mode
+        if manner.owner is not None:
+            return (mode, *manner.owner)
+        return (mode, node.uid, node.gid) if manner.trusted else (mode, 0, 0)
+
+    def _time(self, node: Node) -> int:
+        time = node.status.st_mtime_ns
+        return time if self._manner.epoch is None else min(time, self._manner.epoch * 10**9)
+
+
+def _is_other(now: os.stat_result, then: os.stat_result) -> bool:
+    return (now.st_size, now.st_mtime_ns, now.st_ctime_ns) != (
+        then.st_size,
+        then.st_mtime_ns,
+        then.st_ctime_ns,
+    )
+
+
+def _refuse_mark(path: str) -> None:
+    """Raise UsageError for a name that would delete files in a layer."""
+    if os.fsdecode(WHITEOUT) in path and any(
+        step.startswith(os.fsdecode(WHITEOUT)) for step in path.split("/")
+    ):
+        raise UsageError(
+            f"{path!r} cannot be in an image: names that begin with .wh. delete others there",
+            "rename it, or leave it out of the context (.dockerignore)",
+        )

@@ -1,0 +1,298 @@
+"""Trees that files are taken from: a context on this machine, or the layers of a stage or image.
+
+Both are asked by paths without a slash before them; a path is walked step by step and no link is
+followed (`resolve` follows them, inside the tree). What is found is a `Node`: what it is, whose,
+and how it is opened.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from rootless.build.files.ignore import HIDDEN, VEILED, VISIBLE
+from rootless.images.trees.views import Layer, View
+from rootless.oci.descent import OPEN
+from rootless.runtime.tree.rootfs import stacked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Protocol
+
+    from rootless.build.files.ignore import Ignore
+    from rootless.images.trees.views import Found
+    from rootless.oci.layers.owners import Truth
+
+    class Tree(Protocol):
+        """Files by their paths."""
+
+        def look(self, path: str) -> Node | None:
+            """What is there; None for nothing. The root is the empty path."""
+
+        def names(self, path: str) -> list[str]:
+            """The names in a directory, sorted as bytes. Raises OSError."""
+
+        def open(self, node: Node) -> int:
+            """Open a file or directory for reading. Raises OSError."""
+
+
+_LINKS = 40
+"""As many as the kernel follows (path_resolution(7))."""
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Node:
+    """What is at a path of a tree."""
+
+    __slots__ = ("gid", "link", "mode", "path", "status", "truth", "uid", "veiled")
+
+    def __init__(self, path: str, status: os.stat_result, link: str = "") -> None:
+        self.path = path
+        self.status = status
+        self.mode = stat.S_IMODE(status.st_mode)
+        self.uid = self.gid = 0
+        """In the ids of the image."""
+        self.link = link
+        """Where a symbolic link points."""
+        self.veiled = False
+        """Whether it is a directory that is there for what is in it alone."""
+        self.truth: Truth | None = None
+        """What the disk could not be given (layers.owners)."""
+
+    @property
+    def kind(self) -> int:
+        """S_IFREG, S_IFDIR, ..."""
+        return stat.S_IFMT(self.status.st_mode)
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is one, and no link to one."""
+        return stat.S_ISDIR(self.status.st_mode)
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a symbolic link."""
+        return stat.S_ISLNK(self.status.st_mode)
+
+
+class DirectoryTree:
+    """A directory of this machine, without what an ignore file hides; its files are root's."""
+
+    def __init__(self, top: str, ignore: Ignore | None = None) -> None:
+        self.top = top
+        self._root = os.open(top, OPEN)
+        self._ignore = ignore
+        self._last = ("", self._root)
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._last[1] != self._root:
+            os.close(self._last[1])
+        os.close(self._root)
+
+    def look(self, path: str) -> Node | None:
+        """See Tree.look."""
+        if not path:
+            return Node("", os.fstat(self._root))
+        hidden = VISIBLE if self._ignore is None else self._ignore.look(path)
+        if hidden == HIDDEN:
+            return None
+        above, _, name = path.rpartition("/")
+        try:
+            parent = self._directory(above)
+            status = os.lstat(name, dir_fd=parent)
+            link = os.readlink(name, dir_fd=parent) if stat.S_ISLNK(status.st_mode) else ""
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return None
+            raise OSError(error.errno, error.strerror, path) from error
+        node = Node(path, status, link)
+        node.veiled = hidden == VEILED
+        return None if node.veiled and not node.is_directory else node
+
+    def names(self, path: str) -> list[str]:
+        """See Tree.names."""
+        return sorted(os.listdir(self._directory(path)), key=os.fsencode)
+
+    def open(self, node: Node) -> int:
+        """See Tree.open. Raises FileNotFoundError where another file is there by now."""
+        above, _, name = node.path.rpartition("/")
+        fd = os.open(name or ".", _READ, dir_fd=self._directory(above))
+        if not _is_same(os.fstat(fd), node.status):
+            os.close(fd)
+            raise FileNotFoundError(errno.ESTALE, "it was replaced while it was read", node.path)
+        return fd
+
+    def _directory(self, path: str) -> int:
+        """Return a descriptor of a directory, which stays ours. Raises OSError."""
+        if not path:
+            return self._root
+        if self._last[0] == path:
+            return self._last[1]
+        steps, start = path, self._root
+        if self._last[0] and path.startswith(f"{self._last[0]}/"):
+            steps, start = path[len(self._last[0]) + 1 :], self._last[1]
+        fd = start
+        for step in steps.split("/"):
+            below = os.open(step, OPEN, dir_fd=fd)
+            if fd != start:
+                os.close(fd)
+            fd = below
+        if self._last[1] != self._root:
+            os.close(self._last[1])
+        self._last = (path, fd)
+        return fd
+
+
+class LayersTree:
+    """The merged layers of a stage or an image, lowest first, inside the user namespace."""
+
+    def __init__(self, lowers: list[str]) -> None:
+        self._root = View.of(Layer(path) for path in stacked(lowers[::-1]))
+        self._last: tuple[str, View] = ("", self._root)
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._last[1] is not self._root:
+            self._last[1].close()
+        self._root.close()
+
+    def look(self, path: str) -> Node | None:
+        """See Tree.look."""
+        if not path:
+            return self._top()
+        found = self._find(path)
+        if found is None:
+            return None
+        node = Node(path, found.status, found.link() if stat.S_ISLNK(found.status.st_mode) else "")
+        node.uid, node.gid = found.owner
+        if (truth := found.layer.truths.get(path)) is not None:
+            _take_truth(node, truth)
+        return node
+
+    def names(self, path: str) -> list[str]:
+        """See Tree.names."""
+        return sorted(self._directory(path).entries(), key=os.fsencode)
+
+    def open(self, node: Node) -> int:
+        """See Tree.open."""
+        if not node.path:
+            return os.open(".", _READ, dir_fd=self._root.parts[0][1].fd)
+        found = self._find(node.path)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), node.path)
+        fd = found.open(os.O_RDONLY | os.O_NONBLOCK)
+        if (elsewhere := found.content(fd)) >= 0:
+            os.close(fd)
+            return elsewhere
+        return fd
+
+    def _top(self) -> Node | None:
+        if not self._root.parts:
+            return None
+        layer, directory = self._root.parts[0]
+        node = Node("", os.fstat(directory.fd))
+        node.uid, node.gid = layer.owner(node.status)
+        if (truth := layer.truths.get(".")) is not None:
+            _take_truth(node, truth)
+        return node
+
+    def _find(self, path: str) -> Found | None:
+        above, _, name = path.rpartition("/")
+        try:
+            return self._directory(above).entries().get(name)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _directory(self, path: str) -> View:
+        """Return the view of a directory, which stays ours. Raises OSError."""
+        if not path:
+            return self._root
+        if self._last[0] == path:
+            return self._last[1]
+        view = self._root
+        for step in path.split("/"):
+            found = view.entries().get(step)
+            below = view.enter(step) if found is not None and found.is_directory else None
+            if view is not self._root:
+                view.close()
+            if below is None:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+            view = below
+        if self._last[1] is not self._root:
+            self._last[1].close()
+        self._last = (path, view)
+        return view
+
+
+def _take_truth(node: Node, truth: Truth) -> None:
+    node.truth = truth
+    node.uid, node.gid = truth.uid, truth.gid
+    if truth.mode >= 0:
+        node.mode = truth.mode
+
+
+def _is_same(now: os.stat_result, then: os.stat_result) -> bool:
+    return (now.st_dev, now.st_ino, stat.S_IFMT(now.st_mode)) == (
+        then.st_dev,
+        then.st_ino,
+        stat.S_IFMT(then.st_mode),
+    )
+
+
+def walk(tree: Tree, top: Node) -> Iterator[Node]:
+    """Yield all that is below a directory, those above first, names in order. Raises OSError."""
+    waiting = [iter(tree.names(top.path))]
+    ways = [top.path]
+    veiled: list[Node] = []
+    while waiting:
+        name = next(waiting[-1], None)
+        if name is None:
+            waiting.pop()
+            ways.pop()
+            continue
+        path = f"{ways[-1]}/{name}" if ways[-1] else name
+        node = tree.look(path)
+        if node is None:
+            continue  # hidden, or gone meanwhile
+        if node.veiled:
+            veiled.append(node)
+        else:
+            # Those above it are there after all, for its sake.
+            yield from (one for one in veiled if path.startswith(f"{one.path}/"))
+            veiled.clear()
+            yield node
+        if node.is_directory:
+            waiting.append(iter(tree.names(path)))
+            ways.append(path)
+
+
+def resolve(tree: Tree, path: str) -> str:
+    """Return a path of the tree without links, as if the tree were the root of all files.
+
+    What is not there is taken as it is written. Raises OSError (ELOOP) for too many links.
+    """
+    todo = [step for step in reversed(path.split("/")) if step not in ("", ".")]
+    way: list[str] = []
+    links = 0
+    while todo:
+        step = todo.pop()
+        if step == "..":
+            del way[-1:]
+            continue
+        node = tree.look("/".join([*way, step]))
+        if node is None or not node.is_link:
+            way.append(step)
+            continue
+        links += 1
+        if links > _LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        if node.link.startswith("/"):
+            way = []
+        todo += [part for part in reversed(node.link.split("/")) if part not in ("", ".")]
+    return "/".join(way)

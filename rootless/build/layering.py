@@ -1,0 +1,39 @@
+"""What a step has made -> a layer of the store, pinned for the cache."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.build.cache.results import Result
+from rootless.images.making import Making
+from rootless.store import pins
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.images.making import Stack
+    from rootless.store.paths import Paths
+    from rootless.teller import Teller
+
+
+def layer(paths: Paths, stack: Stack, teller: Teller, fill: Callable[[Making], bool]) -> Result:
+    """Return the result of a step upon `stack`: `fill` adds its layer, and says if there is one.
+
+    Raises what adding raises, StoreError.
+    """
+    os.makedirs(f"{paths.builds}/layers", 0o700, exist_ok=True)
+    with Making(paths, teller, stack) as making:
+        lend(paths, making, stack)
+        if not fill(making):
+            return Result(None)
+        top = making.stack
+        making.place(pins.path(paths, top.chains[-1]))
+        return Result({**top.parts[-1], "diffID": top.diff_ids[-1]})
+
+
+def lend(paths: Paths, making: Making, stack: Stack) -> None:
+    """Let an image in the making have the layers of its stack that are pinned."""
+    for chain, part in zip(stack.chains, stack.parts, strict=True):
+        if pins.is_pinned(paths, chain):
+            making.lend(str(part["digest"]), pins.path(paths, chain))

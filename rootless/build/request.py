@@ -1,0 +1,38 @@
+"""What a build is to be, whoever asks for it: plain values, parsed and checked."""
+
+from __future__ import annotations
+
+from rootless.build.given import Given
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.build.files.ignore import Ignore
+
+
+class BuildRequest:
+    """One build. What is not said is as usual."""
+
+    def __init__(self, context: str, dockerfile: bytes, name: str = "Dockerfile") -> None:
+        self.context = context
+        """Absolute path of the directory whose files COPY takes; empty for none."""
+        self.dockerfile = dockerfile
+        self.name = name
+        """What messages call the Dockerfile."""
+        self.ignore: Ignore | None = None
+        """What of the context is not there."""
+        self.tags: list[str] = []
+        self.arguments: dict[str, str] = {}
+        self.target = ""
+        self.labels: dict[str, str] = {}
+        self.platform = ""
+        self.pull = "missing"
+        """missing, always, never or newer."""
+        self.use_cache = True
+        self.jobs = 0
+        """How many steps at once; 0 for as many as this process may use cores."""
+        self.epoch: int | None = None
+        """SOURCE_DATE_EPOCH: seconds since 1970 of all that a build would date by the clock."""
+        self.given = Given()
+        """Secrets and agents for RUN --mount."""
+        self.docker = False
+        """Whether the image has a manifest of docker's form as well."""

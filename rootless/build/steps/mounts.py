@@ -1,0 +1,259 @@
+"""`RUN --mount`: what is there for one command, and in no layer.
+
+    bind    files of the context, of a stage or of an image; what is written there is thrown away
+    cache   a directory that outlives builds, by its id and its owner
+    tmpfs   memory
+    secret  a file with what the build was given, or a variable
+    ssh     the socket of the user's agent
+
+A cache is known by id, `from`, `source`, owner and mode, as BuildKit has it: neither its target nor
+how it is shared is part of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import posixpath
+import stat
+
+from rootless.build.cache.results import key_of
+from rootless.build.files.trees import resolve, walk
+from rootless.containers.request import bind
+from rootless.errors import NotFound
+from rootless.runtime.userns.worker import call
+from rootless.volumes.mounts import image, tmpfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rootless.build.dockerfile.mounts import Mount
+    from rootless.build.given import Given
+    from rootless.build.place import BuildPaths
+    from rootless.build.steps.copy import Origin
+    from rootless.volumes.mounts import Volume
+
+SECRETS = "/run/secrets"
+
+
+class Prepared:
+    """The mounts of one command."""
+
+    def __init__(self) -> None:
+        self.volumes: list[Volume] = []
+        """Binds, caches, secrets and memory."""
+        self.shown: list[Volume] = []
+        """Layers of stages and images, each with its place in a record."""
+        self.environment: list[list[str | None]] = []
+        """[name, value] of secrets and of the agent's socket."""
+
+
+@contextlib.contextmanager
+def prepared(
+    paths: BuildPaths,
+    mounts: list[tuple[Mount, Origin | None]],
+    given: Given,
+    workdir: str,
+) -> Iterator[Prepared]:
+    """Make the mounts ready; what is held and written for them goes at the end.
+
+    Raises NotFound for a secret that is required and was not given, UsageError, OSError.
+    """
+    result = Prepared()
+    with contextlib.ExitStack() as stack:
+        for mount, origin in mounts:
+            target = posixpath.join(workdir, mount.target) if mount.target else ""
+            if mount.type == "tmpfs":
+                options = [f"size={mount.size}"] if mount.size else []
+                result.volumes.append(tmpfs(target, *options, "mode=1777"))
+            elif mount.type == "cache":
+                place = stack.enter_context(_cache(paths, mount, origin))
+                result.volumes.append(bind(place, target, rw=not mount.readonly))
+            elif mount.type == "secret":
+                stack.enter_context(_secret(paths, mount, given, target, result))
+            elif mount.type == "ssh":
+                _agent(mount, given, target, result)
+            elif origin is not None:
+                result.shown.append(_shown(mount, origin, target, paths, stack))
+        yield result
+
+
+def _shown(
+    mount: Mount, origin: Origin, target: str, paths: BuildPaths, stack: contextlib.ExitStack
+) -> Volume:
+    """Return a view of layers, or of the context as a layer, of which nothing is ever written."""
+    subpath = posixpath.normpath("/" + mount.source).lstrip("/")
+    item = image(mount.stage or "the context", target, subpath, rw=not mount.readonly)
+    layers = origin.lowers
+    if not layers:
+        layers = [origin.top]
+        if origin.ignore is not None and origin.ignore.rules:
+            layers.append(stack.enter_context(_veil(paths, origin)))
+    item["image"] = {"id": "", "layers": layers}
+    return item
+
+
+@contextlib.contextmanager
+def _veil(paths: BuildPaths, origin: Origin) -> Iterator[str]:
+    """Make a layer that hides what the ignore file hides; return its directory."""
+    directory = f"{paths.builds}/veils/{os.getpid()}-{os.urandom(4).hex()}"
+    os.makedirs(f"{directory}/fs", 0o755)
+    try:
+        call(paths, _hide, f"{directory}/fs", origin)
+        yield f"{directory}/fs"
+    finally:
+        from rootless.runtime.userns import removal
+
+        removal.discard(paths, directory, f"{directory}.gone")
+
+
+def _hide(layer: str, origin: Origin) -> None:
+    """In the user namespace: put a whiteout into a layer for each name that is hidden."""
+    tree = origin.open()
+    ways = [""]
+    while ways:
+        path = ways.pop()
+        for name in tree.names(path):
+            below = f"{path}/{name}" if path else name
+            node = tree.look(below)
+            if node is None:
+                os.makedirs(f"{layer}/{path}", exist_ok=True)
+                os.mknod(f"{layer}/{below}", stat.S_IFCHR, 0)
+            elif node.is_directory:
+                ways.append(below)
+    for place, _, _ in os.walk(layer):
+        above = os.stat(f"{origin.top}/{os.path.relpath(place, layer)}")
+        os.chmod(place, stat.S_IMODE(above.st_mode))
+
+
+# -- caches
+
+
+@contextlib.contextmanager
+def _cache(paths: BuildPaths, mount: Mount, origin: Origin | None) -> Iterator[str]:
+    """Yield the directory of a cache, locked as its sharing wants it."""
+    owner = (mount.uid or 0, mount.gid or 0, 0o755 if mount.mode is None else mount.mode)
+    begun = [*(origin.lowers or [origin.top]), mount.source] if origin else []
+    key = key_of("cache", mount.id or posixpath.normpath(mount.target), begun, *owner)[:40]
+    held = _held(f"{paths.builds}/mounts/{key}", mount.sharing or "shared")
+    try:
+        directory = os.readlink(f"/proc/self/fd/{held}")
+        data = f"{directory}/data"
+        if not os.path.isdir(data):
+            call(paths, _begin, directory, owner, origin, mount.source)
+        os.utime(directory)  # the least recently used leaves first
+        yield data
+    finally:
+        os.close(held)
+
+
+def _held(directory: str, sharing: str) -> int:
+    """Return a descriptor of the directory of a cache, with its lock. Raises OSError."""
+    number = 0
+    while True:
+        path = f"{directory}-{number}"
+        os.makedirs(path, 0o700, exist_ok=True)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if sharing == "private":
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            else:
+                fcntl.flock(fd, fcntl.LOCK_EX if sharing == "locked" else fcntl.LOCK_SH)
+        except BlockingIOError:
+            os.close(fd)
+            number += 1
+            continue
+        return fd
+
+
+def _begin(directory: str, owner: tuple[int, int, int], origin: Origin | None, source: str) -> None:
+    """In the user namespace: make the data of a cache, with what it is to begin with."""
+    new = f"{directory}/new-{os.getpid()}"
+    os.mkdir(new, 0o700)
+    if origin is not None:
+        _fill(new, origin, source)
+    uid, gid, mode = owner
+    os.chown(new, uid, gid)
+    os.chmod(new, mode)
+    with contextlib.suppress(OSError):  # another build was faster
+        os.rename(new, f"{directory}/data")
+
+
+def _fill(new: str, origin: Origin, source: str) -> None:
+    """Copy what a cache begins with. Raises NotFound where that is no directory."""
+    tree = origin.open()
+    top = tree.look(resolve(tree, source))
+    if top is None or not top.is_directory:
+        raise NotFound(f"the cache cannot begin with {source!r}: there is no such directory")
+    start = len(top.path) + 1 if top.path else 0
+    for node in walk(tree, top):
+        place = f"{new}/{node.path[start:]}"
+        if node.is_link:
+            os.symlink(node.link, place)
+        elif node.is_directory:
+            os.mkdir(place, 0o700)
+        elif stat.S_ISREG(node.status.st_mode):
+            with open(tree.open(node), "rb") as source_file, open(place, "xb") as target:
+                while data := source_file.read(1 << 20):
+                    target.write(data)
+        else:
+            continue
+        os.chown(place, node.uid, node.gid, follow_symlinks=False)
+        if not node.is_link:
+            os.chmod(place, node.mode)
+
+
+# -- secrets
+
+
+@contextlib.contextmanager
+def _secret(
+    paths: BuildPaths, mount: Mount, given: Given, target: str, result: Prepared
+) -> Iterator[None]:
+    name = mount.id or mount.source or posixpath.basename(mount.target)
+    value = given.secrets.get(name)
+    if value is None:
+        if mount.required:
+            raise NotFound(f"the secret {name!r} is required, and was not given")
+        yield
+        return
+    if mount.env:
+        result.environment.append([mount.env, value.decode("utf-8", "surrogateescape")])
+        if not mount.target:
+            yield
+            return
+    file = f"{paths.runtime}/secret-{os.getpid()}-{os.urandom(4).hex()}"
+    try:
+        with open(
+            os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
+        ) as out:
+            out.write(value)
+        mode = 0o400 if mount.mode is None else mount.mode
+        call(paths, _own, file, mount.uid or 0, mount.gid or 0, mode)
+        result.volumes.append(bind(file, target or f"{SECRETS}/{name}", rw=False))
+        yield
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(file)
+
+
+def _own(path: str, uid: int, gid: int, mode: int) -> None:
+    """In the user namespace: give a file away."""
+    with contextlib.suppress(OSError):  # where there is one id
+        os.chown(path, uid, gid)
+    os.chmod(path, mode)
+
+
+def _agent(mount: Mount, given: Given, target: str, result: Prepared) -> None:
+    name = mount.id or "default"
+    socket = given.agents.get(name)
+    if socket is None:
+        if mount.required:
+            raise NotFound(f"the ssh agent {name!r} is required, and was not given")
+        return
+    count = sum(item["destination"].startswith("/run/buildkit/") for item in result.volumes)
+    place = target or f"/run/buildkit/ssh_agent.{count}"
+    result.volumes.append(bind(socket, place))
+    result.environment.append(["SSH_AUTH_SOCK", place])

@@ -1,0 +1,28 @@
+"""FROM: an image that is not here yet, pulled and unpacked."""
+
+from __future__ import annotations
+
+from rootless.build.steps.telling import Telling
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.build.crew import Line
+    from rootless.images.collection import Images
+    from rootless.images.transfer.access import Access
+
+
+def pull(
+    line: Line,
+    images: Images,
+    access: Access | Callable[[], Access] | None,
+    name: str,
+    policy: str,
+    platform: str,
+) -> str:
+    """Return the id of the image. Raises what `Images.resolve` raises."""
+    teller = Telling(line)
+    image = images.resolve(name, pull=policy, platform=platform, access=access, teller=teller)
+    image.lowers()
+    return image.id

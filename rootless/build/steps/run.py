@@ -1,0 +1,166 @@
+"""RUN: a command in a container upon the stage's layers; what it changes is the layer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from rootless.build.given import Given
+from rootless.build.layering import layer
+from rootless.build.place import BuildPaths
+from rootless.build.steps.mounts import prepared
+from rootless.build.steps.telling import Telling
+from rootless.containers.collection import Containers
+from rootless.containers.deletion import KEPT
+from rootless.containers.files.trees import ids_of, trees_of
+from rootless.containers.request import bind, request
+from rootless.containers.running.ends import Ends
+from rootless.errors import Error
+from rootless.volumes.mounts import image
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from rootless.build.crew import Line
+    from rootless.build.dockerfile.mounts import Mount
+    from rootless.build.steps.copy import Origin
+    from rootless.build.steps.mounts import Prepared
+    from rootless.containers.container import Container
+    from rootless.containers.request import Fields
+    from rootless.images.making import Making, Stack
+    from rootless.store.paths import Paths
+
+    Document = dict[str, Any]
+
+SCRIPT = "/dev/pipes/EOF"
+"""Where a heredoc that begins with `#!` is executed; BuildKit's place."""
+
+HOSTNAME = "buildkitsandbox"
+"""BuildKit's, which some scripts look for."""
+
+
+class StageImage:
+    """What a container needs of an image, made of a stage as it is so far."""
+
+    host = False
+    id = ""
+    digest = ""
+
+    def __init__(self, paths: Paths, stack: Stack, config: Document) -> None:
+        self._paths = paths
+        self.stack = stack
+        self.config = {"config": {**config, "Healthcheck": None}}
+        self.names: list[str] = []
+
+    def lowers(self) -> list[str]:
+        """See record.Image.lowers."""
+        if not self.stack.diff_ids:
+            empty = f"{self._paths.builds}/empty/fs"
+            os.makedirs(empty, 0o755, exist_ok=True)
+            return [empty]
+        return [f"{self._paths.layers}/{chain}/fs" for chain in self.stack.chains]
+
+
+class Output(Ends):
+    """The ends of a RUN: what it writes goes to the build."""
+
+    holds = True
+
+    def __init__(self, line: Line) -> None:
+        super().__init__()
+        self._line = line
+
+    def write(self, stream: int, data: bytes) -> None:
+        """See Ends.write."""
+        self._line.say(do="output", stream=stream, data=data.decode("latin-1"))
+
+
+class Failed(Error):
+    """A command that ended with another code than 0."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exit code: {code}")
+        self.code = code
+
+
+class Command:
+    """What a RUN is to run, and how."""
+
+    def __init__(self, words: list[str], environment: list[list[str | None]]) -> None:
+        self.words = words
+        self.environment = environment
+        """[name, value] besides that of the stage: arguments and proxies."""
+        self.fields: Fields = {}
+        """Further fields of the container's request."""
+        self.mounts: list[tuple[Mount, Origin | None]] = []
+        """What is mounted, and where it comes from."""
+        self.given = Given()
+        self.script = ""
+        """A program with `#!` that is to run in the place of the words."""
+
+
+def run(line: Line, paths: Paths, stack: Stack, config: Document, command: Command) -> Document:
+    """Run it; return the result as `Result` has it. Raises Failed, LaunchError, StoreError."""
+    own = BuildPaths(paths.root)
+    own.prepare()
+    workdir = str(config.get("WorkingDir") or "/")
+    with contextlib.ExitStack() as stack_of_files:
+        mounts = stack_of_files.enter_context(prepared(own, command.mounts, command.given, workdir))
+        if command.script:
+            place = stack_of_files.enter_context(_script(own, command.script))
+            mounts.volumes.append(bind(place, SCRIPT, rw=False))
+            command.words = [SCRIPT]
+        return _run(line, own, StageImage(paths, stack, config), command, mounts)
+
+
+@contextlib.contextmanager
+def _script(paths: BuildPaths, text: str) -> Iterator[str]:
+    """Write a program to a file of this build's alone."""
+    path = f"{paths.runtime}/script-{os.getpid()}"
+    try:
+        with open(path, "x", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+        os.chmod(path, 0o755)  # noqa: S103 - to be executed by the user of the container
+        yield path
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _run(
+    line: Line, paths: BuildPaths, base: StageImage, command: Command, mounts: Prepared
+) -> Document:
+    fields: Fields = {
+        "entrypoint": [],
+        "environment": [*command.environment, *mounts.environment],
+        "mounts": [
+            *mounts.volumes,
+            *(image(item["source"], item["destination"]) for item in mounts.shown),
+        ],
+        "hostname": HOSTNAME,
+        "image_volumes": "ignore",
+        "log": {"driver": "none", "options": {}},
+        "record_owners": True,
+        "remove": True,
+        "stop_timeout": 0,
+        **command.fields,
+    }
+    wish = request("build", command.words, **fields)
+    container = Containers(paths).create(wish, base, files=mounts.shown)
+    try:
+        os.close(os.open(f"{container.directory}/{KEPT}", os.O_CREAT | os.O_CLOEXEC, 0o600))
+        code = container.run(Output(line))
+        if code:
+            raise Failed(code)
+        told = Telling(line)
+        result = layer(paths, base.stack, told, lambda making: _changes(making, container))
+    finally:
+        with contextlib.suppress(Error):
+            container.remove(force=True, volumes=True)
+    return {"layer": result.layer, "notes": result.notes}
+
+
+def _changes(making: Making, container: Container) -> bool:
+    return making.add_changes(trees_of(container), ids_of(container), container.id, lambda: None)
