@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 
+from rootless.build import copies
 from rootless.build import settings as configuration
 from rootless.build.cache.results import Result, Results, key_of
 from rootless.build.crew import Crew
@@ -18,6 +19,7 @@ from rootless.build.dockerfile.scope import Arguments
 from rootless.build.dockerfile.stages import plan, trigger
 from rootless.build.files.gathering import Wanted
 from rootless.build.files.hashes import Unknown
+from rootless.build.files.origins import Origin
 from rootless.build.state import State
 from rootless.build.steps import copy as copying
 from rootless.build.steps import finish, resolve, run
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from rootless.build.dockerfile.scope import Scope
     from rootless.build.dockerfile.stages import Stage
     from rootless.build.request import BuildRequest
-    from rootless.build.steps.copy import Origin
     from rootless.build.watching import Watcher
     from rootless.images.collection import Images
     from rootless.images.transfer.access import Access
@@ -298,36 +299,27 @@ class Builder:
     ) -> Generator[Work | Other, Any, Origin]:
         """Return where files come from: the context for no name, a stage, or an image."""
         if not name:
-            return copying.Origin(self._request.context, self._request.ignore)
+            return Origin(self._request.context, self._request.ignore)
         source = self._file.reference(name, stage, done)
         if source is not None:
             state: State = yield Other(source)
         else:
             state = yield from self._image(name, "")
         places = [f"{self._paths.layers}/{chain}/fs" for chain in state.stack.chains]
-        return copying.Origin(lowers=places)
+        return Origin(lowers=places)
 
     def _copy(
         self, step: Step, stage: Stage, state: State, done: model.Copy
     ) -> Generator[Work | Other, Any, None]:
         origin = yield from self._origin(done.stage, stage, done)
-        trusted = bool(origin.lowers)
-        target = configuration.directory(state.settings, done.target)
-        if done.target.endswith("/") or done.target in (".", ""):
-            target = target.rstrip("/") + "/"
-        sources = [source for source in done.sources if isinstance(source, str)]
-        wanted = Wanted(sources, excluded=done.exclude, parents=done.parents, trusted=trusted)
-        copy = copying.Copy(origin, wanted, target)
-        copy.owner = done.chown
-        copy.manner.trusted = trusted
-        copy.manner.parents = done.parents
-        copy.manner.mode = int(done.chmod, 8) if done.chmod else None
+        copy = copies.copy_of(done, state.settings, origin)
         copy.manner.epoch = self._request.epoch
         result = None
         try:
-            digest = copying.digest_of(self._paths, origin, wanted, read=False)
             if self._request.use_cache:
-                result = self._results.get(copy.key(state.stack, digest), state.stack)
+                result = self._results.get(
+                    copy.key(self._paths, state.stack, read=False), state.stack
+                )
         except (Unknown, OSError):
             pass  # a child reads it
         cached = result is not None

@@ -9,6 +9,7 @@ import posixpath
 import stat
 from hashlib import sha256
 
+from rootless.build.dockerfile.errors import suggestion
 from rootless.build.files.patterns import compiled, is_pattern
 from rootless.build.files.trees import resolve, walk
 from rootless.errors import NotFound, UsageError
@@ -16,6 +17,7 @@ from rootless.errors import NotFound, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from re import Pattern
 
     from rootless.build.files.hashes import Hashes
     from rootless.build.files.trees import Node, Tree
@@ -28,8 +30,10 @@ class Group:
 
     def __init__(self, name: str, top: Node) -> None:
         self.name = name
-        """The last part of its path, which a file keeps in a directory."""
+        """The last part of its path, which a file keeps in a directory; or the whole of it."""
         self.top = top
+        self.above: list[tuple[str, Node]] = []
+        """Directories that are to come along, by their paths, the first first."""
         self.below: list[tuple[str, Node]] = []
         """Of a directory: path below it, and what is there; those above first."""
 
@@ -44,12 +48,20 @@ class Wanted:
         excluded: Iterable[str] = (),
         parents: bool = False,
         trusted: bool = False,
+        literal: bool = False,
     ) -> None:
-        """`trusted` is whether set-id bits come along, as from a stage."""
+        """`trusted` is whether set-id bits come along, as from a stage.
+
+        `parents` is whether the directories that a source is in come along, `literal` whether the
+        sources are names, whatever is in them.
+        """
         self.sources = list(sources)
         self.excluded = list(excluded)
         self.parents = parents
         self.trusted = trusted
+        self.literal = literal
+        self.alone = True
+        """Whether nothing else is copied with it, so that a pattern has to fit something."""
 
 
 def gather(tree: Tree, wanted: Wanted, explain: Callable[[str], str]) -> list[Group]:
@@ -57,39 +69,71 @@ def gather(tree: Tree, wanted: Wanted, explain: Callable[[str], str]) -> list[Gr
 
     `explain` says why a path is not there. Raises NotFound, UsageError, OSError.
     """
-    groups = []
+    groups: list[Group] = []
+    missed = ""
     for text in wanted.sources:
-        source = _clean(text)
-        if is_pattern(source):
-            found = list(_matching(tree, source))
-            if not found:
-                raise NotFound(f"{text!r} fits nothing{explain('')}")
+        base, source = _divided(text, wanted)
+        if is_pattern(source) and not wanted.literal:
+            top = f"{base}/" if base else ""
+            found = [path[len(top) :] for path in matching(tree, top + source)]
+            missed = missed or ("" if found else text)
         else:
             found = [source]
-        groups += [_group(tree, path, text, wanted, explain) for path in found]
+        for path in found:
+            group = _group(tree, base, path, text, wanted, explain)
+            if group is not None:
+                groups.append(group)
+    if missed and not groups and wanted.alone:
+        raise NotFound(f"{missed!r} fits nothing{explain(missed)}", _near(tree, clean(missed)))
     return groups
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """A source's path: the root of the tree is the root of all, and nothing is above it."""
     return posixpath.normpath("/" + text).lstrip("/")
 
 
+def _divided(text: str, wanted: Wanted) -> tuple[str, str]:
+    """Return the directory whose parents do not come along, and the path below it."""
+    if wanted.parents and "/./" in text:
+        base, _, rest = text.partition("/./")
+        return clean(base), clean(rest)
+    return "", text if wanted.literal else clean(text)
+
+
+def _near(tree: Tree, path: str) -> str:
+    """Return a hint for a path that is not there: what has nearly its name."""
+    above, _, name = path.rpartition("/")
+    try:
+        names = [one for one in tree.names(above) if tree.look(f"{above}/{one}" if above else one)]
+    except OSError:
+        return ""
+    return suggestion(name, names)
+
+
 def _group(
-    tree: Tree, path: str, text: str, wanted: Wanted, explain: Callable[[str], str]
-) -> Group:
-    top = tree.look(resolve(tree, path)) if path else tree.look("")
+    tree: Tree, base: str, path: str, text: str, wanted: Wanted, explain: Callable[[str], str]
+) -> Group | None:
+    """Return what a path below `base` means; None for a file that is excluded."""
+    whole = "/".join(filter(None, (base, path)))
+    top = tree.look(resolve(tree, whole)) if whole and not wanted.literal else tree.look(whole)
     if top is None:
-        raise NotFound(f"{text!r} is not there{explain(path)}")
-    group = Group(path.rpartition("/")[2], top)
-    if not top.is_directory:
-        return group
-    hides = [compiled(_clean(one), deep=True) for one in wanted.excluded]
+        raise NotFound(f"{text!r} is not there{explain(whole)}", _near(tree, whole))
+    hides = [compiled(clean(one), deep=True) for one in wanted.excluded]
+    group = Group(path if wanted.parents else path.rpartition("/")[2], top)
+    if wanted.parents:
+        group.above = list(_above(tree, base, path))
+    if not top.is_directory or wanted.parents:
+        if _is_hidden(group.name, hides):
+            return None
+        if not top.is_directory:
+            return group
     start = len(top.path) + 1 if top.path else 0
+    before = f"{path}/" if wanted.parents and path else ""
     dropped: set[str] = set()
     for node in walk(tree, top):
         below = node.path[start:]
-        if below.rpartition("/")[0] in dropped or any(one.fullmatch(below) for one in hides):
+        if below.rpartition("/")[0] in dropped or _fits(before + below, hides):
             if node.is_directory:
                 dropped.add(below)
             continue
@@ -97,7 +141,30 @@ def _group(
     return group
 
 
-def _matching(tree: Tree, pattern: str) -> Iterator[str]:
+def _fits(path: str, hides: list[Pattern[str]]) -> bool:
+    return any(one.fullmatch(path) for one in hides)
+
+
+def _is_hidden(path: str, hides: list[Pattern[str]]) -> bool:
+    """Whether a path is excluded, or a directory above it."""
+    while path:
+        if _fits(path, hides):
+            return True
+        path = path.rpartition("/")[0]
+    return False
+
+
+def _above(tree: Tree, base: str, path: str) -> Iterator[tuple[str, Node]]:
+    """Yield the directories on the way to a path, with those that links of the way lead to."""
+    way = ""
+    for step in path.split("/") if path else ():
+        way = f"{way}/{step}" if way else step
+        node = tree.look(resolve(tree, "/".join(filter(None, (base, way)))))
+        if node is not None and node.is_directory:
+            yield way, node
+
+
+def matching(tree: Tree, pattern: str) -> Iterator[str]:
     """Yield the paths that a pattern fits, in order. Raises UsageError for what is none."""
     try:
         steps = [
@@ -136,8 +203,9 @@ def digest(tree: Tree, groups: list[Group], hashes: Hashes, *, trusted: bool, re
     """Return the digest of what was gathered. Raises Unknown where not `read`, OSError."""
     state = sha256()
     for group in groups:
-        state.update(b"%d %s\0" % (len(group.below), group.name.encode("utf-8", "surrogateescape")))
-        for below, node in ((("", group.top)), *group.below):
+        name = group.name.encode("utf-8", "surrogateescape")
+        state.update(b"%d %d %s\0" % (len(group.above), len(group.below), name))
+        for below, node in (*group.above, ("", group.top), *group.below):
             mode = node.mode if trusted else node.mode & ~_SETID
             content = b""
             if node.kind == stat.S_IFREG:
@@ -155,6 +223,8 @@ def digest(tree: Tree, groups: list[Group], hashes: Hashes, *, trusted: bool, re
 def _content(tree: Tree, node: Node, hashes: Hashes, *, read: bool) -> bytes:
     import os
 
+    if node.content is not None:
+        return sha256(node.content).digest()
     if not read:
         return hashes.known(node.status)
     try:

@@ -21,6 +21,7 @@ from rootless.runtime.tree.copying import extents
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.build.files.gathering import Group
+    from rootless.build.files.modes import Mode
     from rootless.build.files.trees import LayersTree, Node, Tree
 
 _KINDS = {
@@ -32,6 +33,7 @@ _KINDS = {
     stat.S_IFBLK: tar.BLOCK_DEVICE,
 }
 _SETID = stat.S_ISUID | stat.S_ISGID
+_REMOVE = "remove it in a step before, or copy to another path"
 
 
 class Manner:
@@ -40,16 +42,27 @@ class Manner:
     def __init__(self) -> None:
         self.owner: tuple[int, int] | None = None
         """Of all that is brought; None for root's, or those of the stage it comes from."""
-        self.mode: int | None = None
-        """Of all files that are brought; None for their own."""
-        self.trusted = False
-        """Whether owners and set-id bits are those of the source: it is a stage's."""
+        self.mode: Mode | None = None
+        """Of all that is brought; None for their own."""
         self.parents = False
         """Whether sources keep the directories that they are in."""
+        self.linked = False
+        """Whether the files come into a layer that knows nothing of those below: no link is
+        followed, and what is in the way goes."""
         self.epoch: int | None = None
         """Seconds since 1970 that no file is younger than; None for as they are."""
         self.now = 0
         """Nanoseconds since 1970: when directories are made."""
+
+
+class Source:
+    """What was gathered of one tree."""
+
+    def __init__(self, tree: Tree, groups: list[Group], *, trusted: bool) -> None:
+        self.tree = tree
+        self.groups = groups
+        self.trusted = trusted
+        """Whether owners and set-id bits are those of the source: it is a stage's."""
 
 
 class Placing:
@@ -61,25 +74,38 @@ class Placing:
         self._manner = manner
         self._told: set[str] = set()
         """Directories that the layer has already."""
+        self._written: set[str] = set()
+        """What is no directory, of what the layer has."""
+        self._found: dict[str, bool] = {"": True}
+        """Directories, and whether they are there below."""
         self._links: dict[tuple[int, int], bytes] = {}
+        self._trusted = False
         self.changed = False
         """Whether a file was another by the time it was read."""
 
-    def copy(self, tree: Tree, groups: list[Group], destination: str) -> int:
+    def copy(self, sources: list[Source], destination: str) -> int:
         """Write what was gathered; return how many entries there are. Raises UsageError, OSError.
 
         `destination` is absolute; with a slash at its end it is a directory.
         """
-        several = len(groups) > 1
-        target = resolve(self._below, destination)
-        there = self._below.look(target)
-        into = destination.endswith("/") or (there is not None and there.is_directory) or not target
-        if several and not into:
+        several = sum(len(source.groups) for source in sources) > 1
+        slash = destination.endswith("/")
+        if self._manner.linked:
+            target = posixpath.normpath(destination).strip("/")
+            into = slash or not target
+        else:
+            target = resolve(self._below, destination)
+            there = self._below.look(target)
+            into = slash or (there is not None and there.is_directory) or not target
+        if several and not (into or self._manner.parents):
             raise UsageError(
                 f"several sources go into a directory, and {destination!r} does not end in a slash"
             )
-        for group in groups:
-            self._group(tree, group, target, into=into)
+        for source in sources:
+            self._trusted = source.trusted
+            self._links = {}
+            for group in source.groups:
+                self._group(source.tree, group, target, into=into)
         return self.finish()
 
     def make_directory(self, path: str, mode: int = 0o755) -> int:
@@ -101,23 +127,35 @@ class Placing:
         return self._writer.entries
 
     def _group(self, tree: Tree, group: Group, target: str, *, into: bool) -> None:
+        parents = self._manner.parents
+        if parents:
+            self._directories(target)
+        for path, node in group.above:
+            self._parent(tree, posixpath.join(target, path), node)
         if not group.top.is_directory:
-            place = target
-            if self._manner.parents:
-                place = posixpath.join(target, group.top.path)
-            elif into:
-                place = posixpath.join(target, group.name)
+            place = posixpath.join(target, group.name) if into or parents else target
             self._directories(posixpath.dirname(place))
             self._entry(tree, place, group.top)
             return
-        if self._manner.parents:
-            target = posixpath.join(target, group.top.path)
+        if parents and group.name:
+            target = posixpath.join(target, group.name)
         self._directories(target)
         for below, node in group.below:
-            place = f"{target}/{below}" if target else below
-            if node.is_directory:
-                self._told.add(place)
+            self._entry(tree, f"{target}/{below}" if target else below, node)
+
+    def _parent(self, tree: Tree, place: str, node: Node) -> None:
+        """Write a directory that a source is in, unless there is one already."""
+        if place not in self._told and not self._is_there(place):
+            self._directories(posixpath.dirname(place))
             self._entry(tree, place, node)
+
+    def _is_there(self, path: str) -> bool:
+        """Whether there is a directory below; the answer is remembered."""
+        if path not in self._found:
+            above = posixpath.dirname(path)
+            node = self._below.look(path) if self._is_there(above) else None
+            self._found[path] = node is not None and node.is_directory
+        return self._found[path]
 
     def _directories(self, path: str, mode: int = 0o755) -> None:
         """Write a directory and those above it, as they are below or new ones."""
@@ -128,12 +166,14 @@ class Placing:
                 continue
             self._told.add(way)
             _refuse_mark(way)
+            if way in self._written:
+                raise UsageError(f"/{way} would be a file and a directory", "copy one elsewhere")
             node = self._below.look(way)
             if node is not None and node.is_directory:
                 self._existing(way, node)
                 continue
-            if node is not None:
-                raise UsageError(f"/{way} is no directory")
+            if node is not None and not self._manner.linked:
+                raise UsageError(f"/{way} is no directory", "copy to another path")
             uid, gid = self._manner.owner or (0, 0)
             self._made = True
             made = Entry(os.fsencode(way), tar.DIRECTORY, (mode, uid, gid), 0, self._time_of_new())
@@ -160,11 +200,31 @@ class Placing:
             more = ((os.fsencode(name), value) for name, value in node.truth.xattrs.items())
             entry.xattrs += [pair for pair in more if pair[0] not in known]
 
+    def _take_place(self, place: str, node: Node) -> None:
+        """Refuse to put a file where a directory is, and the reverse, as BuildKit does."""
+        if node.is_directory:
+            if place in self._written:
+                raise UsageError(f"/{place} would be a file and a directory", "copy one elsewhere")
+            self._told.add(place)
+        elif place in self._told:
+            raise UsageError(f"/{place} would be a directory and a file", "copy one elsewhere")
+        else:
+            self._written.add(place)
+        if self._manner.linked or not self._is_there(posixpath.dirname(place)):
+            return
+        if node.is_directory:
+            there = self._below.look(place)
+            if there is not None and not there.is_directory:
+                raise UsageError(f"cannot copy a directory to /{place}: a file is there", _REMOVE)
+        elif self._is_there(place):
+            raise UsageError(f"cannot copy a file to /{place}: a directory is there", _REMOVE)
+
     def _entry(self, tree: Tree, place: str, node: Node) -> None:
         _refuse_mark(place)
         kind = _KINDS.get(node.kind)
         if kind is None:
             return  # a socket, which no archive has
+        self._take_place(place, node)
         entry = Entry(os.fsencode(place), kind, self._ids(node), 0, self._time(node))
         if kind == tar.SYMLINK:
             entry.link = os.fsencode(node.link)
@@ -205,12 +265,12 @@ class Placing:
 
     def _ids(self, node: Node) -> tuple[int, int, int]:
         manner = self._manner
-        mode = node.mode if manner.trusted else node.mode & ~_SETID
+        mode = node.mode if self._trusted else node.mode & ~_SETID
         if manner.mode is not None and not node.is_link:
-            mode = manner.mode
+            mode = manner.mode.of(mode, is_directory=node.is_directory)
         if manner.owner is not None:
             return (mode, *manner.owner)
-        return (mode, node.uid, node.gid) if manner.trusted else (mode, 0, 0)
+        return (mode, node.uid, node.gid) if self._trusted else (mode, 0, 0)
 
     def _time(self, node: Node) -> int:
         time = node.status.st_mtime_ns

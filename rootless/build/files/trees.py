@@ -47,7 +47,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Node:
     """What is at a path of a tree."""
 
-    __slots__ = ("gid", "link", "mode", "path", "status", "truth", "uid", "veiled")
+    __slots__ = ("content", "gid", "link", "mode", "path", "status", "truth", "uid", "veiled")
 
     def __init__(self, path: str, status: os.stat_result, link: str = "") -> None:
         self.path = path
@@ -61,6 +61,8 @@ class Node:
         """Whether it is a directory that is there for what is in it alone."""
         self.truth: Truth | None = None
         """What the disk could not be given (layers.owners)."""
+        self.content: bytes | None = None
+        """What is in it, of a file that lies on no disk."""
 
     @property
     def kind(self) -> int:
@@ -122,7 +124,11 @@ class DirectoryTree:
     def open(self, node: Node) -> int:
         """See Tree.open. Raises FileNotFoundError where another file is there by now."""
         above, _, name = node.path.rpartition("/")
-        fd = os.open(name or ".", _READ, dir_fd=self._directory(above))
+        try:
+            fd = os.open(name or ".", _READ, dir_fd=self._directory(above))
+        except (FileNotFoundError, NotADirectoryError):
+            reason = "it went away while the context was read"
+            raise FileNotFoundError(errno.ENOENT, reason, node.path) from None
         if not _is_same(os.fstat(fd), node.status):
             os.close(fd)
             raise FileNotFoundError(errno.ESTALE, "it was replaced while it was read", node.path)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import time
 
 from rootless.build.cache.results import Results, key_of
 from rootless.build.files import gathering
 from rootless.build.files.accounts import owner
 from rootless.build.files.hashes import Hashes
-from rootless.build.files.placing import Manner, Placing
-from rootless.build.files.trees import DirectoryTree, LayersTree
+from rootless.build.files.placing import Manner, Placing, Source
+from rootless.build.files.trees import LayersTree
 from rootless.build.layering import layer
 from rootless.build.steps.telling import Telling
 from rootless.runtime.userns.worker import call
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.build.crew import Line
-    from rootless.build.files.gathering import Group, Wanted
-    from rootless.build.files.ignore import Ignore
+    from rootless.build.files.gathering import Wanted
+    from rootless.build.files.origins import Origin
     from rootless.build.files.trees import Tree
     from rootless.images.making import Making, Stack
     from rootless.store.paths import Paths
@@ -28,54 +28,41 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 
-class Origin:
-    """Where files come from: a directory of this machine, or layers."""
+class Part:
+    """What a COPY takes from one place."""
 
-    def __init__(
-        self, top: str = "", ignore: Ignore | None = None, lowers: list[str] | None = None
-    ) -> None:
-        self.top = top
-        self.ignore = ignore
-        self.lowers = lowers or []
-
-    def open(self) -> DirectoryTree | LayersTree:
-        """Return the tree. Raises OSError."""
-        if self.lowers:
-            return LayersTree(self.lowers)
-        return DirectoryTree(self.top, self.ignore)
-
-    @property
-    def name(self) -> str:
-        """What its digests of files are kept under."""
-        return key_of(self.lowers[-1] if self.lowers else os.path.realpath(self.top))[:32]
-
-    def explain(self, path: str) -> str:
-        """Say why a path is not there."""
-        if self.ignore is None or not path:
-            return ""
-        rule = self.ignore.deciding(path)
-        if rule is None:
-            return ""
-        return f" (excluded by {self.ignore.name} line {rule.line}: {rule.text!r})"
+    def __init__(self, origin: Origin, wanted: Wanted) -> None:
+        self.origin = origin
+        self.wanted = wanted
+        self.unpack = False
+        """Whether files that are archives come as what is in them."""
+        self.digest = ""
+        """What is wanted, where that is known without looking."""
 
 
 class Copy:
-    """What a COPY is to do."""
+    """What a COPY or ADD is to do."""
 
-    def __init__(self, origin: Origin, wanted: Wanted, destination: str) -> None:
-        self.origin = origin
-        self.wanted = wanted
+    def __init__(self, parts: list[Part], destination: str) -> None:
+        self.parts = parts
         self.destination = destination
         """Absolute."""
         self.owner = ""
         """--chown as it is written, expanded; empty for none."""
         self.manner = Manner()
+        for part in parts:
+            part.wanted.alone = len(parts) == 1
 
-    def key(self, stack: Stack, digest: str) -> str:
-        """Return the key of the step, where this is the digest of what it copies."""
+    def key(self, paths: Paths, stack: Stack, *, read: bool) -> str:
+        """Return the key of the step. Raises what `digest_of` raises."""
         manner = self.manner
-        how = [self.destination, self.owner, manner.mode, manner.trusted, manner.parents]
-        return key_of("copy", stack.diff_ids, how, manner.epoch, digest)
+        mode = manner.mode.text if manner.mode else None
+        how = [self.destination, self.owner, mode, manner.parents, manner.linked, manner.epoch]
+        found = []
+        for part in self.parts:
+            digest = part.digest or digest_of(paths, part.origin, part.wanted, read=read)
+            found.append([digest, part.wanted.trusted, part.unpack])
+        return key_of("copy", stack.diff_ids, how, found)
 
 
 def digest_of(paths: Paths, origin: Origin, wanted: Wanted, *, read: bool) -> str:
@@ -109,7 +96,7 @@ def copy_files(line: Line, paths: Paths, stack: Stack, copy: Copy) -> Document:
 
     Raises UsageError, NotFound, StoreError.
     """
-    key = copy.key(stack, read_digest(line, paths, copy.origin, copy.wanted))
+    key = _key(paths, stack, copy)
     results = Results(paths)
     found = results.get(key, stack)
     if found is not None:
@@ -128,18 +115,34 @@ def copy_files(line: Line, paths: Paths, stack: Stack, copy: Copy) -> Document:
     return {"layer": result.layer, "notes": result.notes}
 
 
+def _key(paths: Paths, stack: Stack, copy: Copy) -> str:
+    """Return the key of the step, whatever has to be read for it."""
+    try:
+        return copy.key(paths, stack, read=True)
+    except PermissionError:
+        return str(call(paths, _key_inside, paths, stack, copy))
+
+
+def _key_inside(paths: Paths, stack: Stack, copy: Copy) -> str:
+    return copy.key(paths, stack, read=True)
+
+
 def _pack(output: int, copy: Copy, lowers: list[str]) -> tuple[int, bool]:
     """In the user namespace: write the layer.
 
     Return how many entries it has, and whether a file changed meanwhile.
     """
     below = LayersTree(lowers)
-    tree: Tree = copy.origin.open()
-    groups: list[Group] = gathering.gather(tree, copy.wanted, copy.origin.explain)
     if copy.owner:
         copy.manner.owner = owner(below, copy.owner)
+    copy.manner.now = time.time_ns()
+    sources = []
+    for part in copy.parts:
+        tree: Tree = part.origin.open()
+        groups = gathering.gather(tree, part.wanted, part.origin.explain)
+        sources.append(Source(tree, groups, trusted=part.wanted.trusted))
     placing = Placing(output, below, copy.manner)
-    entries = placing.copy(tree, groups, copy.destination)
+    entries = placing.copy(sources, copy.destination)
     return entries, placing.changed
 
 
@@ -157,8 +160,6 @@ def make_directory(
 
 
 def _pack_directory(output: int, path: str, user: str, lowers: list[str], epoch: int | None) -> int:
-    import time
-
     below = LayersTree(lowers)
     manner = Manner()
     manner.epoch, manner.now = epoch, time.time_ns()

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rootless.build.dockerfile.mounts import Mount
+    from rootless.build.files.origins import Origin
     from rootless.build.given import Given
     from rootless.build.place import BuildPaths
-    from rootless.build.steps.copy import Origin
     from rootless.volumes.mounts import Volume
 
 SECRETS = "/run/secrets"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rootless.build.crew import Line
     from rootless.build.dockerfile.mounts import Mount
-    from rootless.build.steps.copy import Origin
+    from rootless.build.files.origins import Origin
     from rootless.build.steps.mounts import Prepared
     from rootless.containers.container import Container
     from rootless.containers.request import Fields
