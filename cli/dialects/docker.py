@@ -85,6 +85,9 @@ class Docker:
     stops_first = False
     """Whether `rm --force` lets a container end by its stop signal, in its own time."""
 
+    counts_first = True
+    """Whether `exec` misses a command before it looks for the container."""
+
     every = 1
     """Seconds between two looks of `stats`."""
 
@@ -122,6 +125,11 @@ class Docker:
         ),
         ("cannot execute in container {0}: it is not running", "container {0} is not running", 0),
         ("which command in {0}?", "'{line}' requires at least 2 arguments", 1),
+        (
+            "which container, and which command in it?",
+            "'{line}' requires at least 2 arguments",
+            1,
+        ),
         (
             "cannot attach to container {0}: it is not running",
             "cannot attach to a stopped container, start it first",

@@ -60,7 +60,7 @@ class Podman(Docker):
     gap = 2
     newest_first = False
     by_last_part = True
-    makes_paths = False
+    makes_paths = counts_first = False
     until_ahead = all_or_none = same_name = stops_first = True
     every = 5
     lists = ("annotation", "env_file", "label_file")
@@ -83,6 +83,11 @@ class Podman(Docker):
             "which command in {0}?",
             "must provide a non-empty command to start an exec session: invalid argument",
             255,
+        ),
+        (
+            "which container, and which command in it?",
+            "exec requires the name or ID of a container or the --latest flag",
+            125,
         ),
         ("container {0} is not running", f"container {{0}} is not running: {IMPROPER}", 0),
         (

@@ -43,15 +43,21 @@ def execute(
         rootless exec -it web sh
         rootless exec -u 1000:1000 -w /www web ls -l
     """
+    if not (container or latest or cidfile):
+        raise UsageError("which container, and which command in it?", "name both, or say --latest")
     name, words = choosing.shifted(engine, container, command, latest=latest, cidfile=cidfile)
+    if not words:
+        from rootless.cli.dialects import choice
+
+        if not choice.current().counts_first:
+            engine.containers.get(name)  # what is not there is told of before
+        raise UsageError(f"which command in {name}?", "it stands behind the container")
     preserved = []
     if preserve_fds or preserve_fd:
         from rootless.cli.descriptors import inherited
 
         preserved = inherited(preserve_fds, preserve_fd or [])
     one = engine.containers.get(name)
-    if not words:
-        raise UsageError(f"which command in {name}?", "it stands behind the container")
     one.preserved = preserved
     request: ExecRequest = {
         "command": words,

@@ -159,3 +159,20 @@ def test_how_often_stats_looks(shared: Store) -> None:
     watching.terminate()
     watching.communicate()
     shared.ok("rm", "-f", "one")
+
+
+@pytest.mark.parametrize(
+    ("line", "podmans"),
+    [
+        (["exec"], "exec requires the name or ID of a container or the --latest flag"),
+        (["exec", "nosuch"], 'no container with name or ID "nosuch" found'),
+    ],
+)
+def test_exec_without_a_command(shared: Store, line: list[str], podmans: str) -> None:
+    """docker counts before it looks."""
+    done = shared(*line)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "exec' requires at least 2 arguments" in done.stderr
+    done = shared(*PODMAN, *line)
+    assert done.returncode == 125
+    assert podmans in done.stderr
