@@ -216,7 +216,10 @@ class Container(Handle):
         return stop(self, timeout, signal)
 
     def kill(self, signal: str | int = "KILL") -> bool:
-        """Send a signal to the main process; False where nothing runs. Raises UsageError."""
+        """Send a signal to the main process; False where nothing runs. SIGKILL waits for the end.
+
+        Raises UsageError, HostError where the end does not come.
+        """
         from rootless.containers.running.stopping import kill
 
         return kill(self, signal)
@@ -251,9 +254,9 @@ class Container(Handle):
     ) -> None:
         """Remove it and all that is its own; with `force` stop it first.
 
-        `timeout` is how many seconds that may take before it is killed, None its own. Raises
-        Conflict for a running container, InUse for one that another needs, NotFound where somebody
-        else was faster.
+        `timeout` is how many seconds that may take before it is killed, None its own; with 0 it is
+        not asked before. Raises Conflict for a running container, InUse for one that another needs,
+        NotFound where somebody else was faster.
         """
         from rootless.containers.users import refuse_use
 
@@ -264,7 +267,13 @@ class Container(Handle):
                     f"container {self.name} is running",
                     f"stop it first, or use {named('remove.force')}",
                 )
-            self.stop(timeout)  # perhaps once more: somebody may start it again meanwhile
+            # Perhaps once more: somebody may start it again meanwhile.
+            if timeout == 0:
+                from rootless.containers.running.stopping import end
+
+                end(self)
+            else:
+                self.stop(timeout)
 
     def _remove(self, *, volumes: bool) -> bool:
         """Remove it, unless it runs: then return False."""

@@ -185,8 +185,13 @@ def is_claimed(path: str) -> bool:
     except OSError:
         return False
     try:
-        asked = _struct.pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
-        answer = _struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_OFD_GETLK, asked))
-        return bool(answer[0] != fcntl.F_UNLCK)
+        return is_held(fd)
     finally:
         os.close(fd)
+
+
+def is_held(fd: int) -> bool:
+    """Whether somebody holds the life lock on the open file `fd`. Takes nothing."""
+    asked = _struct.pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+    answer = _struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_OFD_GETLK, asked))
+    return bool(answer[0] != fcntl.F_UNLCK)

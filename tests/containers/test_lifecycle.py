@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rootless import Engine, times
+from rootless.containers.running import stopping
+from rootless.errors import HostError
+from rootless.store import records
+
 if TYPE_CHECKING:
     from conftest import Store
 
@@ -105,6 +110,94 @@ def test_kill(busybox: Store) -> None:
     done = busybox("kill", "one")
     assert done.returncode != 0
     assert "is not running" in done.stderr
+
+
+@pytest.mark.each
+@pytest.mark.parametrize(("signal_", "rm"), [("KILL", False), ("9", True), (9, False)])
+def test_kill_waits_for_the_end(busybox: Store, signal_: str | int, rm: bool) -> None:
+    """What comes next finds it ended. A command would look too late to tell."""
+    more = ["--rm"] if rm else ["--restart", "always"]
+    for number in range(5):
+        name = f"one{number}"
+        busybox.ok("run", "-d", "--name", name, *more, "busybox", "sleep", "1000")
+        one = Engine(busybox.root).containers.get(name)
+        assert one.kill(signal_)
+        assert not one.look().active
+        if not rm:
+            assert one.look().status == "exited"
+            busybox.ok("rm", name)
+
+
+def test_kill_waits_no_longer_than_that(busybox: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one that was killed holds its life lock, as one that waits for a disk does."""
+    busybox.ok("create", "--name", "one", "busybox", "true")
+    one = Engine(busybox.root).containers.get("one")
+    held = records.claim(f"{one.directory}/alive")
+    assert held is not None
+    monkeypatch.setattr(stopping, "KILLED_IN", 0.1)
+    with open(f"{one.directory}/alive", "rb") as alive:
+        with pytest.raises(HostError, match="container one was killed, but has not ended"):
+            stopping._await_death(one, alive.fileno(), 0)
+        os.close(held)
+        stopping._await_death(one, alive.fileno(), 0)
+
+
+DEAF = ("busybox", "sleep", "1000")
+"""The first process of a pid namespace ignores SIGTERM."""
+
+
+@pytest.mark.parametrize("which", [("a", "b", "c"), ("--all",)])
+def test_several_are_stopped_at_once(busybox: Store, which: tuple[str, ...]) -> None:
+    for name, seconds in (("a", "3"), ("b", "2"), ("c", "3")):
+        busybox.ok("run", "-d", "--stop-timeout", seconds, "--name", name, *DEAF)
+    began = time.monotonic()
+    told = busybox.ok("stop", *which).split()
+    assert 2.9 < time.monotonic() - began < 5.5
+    assert len(told) == 3
+    if which != ("--all",):
+        assert told == ["a", "b", "c"]
+    shown = "{{.State.ExitCode}} {{.State.StartedAt}} {{.State.FinishedAt}}"
+    for name, seconds in (("a", 3), ("b", 2), ("c", 3)):  # each in its own time
+        code, *moments = busybox.ok("inspect", "-f", shown, name).split()
+        began_at, ended_at = (times.moment(one) for one in moments)
+        assert code == "137"
+        assert ended_at - began_at > seconds
+    ended = busybox.ok("inspect", "-f", "{{.State.FinishedAt}}", "b", "a").split()
+    assert ended == sorted(ended)
+
+
+def test_errors_among_several_stops(busybox: Store) -> None:
+    """They stand in their turn, and hold nobody up."""
+    for name in ("a", "b"):
+        busybox.ok("run", "-d", "--name", name, *DEAF)
+    pid = int(busybox.ok("inspect", "-f", "{{.State.ConmonPid}}", "a"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        done = busybox("stop", "-t", "0", "none", "a", "b", "b")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert (done.returncode, done.stdout.split()) == (1, ["b", "b"])
+    first, second = done.stderr.splitlines()
+    assert "No such container: none" in first
+    assert "the supervisor of container a is stopped" in second
+    assert busybox.ok("wait", "a", "b").split() == ["137", "137"]
+
+
+def test_removal_stops_several_at_once(busybox: Store) -> None:
+    """Those that go: not one that stays, since a container that stays needs it."""
+    for name in ("a", "b", "c"):
+        more = ["--rm"] if name == "b" else []
+        busybox.ok("run", "-d", "--stop-timeout", "2", "--name", name, *more, *DEAF)
+    busybox.ok("run", "-d", "--stop-timeout", "2", "--name", "base", *DEAF)
+    busybox.ok("create", "--name", "user", "--network", "container:base", *DEAF)
+    began = time.monotonic()
+    done = busybox("--dialect", "podman", "rm", "-f", "a", "b", "none", "base", "c")
+    assert 1.9 < time.monotonic() - began < 3.9
+    assert done.stdout.split() == ["a", "b", "c"]
+    assert "cannot remove container base" in done.stderr
+    assert status(busybox, "base") == "running 0"
+    busybox.ok("--dialect", "podman", "rm", "-f", "base", "user")
+    assert busybox.ok("ps", "-aq") == ""
 
 
 @pytest.mark.each

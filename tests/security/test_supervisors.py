@@ -168,7 +168,9 @@ def test_nobody_says_that_it_has_ended(busybox: Store) -> None:
     waiting = busybox.start("wait", "one")
     os.kill(pid, signal.SIGSTOP)
     try:
-        busybox.ok("kill", "one")
+        done = busybox("kill", "one", timeout=60)
+        assert done.returncode == 1
+        assert "the supervisor of container one is stopped" in done.stderr
         _, errors = waiting.communicate(timeout=100)
         assert "the supervisor of container one is stopped" in errors
     finally:

@@ -112,6 +112,25 @@ def test_a_store_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
 # -- the command
 
 
+@pytest.mark.parametrize("state", ["runs", "paused", "restarting"])
+def test_a_forced_removal_kills_and_stops_not(busybox: Store, state: str) -> None:
+    """It is not asked to end before: docker's sequence."""
+    script = "exit 1" if state == "restarting" else "trap 'echo asked' TERM; sleep 1000 & wait"
+    more = ["--restart", "always"] if state == "restarting" else []
+    busybox.ok("run", "-d", "--name", "one", *more, "busybox", "sh", "-c", script)
+    if state == "paused":
+        busybox.ok("pause", "one")
+    busybox.ok("rm", "-f", "one")
+    shown = ("events", "--stream=false", "--filter", "container=one", "--format")
+    told = busybox.ok(*shown, "{{.Action}} {{.Actor.Attributes.signal}}").splitlines()
+    words = [line.replace("<no value>", "").strip() for line in told]
+    if state == "restarting":
+        assert not {"stop", "kill 15"} & set(words)
+    else:
+        paused = ["pause", "unpause"] if state == "paused" else []
+        assert words == ["create", "start", *paused, "kill 9", "die", "destroy"]
+
+
 def test_the_life_of_a_container(busybox: Store) -> None:
     busybox.ok("run", "-d", "--name", "one", "-l", "a=b", "busybox", "sleep", "1000")
     busybox.ok("exec", "one", "true")

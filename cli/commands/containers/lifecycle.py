@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rootless.cli.options import common
     from rootless.cli.options import containers as opt
+    from rootless.containers.container import Container
     from rootless.engine import Engine
 
 
@@ -127,11 +128,19 @@ def stop(
     names = choosing.some(engine, containers, which, running=True, ignore=ignore)
     if ignore:
         names = _existing(engine, names)
+    from rootless.containers.running.stopping import stop_all
+
     dialect = choice.current()
+    found = [_found(engine, name) for name in names]
+    ends = zip(found, stop_all(found, time, signal or None), strict=True)
 
     def end(name: str) -> None:
-        one = engine.containers.get(name)
-        if one.stop(time, signal or None) and (told := dialect.stopped(name, one, time)):
+        one, ended = next(ends)
+        if isinstance(one, Error):
+            raise one
+        if isinstance(ended, Error):
+            raise ended
+        if ended and (told := dialect.stopped(name, one, time)):
             say(told, to_stderr=True)
 
     return each(names, end)
@@ -145,6 +154,8 @@ def kill(
     **which: Unpack[opt.Which],
 ) -> int:
     """Send a signal to the main process of containers.
+
+    With SIGKILL, which is the default, it waits until they have ended, for up to ten seconds.
 
     Examples:
         rootless kill -s HUP web
@@ -188,14 +199,39 @@ def rm(
 
     if force and time is None and not choice.current().stops_first:
         time = 0
+    stopped: dict[str, str] = {}
+    if force and time != 0 and len(names) > 1:
+        stopped = _stop_going(engine, names, time)
 
     def remove(name: str) -> list[str]:
-        gone = engine.containers.remove(
-            name, force=force, volumes=volumes, depend=depend, timeout=time
-        )
+        try:
+            gone = engine.containers.remove(
+                name, force=force, volumes=volumes, depend=depend, timeout=time
+            )
+        except NotFound:
+            if name not in stopped:
+                raise
+            gone = [stopped[name]]  # it was --rm, and its end has removed it
         return gone if depend else [name]
 
     return _in_any_order(names, remove, missing=missing)
+
+
+def _stop_going(engine: Engine, names: list[str], time: int | None) -> dict[str, str]:
+    """Stop at once those that are to be removed; return the ids of those that are there."""
+    from rootless.containers.running.stopping import stop_going
+
+    found = {name: one for name in names if not isinstance(one := _found(engine, name), Error)}
+    stop_going(found.values(), time)
+    return {name: one.id for name, one in found.items()}
+
+
+def _found(engine: Engine, name: str) -> Container | Error:
+    """Return a container, or why there is none."""
+    try:
+        return engine.containers.get(name)
+    except Error as error:
+        return error
 
 
 def _in_any_order(names: list[str], remove: Callable[[str], list[str]], *, missing: bool) -> int:
