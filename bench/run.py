@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import build
 import images
 import network
 import peers
@@ -295,6 +296,20 @@ class Bench:
         ours, theirs = map(statistics.median, times)
         return ours, theirs, ""
 
+    def build(self, of: Callable[[build.Pair], build.Builds], rounds: int) -> Result:
+        """Build the same with buildah."""
+        pair = build.Pair(self.ours, self.theirs, self.work)
+        if of is build.example:
+            for engine in self.engines:
+                engine("load", "--input", str(images.debian()))
+        ours, theirs = in_turn(rounds, *of(pair))
+        return ours, theirs, "theirs is buildah"
+
+    def build_crowded(self) -> Result:
+        """A cached build in a store with 900 images, and in the same with few."""
+        many, few = build.crowded(build.Pair(self.ours, self.theirs, self.work))
+        return many, few, "both ours, with 900 images and without"
+
     def both(self, rounds: int, *words: str) -> Result:
         """Time the same words with both engines."""
         ours, theirs = in_turn(
@@ -336,6 +351,22 @@ ROWS: dict[str, tuple[Callable[[Bench], Result], str, float]] = {
     "transfer": (Bench.transfer, "copy of Debian to a layout, and skopeo", 1.2),
     "push": (Bench.push, "push of Debian", 0.5),
     "push-first": (Bench.push_first, "the first, which compresses it", 0.5),
+    "build": (lambda bench: bench.build(build.example, 2), "build of the example, cold", 0.5),
+    "build-30": (
+        lambda bench: bench.build(lambda pair: build.thirty(pair, "--no-cache"), 3),
+        "30 instructions, cold",
+        0.2,
+    ),
+    "build-cached": (
+        lambda bench: bench.build(build.thirty, 5),
+        "30 instructions, all cached",
+        0.05,
+    ),
+    "build-changed": (lambda bench: bench.build(build.changed, 5), "one changed file", 0.12),
+    "build-stages": (lambda bench: bench.build(build.stages, 3), "8 stages, buildah --jobs 8", 0.2),
+    "build-large": (lambda bench: bench.build(build.large, 3), "COPY of 1 GB", 0.8),
+    "build-small": (lambda bench: bench.build(build.small, 3), "COPY of 20,000 files", 0.4),
+    "build-crowded": (Bench.build_crowded, "all cached, 900 images against few", 1.1),
     "run-net": (Bench.run_networked, "run --rm busybox true, default network", 0.33),
     "uplink": (Bench.uplink, "idle networked supervisor, MB", 5.5),
     "out": (lambda bench: bench.network(network.out(1)), "TCP out, ms/GB, and slirp4netns", 0.5),

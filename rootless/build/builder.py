@@ -20,11 +20,13 @@ from rootless.build.dockerfile.stages import plan, trigger
 from rootless.build.files.gathering import Wanted
 from rootless.build.files.hashes import Unknown
 from rootless.build.files.origins import Origin
+from rootless.build.place import Site
 from rootless.build.state import State
 from rootless.build.steps import copy as copying
 from rootless.build.steps import finish, resolve, run
 from rootless.build.watching import Step, Unwatched
 from rootless.errors import NotFound
+from rootless.images import durability
 from rootless.oci import platform as platforms
 from rootless.times import now
 
@@ -86,7 +88,7 @@ class Builder:
         """`access` is how registries are spoken with where a base is pulled."""
         self._images = images
         self._access = access
-        self._paths = images.paths
+        self._paths = Site(images.paths.root)
         self._request = request
         self._watcher = watcher or Unwatched()
         self._results = Results(images.paths)
@@ -107,10 +109,28 @@ class Builder:
         target = self._file.target(request.target)
         try:
             state = self._build(target)
-            return self._finish(state)
+            image = self._finish(state)
         except BaseException:
             self._crew.cancel()
             raise
+        finally:
+            self._crew.wait()
+            self._close()
+        return image
+
+    def _hire(self) -> None:
+        """Before the first child: start the foreman, whom all of them share."""
+        if self._paths.foreman is None:
+            from rootless.images.foreman import Foreman
+
+            run.preload()
+            self._paths.prepare()
+            self._paths.foreman = Foreman(self._paths, holds=True)
+
+    def _close(self) -> None:
+        if self._paths.foreman is not None:
+            self._paths.foreman.__exit__(None, None, None)
+            durability.write_out_later(self._paths)
 
     # -- the order
 
@@ -123,6 +143,7 @@ class Builder:
             while self._ready:
                 self._go_on(*self._ready.popleft())
             while self._pending and self._crew.has_room:
+                self._hire()
                 course, work = self._pending.popleft()
                 token = (course, work.step)
                 self._crew.start(token, work.function, *work.arguments)
@@ -352,6 +373,9 @@ class Builder:
             state.settings.setdefault("Labels", {}).update(request.labels)
         step = Step(self._steps + 1, "", "", "image")
         document = state.document(request.epoch)
+        if known := finish.known(self._images, state.stack, request.tags, document):
+            return known
+        self._hire()
         arguments = (self._paths, state.stack, request.tags, document, request.docker)
         self._crew.start((None, step), finish.name, *arguments)
         while True:

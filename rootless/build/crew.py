@@ -33,6 +33,16 @@ class Line:
 
     def __init__(self, stream: socket.socket) -> None:
         self._stream = stream
+        self._actions: list[Callable[[], None]] = []
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Have something done when the step has ended, for which nobody has to wait."""
+        self._actions.append(action)
+
+    def leave(self) -> None:
+        """Do what was left for the end."""
+        for action in self._actions:
+            action()
 
     def say(self, **message: Any) -> None:
         """Send a message of JSON values."""
@@ -47,7 +57,8 @@ class Member:
         self.pid = pid
         self.stream = stream
         self.buffer = bytearray()
-        self.answer = b""
+        self.answered = False
+        """Whether it has said what came of it, and only cleans up."""
 
     def feed(self) -> list[Message] | None:
         """Return what it has said; None at the end."""
@@ -81,7 +92,7 @@ class Crew:
     @property
     def has_room(self) -> bool:
         """Whether one more may begin."""
-        return len(self._members) < self._jobs
+        return sum(not member.answered for member, _ in self._members.values()) < self._jobs
 
     def start(self, token: object, function: Callable[..., Any], *arguments: Any) -> None:
         """Have a child call `function(line, *arguments)`; `turn` returns `token` with the end.
@@ -109,15 +120,14 @@ class Crew:
             said = member.feed()
             for message in said or ():
                 if "answer" in message:
-                    member.answer = message["answer"].encode("latin-1")
+                    member.answered = True
+                    ended.append(_outcome(token, message["answer"].encode("latin-1")))
                 else:
                     hear(token, message)
             if said is None:
                 self._dismiss(fd)
-                try:
-                    ended.append((token, unpacked(member.answer, "a step was killed"), None))
-                except Error as error:
-                    ended.append((token, None, error))
+                if not member.answered:
+                    ended.append(_outcome(token, b""))
         return ended
 
     def _dismiss(self, fd: int) -> None:
@@ -129,9 +139,21 @@ class Crew:
     def cancel(self) -> None:
         """End all children, and wait until they have cleaned up."""
         for member, _ in self._members.values():
-            os.kill(member.pid, signal.SIGTERM)
+            if not member.answered:
+                os.kill(member.pid, signal.SIGTERM)
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until all children have left."""
         while self._members:
             self.turn(None, lambda _token, _message: None)
+
+
+def _outcome(token: Any, answer: bytes) -> tuple[Any, Any, Error | None]:
+    try:
+        return token, unpacked(answer, "a step was killed"), None
+    except Error as error:
+        return token, None, error
 
 
 def _be_child(
@@ -144,6 +166,8 @@ def _be_child(
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         line = Line(stream)
         line.say(answer=_answer(function, line, arguments).decode("latin-1"))
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        line.leave()
     finally:
         os._exit(0)
 

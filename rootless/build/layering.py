@@ -12,18 +12,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rootless.build.place import Site
     from rootless.images.making import Stack
     from rootless.store.paths import Paths
     from rootless.teller import Teller
 
 
-def layer(paths: Paths, stack: Stack, teller: Teller, fill: Callable[[Making], bool]) -> Result:
+def layer(paths: Site, stack: Stack, teller: Teller, fill: Callable[[Making], bool]) -> Result:
     """Return the result of a step upon `stack`: `fill` adds its layer, and says if there is one.
 
     Raises what adding raises, StoreError.
     """
     os.makedirs(f"{paths.builds}/layers", 0o700, exist_ok=True)
-    with Making(paths, teller, stack) as making:
+    with Making(paths, teller, stack, foreman=paths.foreman) as making:
         lend(paths, making, stack)
         if not fill(making):
             return Result(None)

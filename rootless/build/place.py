@@ -13,12 +13,23 @@ import os
 
 from rootless.store.paths import Paths
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.images.foreman import Foreman
 
-class BuildPaths(Paths):
-    """The directories of a store, with a room of their own for the containers of builds."""
 
-    def __init__(self, root: str) -> None:
-        super().__init__(root)
+class Site(Paths):
+    """The directories of a store for one build, and who works for it in the user namespace."""
+
+    foreman: Foreman | None = None
+
+
+class BuildPaths(Site):
+    """The same, with a room of their own for the containers of builds."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site.root)
+        self.foreman = site.foreman
         self.containers = f"{self.builds}/containers"
 
     def prepare(self) -> None:

@@ -3,7 +3,7 @@
 The foreman is started before this process has threads; afterwards jobs are handed to it over a
 socket, each with the pipe that its data will come through and the pipe that its answer goes to.
 So any number of layers can be extracted, when their number is not known beforehand either, and
-the namespace is entered once.
+the namespace is entered once. Forks of the engine may hand jobs to the same foreman.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import struct
 from rootless.oci import jsonio
 from rootless.oci.layers.tar import Limits
 from rootless.oci.layers.unpack import extract_fd, widen
-from rootless.runtime.userns.worker import run, spawn, unpacked
+from rootless.runtime.userns import identity
+from rootless.runtime.userns.namespace import Membership
+from rootless.runtime.userns.worker import run, spawn_holding, unpacked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from rootless.store.paths import Paths
@@ -56,13 +59,17 @@ class Job:
 class Foreman:
     """The child in the user namespace. A context manager; leaving it waits for the child."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, *, holds: bool = False) -> None:
+        """`holds` is whether others may enter the namespace as long as the foreman is there."""
         self._socket, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         try:
             number = theirs.fileno()
-            self._worker = spawn(paths, _serve, number, keep_fds=(number,))
+            self._worker, self._userns = spawn_holding(paths, _serve, number, keep_fds=(number,))
         finally:
             theirs.close()
+        self._membership = None
+        if holds:
+            self._membership = Membership(paths, identity.detect().mode, self._userns)
 
     def extract(self, directory: str, *, owners: str, limits: Limits, beside: str) -> Job:
         """Begin to extract the uncompressed tar fed to the job; see `layers.unpack.extract_fd`."""
@@ -80,6 +87,19 @@ class Foreman:
         """Begin to look for the first difference between two trees; see layers.compare."""
         return Job(-1, self._send({"do": "compare", "directory": one, "other": other}))
 
+    def call(self, function: Callable[..., Any], *arguments: Any, fds: Iterable[int] = ()) -> Job:
+        """Begin to call a function of a module, before whose arguments come the descriptors `fds`.
+
+        What it returns is a JSON value. The descriptors are closed here.
+        """
+        import pickle
+
+        data = os.memfd_create("arguments", os.MFD_CLOEXEC)
+        with open(data, "wb", closefd=False) as file:
+            pickle.dump(arguments, file)
+        order = {"do": "call", "name": [function.__module__, function.__qualname__]}
+        return Job(-1, self._send(order, data, *fds))
+
     def _send(self, order: Order, *fds: int) -> int:
         answer, theirs = os.pipe()
         try:
@@ -96,6 +116,9 @@ class Foreman:
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
+        if self._membership is not None:
+            self._membership.leave()
+        os.close(self._userns)
         self._worker.result()
 
 
@@ -137,7 +160,21 @@ def _reap(options: int) -> None:
         pass  # all are reaped
 
 
+def _called(name: list[str], data: int, fds: list[int]) -> Any:
+    """Call what the engine, or a fork of it, has asked for by its own socket."""
+    import importlib
+    import pickle
+
+    function = getattr(importlib.import_module(name[0]), name[1])
+    with open(data, "rb") as file:
+        file.seek(0)
+        arguments = pickle.load(file)  # noqa: S301 - nobody else can write to that socket
+    return function(*fds, *arguments)
+
+
 def _do(order: Order, fds: list[int]) -> Any:
+    if order["do"] == "call":
+        return _called(order["name"], fds[0], fds[1:])
     if order["do"] == "remove":
         from rootless.oci.remove import remove_tree
 

@@ -134,7 +134,8 @@ class Intake(Incoming):
 
     `teller` is warned of what cannot be unpacked as it should, of each layer at most a hundred
     times; `source` is a further layout to find blobs in; `beside` has trees of layers in other
-    stores, by their chain ids: files may leave their content there.
+    stores, by their chain ids: files may leave their content there. Whoever lends his `foreman`
+    sees to it himself that layers are written out (images.durability).
     Raises UsageError for settings that make no sense.
     """
 
@@ -145,6 +146,7 @@ class Intake(Incoming):
         *,
         source: Layout | None = None,
         beside: dict[str, str] | None = None,
+        foreman: Foreman | None = None,
     ) -> None:
         self._limits = limits.layer()
         paths.prepare()
@@ -162,13 +164,14 @@ class Intake(Incoming):
         """Diff id and blob of the layers that were unpacked for this, and were what they should."""
         self._placed = False
         """Whether a layer was put into the store."""
+        self._lent = foreman
         self._teller = teller
         self._owners = "record" if identity.detect().mode == "single" else "chown"
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             stack.enter_context(store_errors(self.paths))
-            self._foreman = stack.enter_context(Foreman(self.paths))
+            self._foreman = self._lent or stack.enter_context(Foreman(self.paths))
             self._work = stack.enter_context(Workspace(self.paths.images, self.paths.images))
             self._trees = stack.enter_context(
                 Workspace(self.paths.images, self.paths.layers, self._sweep)
@@ -179,7 +182,7 @@ class Intake(Incoming):
 
     def __exit__(self, *error: Any) -> None:
         self._stack.__exit__(*error)
-        if self._placed:
+        if self._placed and self._lent is None:
             durability.write_out_later(self.paths)
 
     def _sweep(self, path: str) -> None:

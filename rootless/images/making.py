@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Self
 
+    from rootless.images.foreman import Foreman, Job
     from rootless.images.image import Image
     from rootless.images.trees.comparing import Trees
     from rootless.images.trees.ids import Ids
     from rootless.oci.blobs import Blob
     from rootless.oci.digest import Readable
     from rootless.oci.layout import Layout
+    from rootless.runtime.userns.worker import Worker
     from rootless.store.paths import Paths
     from rootless.teller import Teller
 
@@ -87,11 +89,20 @@ class Making:
     """One image in the making. A context manager; leaving it drops what is not finished."""
 
     def __init__(
-        self, paths: Paths, teller: Teller, below: Stack | None = None, source: Layout | None = None
+        self,
+        paths: Paths,
+        teller: Teller,
+        below: Stack | None = None,
+        source: Layout | None = None,
+        foreman: Foreman | None = None,
     ) -> None:
-        """The layers `below` come first; `source` has those that the store may not have."""
+        """The layers `below` come first; `source` has those that the store may not have.
+
+        For `foreman` see Intake.
+        """
         self._teller = teller
-        self._intake = Intake(paths, teller, source=source)
+        self._foreman = foreman
+        self._intake = Intake(paths, teller, source=source, foreman=foreman)
         self.stack = below or Stack([], [])
         """All layers so far."""
 
@@ -151,10 +162,11 @@ class Making:
         widen(writing)
         with open(reading, "rb", buffering=0) as stream:
             # Before the layer is begun: that starts a thread, and nobody forks after it.
-            try:
-                worker = spawn(self._intake.paths, pack, writing, *arguments, keep_fds=(writing,))
-            finally:
-                os.close(writing)
+            worker: Worker | Job
+            if self._foreman is not None:
+                worker = self._foreman.call(pack, *arguments, fds=(writing,))
+            else:
+                worker = self._spawned(pack, writing, *arguments)
             blob = self._intake.blob()
             layer = self._intake.unpack(blob)
             try:
@@ -179,6 +191,12 @@ class Making:
                 self._intake.forget(layer)
 
         return said, keep
+
+    def _spawned(self, pack: Callable[..., Any], output: int, *arguments: Any) -> Worker:
+        try:
+            return spawn(self._intake.paths, pack, output, *arguments, keep_fds=(output,))
+        finally:
+            os.close(output)
 
     def _fill(self, blob: Blob, stream: Readable) -> None:
         try:

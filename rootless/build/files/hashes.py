@@ -19,6 +19,8 @@ from rootless.runtime.tree.copying import extents
 
 _NAME, _DIGEST = 16, 32
 _RECORD = _NAME + _DIGEST
+_MOST = 500_000
+"""Records of one tree: 24 MB."""
 _GRAIN = 50_000_000
 """Nanoseconds within which times of files may not differ: some jiffies, and more."""
 
@@ -28,30 +30,31 @@ class Unknown(LookupError):
 
 
 class Hashes:
-    """The digests of the files of one tree. `save` keeps them."""
+    """The digests of the files of one tree. `save` keeps those that are new.
+
+    Of several who save at the same time each adds his own.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._known: dict[bytes, bytes] = {}
-        self._used: dict[bytes, bytes] = {}
-        self._changed = False
+        self._new: list[bytes] = []
         try:
             with open(path, "rb") as file:
                 data = file.read()
         except OSError:
             data = b""
-        for start in range(0, len(data) - _RECORD + 1, _RECORD):
+        self._records = len(data) // _RECORD
+        for start in range(0, self._records * _RECORD, _RECORD):
             name = data[start : start + _NAME]
             self._known[name] = data[start + _NAME : start + _RECORD]
 
     def known(self, status: os.stat_result) -> bytes:
         """Return the digest of the content of a file. Raises Unknown."""
-        name = _name(status)
         try:
-            digest = self._used[name] = self._known[name]
+            return self._known[_name(status)]
         except KeyError:
             raise Unknown from None
-        return digest
 
     def read(self, fd: int, status: os.stat_result) -> bytes:
         """Return the digest of the content, read from `fd` where it is not known."""
@@ -61,22 +64,27 @@ class Hashes:
             pass
         digest = _digest(fd, status)
         newest = max(status.st_mtime_ns, status.st_ctime_ns)
-        if newest < time.time_ns() - _GRAIN and _name(os.fstat(fd)) == _name(status):
-            self._known[_name(status)] = self._used[_name(status)] = digest
-            self._changed = True
+        name = _name(status)
+        if newest < time.time_ns() - _GRAIN and _name(os.fstat(fd)) == name:
+            self._known[name] = digest
+            self._new.append(name + digest)
         return digest
 
     def save(self) -> None:
-        """Keep what was used; it is a cache, so a full disk costs time and no more."""
-        if not self._changed:
+        """Keep what is new; it is a cache, so a full disk costs time and no more."""
+        if not self._new:
             return
-        temporary = f"{self._path}.{os.getpid()}"
-        data = b"".join(name + digest for name, digest in self._used.items())
+        data, how = b"".join(self._new), os.O_APPEND
+        if self._records > _MOST:  # files come and go: begin anew with what is of now
+            how = os.O_TRUNC
+        self._new = []
         try:
             os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
-            with open(temporary, "wb") as file:
-                file.write(data)
-            os.rename(temporary, self._path)
+            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, 0o600)
+            try:
+                os.write(fd, data)
+            finally:
+                os.close(fd)
         except OSError:
             pass
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rootless.build.files.gathering import Wanted
     from rootless.build.files.origins import Origin
     from rootless.build.files.trees import Tree
+    from rootless.build.place import Site
     from rootless.images.making import Making, Stack
-    from rootless.store.paths import Paths
 
     Document = dict[str, Any]
 
@@ -53,7 +53,7 @@ class Copy:
         for part in parts:
             part.wanted.alone = len(parts) == 1
 
-    def key(self, paths: Paths, stack: Stack, *, read: bool) -> str:
+    def key(self, paths: Site, stack: Stack, *, read: bool) -> str:
         """Return the key of the step. Raises what `digest_of` raises."""
         manner = self.manner
         mode = manner.mode.text if manner.mode else None
@@ -65,7 +65,7 @@ class Copy:
         return key_of("copy", stack.diff_ids, how, found)
 
 
-def digest_of(paths: Paths, origin: Origin, wanted: Wanted, *, read: bool) -> str:
+def digest_of(paths: Site, origin: Origin, wanted: Wanted, *, read: bool) -> str:
     """Return the digest of what is wanted. Raises Unknown where not `read`; NotFound, OSError."""
     tree = origin.open()
     try:
@@ -79,7 +79,7 @@ def digest_of(paths: Paths, origin: Origin, wanted: Wanted, *, read: bool) -> st
         tree.close()
 
 
-def read_digest(_line: Line, paths: Paths, origin: Origin, wanted: Wanted) -> str:
+def read_digest(_line: Line, paths: Site, origin: Origin, wanted: Wanted) -> str:
     """Return the digest of what is wanted, whatever has to be read for it."""
     try:
         return digest_of(paths, origin, wanted, read=True)
@@ -87,11 +87,11 @@ def read_digest(_line: Line, paths: Paths, origin: Origin, wanted: Wanted) -> st
         return str(call(paths, _digest_inside, paths, origin, wanted))
 
 
-def _digest_inside(paths: Paths, origin: Origin, wanted: Wanted) -> str:
+def _digest_inside(paths: Site, origin: Origin, wanted: Wanted) -> str:
     return digest_of(paths, origin, wanted, read=True)
 
 
-def copy_files(line: Line, paths: Paths, stack: Stack, copy: Copy) -> Document:
+def copy_files(line: Line, paths: Site, stack: Stack, copy: Copy) -> Document:
     """Do it, unless the cache has it; return the result.
 
     Raises UsageError, NotFound, StoreError.
@@ -115,7 +115,7 @@ def copy_files(line: Line, paths: Paths, stack: Stack, copy: Copy) -> Document:
     return {"layer": result.layer, "notes": result.notes}
 
 
-def _key(paths: Paths, stack: Stack, copy: Copy) -> str:
+def _key(paths: Site, stack: Stack, copy: Copy) -> str:
     """Return the key of the step, whatever has to be read for it."""
     try:
         return copy.key(paths, stack, read=True)
@@ -123,7 +123,7 @@ def _key(paths: Paths, stack: Stack, copy: Copy) -> str:
         return str(call(paths, _key_inside, paths, stack, copy))
 
 
-def _key_inside(paths: Paths, stack: Stack, copy: Copy) -> str:
+def _key_inside(paths: Site, stack: Stack, copy: Copy) -> str:
     return copy.key(paths, stack, read=True)
 
 
@@ -147,7 +147,7 @@ def _pack(output: int, copy: Copy, lowers: list[str]) -> tuple[int, bool]:
 
 
 def make_directory(
-    line: Line, paths: Paths, stack: Stack, path: str, user: str, epoch: int | None
+    line: Line, paths: Site, stack: Stack, path: str, user: str, epoch: int | None
 ) -> Document:
     """WORKDIR: make a directory and those above it; return the result."""
     lowers = [f"{paths.layers}/{chain}/fs" for chain in stack.chains]

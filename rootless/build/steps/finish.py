@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from rootless.build.layering import lend
 from rootless.build.steps.telling import Telling
+from rootless.errors import Error
 from rootless.images.making import Making
-from rootless.oci import reference
+from rootless.oci import manifests, reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from rootless.build.crew import Line
+    from rootless.build.place import Site
+    from rootless.images.collection import Images
     from rootless.images.making import Stack
-    from rootless.store.paths import Paths
 
 
 def name(
     line: Line,
-    paths: Paths,
+    paths: Site,
     stack: Stack,
     tags: list[str],
     document: dict[str, Any],
@@ -26,6 +28,20 @@ def name(
 ) -> str:
     """Put the image into the store; return the digest of its configuration."""
     names = [reference.name_to_give(tag) for tag in tags]
-    with Making(paths, Telling(line), stack) as making:
+    with Making(paths, Telling(line), stack, foreman=paths.foreman) as making:
         lend(paths, making, stack)
         return making.finish(names, document, docker=docker)
+
+
+def known(images: Images, stack: Stack, tags: list[str], document: dict[str, Any]) -> str:
+    """Return the id of the image where the store has it, under all of these names; else ""."""
+    from hashlib import sha256
+
+    rootfs = {"type": "layers", "diff_ids": stack.diff_ids}
+    found = sha256(manifests.encode({**document, "rootfs": rootfs})).hexdigest()
+    try:
+        image = images.look(f"sha256:{found}")
+    except Error:
+        return ""
+    names = {reference.name_to_give(tag) for tag in tags}
+    return found if names <= {reference.full(name) for name in image.names} else ""

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from rootless.build.crew import Line
     from rootless.build.dockerfile.mounts import Mount
     from rootless.build.files.origins import Origin
+    from rootless.build.place import Site
     from rootless.build.steps.mounts import Prepared
     from rootless.containers.container import Container
     from rootless.containers.request import Fields
     from rootless.images.making import Making, Stack
-    from rootless.store.paths import Paths
 
     Document = dict[str, Any]
 
@@ -48,7 +48,7 @@ class StageImage:
     id = ""
     digest = ""
 
-    def __init__(self, paths: Paths, stack: Stack, config: Document) -> None:
+    def __init__(self, paths: Site, stack: Stack, config: Document) -> None:
         self._paths = paths
         self.stack = stack
         self.config = {"config": {**config, "Healthcheck": None}}
@@ -101,9 +101,17 @@ class Command:
         """A program with `#!` that is to run in the place of the words."""
 
 
-def run(line: Line, paths: Paths, stack: Stack, config: Document, command: Command) -> Document:
+def preload() -> None:
+    """Load what children need: each would have to do it for itself."""
+    from rootless.containers import starting as _starting  # noqa: F401
+    from rootless.containers.creation import create as _create  # noqa: F401
+    from rootless.containers.running import attach as _attach  # noqa: F401
+    from rootless.images.trees import packing as _packing  # noqa: F401
+
+
+def run(line: Line, paths: Site, stack: Stack, config: Document, command: Command) -> Document:
     """Run it; return the result as `Result` has it. Raises Failed, LaunchError, StoreError."""
-    own = BuildPaths(paths.root)
+    own = BuildPaths(paths)
     own.prepare()
     workdir = str(config.get("WorkingDir") or "/")
     with contextlib.ExitStack() as stack_of_files:
@@ -157,9 +165,13 @@ def _run(
         told = Telling(line)
         result = layer(paths, base.stack, told, lambda making: _changes(making, container))
     finally:
-        with contextlib.suppress(Error):
-            container.remove(force=True, volumes=True)
+        line.afterwards(lambda: _remove(container))
     return {"layer": result.layer, "notes": result.notes}
+
+
+def _remove(container: Container) -> None:
+    with contextlib.suppress(Error):
+        container.remove(force=True, volumes=True)
 
 
 def _changes(making: Making, container: Container) -> bool:

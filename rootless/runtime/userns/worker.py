@@ -67,6 +67,15 @@ def spawn(
     The child has a mount namespace of its own and, of the caller's descriptors, only 0 to 2 and
     `keep_fds`. What the function returns must be a JSON value. The caller must not have threads.
     """
+    worker, userns = spawn_holding(paths, function, *arguments, keep_fds=keep_fds)
+    os.close(userns)
+    return worker
+
+
+def spawn_holding(
+    paths: Paths, function: Callable[..., Any], *arguments: Any, keep_fds: Iterable[int] = ()
+) -> tuple[Worker, int]:
+    """Do as `spawn`, and return a descriptor of U as well."""
     entry = namespace.Entry(paths, identity.detect())
     results = os.pipe()
     pid = os.fork()
@@ -76,13 +85,13 @@ def spawn(
     os.close(results[1])
     worker = Worker(pid, results[0])
     try:
-        os.close(entry.serve(pid))
+        userns = entry.serve(pid)
     except BaseException:
         os.close(results[0])
         entry.close()
         os.waitpid(pid, 0)
         raise
-    return worker
+    return worker, userns
 
 
 def call(paths: Paths, function: Callable[..., Any], *arguments: Any) -> Any:
