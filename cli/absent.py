@@ -59,7 +59,7 @@ OPTIONS = (
     ("--pids-limit", LIMITS),
     ("--ip --ip6 --link-local-ip --network-alias", NETWORKS),
     ("--init-ctr --pod --pod-id-file", PODS),
-    ("--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops --isolation", WINDOWS),
+    ("--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops", WINDOWS),
     ("--use-api-socket --tls --tlscacert --tlscert --tlskey --tlsverify", DAEMON),
     ("--checkpoint --checkpoint-dir", CHECKPOINTS),
     ("--volume-driver", "a volume is a directory in the store, without a driver"),
@@ -70,6 +70,8 @@ OPTIONS = (
 OWN = {
     ("run", "--secret"): "secrets come with a later version",
     ("create", "--secret"): "secrets come with a later version",
+    ("run", "--isolation"): WINDOWS,
+    ("create", "--isolation"): WINDOWS,
     ("run", "-c"): LIMITS,
     ("create", "-c"): LIMITS,
     ("clone", "-c"): LIMITS,
@@ -96,18 +98,25 @@ OWN = {
 """Options whose names mean something else in other commands."""
 
 _BUILD = (
-    "--add-host --all-platforms --annotation --arch --authfile --build-context --cache-from "
-    "--cache-to --cache-ttl --cap-add --cap-drop --cert-dir --cgroup-parent --cgroupns "
-    "--compress --cpp-flag --creds --decryption-key --device --disable-compression "
-    "--disable-content-trust --dns --dns-option --dns-search --env --force-rm --format "
-    "--from --hooks-dir --http-proxy --identity-label --ignorefile --ipc --layers --logfile "
-    "--logsplit --manifest --network --no-hosts --omit-history --os --os-feature "
-    "--os-version --output --pid --retry --retry-delay --rm --runtime-flag --security-opt "
-    "--shm-size --skip-unused-stages --squash --squash-all --stdin --timestamp "
-    "--tls-verify --ulimit --unsetenv --userns --userns-gid-map --userns-gid-map-group "
-    "--userns-uid-map --userns-uid-map-user --uts --variant --volume -c -m -o -v -D"
+    "--all-platforms --build-context --cache-from --cache-to --cache-ttl --from "
+    "--ignorefile --logfile --logsplit --manifest --output --userns-gid- map-group -o"
 )
 OWN |= {("build", name): BUILDING for name in _BUILD.split()}
+_MAPS = "a build maps ids as the store does, so that its layers fit all containers"
+_OF_BUILD = (
+    ("-c -m", LIMITS),
+    ("--cgroup-parent", "RUN is in the control group of whoever builds"),
+    (
+        "--cpp-flag",
+        "a Dockerfile is not preprocessed; 'cpp Dockerfile.in | rootless build -f -' is",
+    ),
+    ("--decryption-key", "images cannot be encrypted here"),
+    ("--hooks-dir --runtime-flag", PODMAN),
+    ("--stdin", "RUN reads nothing: many may run at once"),
+    ("--userns --userns-gid-map --userns-gid-map-group", _MAPS),
+    ("--userns-uid-map --userns-uid-map-user", _MAPS),
+)
+OWN |= {("build", name): why for names, why in _OF_BUILD for name in names.split()}
 OWN |= {("remove", name): OWN["rm", name] for name in ("--link", "--platform")}
 OWN["list", "--tree"] = OWN["ls", "--tree"]
 

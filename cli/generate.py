@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rootless.cli import absent, app, lean
 from rootless.cli.helping import is_option
+from rootless.cli.options.declare import is_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,6 +40,8 @@ def kind_of(param: Any) -> int | tuple[str, ...]:
         return lean.SWITCH
     if param.multiple:
         return lean.LIST
+    if is_alone(param):
+        return lean.ALONE
     descriptor = param.type_descriptor
     if descriptor.choices is not None:
         return tuple(descriptor.choices)

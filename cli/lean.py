@@ -34,6 +34,8 @@ SWITCH = 0
 TEXT = 1
 LIST = 2
 NUMBER = 3
+ALONE = 4
+"""A text behind an equals sign alone: without one it is "true"."""
 
 ONE = 0
 OPTIONAL = 1
@@ -226,7 +228,7 @@ def _cluster(
         letters = letters[1:]
         value = letters[1:] if letters[:1] == "=" and len(letters) > 1 else None
         kind = options[name][1] if name in options else None
-        if kind == SWITCH and value is None:
+        if kind in (SWITCH, ALONE) and value is None:
             _take(options, name, None, [], given)
             continue
         if kind != SWITCH and value is None and letters:
@@ -254,6 +256,9 @@ def _take(
             given[key] = BOOLEANS[value]
         else:
             raise _invalid(options, key, value, "is neither true nor false")
+        return 0
+    if kind == ALONE:
+        given[key] = "true" if value is None else value
         return 0
     used = 0
     if value is None:

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from rootless.cli import lean
+from rootless.cli.options.declare import is_alone
 
 if TYPE_CHECKING:
     Base = TyperCommand
@@ -99,6 +100,8 @@ def _long(ctx: Any, param: Any, word: str, value: str | None, rest: list[str]) -
     if param is None:
         return [word]
     if not param.is_flag:
+        if value is None and is_alone(param):
+            return [f"{word}=true"]
         return [word] if value is not None else [word, *_next(rest)]
     return [word] if value is None else [_switch(ctx, param, value)]
 

@@ -192,6 +192,12 @@ class Docker:
     dockerfiles = ("Dockerfile", "Containerfile")
     """What `build` looks for in a context, in this order."""
 
+    entitlements: Sequence[str] = ()
+    """What RUN may ask for without `--allow`."""
+
+    pulls = "always"
+    """When `build --pull` without a policy fetches a base."""
+
     def given(self, name: str) -> str:
         """Return the full form of a name that a user gives to an image."""
         return name

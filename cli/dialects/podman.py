@@ -180,6 +180,8 @@ class Podman(Docker):
         return f"table {rest.replace('}} {{', '}}' + chr(9) + '{{')}" if first == "table" else text
 
     dockerfiles = ("Containerfile", "Dockerfile")
+    entitlements = ("network.host",)
+    pulls = "newer"
 
     def given(self, name: str) -> str:
         """A name without a registry is of this machine."""

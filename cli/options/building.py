@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal
 
-from rootless.cli.options.declare import argument, option
+from rootless.cli.options.buildflags import Flags
+from rootless.cli.options.declare import argument, option, option_with
 
 BuildContext = Annotated[
     str, argument("[CONTEXT]", "The directory whose files COPY and ADD take. (default: .)")
@@ -31,7 +32,14 @@ BuildLabel = Annotated[
     list[str] | None, option("--label", metavar="NAME[=VALUE]", about="Give the image a label.")
 ]
 NoCache = Annotated[bool, option("--no-cache", about="Do every step again.")]
-BuildPull = Annotated[bool, option("--pull", about="Fetch base images anew.")]
+BuildPull = Annotated[
+    str,
+    option_with(
+        "--pull",
+        metavar="POLICY",
+        about="Fetch base images: always, missing, never, newer. (missing; alone: always)",
+    ),
+]
 BuildQuiet = Annotated[bool, option("--quiet", "-q", about="Print the image's id alone.")]
 BuildPlatform = Annotated[
     str, option("--platform", metavar="OS/ARCH", about="Build for this platform.")
@@ -72,7 +80,7 @@ BuildSsh = Annotated[
 ]
 
 
-class BuildAsked(TypedDict, total=False):
+class BuildAsked(Flags, total=False):
     """What is asked of a build besides its context and its names."""
 
     file: BuildFile

@@ -22,13 +22,14 @@ from rootless.build.files.hashes import Unknown
 from rootless.build.files.origins import Origin
 from rootless.build.place import Site
 from rootless.build.state import State
+from rootless.build.steps import confining, finish, resolve, run, squashing
 from rootless.build.steps import copy as copying
-from rootless.build.steps import finish, resolve, run
 from rootless.build.watching import Step, Unwatched
 from rootless.errors import NotFound
 from rootless.images import durability
+from rootless.images.making import Stack
 from rootless.oci import platform as platforms
-from rootless.times import now
+from rootless.times import now, utc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Builder:
         given = Arguments(request.arguments, target=request.platform or here, build=here)
         self._file = plan(dockerfile, given)
         target = self._file.target(request.target)
+        self._check(target)
+        self._paths.prepare()  # before a step leaves something there, and it looks like another's
         try:
             state = self._build(target)
             image = self._finish(state)
@@ -131,6 +134,13 @@ class Builder:
         if self._paths.foreman is not None:
             self._paths.foreman.__exit__(None, None, None)
             durability.write_out_later(self._paths)
+
+    def _check(self, target: Stage) -> None:
+        """Raise DockerfileError for what cannot be done, before anything is."""
+        for stage in self._file.needed(target):
+            for instruction in stage.instructions:
+                if isinstance(instruction, model.Run):
+                    confining.check(instruction, self._request)
 
     # -- the order
 
@@ -184,6 +194,9 @@ class Builder:
 
     def _stage(self, stage: Stage) -> Way:
         state = yield from self._base(stage)
+        if stage.parent is None:
+            state.moment = "" if self._request.epoch is None else utc(self._request.epoch)
+            self._request.shape.begin(state)
         scope = self._scope(stage, state)
         instructions = [*self._triggers(stage, state), *stage.instructions]
         for number, instruction in enumerate(instructions, 1):
@@ -219,8 +232,9 @@ class Builder:
             branch.settings.pop("OnBuild", None)
             return branch
         if stage.image == "scratch":
-            return State.scratch(stage.platform)
-        return (yield from self._image(stage.image, stage.platform))
+            return State.scratch(stage.platform or self._request.platform)
+        platform = stage.platform or self._request.platform
+        return (yield from self._image(stage.image, platform))
 
     def _image(self, name: str, platform: str) -> Way:
         """Return the state that an image is, pulled where it is not here."""
@@ -268,15 +282,13 @@ class Builder:
         command = run.Command(words, [[*pair] for pair in scope.run_environment().items()])
         if script is not None and script.startswith("#!"):
             command.script = script
-        if done.network == "none":
-            command.fields["networks"] = [{"kind": "none", "name": ""}]  # type: ignore[typeddict-item]
-        elif done.network == "host":
-            command.fields["networks"] = [{"kind": "host", "name": ""}]  # type: ignore[typeddict-item]
+        command.fields = confining.fields_of(done, self._request)
         about = {key: state.settings.get(key) for key in ("Env", "User", "WorkingDir")}
-        command.given = self._request.given
+        command.given, command.epoch = self._request.given, self._request.epoch
         command.mounts = yield from self._origins(stage, done)
         mounted = yield from self._mounted(step, command.mounts)
-        key = key_of("run", state.stack.diff_ids, words, about, declared, done.network, mounted)
+        how = [done.network, confining.counted(command.fields), self._request.epoch]
+        key = key_of("run", state.stack.diff_ids, words, about, declared, how, mounted)
         result = self._results.get(key, state.stack) if self._request.use_cache else None
         cached = result is not None
         if result is None:
@@ -325,7 +337,7 @@ class Builder:
         if source is not None:
             state: State = yield Other(source)
         else:
-            state = yield from self._image(name, "")
+            state = yield from self._image(name, self._request.platform)
         places = [f"{self._paths.layers}/{chain}/fs" for chain in state.stack.chains]
         return Origin(lowers=places)
 
@@ -368,18 +380,34 @@ class Builder:
     # -- the image
 
     def _finish(self, state: State) -> str:
-        request = self._request
+        request, shape = self._request, self._request.shape
         if request.labels:
             state.settings.setdefault("Labels", {}).update(request.labels)
-        step = Step(self._steps + 1, "", "", "image")
+        shape.finish(state)
+        if shape.squash:
+            self._squash(state, 0 if shape.squash == "all" else state.begun)
         document = state.document(request.epoch)
-        if known := finish.known(self._images, state.stack, request.tags, document):
+        form = finish.Form(request.tags, shape.annotations, docker=request.docker)
+        if known := finish.known(self._images, state.stack, document, form):
             return known
+        return str(self._last(finish.name, state.stack, document, form)).partition(":")[2]
+
+    def _squash(self, state: State, first: int) -> None:
+        if len(state.stack.parts) - first < 2:
+            return
+        epoch = self._request.epoch
+        value = self._last(squashing.squash, state.stack, first, epoch)
+        below = Stack(state.stack.parts[:first], state.stack.diff_ids[:first])
+        state.stack = Result(value["layer"], value["notes"]).upon(below)
+        state.history = squashing.history(state.history, first)
+
+    def _last(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Have a child do what comes when all stages have ended; return what came of it."""
+        step = Step(self._steps + 1, "", "", "image")
         self._hire()
-        arguments = (self._paths, state.stack, request.tags, document, request.docker)
-        self._crew.start((None, step), finish.name, *arguments)
+        self._crew.start((None, step), function, self._paths, *arguments)
         while True:
             for _, value, error in self._crew.turn(None, self._hear):
                 if error is not None:
                     raise error
-                return str(value).partition(":")[2]
+                return value

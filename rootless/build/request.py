@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from rootless.build.given import Given
+from rootless.build.shape import Shape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.build.files.ignore import Ignore
+    from rootless.containers.request import Fields
 
 
 class BuildRequest:
@@ -34,5 +36,11 @@ class BuildRequest:
         """SOURCE_DATE_EPOCH: seconds since 1970 of all that a build would date by the clock."""
         self.given = Given()
         """Secrets and agents for RUN --mount."""
+        self.run: Fields = {}
+        """What the containers of RUN are to be, where it is not as usual."""
+        self.allowed: set[str] = set()
+        """What RUN may ask for: see steps.confining.ALL."""
+        self.shape = Shape()
+        """What the image is to be besides what the Dockerfile says."""
         self.docker = False
         """Whether the image has a manifest of docker's form as well."""

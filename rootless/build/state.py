@@ -31,6 +31,10 @@ class State:
         self.history: list[Document] = []
         self.created = ""
         """When the topmost layer was made; what brings none counts as made then."""
+        self.begun = len(stack.parts)
+        """How many of its layers are those of the image that it began upon."""
+        self.moment = ""
+        """When all that is new counts as made; empty for when it is."""
         self.inherited = Inherited(settings)
 
     @staticmethod
@@ -64,12 +68,12 @@ class State:
         """Return the beginning of a stage upon this one."""
         other = State(self.stack, _copied(self.settings), dict(self.about))
         other.history = list(self.history)
-        other.created = self.created
+        other.created, other.moment, other.begun = self.created, self.moment, self.begun
         return other
 
     def tell(self, text: str, created: str = "", *, empty: bool) -> None:
         """Add an instruction to the history; `created` is when its layer was made."""
-        self.created = created or self.created
+        self.created = self.moment or created or self.created
         step: Document = {"created": self.created, "created_by": text}
         if self.about.get("author"):
             step["author"] = self.about["author"]

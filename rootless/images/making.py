@@ -229,10 +229,18 @@ class Making:
         self._intake.keep_layers(self.stack.parts, self.stack.diff_ids)
         return self.stack
 
-    def finish(self, names: list[str], config: Document, *, docker: bool = False) -> str:
+    def finish(
+        self,
+        names: list[str],
+        config: Document,
+        *,
+        docker: bool = False,
+        annotations: dict[str, str] | None = None,
+    ) -> str:
         """Name the image, whose configuration this is with the layers added; return its digest.
 
-        With `docker` it has a manifest of docker's form as well, by which a push goes.
+        `annotations` are those of its manifest. With `docker` it has a manifest of docker's form as
+        well, by which a push goes, and which has none.
         """
         intake = self._intake
         parts, diff_ids = self.stack.parts, self.stack.diff_ids
@@ -241,7 +249,8 @@ class Making:
         document = {**config, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
         data = manifests.encode(document)
         part = {"mediaType": OCI_CONFIG, "digest": intake.take_bytes(data), "size": len(data)}
-        manifest = manifests.make_manifest(part, parts)
+        more = {"annotations": annotations} if annotations else {}
+        manifest = manifests.make_manifest(part, parts, **more)
         digest = intake.take_bytes(manifest)
         own = [intake.take_bytes(manifests.to_docker(part, parts))] if docker else []
         blobs = [*(each["digest"] for each in parts), part["digest"], digest, *own]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from rootless.cli import reach
+from rootless.cli.commands.images import buildflags
 from rootless.cli.commands.images.steps import Plain
 from rootless.cli.dialects import choice
 from rootless.cli.output import say
@@ -39,6 +41,7 @@ def build(
     request = of_directory(context, asked.get("file", ""), choice.current().dockerfiles)
     request.tags = [choice.current().given(name) for name in tag or []]
     _fill(request, asked)
+    engine.access = reach.access_of(asked, asked)
     watcher = None if quiet or progress == "quiet" else Plain()
     try:
         image = engine.build(request, watcher)
@@ -70,16 +73,24 @@ def _fill(request: BuildRequest, asked: opt.BuildAsked) -> None:
         name, _, socket = text.partition("=")
         request.given.agents[name] = _agent(name, socket)
     request.target = asked.get("target", "")
-    request.platform = asked.get("platform", "")
+    request.platform = reach.platform_of(asked)
     request.use_cache = not asked.get("no_cache", False)
     request.jobs = asked.get("jobs", 0)
-    if asked.get("pull"):
-        request.pull = "always"
-    epoch = asked.get("source_date_epoch") or os.environ.get("SOURCE_DATE_EPOCH", "")
-    if epoch:
-        if not epoch.isascii() or not epoch.isdecimal():
-            raise UsageError(f"invalid moment {epoch!r}", "seconds since 1970, as 1700000000")
-        request.epoch = int(epoch)
+    request.pull = _policy(asked.get("pull", ""))
+    buildflags.fill(request, asked)
+
+
+def _policy(text: str) -> str:
+    """Return when a base is fetched; without a policy as the dialect has it. Raises UsageError."""
+    from rootless.values import boolean
+
+    policies = ("always", "missing", "never", "newer")
+    if not text or text in policies:
+        return text or "missing"
+    try:
+        return choice.current().pulls if boolean(text, "--pull") else "missing"
+    except UsageError:
+        raise UsageError(f"--pull: unknown policy {text!r}", ", ".join(policies)) from None
 
 
 def _secret(text: str) -> tuple[str, bytes]:

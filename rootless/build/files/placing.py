@@ -50,7 +50,10 @@ class Manner:
         """Whether the files come into a layer that knows nothing of those below: no link is
         followed, and what is in the way goes."""
         self.epoch: int | None = None
-        """Seconds since 1970 that no file is younger than; None for as they are."""
+        """Seconds since 1970: when files of a context are from, and those of a stage at the latest.
+
+        None for as they are.
+        """
         self.now = 0
         """Nanoseconds since 1970: when directories are made."""
 
@@ -273,8 +276,11 @@ class Placing:
         return (mode, node.uid, node.gid) if self._trusted else (mode, 0, 0)
 
     def _time(self, node: Node) -> int:
-        time = node.status.st_mtime_ns
-        return time if self._manner.epoch is None else min(time, self._manner.epoch * 10**9)
+        time, manner = node.status.st_mtime_ns, self._manner
+        if manner.epoch is None:
+            return time
+        # When a context's files were checked out is no part of what is built: nothing of it stays.
+        return min(time, manner.epoch * 10**9) if manner.trusted else manner.epoch * 10**9
 
 
 def _is_other(now: os.stat_result, then: os.stat_result) -> bool:

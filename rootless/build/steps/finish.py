@@ -18,23 +18,28 @@ if TYPE_CHECKING:
     from rootless.images.making import Stack
 
 
-def name(
-    line: Line,
-    paths: Site,
-    stack: Stack,
-    tags: list[str],
-    document: dict[str, Any],
-    docker: bool,
-) -> str:
+class Form:
+    """What an image is called, and what it is besides its layers and its configuration."""
+
+    def __init__(self, names: list[str], annotations: dict[str, str], *, docker: bool) -> None:
+        self.names = names
+        """As users write them."""
+        self.annotations = annotations
+        """Of the manifest."""
+        self.docker = docker
+        """Whether it has a manifest of docker's form as well."""
+
+
+def name(line: Line, paths: Site, stack: Stack, document: dict[str, Any], form: Form) -> str:
     """Put the image into the store; return the digest of its configuration."""
-    names = [reference.name_to_give(tag) for tag in tags]
+    names = [reference.name_to_give(tag) for tag in form.names]
     with Making(paths, Telling(line), stack, foreman=paths.foreman) as making:
         lend(paths, making, stack)
-        return making.finish(names, document, docker=docker)
+        return making.finish(names, document, docker=form.docker, annotations=form.annotations)
 
 
-def known(images: Images, stack: Stack, tags: list[str], document: dict[str, Any]) -> str:
-    """Return the id of the image where the store has it, under all of these names; else ""."""
+def known(images: Images, stack: Stack, document: dict[str, Any], form: Form) -> str:
+    """Return the id of the image where the store has it, as it would be named; else ""."""
     from hashlib import sha256
 
     rootfs = {"type": "layers", "diff_ids": stack.diff_ids}
@@ -43,5 +48,7 @@ def known(images: Images, stack: Stack, tags: list[str], document: dict[str, Any
         image = images.look(f"sha256:{found}")
     except Error:
         return ""
-    names = {reference.name_to_give(tag) for tag in tags}
+    names = {reference.name_to_give(tag) for tag in form.names}
+    if form.docker or (image.manifest.get("annotations") or {}) != form.annotations:
+        return ""
     return found if names <= {reference.full(name) for name in image.names} else ""

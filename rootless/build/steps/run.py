@@ -97,6 +97,8 @@ class Command:
         self.mounts: list[tuple[Mount, Origin | None]] = []
         """What is mounted, and where it comes from."""
         self.given = Given()
+        self.epoch: int | None = None
+        """Seconds since 1970 that no file of the layer is younger than; None for as they are."""
         self.script = ""
         """A program with `#!` that is to run in the place of the words."""
 
@@ -140,20 +142,22 @@ def _script(paths: BuildPaths, text: str) -> Iterator[str]:
 def _run(
     line: Line, paths: BuildPaths, base: StageImage, command: Command, mounts: Prepared
 ) -> Document:
+    asked = command.fields
     fields: Fields = {
+        **asked,
         "entrypoint": [],
         "environment": [*command.environment, *mounts.environment],
         "mounts": [
             *mounts.volumes,
             *(image(item["source"], item["destination"]) for item in mounts.shown),
+            *asked.get("mounts", ()),
         ],
-        "hostname": HOSTNAME,
+        "hostname": "" if _shares_name(asked) else HOSTNAME,
         "image_volumes": "ignore",
         "log": {"driver": "none", "options": {}},
         "record_owners": True,
         "remove": True,
         "stop_timeout": 0,
-        **command.fields,
     }
     wish = request("build", command.words, **fields)
     container = Containers(paths).create(wish, base, files=mounts.shown)
@@ -163,7 +167,9 @@ def _run(
         if code:
             raise Failed(code)
         told = Telling(line)
-        result = layer(paths, base.stack, told, lambda making: _changes(making, container))
+        result = layer(
+            paths, base.stack, told, lambda making: _changes(making, container, command.epoch)
+        )
     finally:
         line.afterwards(lambda: _remove(container))
     return {"layer": result.layer, "notes": result.notes}
@@ -174,5 +180,11 @@ def _remove(container: Container) -> None:
         container.remove(force=True, volumes=True)
 
 
-def _changes(making: Making, container: Container) -> bool:
-    return making.add_changes(trees_of(container), ids_of(container), container.id, lambda: None)
+def _shares_name(asked: Fields) -> bool:
+    return "namespaces" in asked and asked["namespaces"]["uts"] == "host"
+
+
+def _changes(making: Making, container: Container, epoch: int | None) -> bool:
+    trees = trees_of(container)
+    trees.newest = None if epoch is None else epoch * 10**9
+    return making.add_changes(trees, ids_of(container), container.id, lambda: None)

@@ -53,7 +53,7 @@ def pack(output: int, trees: Trees, everything: bool, ids: Ids) -> tuple[int, li
         with Comparison(trees, everything=everything, packed=True) as comparison:
             ids.look(comparison.new)
             packer = Packer(output, comparison, ids, whole=everything, is_layer=trees.is_layer)
-            packer.recorded = trees.recorded
+            packer.recorded, packer.newest = trees.recorded, trees.newest
             return packer.run(), packer.left_out
     except BrokenPipeError:
         raise Error("cannot write the archive: nobody reads it any more") from None
@@ -80,6 +80,8 @@ class Packer:
         self._is_layer = is_layer
         self.recorded: dict[int | str, tuple[int, int]] | None = None
         """See Trees.recorded."""
+        self.newest: int | None = None
+        """See Trees.newest."""
         self.left_out: list[str] = []
         """Paths that mean something else in a layer; the first of them."""
         self._links: dict[tuple[str, int], bytes] = {}
@@ -113,7 +115,7 @@ class Packer:
         _correct(entry, layer.truths.get("."))
         if self.recorded is not None and (asked := _asked(directory.fd)):
             entry.uid, entry.gid = _merged(entry, asked)
-        self._writer.add(entry)
+        self._write(entry)
 
     def _change(self, change: Change) -> None:
         path = os.fsencode(change.path)
@@ -138,7 +140,7 @@ class Packer:
                 entry = _entry(path, tar.LINK, here.status)
                 entry.link = first
                 self._tell_truth(entry, here, before)
-                self._writer.add(entry)  # its owner is that of the first name
+                self._write(entry)  # its owner is that of the first name
                 return
         if kind not in _OPENED:
             entry = _entry(path, kind, here.status)
@@ -149,7 +151,7 @@ class Packer:
             asked = known.get(here.status.st_ino) or known.get(os.fsdecode(path))
             if asked and not here.layer.unpacked:
                 entry.uid, entry.gid = _merged(entry, asked)
-            self._writer.add(entry)
+            self._write(entry)
             return
         fd = here.open(os.O_RDONLY | os.O_NONBLOCK)
         opened = [fd]
@@ -167,10 +169,15 @@ class Packer:
             self._tell_truth(entry, here, before)
             if self.recorded is not None and not here.layer.unpacked and (asked := _asked(fd)):
                 entry.uid, entry.gid = _merged(entry, asked)
-            self._writer.add(entry, opened[-1])
+            self._write(entry, opened[-1])
         finally:
             for one in opened:
                 os.close(one)
+
+    def _write(self, entry: Entry, fd: int = -1) -> None:
+        if self.newest is not None:
+            entry.mtime = min(entry.mtime, self.newest)
+        self._writer.add(entry, fd)
 
     def _tell_truth(self, entry: Entry, here: Found, before: Found | None) -> None:
         """Give an entry what the disk could not be given, and the owner that the container saw."""
