@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from built import Built, lay
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Store
 
 pytestmark = pytest.mark.each
