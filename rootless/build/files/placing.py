@@ -280,7 +280,7 @@ class Placing:
         if manner.epoch is None:
             return time
         # When a context's files were checked out is no part of what is built: nothing of it stays.
-        return min(time, manner.epoch * 10**9) if manner.trusted else manner.epoch * 10**9
+        return min(time, manner.epoch * 10**9) if self._trusted else manner.epoch * 10**9
 
 
 def _is_other(now: os.stat_result, then: os.stat_result) -> bool:
