@@ -99,7 +99,7 @@ OWN = {
 
 _BUILD = (
     "--all-platforms --build-context --cache-from --cache-to --cache-ttl --from "
-    "--ignorefile --logfile --logsplit --manifest --output --userns-gid- map-group -o"
+    "--ignorefile --logsplit --manifest --output --userns-gid- map-group -o"
 )
 OWN |= {("build", name): BUILDING for name in _BUILD.split()}
 _MAPS = "a build maps ids as the store does, so that its layers fit all containers"

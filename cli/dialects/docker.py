@@ -198,6 +198,17 @@ class Docker:
     pulls = "always"
     """When `build --pull` without a policy fetches a base."""
 
+    numbered_steps = False
+    """Whether a build is told of as STEP 1/3, on standard output, and not as BuildKit does."""
+
+    def build_failed(self, words: str, step: str, code: int) -> str:
+        """Return how a build ends whose instruction `step` failed, a command with `code`."""
+        return f"ERROR: failed to solve: {words}"
+
+    def build_code(self, code: int) -> int:
+        """Return the exit code of a build one of whose commands has ended with this one."""
+        return 1
+
     def given(self, name: str) -> str:
         """Return the full form of a name that a user gives to an image."""
         return name

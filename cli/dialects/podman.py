@@ -183,6 +183,18 @@ class Podman(Docker):
     entitlements = ("network.host",)
     pulls = "newer"
 
+    numbered_steps = True
+
+    def build_failed(self, words: str, step: str, code: int) -> str:
+        """With the instruction as it is written."""
+        if code:
+            words = f"while running runtime: exit status {code}"
+        return f'Error: building at STEP "{step}": {words}'
+
+    def build_code(self, code: int) -> int:
+        """The command's own; 125 where none has run."""
+        return code or 125
+
     def given(self, name: str) -> str:
         """A name without a registry is of this machine."""
         from rootless.oci import reference

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from rootless.cli.options.buildflags import Flags
 from rootless.cli.options.declare import argument, option, option_with
@@ -49,8 +49,15 @@ Jobs = Annotated[
     int, option("--jobs", metavar="N", about="Do so many steps at once. (default: one a core)")
 ]
 Progress = Annotated[
-    Literal["auto", "plain", "quiet"],
-    option("--progress", metavar="HOW", about="auto, plain, quiet. (auto)"),
+    str,
+    option(
+        "--progress",
+        metavar="HOW",
+        about="Tell of it as auto, plain, tty, quiet or rawjson. (BUILDKIT_PROGRESS, auto)",
+    ),
+]
+BuildLog = Annotated[
+    str, option("--logfile", metavar="FILE", about="Write what is told to this file.")
 ]
 EpochOption = Annotated[
     str,
@@ -94,4 +101,5 @@ class BuildAsked(Flags, total=False):
     jobs: Jobs
     secret: BuildSecret
     ssh: BuildSsh
+    logfile: BuildLog
     source_date_epoch: EpochOption

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 
-from rootless.build import copies
+from rootless.build import copies, leftovers
 from rootless.build import settings as configuration
 from rootless.build.cache.results import Result, Results, key_of
 from rootless.build.crew import Crew
@@ -17,6 +17,7 @@ from rootless.build.dockerfile import model
 from rootless.build.dockerfile.parsing import parse
 from rootless.build.dockerfile.scope import Arguments
 from rootless.build.dockerfile.stages import plan, trigger
+from rootless.build.failing import StepFailed
 from rootless.build.files.gathering import Wanted
 from rootless.build.files.hashes import Unknown
 from rootless.build.files.origins import Origin
@@ -24,8 +25,8 @@ from rootless.build.place import Site
 from rootless.build.state import State
 from rootless.build.steps import confining, finish, resolve, run, squashing
 from rootless.build.steps import copy as copying
-from rootless.build.watching import Step, Unwatched
-from rootless.errors import NotFound
+from rootless.build.watching import CANCELED, Numbers, Step, Unwatched
+from rootless.errors import Error, NotFound
 from rootless.images import durability
 from rootless.images.making import Stack
 from rootless.oci import platform as platforms
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from rootless.build.request import BuildRequest
     from rootless.build.watching import Watcher
     from rootless.images.collection import Images
+    from rootless.images.image import Image
     from rootless.images.transfer.access import Access
 
     Document = dict[str, Any]
@@ -98,7 +100,6 @@ class Builder:
         self._ready: deque[tuple[_Course, Any]] = deque()
         self._pending: deque[tuple[_Course, Work]] = deque()
         self._scopes: dict[int, Scope] = {}
-        self._steps = 0
 
     def run(self) -> str:
         """Build it; return the id of the image. Raises Error, after all has ended."""
@@ -113,8 +114,11 @@ class Builder:
         try:
             state = self._build(target)
             image = self._finish(state)
-        except BaseException:
-            self._crew.cancel()
+        except BaseException as error:
+            for _, step in self._crew.cancel():
+                self._watcher.end(step, cached=False, error=CANCELED)
+            if isinstance(error, StepFailed) and error.left:
+                leftovers.keep(self._images, error.left)
             raise
         finally:
             self._crew.wait()
@@ -145,7 +149,9 @@ class Builder:
     # -- the order
 
     def _build(self, target: Stage) -> State:
-        for stage in self._file.needed(target):
+        needed = self._file.needed(target)
+        self._numbers = Numbers(needed, len(self._file.stages))
+        for stage in needed:
             course = self._courses[stage.index] = _Course(stage, self._stage(stage))
             self._ready.append((course, None))
         last = self._courses[target.index]
@@ -162,11 +168,17 @@ class Builder:
         return last.state
 
     def _turn(self) -> None:
-        for (course, step), value, error in self._crew.turn(None, self._hear):
+        for (course, step), value, error in self._crew.turn(self._watcher.interval, self._hear):
             if error is not None:
-                self._watcher.end(step, cached=False, error=error.message)
-                raise error
+                raise self._failed(step, error)
             self._ready.append((course, value))
+        self._watcher.tick()
+
+    def _failed(self, step: Step, error: Error) -> Error:
+        """Tell that a step has failed; return the error that ends the build."""
+        failed = StepFailed.of(step, error)
+        self._watcher.end(step, cached=False, error=getattr(failed, "said", "") or failed.message)
+        return failed
 
     def _hear(self, token: Any, message: Document) -> None:
         self._watcher.hear(token[1], message)
@@ -193,16 +205,23 @@ class Builder:
     # -- a stage
 
     def _stage(self, stage: Stage) -> Way:
-        state = yield from self._base(stage)
-        if stage.parent is None:
-            state.moment = "" if self._request.epoch is None else utc(self._request.epoch)
-            self._request.shape.begin(state)
-        scope = self._scope(stage, state)
-        instructions = [*self._triggers(stage, state), *stage.instructions]
-        for number, instruction in enumerate(instructions, 1):
-            step = self._step(stage, f"{number}/{len(instructions)}", instruction)
-            done = scope.apply(instruction)
-            yield from self._instruction(step, stage, state, done, scope)
+        opening = self._numbers.steps(stage, stage.instructions)[0]
+        try:
+            state = yield from self._base(opening, stage)
+            if stage.parent is None:
+                state.moment = "" if self._request.epoch is None else utc(self._request.epoch)
+                self._request.shape.begin(state)
+            scope = self._scope(stage, state)
+            instructions = [*self._triggers(stage, state), *stage.instructions]
+        except Error as error:
+            raise self._failed(opening, error) from error
+        steps = self._numbers.steps(stage, instructions)
+        for step, instruction in zip(steps[1:], instructions, strict=True):
+            try:
+                done = scope.apply(instruction)
+                yield from self._instruction(step, stage, state, done, scope)
+            except Error as error:
+                raise self._failed(step, error) from error
         return state
 
     def _triggers(self, stage: Stage, state: State) -> list[Instruction]:
@@ -211,10 +230,6 @@ class Builder:
             return []  # a stage's own are among the instructions
         texts = state.settings.pop("OnBuild", None) or []
         return [trigger(text, stage.image) for text in texts]
-
-    def _step(self, stage: Stage, position: str, instruction: Instruction) -> Step:
-        self._steps += 1
-        return Step(self._steps, stage.title, position, instruction.text)
 
     def _scope(self, stage: Stage, state: State) -> Scope:
         environment = configuration.variables(state.settings)
@@ -225,36 +240,56 @@ class Builder:
         self._scopes[stage.index] = scope
         return scope
 
-    def _base(self, stage: Stage) -> Way:
+    def _base(self, step: Step, stage: Stage) -> Way:
         if stage.parent is not None:
             state: State = yield Other(stage.parent)
-            branch = state.branch()
-            branch.settings.pop("OnBuild", None)
-            return branch
-        if stage.image == "scratch":
-            return State.scratch(stage.platform or self._request.platform)
-        platform = stage.platform or self._request.platform
-        return (yield from self._image(stage.image, platform))
+            self._watcher.begin(step)
+            state = state.branch()
+            state.settings.pop("OnBuild", None)
+        elif stage.image == "scratch":
+            self._watcher.begin(step)
+            state = State.scratch(stage.platform or self._request.platform)
+        else:
+            platform = stage.platform or self._request.platform
+            state = yield from self._image(step, stage.image, platform)
+        self._watcher.end(step, cached=False, error="")
+        return state
 
-    def _image(self, name: str, platform: str) -> Way:
-        """Return the state that an image is, pulled where it is not here."""
-        images = self._images
+    def _image(self, step: Step, name: str, platform: str) -> Way:
+        """Return the state that an image is, pulled where it is not here.
+
+        `step` is that of a FROM, which begins with it, or of what takes files from the image.
+        """
+        image = self._here(name, platform)
+        opening = isinstance(step.instruction, model.From)
+        if image is None:
+            if opening:
+                self._watcher.begin(step)
+            step.meant = self._file.like(name)
+            how = (name, self._request.pull, platform)
+            image_id = yield Work(step, resolve.pull, self._images, self._access, *how)
+            step.meant = ""
+            image = self._images.get(f"sha256:{image_id}")
+            self._watcher.hear(step, {"do": "found", "name": name, "digest": image.digest})
+        elif opening:
+            step.text = f"FROM {resolve.whole(self._images.name_of(name) or name, image.digest)}"
+            self._watcher.begin(step)
+        return State.of(image)
+
+    def _here(self, name: str, platform: str) -> Image | None:
+        """Return an image that need not be fetched; None where it has to be."""
         if self._request.pull in ("missing", "never"):
             try:
-                return State.of(images.resolve(name, pull="never", platform=platform))
+                return self._images.resolve(name, pull="never", platform=platform)
             except NotFound:
                 pass
-        step = Step(0, "", "", f"FROM {name}")
-        how = (name, self._request.pull, platform)
-        image_id = yield Work(step, resolve.pull, images, self._access, *how)
-        return State.of(images.get(f"sha256:{image_id}"))
+        return None
 
     # -- an instruction
 
     def _instruction(
         self, step: Step, stage: Stage, state: State, done: Instruction, scope: Scope
     ) -> Generator[Work | Other, Any, None]:
-        self._watcher.begin(step)
         if isinstance(done, model.Run):
             yield from self._run(step, stage, state, done, scope)
         elif isinstance(done, model.Copy):
@@ -262,15 +297,18 @@ class Builder:
         elif isinstance(done, model.Workdir):
             yield from self._workdir(step, state, done)
         else:
+            self._watcher.begin(step)
             if isinstance(done, model.Maintainer):
                 state.about["author"] = done.author
             configuration.apply(state.settings, done, state.inherited)
             state.tell(done.text, empty=True)
+            step.result = key_of(state.stack.chains[-1:], len(state.history), done.text)
             self._watcher.end(step, cached=False, error="")
 
     def _take(self, step: Step, state: State, text: str, result: Result, *, cached: bool) -> None:
         state.stack = result.upon(state.stack)
         state.tell(text, result.notes.get("created", ""), empty=result.layer is None)
+        step.result = key_of(state.stack.chains[-1:], len(state.history), text)
         self._watcher.end(step, cached=cached, error="")
 
     def _run(
@@ -285,14 +323,18 @@ class Builder:
         command.fields = confining.fields_of(done, self._request)
         about = {key: state.settings.get(key) for key in ("Env", "User", "WorkingDir")}
         command.given, command.epoch = self._request.given, self._request.epoch
-        command.mounts = yield from self._origins(stage, done)
+        command.mounts = yield from self._origins(step, stage, done)
+        self._watcher.begin(step)  # once what it waits for is there
         mounted = yield from self._mounted(step, command.mounts)
         how = [done.network, confining.counted(command.fields), self._request.epoch]
         key = key_of("run", state.stack.diff_ids, words, about, declared, how, mounted)
         result = self._results.get(key, state.stack) if self._request.use_cache else None
         cached = result is not None
         if result is None:
+            command.document = state.document(None) if self._request.keep_failed else None
             value = yield self._work(step, run.run, state.stack, state.settings, command)
+            if value["code"]:
+                raise StepFailed.ended(step, words, value["code"], value["left"])
             result = Result(value["layer"], {"created": now()})
             self._results.put(key, result)
         told = " ".join([f"|{len(declared)}", *(f"{k}={v}" for k, v in declared.items())])
@@ -300,14 +342,14 @@ class Builder:
         self._take(step, state, text, result, cached=cached)
 
     def _origins(
-        self, stage: Stage, done: model.Run
+        self, step: Step, stage: Stage, done: model.Run
     ) -> Generator[Work | Other, Any, list[tuple[Mount, Origin | None]]]:
         """Return the mounts of a RUN, each with where its files come from."""
         found: list[tuple[Mount, Origin | None]] = []
         for mount in done.mounts:
             origin = None
             if mount.type == "bind" or mount.stage:
-                origin = yield from self._origin(mount.stage, stage, done)
+                origin = yield from self._origin(step, mount.stage, stage, done)
             found.append((mount, origin))
         return found
 
@@ -328,7 +370,7 @@ class Builder:
         return found
 
     def _origin(
-        self, name: str, stage: Stage, done: Instruction
+        self, step: Step, name: str, stage: Stage, done: Instruction
     ) -> Generator[Work | Other, Any, Origin]:
         """Return where files come from: the context for no name, a stage, or an image."""
         if not name:
@@ -337,14 +379,15 @@ class Builder:
         if source is not None:
             state: State = yield Other(source)
         else:
-            state = yield from self._image(name, self._request.platform)
+            state = yield from self._image(step, name, self._request.platform)
         places = [f"{self._paths.layers}/{chain}/fs" for chain in state.stack.chains]
         return Origin(lowers=places)
 
     def _copy(
         self, step: Step, stage: Stage, state: State, done: model.Copy
     ) -> Generator[Work | Other, Any, None]:
-        origin = yield from self._origin(done.stage, stage, done)
+        origin = yield from self._origin(step, done.stage, stage, done)
+        self._watcher.begin(step)
         copy = copies.copy_of(done, state.settings, origin)
         copy.manner.epoch = self._request.epoch
         result = None
@@ -365,6 +408,7 @@ class Builder:
     def _workdir(
         self, step: Step, state: State, done: model.Workdir
     ) -> Generator[Work | Other, Any, None]:
+        self._watcher.begin(step)
         configuration.apply(state.settings, done, state.inherited)
         path, user = state.settings["WorkingDir"], state.settings.get("User") or ""
         key = key_of("workdir", state.stack.diff_ids, path, user, self._request.epoch)
@@ -386,28 +430,37 @@ class Builder:
         shape.finish(state)
         if shape.squash:
             self._squash(state, 0 if shape.squash == "all" else state.begun)
+        step = Step("exporting to image")
+        self._watcher.begin(step)
         document = state.document(request.epoch)
         form = finish.Form(request.tags, shape.annotations, docker=request.docker)
-        if known := finish.known(self._images, state.stack, document, form):
-            return known
-        return str(self._last(finish.name, state.stack, document, form)).partition(":")[2]
+        image = finish.known(self._images, state.stack, document, form)
+        if not image:
+            value = self._last(step, finish.name, state.stack, document, form)
+            image = str(value).partition(":")[2]
+        self._watcher.hear(step, {"do": "image", "id": image, "names": request.tags})
+        self._watcher.end(step, cached=False, error="")
+        return image
 
     def _squash(self, state: State, first: int) -> None:
         if len(state.stack.parts) - first < 2:
             return
+        step = Step("squashing layers")
+        self._watcher.begin(step)
         epoch = self._request.epoch
-        value = self._last(squashing.squash, state.stack, first, epoch)
+        value = self._last(step, squashing.squash, state.stack, first, epoch)
         below = Stack(state.stack.parts[:first], state.stack.diff_ids[:first])
         state.stack = Result(value["layer"], value["notes"]).upon(below)
         state.history = squashing.history(state.history, first)
+        self._watcher.end(step, cached=False, error="")
 
-    def _last(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _last(self, step: Step, function: Callable[..., Any], *arguments: Any) -> Any:
         """Have a child do what comes when all stages have ended; return what came of it."""
-        step = Step(self._steps + 1, "", "", "image")
         self._hire()
         self._crew.start((None, step), function, self._paths, *arguments)
         while True:
-            for _, value, error in self._crew.turn(None, self._hear):
+            for _, value, error in self._crew.turn(self._watcher.interval, self._hear):
                 if error is not None:
-                    raise error
+                    raise self._failed(step, error)
                 return value
+            self._watcher.tick()

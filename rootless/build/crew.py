@@ -136,12 +136,14 @@ class Crew:
         member.stream.close()
         os.waitpid(member.pid, 0)
 
-    def cancel(self) -> None:
-        """End all children, and wait until they have cleaned up."""
+    def cancel(self) -> list[Any]:
+        """End all children, and wait until they have cleaned up; return their tokens."""
+        tokens = [token for member, token in self._members.values() if not member.answered]
         for member, _ in self._members.values():
             if not member.answered:
                 os.kill(member.pid, signal.SIGTERM)
         self.wait()
+        return tokens
 
     def wait(self) -> None:
         """Wait until all children have left."""

@@ -3,6 +3,7 @@
 results/    by key, what came of a step (cache.results)
 layers/     by chain id, links to the blobs of layers that results name (store.pins)
 containers/ those in which RUN runs, which `ps` does not show
+failed/     which images are what failed commands have left (leftovers)
 hashes/     digests of files of contexts
 mounts/     what RUN --mount=type=cache keeps
 """

@@ -44,3 +44,5 @@ class BuildRequest:
         """What the image is to be besides what the Dockerfile says."""
         self.docker = False
         """Whether the image has a manifest of docker's form as well."""
+        self.keep_failed = False
+        """Whether what a failed command has left becomes an image without a name."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from rootless.cli import reach
+from rootless.cli import exits, reach
+from rootless.cli.building import choosing, failure, signals
 from rootless.cli.commands.images import buildflags
-from rootless.cli.commands.images.steps import Plain
 from rootless.cli.dialects import choice
 from rootless.cli.output import say
-from rootless.errors import UsageError
+from rootless.errors import Interrupted, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def build(
     *,
     tag: opt.BuildTag = None,
     quiet: opt.BuildQuiet = False,
-    progress: opt.Progress = "auto",
+    progress: opt.Progress = "",
     **asked: Unpack[opt.BuildAsked],
 ) -> int:
     """Build an image from a Dockerfile.
@@ -37,22 +37,36 @@ def build(
     """
     from rootless.build.contexts import of_directory
     from rootless.build.dockerfile.errors import DockerfileError
+    from rootless.build.failing import StepFailed
 
     request = of_directory(context, asked.get("file", ""), choice.current().dockerfiles)
     request.tags = [choice.current().given(name) for name in tag or []]
     _fill(request, asked)
     engine.access = reach.access_of(asked, asked)
-    watcher = None if quiet or progress == "quiet" else Plain()
+    watcher = choosing.watcher(progress, quiet=quiet, logfile=asked.get("logfile", ""))
+    request.keep_failed = True
     try:
-        image = engine.build(request, watcher)
+        with signals.raised():
+            image = engine.build(request, watcher)
+    except Interrupted as error:
+        watcher.close()
+        say("ERROR: failed to solve: canceled", to_stderr=True)
+        return exits.SIGNALLED + error.signal
     except DockerfileError as error:
-        say(error.excerpt(), to_stderr=True)
+        watcher.close()
+        for line in error.excerpt().split("\n"):
+            say(line, to_stderr=True)
         raise
+    except StepFailed as error:
+        watcher.close()
+        return failure.tell(error, watcher)
+    finally:
+        watcher.close()
     if path := asked.get("iidfile"):
         with open(path, "w", encoding="ascii") as file:
             file.write(f"sha256:{image}")
     if quiet:
-        say(f"sha256:{image}")
+        say(choice.current().made(image))
     return 0
 
 

@@ -26,3 +26,12 @@ def pull(
     image = images.resolve(name, pull=policy, platform=platform, access=access, teller=teller)
     image.lowers()
     return image.id
+
+
+def whole(name: str, digest: str) -> str:
+    """Return the whole name of an image with its tag and digest, as BuildKit tells it."""
+    from rootless.oci import reference
+
+    if not reference.is_valid(name) or not digest:
+        return name
+    return name if "@" in name else f"{reference.name_to_give(name)}@{digest}"

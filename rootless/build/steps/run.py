@@ -6,7 +6,7 @@ import contextlib
 import os
 
 from rootless.build.given import Given
-from rootless.build.layering import layer
+from rootless.build.layering import layer, lend
 from rootless.build.place import BuildPaths
 from rootless.build.steps.mounts import prepared
 from rootless.build.steps.telling import Telling
@@ -16,6 +16,9 @@ from rootless.containers.files.trees import ids_of, trees_of
 from rootless.containers.request import bind, request
 from rootless.containers.running.ends import Ends
 from rootless.errors import Error
+from rootless.images.making import Making
+from rootless.teller import QUIET
+from rootless.times import now
 from rootless.volumes.mounts import image
 
 TYPE_CHECKING = False
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from rootless.build.steps.mounts import Prepared
     from rootless.containers.container import Container
     from rootless.containers.request import Fields
-    from rootless.images.making import Making, Stack
+    from rootless.images.making import Stack
 
     Document = dict[str, Any]
 
@@ -77,14 +80,6 @@ class Output(Ends):
         self._line.say(do="output", stream=stream, data=data.decode("latin-1"))
 
 
-class Failed(Error):
-    """A command that ended with another code than 0."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(f"exit code: {code}")
-        self.code = code
-
-
 class Command:
     """What a RUN is to run, and how."""
 
@@ -99,6 +94,8 @@ class Command:
         self.given = Given()
         self.epoch: int | None = None
         """Seconds since 1970 that no file of the layer is younger than; None for as they are."""
+        self.document: Document | None = None
+        """The configuration of an image of what the command leaves if it fails; None for none."""
         self.script = ""
         """A program with `#!` that is to run in the place of the words."""
 
@@ -112,7 +109,11 @@ def preload() -> None:
 
 
 def run(line: Line, paths: Site, stack: Stack, config: Document, command: Command) -> Document:
-    """Run it; return the result as `Result` has it. Raises Failed, LaunchError, StoreError."""
+    """Run it; return the result as `Result` has it, and its exit code as `code`.
+
+    Of a command that has failed there is no result; `left` is the id of the image of what it left.
+    Raises LaunchError, StoreError.
+    """
     own = BuildPaths(paths)
     own.prepare()
     workdir = str(config.get("WorkingDir") or "/")
@@ -165,14 +166,37 @@ def _run(
         os.close(os.open(f"{container.directory}/{KEPT}", os.O_CREAT | os.O_CLOEXEC, 0o600))
         code = container.run(Output(line))
         if code:
-            raise Failed(code)
+            return {"code": code, "left": _left(paths, base, command, container, code)}
         told = Telling(line)
         result = layer(
             paths, base.stack, told, lambda making: _changes(making, container, command.epoch)
         )
     finally:
         line.afterwards(lambda: _remove(container))
-    return {"layer": result.layer, "notes": result.notes}
+    return {"code": 0, "layer": result.layer, "notes": result.notes}
+
+
+def _left(
+    paths: BuildPaths, base: StageImage, command: Command, container: Container, code: int
+) -> str:
+    """Make an image without a name of what a failed command has left; return its id, "" for none.
+
+    A disk that is full, which may be why it failed, is no further error.
+    """
+    document = command.document
+    if document is None:
+        return ""
+    try:
+        with Making(paths, QUIET, base.stack) as making:
+            lend(paths, making, base.stack)
+            empty = not _changes(making, container, command.epoch)
+            text = f"RUN {' '.join(command.words)} # exit code: {code}"
+            document["history"].append({"created": now(), "created_by": text})
+            if empty:
+                document["history"][-1]["empty_layer"] = True
+            return making.finish([], document).partition(":")[2]
+    except (Error, OSError):
+        return ""
 
 
 def _remove(container: Container) -> None:

@@ -1,0 +1,45 @@
+"""What is said of a build that failed: its last lines again, the lines of the file, a way in."""
+
+from __future__ import annotations
+
+import sys
+
+from rootless.cli.building.lines import Lines, heading
+from rootless.cli.building.output import Streams
+from rootless.cli.dialects import choice
+from rootless.oci.errors import one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.build.failing import StepFailed
+
+
+def tell(error: StepFailed, watcher: Lines) -> int:
+    """Tell why a step failed, to standard error; return the exit code of the command."""
+    from rootless.cli.fields import told
+
+    sys.stdout.flush()
+    dialect = choice.current()
+    streams = Streams()
+    tail = watcher.tail(error.step)
+    if watcher.repeats:
+        _place(error, tail if not dialect.numbered_steps else [])
+    words = error.said if error.code else told(error)
+    streams.err(one_line(dialect.build_failed(words, error.step.written, error.code)))
+    return dialect.build_code(error.code)
+
+
+def _place(error: StepFailed, tail: list[str]) -> None:
+    streams = Streams()
+    if tail:
+        streams.err("------")
+        streams.err(f" > {heading(error.step)}:")
+        for line in tail:
+            streams.err(line)
+        streams.err("------")
+    for line in error.excerpt().split("\n"):
+        streams.err(line)
+    if error.left:
+        streams.err(
+            f"'{choice.program()} run --rm -it {error.left[:12]} /bin/sh' shows what is left"
+        )
