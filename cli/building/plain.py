@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.build.watching import Step
 
-PATIENCE = 1.0
+PATIENCE = 2.0
 """Seconds of silence after which another step that has something to say has its turn."""
 
 
