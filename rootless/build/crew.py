@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
 
+_GRACE = 30
+"""Seconds that a child has to clean up when it is ended."""
+
 _LENGTH = struct.Struct(">I")
 
 
@@ -191,4 +194,5 @@ def _answer(function: Callable[..., Any], line: Line, arguments: tuple[Any, ...]
 
 def _interrupt(number: int, _frame: object) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.alarm(_GRACE)  # whatever holds the cleaning up: SIGALRM ends it
     raise Interrupted(number)
