@@ -390,6 +390,7 @@ class Builder:
         self._watcher.begin(step)
         copy = copies.copy_of(done, state.settings, origin)
         copy.manner.epoch = self._request.epoch
+        copy.anew = not self._request.use_cache
         result = None
         try:
             if self._request.use_cache:
@@ -412,7 +413,7 @@ class Builder:
         configuration.apply(state.settings, done, state.inherited)
         path, user = state.settings["WorkingDir"], state.settings.get("User") or ""
         key = key_of("workdir", state.stack.diff_ids, path, user, self._request.epoch)
-        result = self._results.get(key, state.stack)
+        result = self._results.get(key, state.stack) if self._request.use_cache else None
         cached = result is not None
         if result is None:
             how = (state.stack, path, user, self._request.epoch)

@@ -183,6 +183,14 @@ def test_what_is_cached_is_not_done_again(busybox: Store, tmp_path: Path) -> Non
     assert " 2" in told
 
 
+def test_without_the_cache_all_is_done_again(busybox: Store, tmp_path: Path) -> None:
+    text = "FROM busybox\nWORKDIR /w\nCOPY f .\nRUN cat f\n"
+    lay(tmp_path, {"f": "1", "Dockerfile": text})
+    busybox.ok("build", str(tmp_path))
+    told = busybox("build", "--no-cache", str(tmp_path)).stderr
+    assert "CACHED" not in told
+
+
 def test_a_cached_layer_outlives_its_images(busybox: Store, tmp_path: Path) -> None:
     lay(tmp_path, {"Dockerfile": "FROM busybox\nRUN echo 1 > /f\nRUN echo 2 > /g\n"})
     busybox.ok("build", "-t", "t", str(tmp_path))

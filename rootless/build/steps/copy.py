@@ -49,6 +49,8 @@ class Copy:
         """Absolute."""
         self.owner = ""
         """--chown as it is written, expanded; empty for none."""
+        self.anew = False
+        """Whether it is done although the cache has it."""
         self.manner = Manner()
         for part in parts:
             part.wanted.alone = len(parts) == 1
@@ -98,7 +100,7 @@ def copy_files(line: Line, paths: Site, stack: Stack, copy: Copy) -> Document:
     """
     key = _key(paths, stack, copy)
     results = Results(paths)
-    found = results.get(key, stack)
+    found = None if copy.anew else results.get(key, stack)
     if found is not None:
         return {"layer": found.layer, "notes": found.notes, "cached": True}
     lowers = [f"{paths.layers}/{chain}/fs" for chain in stack.chains]
