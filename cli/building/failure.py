@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 from rootless.cli.building.lines import Lines, heading
 from rootless.cli.building.output import Streams
 from rootless.cli.dialects import choice
+from rootless.cli.output import say
 from rootless.oci.errors import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rootless.build.failing import StepFailed
+
+
+@contextlib.contextmanager
+def shown() -> Iterator[None]:
+    """Show the line of a mistake in a Dockerfile, before the error is told as all others are."""
+    from rootless.build.dockerfile.errors import DockerfileError
+
+    try:
+        yield
+    except DockerfileError as error:
+        if error.line:
+            for line in error.excerpt().split("\n"):
+                say(line, to_stderr=True)
+        raise
 
 
 def tell(error: StepFailed, watcher: Lines) -> int:

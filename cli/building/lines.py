@@ -48,6 +48,9 @@ class Lines:
     """A watcher that is told line by line. By itself it prints nothing: --progress quiet."""
 
     interval: int | None = None
+    silent = True
+    """Whether nothing is told but errors."""
+
     repeats = True
     """Whether the last lines of a step that failed, and its place, are for people who read this."""
 
@@ -55,6 +58,8 @@ class Lines:
     """Whether lines keep what a carriage return would have written over."""
 
     def __init__(self) -> None:
+        self.epilogue = ""
+        """A line for the end."""
         self._courses: dict[Step, Course] = {}
         self._count = 0
 

@@ -31,6 +31,7 @@ class Picture(Lines):
     """--progress tty."""
 
     interval = 100
+    silent = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -23,7 +23,7 @@ class Plain(Lines):
     def __init__(self, streams: Streams | None = None) -> None:
         super().__init__()
         self._streams = streams or Streams()
-        self.returns = self._streams.raw
+        self.returns = self.silent = self._streams.raw
         self._speaker: Step | None = None
         self._spoken = 0.0
         self._waiting: dict[Step, list[str]] = {}

@@ -19,7 +19,7 @@ class Steps(Lines):
     def __init__(self, streams: Streams | None = None) -> None:
         super().__init__()
         self._streams = streams or Streams()
-        self.returns = self._streams.raw
+        self.returns = self.silent = self._streams.raw
         self._stage = 1
         """The stage that is told of; what happens in later ones waits."""
         self._waiting: dict[int, list[tuple[bool, str]]] = {}
@@ -60,6 +60,9 @@ class Steps(Lines):
             from rootless.cli.building.plain import whole
 
             self._streams.out(f"Successfully tagged {whole(name)}")
+        if self.epilogue:
+            self._streams.out(self.epilogue)
+            self.epilogue = ""
         self._streams.out(image)
 
     def closed(self, step: Step, course: Course, how: str) -> None:

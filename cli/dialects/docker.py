@@ -205,6 +205,10 @@ class Docker:
         """Return how a build ends whose instruction `step` failed, a command with `code`."""
         return f"ERROR: failed to solve: {words}"
 
+    def unused(self, names: Sequence[str]) -> str:
+        """Return what is said of build arguments that no ARG takes."""
+        return f"[Warning] One or more build-args [{' '.join(names)}] were not consumed"
+
     def build_code(self, code: int) -> int:
         """Return the exit code of a build one of whose commands has ended with this one."""
         return 1

@@ -191,6 +191,10 @@ class Podman(Docker):
             words = f"while running runtime: exit status {code}"
         return f'Error: building at STEP "{step}": {words}'
 
+    def unused(self, names: Sequence[str]) -> str:
+        """In its words."""
+        return f"[Warning] one or more build args were not consumed: [{' '.join(names)}]"
+
     def build_code(self, code: int) -> int:
         """The command's own; 125 where none has run."""
         return code or 125

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from rootless.cli.options.buildflags import Flags
 from rootless.cli.options.declare import argument, option, option_with
@@ -56,6 +56,28 @@ Progress = Annotated[
         about="Tell of it as auto, plain, tty, quiet or rawjson. (BUILDKIT_PROGRESS, auto)",
     ),
 ]
+BuildCheck = Annotated[
+    bool, option("--check", about="Look for what is not as it should be, and build nothing.")
+]
+BuildCall = Annotated[
+    str,
+    option(
+        "--call",
+        metavar="METHOD[,format=json]",
+        about="Do something else with the Dockerfile: check, outline, targets. (build)",
+    ),
+]
+BuildPrint = Annotated[
+    str, option("--print", metavar="tree", about="Print the tree of the Dockerfile.")
+]
+OnError = Annotated[
+    Literal["", "shell"],
+    option(
+        "--on-error",
+        metavar="shell",
+        about="Where a command fails, begin a shell in what it has left.",
+    ),
+]
 BuildLog = Annotated[
     str, option("--logfile", metavar="FILE", about="Write what is told to this file.")
 ]
@@ -102,4 +124,8 @@ class BuildAsked(Flags, total=False):
     secret: BuildSecret
     ssh: BuildSsh
     logfile: BuildLog
+    check: BuildCheck
+    call: BuildCall
+    print: BuildPrint
+    on_error: OnError
     source_date_epoch: EpochOption

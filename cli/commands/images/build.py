@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-from rootless.cli import exits, reach
-from rootless.cli.building import choosing, failure, signals
+from rootless.build.checking import Checking
+from rootless.cli import reach
+from rootless.cli.building import checks, choosing, failure, session
 from rootless.cli.commands.images import buildflags
 from rootless.cli.dialects import choice
 from rootless.cli.output import say
-from rootless.errors import Interrupted, UsageError
+from rootless.errors import UsageError, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,37 +37,48 @@ def build(
         rootless build -t app --target test --build-arg VERSION=2 -f docker/Dockerfile .
     """
     from rootless.build.contexts import of_directory
-    from rootless.build.dockerfile.errors import DockerfileError
-    from rootless.build.failing import StepFailed
 
-    request = of_directory(context, asked.get("file", ""), choice.current().dockerfiles)
+    kind, as_json = checks.call_of(asked.get("call", ""), check=asked.get("check", False))
+    file, names = asked.get("file", ""), choice.current().dockerfiles
+    if what := asked.get("print"):
+        return _print(what, context, file)
+    request = of_directory(context, file, names)
     request.tags = [choice.current().given(name) for name in tag or []]
     _fill(request, asked)
     engine.access = reach.access_of(asked, asked)
+    if kind != "build":
+        with failure.shown():
+            checking = Checking(engine.images, request)
+            return checks.answer(checking, kind, request.target, as_json=as_json)
     watcher = choosing.watcher(progress, quiet=quiet, logfile=asked.get("logfile", ""))
-    request.keep_failed = True
-    try:
-        with signals.raised():
-            image = engine.build(request, watcher)
-    except Interrupted as error:
-        watcher.close()
-        say("ERROR: failed to solve: canceled", to_stderr=True)
-        return exits.SIGNALLED + error.signal
-    except DockerfileError as error:
-        watcher.close()
-        for line in error.excerpt().split("\n"):
-            say(line, to_stderr=True)
-        raise
-    except StepFailed as error:
-        watcher.close()
-        return failure.tell(error, watcher)
-    finally:
-        watcher.close()
+    image, code = session.run(engine, request, watcher, on_error=asked.get("on_error", ""))
+    if code:
+        return code
     if path := asked.get("iidfile"):
-        with open(path, "w", encoding="ascii") as file:
-            file.write(f"sha256:{image}")
+        with open(path, "w", encoding="ascii") as output:
+            output.write(f"sha256:{image}")
     if quiet:
         say(choice.current().made(image))
+    return 0
+
+
+def _print(what: str, context: str, file: str) -> int:
+    """Print the tree of a Dockerfile, which may be named in the place of a context."""
+    from rootless.build.contexts import of_directory
+
+    if what != "tree":
+        raise UsageError(f"{named('print')}: nothing is known of {what!r}", "tree is")
+    if os.path.isdir(context):
+        request = of_directory(context, file, choice.current().dockerfiles)
+        data, name = request.dockerfile, request.name
+    else:
+        try:
+            with open(context, "rb") as source:
+                data, name = source.read(), os.path.basename(context)
+        except OSError as error:
+            raise UsageError(f"cannot read {context}: {error.strerror}") from error
+    with failure.shown():
+        checks.print_tree(data, name)
     return 0
 
 
