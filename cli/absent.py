@@ -9,8 +9,9 @@ from __future__ import annotations
 LIMITS = "limits come with a later version"
 NETWORKS = "networks with names come with a later version"
 PODS = "pods come with a later version"
-BUILDS = "it comes with a later version; 'rootless build' is there"
 BUILDING = "'rootless build' gets it with a later version"
+BUILDERS = "there are no builders to choose from: builds run on this machine itself"
+BAKING = "write a 'rootless build' for each target"
 WINDOWS = "it is for containers of Windows"
 SWARM = "it belongs to docker's swarm, for which a daemon is needed"
 DAEMON = "there is no daemon to connect to"
@@ -20,8 +21,10 @@ SIZES = "what a container writes is bounded by the disk and the user's quota alo
 SIGNING = "signing is for tools of its own, such as cosign and skopeo"
 
 COMMANDS = {
-    "builder": BUILDS,
-    "buildx": BUILDS,
+    **dict.fromkeys(
+        (f"buildx {x}" for x in ["create", "inspect", "ls", "rm", "stop", "use"]), BUILDERS
+    ),
+    "buildx bake": BAKING,
     "compose": "compose files come with a later version",
     "cp": "it comes with a later version; 'rootless export NAME | tar -x PATH' takes files out",
     "network": NETWORKS,
@@ -98,7 +101,7 @@ OWN = {
 """Options whose names mean something else in other commands."""
 
 _BUILD = (
-    "--all-platforms --build-context --cache-from --cache-to --cache-ttl --from "
+    "--all-platforms --build-context --cache-from --cache-to --from "
     "--ignorefile --logsplit --manifest --output --userns-gid- map-group -o"
 )
 OWN |= {("build", name): BUILDING for name in _BUILD.split()}

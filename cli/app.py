@@ -140,6 +140,22 @@ GROUPS = {
             "rm": Entry("rm", "images.artifact", "artifact_rm", IMAGES),
         },
     ),
+    "builder": GroupEntry(
+        "Work with builds and their cache.",
+        {
+            "build": "build",
+            "du": Entry("du", "images.cache", "du", IMAGES),
+            "prune": Entry("prune", "images.cache", "builder_prune", IMAGES),
+        },
+    ),
+    "buildx": GroupEntry(
+        "Work with builds and their cache, by the names of docker's plugin.",
+        {
+            "build": "build",
+            "du": Entry("du", "images.cache", "du", IMAGES),
+            "prune": Entry("prune", "images.cache", "buildx_prune", IMAGES),
+        },
+    ),
     "healthcheck": GroupEntry(
         "Work with the health checks of containers.",
         {"run": Entry("run", "containers.lifecycle", "healthcheck_run", CONTAINERS)},

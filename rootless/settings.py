@@ -7,6 +7,9 @@
     layer-bytes = "256GiB"      # one layer, uncompressed
     layer-entries = 8000000     # files, directories, links, ... of one layer
 
+    [build]
+    cache-bytes = "20GiB"       # what the results of builds may take
+
 The limits are read only when something is loaded, pulled, imported or unpacked.
 """
 
@@ -36,7 +39,10 @@ _SIZES = ("bytes", "header")
 """What of it may be written with a unit."""
 
 
-_KNOWN = ("additional_stores", "dialect", "limits")
+_BUILD = {"cache-bytes": 2**63 - 1}
+"""Keys of [build]."""
+
+_KNOWN = ("additional_stores", "dialect", "limits", "build")
 
 
 def path() -> str:
@@ -71,15 +77,29 @@ def limits() -> dict[str, int]:
     document = _document(path())
     unknown = sorted(document.keys() - set(_KNOWN))
     if unknown:
-        known = "there are additional_stores, dialect and [limits]"
+        known = "there are additional_stores, dialect, [limits] and [build]"
         raise _refused(unknown[0], "there is no such setting", known)
-    table = document.get("limits", {})
+    return _amounts(document, "limits", _LIMITS)
+
+
+def build_cache() -> int:
+    """Return the bytes that the results of builds may take; 0 for what is usual.
+
+    Raises UsageError.
+    """
+    return _amounts(_document(path()), "build", _BUILD).get("cache-bytes", 0)
+
+
+def _amounts(document: dict[str, Any], name: str, known: dict[str, int]) -> dict[str, int]:
+    """Return the numbers of a table. Raises UsageError."""
+    table = document.get(name, {})
     if not isinstance(table, dict):
-        raise _refused("limits", "it is a table", "write [limits] on a line of its own")
+        raise _refused(name, "it is a table", f"write [{name}] on a line of its own")
+    what = "limit" if name == "limits" else "setting"
     for key in table:
-        if key not in _LIMITS:
-            raise _refused(key, "there is no such limit", f"there are {', '.join(_LIMITS)}")
-    return {key: _amount(key, value) for key, value in table.items()}
+        if key not in known:
+            raise _refused(key, f"there is no such {what}", f"there are {', '.join(known)}")
+    return {key: _amount(key, value, known[key]) for key, value in table.items()}
 
 
 def unknown() -> list[tuple[str, tuple[str, ...]]]:
@@ -91,8 +111,9 @@ def unknown() -> list[tuple[str, tuple[str, ...]]]:
     found: list[tuple[str, tuple[str, ...]]] = [
         (key, _KNOWN) for key in document if key not in _KNOWN
     ]
-    if isinstance(table := document.get("limits"), dict):
-        found += [(f"limits.{key}", tuple(_LIMITS)) for key in table if key not in _LIMITS]
+    for name, keys in (("limits", _LIMITS), ("build", _BUILD)):
+        if isinstance(table := document.get(name), dict):
+            found += [(f"{name}.{key}", tuple(keys)) for key in table if key not in keys]
     return found
 
 
@@ -111,15 +132,15 @@ def _document(file: str) -> dict[str, Any]:
         raise UsageError(f"cannot read {file}: {error}", "it has to be TOML") from error
 
 
-def _amount(key: str, value: object) -> int:
+def _amount(key: str, value: object, most: int) -> int:
     sized = key.partition("-")[2] in _SIZES
     example = "128GiB, in quotes, or a number" if sized else "a number without quotes"
     if isinstance(value, str) and sized:
         value = size(value, f"{path()}: {key}")
     if not isinstance(value, int) or isinstance(value, bool):
         raise _refused(key, f"invalid value {value!r}", f"write {example}")
-    if not 0 < value <= _LIMITS[key]:
-        raise _refused(key, f"{value} is out of range", f"1 to {_LIMITS[key]}")
+    if not 0 < value <= most:
+        raise _refused(key, f"{value} is out of range", f"1 to {most}")
     return value
 
 

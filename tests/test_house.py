@@ -48,8 +48,8 @@ MAY_IMPORT = {
     "engine": "engine build artifacts containers volumes images store",
     "doors": "doors engine containers images runtime netstack linux",
     "doctor": "doctor runtime store linux oci",
-    "system": "system doctor engine artifacts defaults containers volumes images runtime store"
-    " linux oci",
+    "system": "system doctor engine build artifacts defaults containers volumes images runtime"
+    " store linux oci",
     "build": "build containers volumes images runtime settings store linux oci",
     "testing": "testing registry httpd",
     "cli": "cli settings system doctor engine build registry artifacts defaults containers volumes"

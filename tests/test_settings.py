@@ -132,7 +132,7 @@ def test_unknown_keys_are_told_once_after_each_change(cli: Store, tmp_path: Path
     file.parent.mkdir()
     env = {"XDG_CONFIG_HOME": str(tmp_path)}
     file.write_text('dialekt = "podman"\nfoo = 1\n[limits]\nlayer-byte = 1\n')
-    known = "there are additional_stores, dialect, limits"
+    known = "there are additional_stores, dialect, limits, build"
     assert cli("ps", env=env).stderr.splitlines() == [
         f"Warning: {file}: dialekt: there is no such setting (did you mean 'dialect'?)",
         f"Warning: {file}: foo: there is no such setting ({known})",

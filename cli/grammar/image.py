@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # fmt: off
 _inspect_image: dict[str, Any] = {'--authfile': ('authfile', 1), '--cert-dir': ('cert_dir', 1), '--config': ('config', 0), '--creds': ('creds', 1), '--format': ('format', 1), '--no-tags': ('no_tags', 0), '--platform': ('platform', 1), '--raw': ('raw', 0), '--remote': ('remote', 0), '--retry': ('retry', 3), '--retry-times': ('retry', 3), '--tls-verify': ('tls_verify', 0), '-f': ('format', 1), '-n': ('no_tags', 0)}
 _diff_image: dict[str, Any] = {'--format': ('format', ('', 'json'))}
-_image_prune: dict[str, Any] = {'--all': ('all', 0), '--external': ('external', 0), '--filter': ('filter', 2), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}
+_image_prune: dict[str, Any] = {'--all': ('all', 0), '--build-cache': ('build_cache', 0), '--external': ('external', 0), '--filter': ('filter', 2), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}
 _image_tree: dict[str, Any] = {'--whatrequires': ('whatrequires', 0)}
 _image_mount: dict[str, Any] = {'--all': ('all', 0), '--format': ('format', ('', 'json')), '-a': ('all', 0)}
 _image_unmount: dict[str, Any] = {'--all': ('all', 0), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}

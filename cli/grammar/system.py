@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _check: dict[str, Any] = {'--force': ('force', 0), '--quick': ('quick', 0), '--repair': ('repair', 0), '-f': ('force', 0), '-q': ('quick', 0), '-r': ('repair', 0)}
 _df: dict[str, Any] = {'--format': ('format', 1), '--verbose': ('verbose', 0), '-v': ('verbose', 0)}
 _migrate: dict[str, Any] = {'--new-runtime': ('new_runtime', 1)}
-_system_prune: dict[str, Any] = {'--all': ('all', 0), '--filter': ('filter', 2), '--force': ('force', 0), '--volumes': ('volumes', 0), '-a': ('all', 0), '-f': ('force', 0)}
+_system_prune: dict[str, Any] = {'--all': ('all', 0), '--build': ('build', 0), '--filter': ('filter', 2), '--force': ('force', 0), '--volumes': ('volumes', 0), '-a': ('all', 0), '-f': ('force', 0)}
 _reset: dict[str, Any] = {'--force': ('force', 0), '-f': ('force', 0)}
 OPTIONS: dict[str, Any] = {}
 COMMANDS: dict[str, Any] = {

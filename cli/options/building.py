@@ -32,6 +32,13 @@ BuildLabel = Annotated[
     list[str] | None, option("--label", metavar="NAME[=VALUE]", about="Give the image a label.")
 ]
 NoCache = Annotated[bool, option("--no-cache", about="Do every step again.")]
+NoCacheFilter = Annotated[
+    list[str] | None,
+    option("--no-cache-filter", metavar="STAGE", about="Do every step of this stage again."),
+]
+CacheTtl = Annotated[
+    str, option("--cache-ttl", metavar="TIME", about="Take no results that are older: 24h, 90m.")
+]
 BuildPull = Annotated[
     str,
     option_with(
@@ -95,7 +102,7 @@ BuildSecret = Annotated[
     list[str] | None,
     option(
         "--secret",
-        metavar="id=ID[,src=FILE|,env=NAME]",
+        metavar="id=ID[,src=FILE|,env=NAME][,cache=content]",
         about="Something for RUN --mount=type=secret, which reaches no layer.",
     ),
 ]
@@ -117,6 +124,8 @@ class BuildAsked(Flags, total=False):
     target: BuildTarget
     label: BuildLabel
     no_cache: NoCache
+    no_cache_filter: NoCacheFilter
+    cache_ttl: CacheTtl
     pull: BuildPull
     platform: BuildPlatform
     iidfile: IidFile

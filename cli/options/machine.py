@@ -30,6 +30,12 @@ PruneAll = Annotated[bool, option("--all", "-a", about="All that no container us
 PruneVolumes = Annotated[
     bool, option("--volumes", about="Also anonymous volumes that no container uses.")
 ]
+PruneMounts = Annotated[
+    bool, option("--build-cache", about="Also what RUN --mount=type=cache has kept.")
+]
+PruneBuilds = Annotated[
+    bool, option("--build", about="Accepted: what killed builds have left goes in any case.")
+]
 External = Annotated[
     bool, option("--external", about="Accepted: there are no containers of other programs.")
 ]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # fmt: off
 _0: Any = ((('--force', '-f'), '', 'Mend all, even if an image or a container goes.', ''), (('--quick', '-q'), '', 'Do not read the contents of blobs.', ''), (('--repair', '-r'), '', 'Mend what costs nothing.', ''))
 _1: Any = ((('--format',), 'TEMPLATE', 'json, a Go template, or `table TEMPLATE`.', ''), (('--verbose', '-v'), '', 'Each thing by itself.', ''))
-_2: Any = ((('--all', '-a'), '', 'All that no container uses.', ''), (('--filter',), 'KEY=VALUE', 'Only what fits.', ''), (('--force', '-f'), '', 'Do not ask.', ''), (('--volumes',), '', 'Also anonymous volumes that no container uses.', ''))
+_2: Any = ((('--all', '-a'), '', 'All that no container uses.', ''), (('--build',), '', 'Accepted: what killed builds have left goes in any case.', ''), (('--filter',), 'KEY=VALUE', 'Only what fits.', ''), (('--force', '-f'), '', 'Do not ask.', ''), (('--volumes',), '', 'Also anonymous volumes that no container uses.', ''))
 _3: Any = ((('--force', '-f'), '', 'Do not ask.', ''),)
 OPTIONS: Any = ()
 COMMANDS: dict[str, Any] = {
@@ -23,6 +23,6 @@ COMMANDS: dict[str, Any] = {
     'info': 'info',
     'migrate': ('Do nothing: an upgrade harms no container that runs, and records are read as they are', (), ()),
     'renumber': ('Do nothing: locks are files of what they lock, and have no numbers', (), ()),
-    'prune': ('Remove containers that do not run, images that none uses, and pulls that broke off', _2, ()),
+    'prune': ('Remove containers that do not run, images that none uses, the cache of builds', _2, ()),
     'reset': ('Delete all images, containers and volumes', _3, ()),
 }

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 from collections import deque
 
-from rootless.build import copies, leftovers
+from rootless.build import copies, leavings, leftovers
 from rootless.build import settings as configuration
+from rootless.build.cache import keys
+from rootless.build.cache.living import Living
 from rootless.build.cache.results import Result, Results, key_of
 from rootless.build.crew import Crew
 from rootless.build.dockerfile import model
@@ -94,7 +96,9 @@ class Builder:
         self._paths = Site(images.paths.root)
         self._request = request
         self._watcher = watcher or Unwatched()
-        self._results = Results(images.paths)
+        self._results = Results(images.paths, youngest=request.youngest)
+        self._living = Living(images.paths)
+        self._paths.build = self._living.id
         self._crew = Crew(request.jobs or len(os.sched_getaffinity(0)))
         self._courses: dict[int, _Course] = {}
         self._ready: deque[tuple[_Course, Any]] = deque()
@@ -111,18 +115,22 @@ class Builder:
         target = self._file.target(request.target)
         self._check(target)
         self._paths.prepare()  # before a step leaves something there, and it looks like another's
-        try:
-            state = self._build(target)
-            image = self._finish(state)
-        except BaseException as error:
-            for _, step in self._crew.cancel():
-                self._watcher.end(step, cached=False, error=CANCELED)
-            if isinstance(error, StepFailed) and error.left:
-                leftovers.keep(self._images, error.left)
-            raise
-        finally:
-            self._crew.wait()
-            self._close()
+        leavings.sweep(self._paths)
+        with self._living:
+            try:
+                state = self._build(target)
+                image = self._finish(state)
+            except BaseException as error:
+                for _, step in self._crew.cancel():
+                    self._watcher.end(step, cached=False, error=CANCELED)
+                self._crew.wait()
+                leavings.sweep_build(self._paths, self._living.id)  # of children that were killed
+                if isinstance(error, StepFailed) and error.left:
+                    leftovers.keep(self._images, error.left)
+                raise
+            finally:
+                self._crew.wait()
+                self._close()
         return image
 
     def _hire(self) -> None:
@@ -285,6 +293,10 @@ class Builder:
                 pass
         return None
 
+    def _uses_cache(self, stage: Stage) -> bool:
+        named = {one.lower() for one in self._request.uncached}
+        return self._request.use_cache and not named & {stage.name, str(stage.index)}
+
     # -- an instruction
 
     def _instruction(
@@ -295,7 +307,7 @@ class Builder:
         elif isinstance(done, model.Copy):
             yield from self._copy(step, stage, state, done)
         elif isinstance(done, model.Workdir):
-            yield from self._workdir(step, state, done)
+            yield from self._workdir(step, stage, state, done)
         else:
             self._watcher.begin(step)
             if isinstance(done, model.Maintainer):
@@ -328,15 +340,15 @@ class Builder:
         mounted = yield from self._mounted(step, command.mounts)
         how = [done.network, confining.counted(command.fields), self._request.epoch]
         key = key_of("run", state.stack.diff_ids, words, about, declared, how, mounted)
-        result = self._results.get(key, state.stack) if self._request.use_cache else None
+        result = self._results.get(key, state.stack) if self._uses_cache(stage) else None
         cached = result is not None
         if result is None:
             command.document = state.document(None) if self._request.keep_failed else None
             value = yield self._work(step, run.run, state.stack, state.settings, command)
             if value["code"]:
                 raise StepFailed.ended(step, words, value["code"], value["left"])
-            result = Result(value["layer"], {"created": now()})
-            self._results.put(key, result)
+            result = Result(value["layer"], {"created": now(), "text": step.text})
+            self._results.put(key, result, state.stack)
         told = " ".join([f"|{len(declared)}", *(f"{k}={v}" for k, v in declared.items())])
         text = " ".join(["RUN", *([told] if declared else []), *words])
         self._take(step, state, text, result, cached=cached)
@@ -366,6 +378,8 @@ class Builder:
                     content = copying.digest_of(self._paths, origin, wanted, read=False)
                 except (Unknown, OSError):
                     content = yield self._work(step, copying.read_digest, origin, wanted)
+            elif mount.type == "secret":
+                content = keys.of_secret(self._paths, mount, self._request.given)
             found.append([mount.text, content])
         return found
 
@@ -390,10 +404,11 @@ class Builder:
         self._watcher.begin(step)
         copy = copies.copy_of(done, state.settings, origin)
         copy.manner.epoch = self._request.epoch
-        copy.anew = not self._request.use_cache
+        copy.text, copy.use_cache = step.text, self._uses_cache(stage)
+        copy.youngest = self._request.youngest
         result = None
         try:
-            if self._request.use_cache:
+            if copy.use_cache:
                 result = self._results.get(
                     copy.key(self._paths, state.stack, read=False), state.stack
                 )
@@ -407,19 +422,19 @@ class Builder:
         self._take(step, state, done.text, result, cached=cached)
 
     def _workdir(
-        self, step: Step, state: State, done: model.Workdir
+        self, step: Step, stage: Stage, state: State, done: model.Workdir
     ) -> Generator[Work | Other, Any, None]:
         self._watcher.begin(step)
         configuration.apply(state.settings, done, state.inherited)
         path, user = state.settings["WorkingDir"], state.settings.get("User") or ""
         key = key_of("workdir", state.stack.diff_ids, path, user, self._request.epoch)
-        result = self._results.get(key, state.stack) if self._request.use_cache else None
+        result = self._results.get(key, state.stack) if self._uses_cache(stage) else None
         cached = result is not None
         if result is None:
             how = (state.stack, path, user, self._request.epoch)
             value = yield self._work(step, copying.make_directory, *how)
-            result = Result(value["layer"], {"created": now()})
-            self._results.put(key, result)
+            result = Result(value["layer"], {"created": now(), "text": step.text})
+            self._results.put(key, result, state.stack)
         self._take(step, state, done.text, result, cached=cached)
 
     # -- the image

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from rootless.build.cache import room
+from rootless.build.cache.living import guarded
 from rootless.build.cache.results import Result
 from rootless.images.making import Making
 from rootless.store import pins
@@ -24,13 +26,17 @@ def layer(paths: Site, stack: Stack, teller: Teller, fill: Callable[[Making], bo
     Raises what adding raises, StoreError.
     """
     os.makedirs(f"{paths.builds}/layers", 0o700, exist_ok=True)
+    room.make(paths)
     with Making(paths, teller, stack, foreman=paths.foreman) as making:
         lend(paths, making, stack)
         if not fill(making):
             return Result(None)
         top = making.stack
-        making.place(pins.path(paths, top.chains[-1]))
-        return Result({**top.parts[-1], "diffID": top.diff_ids[-1]})
+        with guarded(paths, alone=False):
+            making.place(pins.path(paths, top.chains[-1]))
+    # Not before: throwing things away needs a fork, and there are threads until here.
+    room.make(paths, int(top.parts[-1]["size"]))
+    return Result({**top.parts[-1], "diffID": top.diff_ids[-1]})
 
 
 def lend(paths: Paths, making: Making, stack: Stack) -> None:

@@ -6,6 +6,11 @@ containers/ those in which RUN runs, which `ps` does not show
 failed/     which images are what failed commands have left (leftovers)
 hashes/     digests of files of contexts
 mounts/     what RUN --mount=type=cache keeps
+veils/      layers that hide what an ignore file hides, while a command sees a context
+running/    a locked file for each build under way (cache.living)
+gone/       what is being thrown away
+key         of the store, by which secrets count in keys (cache.keys)
+size, lock  of the cache: what it takes, and who changes it
 """
 
 from __future__ import annotations
@@ -19,10 +24,23 @@ if TYPE_CHECKING:
     from rootless.images.foreman import Foreman
 
 
+def runtime_mark(root: str) -> str:
+    """Return how names of builds of a store begin in the runtime directory, which has several's."""
+    from hashlib import sha256
+
+    return f"build-{sha256(os.fsencode(root)).hexdigest()[:8]}"
+
+
 class Site(Paths):
     """The directories of a store for one build, and who works for it in the user namespace."""
 
     foreman: Foreman | None = None
+    build = ""
+    """The id of the build under way, with which the names begin of what is for it alone."""
+
+    def private(self) -> str:
+        """Return a path in the runtime directory for a file of this build alone."""
+        return f"{self.runtime}/{runtime_mark(self.root)}-{self.build}-{os.urandom(4).hex()}"
 
 
 class BuildPaths(Site):
@@ -31,6 +49,7 @@ class BuildPaths(Site):
     def __init__(self, site: Site) -> None:
         super().__init__(site.root)
         self.foreman = site.foreman
+        self.build = site.build
         self.containers = f"{self.builds}/containers"
 
     def prepare(self) -> None:

@@ -226,6 +226,8 @@ class Making:
             os.unlink(temporary)
         os.link(self._intake.path(digest), temporary)
         os.rename(temporary, pin)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)  # two links of one file: rename(2) leaves both
         self._intake.keep_layers(self.stack.parts, self.stack.diff_ids)
         return self.stack
 

@@ -216,6 +216,21 @@ def drop_layers(paths: Paths) -> None:
         skeletons.sweep(paths)
 
 
+def drop_unpinned(paths: Paths, chains: set[str]) -> None:
+    """Delete those of the unpacked layers that no image of the store has, and no container.
+
+    For those who have taken the links away that kept them (`store.pins`).
+    """
+    if not chains or not is_there(paths.images):
+        return
+    with store_errors(paths), locked(paths.images):
+        entries = Layout(paths.images).index()["manifests"]
+        needed = {chain for entry in entries for chain in _chains(paths, entry)}
+        dead = _bury(paths, chains - needed)
+        dead += _bury_skeletons(paths, chains - needed)
+    _delete(paths, dead)
+
+
 def _blobs(layout: Layout, entry: Document) -> list[str]:
     """All blobs behind an index entry. Raises ImageError where they cannot be known."""
     found = sources_of(entry)
@@ -292,14 +307,14 @@ def _image(paths: Paths, entry: Document) -> Image:
 
 
 def containers(paths: Paths) -> Iterable[Document]:
-    """The records of all containers that can be read."""
-    try:
-        ids = os.listdir(paths.containers)
-    except FileNotFoundError:
-        return
-    for container in ids:
+    """The records of all containers that can be read, those of builds among them."""
+    places = []
+    for directory in {paths.containers, f"{paths.builds}/containers"}:
+        with contextlib.suppress(FileNotFoundError):
+            places += [f"{directory}/{container}" for container in os.listdir(directory)]
+    for place in places:
         with contextlib.suppress(OSError, StoreError):
-            record = records.read_record(f"{paths.containers}/{container}/config.json")
+            record = records.read_record(f"{place}/config.json")
             found = stacks(record)
             if all(isinstance(one, list) and all(map(_is_place, one)) for one in found):
                 yield record

@@ -5,6 +5,8 @@ Each step removes what it may, tells a teller of what it could not, and says wha
 
 from __future__ import annotations
 
+from rootless.build import leavings
+from rootless.build.cache import pruning
 from rootless.containers.filters import Filters
 from rootless.containers.sizes import written_sizes
 from rootless.containers.summary import listed
@@ -97,6 +99,26 @@ class Prune:
         if every and not self._filters:
             engine.images.drop_layers()
         return Gone(lines, freed)
+
+    def build_cache(self, *, every: bool, kinds: Iterable[str] = ()) -> Gone:
+        """Remove what the cache of builds holds, and what killed builds have left.
+
+        Only what no image has, unless `every` layer; of `kinds`, if said. Filters about labels fit
+        nothing there.
+        """
+        wish = pruning.Wish()
+        wish.every = every
+        wish.filters = [text for text in self._filters if text.startswith("until=")]
+        wish.filters += [f"type={kind}" for kind in kinds]
+        if len(self._filters) > len(wish.filters):
+            return Gone([], 0)
+        try:
+            leavings.sweep(self._engine.paths)
+            gone = pruning.prune(self._engine.paths, wish)
+        except Error as error:
+            self._teller.problem(error)
+            return Gone([], 0)
+        return Gone([one.id for one in gone], sum(one.size for one in gone if not one.shared))
 
     def leftovers(self) -> Gone:
         """Delete what removals have left."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from rootless.build import leavings
 from rootless.errors import Conflict, NotFound, StoreError, named
 from rootless.oci.remove import remove_tree
 from rootless.runtime.tree.sizes import tree_sizes
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from rootless.engine import Engine
 
 _OURS = (
-    *("containers", "images", "layers", "skeletons", "artifacts", "volumes", "seccomp", "driver"),
+    *("containers", "images", "layers", "skeletons", "artifacts", "volumes", "builds"),
+    *("seccomp", "driver"),
     *(events.FILE, events.OLDER),
 )
 _RUNTIME = "run"
@@ -85,6 +87,7 @@ class Reset:
 
     def _remove_containers(self) -> None:
         """End and remove all of them, those with damaged records as well."""
+        leavings.sweep(self._paths)
         containers = self._engine.containers
         for container in containers.ids():
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.build.cache.entries import Entries
 from rootless.containers.sizes import written_sizes
 from rootless.errors import Error
 from rootless.images.removing import image_ids
@@ -46,6 +47,8 @@ class Usage:
         self.volumes = volumes.names()
         sizes = tree_sizes(self._paths, [volumes.data(name) for name in self.volumes])
         self.volume_sizes = dict(zip(self.volumes, sizes, strict=True))
+        self.cache = Entries(self._paths)
+        """What the cache of builds holds."""
         left = leftovers.find(self._paths)
         self.leftovers = dict(zip(left, tree_sizes(self._paths, left), strict=True))
         """The bytes of what removals have left."""
@@ -74,9 +77,17 @@ class Usage:
                 sum(self.volume_sizes.values()),
                 idle,
             ),
+            self._cache_row(),
             # Docker has no such row: where all is well, there is none.
             *([Row("Leftovers", len(self.leftovers), 0, left, left)] if self.leftovers else []),
         ]
+
+    def _cache_row(self) -> Row:
+        entries = self.cache.all
+        used = [one for one in entries if one.in_use]
+        # What images have as well counts there, and nothing would become free.
+        idle = sum(one.size for one in entries if not (one.in_use or one.shared))
+        return Row("Build Cache", len(entries), len(used), self.cache.total, idle)
 
     def runs(self, container: Container) -> bool:
         """Whether a container runs."""

@@ -43,7 +43,7 @@ def test_what_is_neither_says_so(cli: Store) -> None:
     done = cli("help", "no", "such")
     assert (done.returncode, done.stdout) == (125, "")
     assert done.stderr.startswith("Error: no such topic or command: no such (topics: ")
-    assert "builds come with a later version" in cli("help", "build").stderr
+    assert "compose files come with a later version" in cli("help", "compose").stderr
 
 
 @pytest.mark.parametrize(

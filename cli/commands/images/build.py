@@ -93,7 +93,10 @@ def _fill(request: BuildRequest, asked: opt.BuildAsked) -> None:
         name, _, value = text.partition("=")
         request.labels[name] = value
     for text in asked.get("secret") or ():
-        secret, content = _secret(text)
+        words = text.split(",")
+        secret, content = _secret(",".join(word for word in words if word != "cache=content"))
+        if "cache=content" in words:
+            request.given.counted.add(secret)
         request.given.secrets[secret] = content
     for text in asked.get("ssh") or ():
         name, _, socket = text.partition("=")
@@ -101,6 +104,10 @@ def _fill(request: BuildRequest, asked: opt.BuildAsked) -> None:
     request.target = asked.get("target", "")
     request.platform = reach.platform_of(asked)
     request.use_cache = not asked.get("no_cache", False)
+    named = asked.get("no_cache_filter") or []
+    request.uncached = [stage for text in named for stage in text.split(",")]
+    if ttl := asked.get("cache_ttl", ""):
+        request.youngest = _youngest(ttl)
     request.jobs = asked.get("jobs", 0)
     request.pull = _policy(asked.get("pull", ""))
     buildflags.fill(request, asked)
@@ -117,6 +124,18 @@ def _policy(text: str) -> str:
         return choice.current().pulls if boolean(text, "--pull") else "missing"
     except UsageError:
         raise UsageError(f"--pull: unknown policy {text!r}", ", ".join(policies)) from None
+
+
+def _youngest(text: str) -> float:
+    """Return the moment from which on results count. Raises UsageError."""
+    import time
+
+    from rootless.times import span
+
+    age = span(text)
+    if age is None:
+        raise UsageError(f"--cache-ttl: {text!r} is no span of time", "for example 24h or 90m")
+    return time.time() - age
 
 
 def _secret(text: str) -> tuple[str, bytes]:

@@ -39,6 +39,7 @@ def image_prune(
     engine: Engine,
     *,
     all: opt.PruneAll = False,  # noqa: A002 - the option's name
+    build_cache: opt.PruneMounts = False,
     external: opt.External = False,
     filter: opt.PruneFilter = None,  # noqa: A002 - the option's name
     force: opt.NoQuestion = False,
@@ -58,6 +59,9 @@ def image_prune(
         return exits.OK
     with LongWork("removing images"):
         pruning.show_images(every=all)
+    if build_cache:
+        gone = pruning.prune.build_cache(every=True, kinds=["exec.cachemount"])
+        pruning.show("Deleted build cache objects:", gone)
     return pruning.total()
 
 
@@ -65,13 +69,14 @@ def system_prune(
     engine: Engine,
     *,
     all: opt.PruneAll = False,  # noqa: A002 - the option's name
+    build: opt.PruneBuilds = False,
     filter: opt.PruneFilter = None,  # noqa: A002 - the option's name
     force: opt.NoQuestion = False,
     volumes: opt.PruneVolumes = False,
 ) -> int:
-    """Remove containers that do not run, images that none uses, and pulls that broke off.
+    """Remove containers that do not run, images that none uses, the cache of builds.
 
-    And what earlier removals have left, unless there are filters.
+    And pulls that broke off, and what earlier removals have left, unless there are filters.
     Filters: `until=TIME`, `label=KEY[=VALUE]`, `label!=KEY[=VALUE]`.
 
     Examples:
@@ -86,6 +91,7 @@ def system_prune(
         "all images without at least one container" if all else "all dangling images",
         "all that is left of pulls that broke off" if all else "old parts of broken-off pulls",
         *(["all anonymous volumes not used by at least one container"] if volumes else []),
+        "all build cache" if all else "unused build cache",
     ]
     if not force and not _agreed("This will remove:\n" + "".join(f"  - {x}\n" for x in goes)):
         return exits.OK
@@ -96,6 +102,7 @@ def system_prune(
         pruning.show("Deleted Volumes:", pruning.prune.volumes())
     temporaries.sweep(engine.paths)
     pruning.show_images(every=all)
+    pruning.show("Deleted build cache objects:", pruning.prune.build_cache(every=all))
     if not filter:
         pruning.show("Deleted Leftovers:", pruning.prune.leftovers())
     return pruning.total(always=True)

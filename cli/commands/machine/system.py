@@ -90,6 +90,14 @@ def _show_all(usage: Usage) -> None:
     for name in usage.volumes:
         rows.append([name, str(usage.links(name)), output.size(usage.volume_sizes[name])])
     _section("Local Volumes", rows)
+    output.say("")
+    rows = [["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"]]
+    for one in usage.cache.all:
+        times_ago = [times.ago(one.made), times.ago(one.used)]
+        words = [one.id[:12], one.kind, output.size(one.size), *times_ago]
+        rows.append([*words, str(int(one.in_use)), str(one.shared).lower()])
+    output.say_lines([f"Build cache usage: {output.size(usage.cache.total)}", ""])
+    output.say_table(rows)
     if usage.leftovers:
         output.say("")
         rows = [[path, output.size(size)] for path, size in usage.leftovers.items()]

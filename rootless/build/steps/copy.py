@@ -49,9 +49,12 @@ class Copy:
         """Absolute."""
         self.owner = ""
         """--chown as it is written, expanded; empty for none."""
-        self.anew = False
-        """Whether it is done although the cache has it."""
         self.manner = Manner()
+        self.text = ""
+        """The instruction."""
+        self.use_cache = True
+        self.youngest = 0.0
+        """Whether, and from which moment on, what was made before counts."""
         for part in parts:
             part.wanted.alone = len(parts) == 1
 
@@ -99,8 +102,8 @@ def copy_files(line: Line, paths: Site, stack: Stack, copy: Copy) -> Document:
     Raises UsageError, NotFound, StoreError.
     """
     key = _key(paths, stack, copy)
-    results = Results(paths)
-    found = None if copy.anew else results.get(key, stack)
+    results = Results(paths, youngest=copy.youngest)
+    found = results.get(key, stack) if copy.use_cache else None
     if found is not None:
         return {"layer": found.layer, "notes": found.notes, "cached": True}
     lowers = [f"{paths.layers}/{chain}/fs" for chain in stack.chains]
@@ -113,7 +116,8 @@ def copy_files(line: Line, paths: Site, stack: Stack, copy: Copy) -> Document:
 
     result = layer(paths, stack, Telling(line), fill)
     if not any(changed):
-        results.put(key, result)
+        result.notes["text"] = copy.text
+        results.put(key, result, stack)
     return {"layer": result.layer, "notes": result.notes}
 
 

@@ -98,7 +98,7 @@ def _shown(
 @contextlib.contextmanager
 def _veil(paths: BuildPaths, origin: Origin) -> Iterator[str]:
     """Make a layer that hides what the ignore file hides; return its directory."""
-    directory = f"{paths.builds}/veils/{os.getpid()}-{os.urandom(4).hex()}"
+    directory = f"{paths.builds}/veils/{paths.build}-{os.urandom(4).hex()}"
     os.makedirs(f"{directory}/fs", 0o755)
     try:
         call(paths, _hide, f"{directory}/fs", origin)
@@ -142,7 +142,10 @@ def _cache(paths: BuildPaths, mount: Mount, origin: Origin | None) -> Iterator[s
         directory = os.readlink(f"/proc/self/fd/{held}")
         data = f"{directory}/data"
         if not os.path.isdir(data):
-            call(paths, _begin, directory, owner, origin, mount.source)
+            new = f"{directory}/new-{paths.build}-{os.urandom(4).hex()}"
+            call(paths, _begin, new, data, owner, origin, mount.source)
+        with contextlib.suppress(FileExistsError):
+            os.symlink(mount.id or mount.target, f"{directory}/name")
         os.utime(directory)  # the least recently used leaves first
         yield data
     finally:
@@ -165,12 +168,19 @@ def _held(directory: str, sharing: str) -> int:
             os.close(fd)
             number += 1
             continue
-        return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(fd), os.stat(path)):
+                return fd
+        os.close(fd)  # it was thrown away while we waited
 
 
-def _begin(directory: str, owner: tuple[int, int, int], origin: Origin | None, source: str) -> None:
+def _begin(
+    new: str, data: str, owner: tuple[int, int, int], origin: Origin | None, source: str
+) -> None:
     """In the user namespace: make the data of a cache, with what it is to begin with."""
-    new = f"{directory}/new-{os.getpid()}"
     os.mkdir(new, 0o700)
     if origin is not None:
         _fill(new, origin, source)
@@ -178,7 +188,7 @@ def _begin(directory: str, owner: tuple[int, int, int], origin: Origin | None, s
     os.chown(new, uid, gid)
     os.chmod(new, mode)
     with contextlib.suppress(OSError):  # another build was faster
-        os.rename(new, f"{directory}/data")
+        os.rename(new, data)
 
 
 def _fill(new: str, origin: Origin, source: str) -> None:
@@ -212,7 +222,7 @@ def _fill(new: str, origin: Origin, source: str) -> None:
 def _secret(
     paths: BuildPaths, mount: Mount, given: Given, target: str, result: Prepared
 ) -> Iterator[None]:
-    name = mount.id or mount.source or posixpath.basename(mount.target)
+    name = given.name_of(mount)
     value = given.secrets.get(name)
     if value is None:
         if mount.required:
@@ -224,7 +234,7 @@ def _secret(
         if not mount.target:
             yield
             return
-    file = f"{paths.runtime}/secret-{os.getpid()}-{os.urandom(4).hex()}"
+    file = paths.private()
     try:
         with open(
             os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"

@@ -129,7 +129,7 @@ def run(line: Line, paths: Site, stack: Stack, config: Document, command: Comman
 @contextlib.contextmanager
 def _script(paths: BuildPaths, text: str) -> Iterator[str]:
     """Write a program to a file of this build's alone."""
-    path = f"{paths.runtime}/script-{os.getpid()}"
+    path = paths.private()
     try:
         with open(path, "x", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
@@ -148,6 +148,7 @@ def _run(
         **asked,
         "entrypoint": [],
         "environment": [*command.environment, *mounts.environment],
+        "name": f"build-{paths.build}-{os.getpid()}",
         "mounts": [
             *mounts.volumes,
             *(image(item["source"], item["destination"]) for item in mounts.shown),
