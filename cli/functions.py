@@ -194,7 +194,7 @@ def _verb(flags: str, verb: str, value: Any) -> str:
         return f"%{flags}s" % _plain(value)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if verb in "xX" and isinstance(value, str):
-        text_ = value.encode().hex()
+        text_ = value.encode("utf-8", "surrogateescape").hex()
         return f"%{flags}s" % (text_.upper() if verb == "X" else text_)
     if verb in "dxXoc" and number:
         return str(f"%{flags}{verb}" % int(value))

@@ -48,8 +48,12 @@ class _Escapes(dict[int, str]):
 
     def __missing__(self, point: int) -> str:
         text = chr(point)
-        if any(first <= point <= last for first, last in _OBEYED):
-            if self._json:
+        if any(first <= point <= last for first, last in _OBEYED) or (
+            self._json and 0xD800 <= point <= 0xDFFF
+        ):
+            if self._json and 0xD800 <= point <= 0xDFFF:
+                text = "\\ufffd"  # as Go's encoder: a document is UTF-8, whatever is in it
+            elif self._json:
                 # Line feeds between the values of a document, not in them: those are escaped.
                 text = text if point < 0x7F else _utf16(point)
             elif 0xDC80 <= point <= 0xDC9F:
@@ -81,7 +85,10 @@ def shown(text: str) -> str:
 
 
 def shown_json(document: str) -> str:
-    """Return the same JSON document with all that a terminal would obey escaped in it."""
+    """Return the same JSON document with all that a terminal would obey escaped in it.
+
+    Bytes that are no UTF-8 are U+FFFD there, for no reader of JSON takes them.
+    """
     return (
         document
         if document.isascii() and "\x7f" not in document

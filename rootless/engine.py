@@ -40,6 +40,10 @@ class Engine:
 
         A function is called only then.
         """
+        self.holding = False
+        """Whether a container that `create` makes stays locked for this process, which is about to
+        start it. Else a prune could take it for one that nobody needs.
+        """
         self.by_last_part: Callable[[], bool] | None = None
         """Whether a short name may mean an image whose longer name ends so, as for podman.
 
@@ -100,6 +104,7 @@ class Engine:
         from rootless.containers.collection import ImageGone
 
         containers, images = self.containers, self.images
+        containers.holding = self.holding
         containers.check(request, parsed=parsed)
         while True:
             image = None

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rootless.containers.container import Container
     from rootless.containers.record import Record
     from rootless.containers.summary import Listed
+    from rootless.images.finding import Finder
+    from rootless.images.image import Image
     from rootless.store.events import Event
     from rootless.store.paths import Paths
 
@@ -54,6 +56,8 @@ IMAGE_IN_USE = (
     "container {1} is using its referenced image"
 )
 
+
+DOCKER = "docker.io"
 
 NO_TERMINAL = "the input device is not a TTY"
 
@@ -220,6 +224,24 @@ class Docker:
     def made(self, image: str) -> str:
         """Return how a command ends that has made an image: the id of it."""
         return f"sha256:{image}"
+
+    def logged_out(self, registry: str, *, known: bool) -> str:
+        """Return what `logout` says; `known` is whether there were credentials at all."""
+        from rootless.oci.distribution.credentials import DOCKER_KEY
+
+        return f"Removing login credentials for {DOCKER_KEY if registry == DOCKER else registry}"
+
+    def pulled(self, name: str, image: Image, finder: Finder) -> str:
+        """Return how `pull` ends: with the whole name; with the id of what came from a file.
+
+        `name` is what was asked for; registries.conf may have given it any registry.
+        """
+        from rootless.oci import reference, transports
+
+        if transports.has_transport(name):
+            return image.id
+        found = "" if reference.has_digest(name) else finder.name_of(name)
+        return found or reference.normalise(name)
 
     def repository(self, name: str) -> tuple[str, str]:
         """Return repository and tag of an image's full name, as a listing shows them."""

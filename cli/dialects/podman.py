@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rootless.containers.container import Container
     from rootless.containers.record import Record
     from rootless.containers.summary import Listed
+    from rootless.images.finding import Finder
+    from rootless.images.image import Image
     from rootless.store.events import Event
     from rootless.store.paths import Paths
 
@@ -209,6 +211,18 @@ class Podman(Docker):
     def made(self, image: str) -> str:
         """The digits alone."""
         return image
+
+    def logged_out(self, registry: str, *, known: bool) -> str:
+        """Who is not logged in hears of it."""
+        from rootless.errors import NotFound
+
+        if not known:
+            raise NotFound(f"not logged in to {registry}")
+        return f"Removed login credentials for {registry}"
+
+    def pulled(self, name: str, image: Image, finder: Finder) -> str:
+        """The digits alone."""
+        return image.id
 
     def repository(self, name: str) -> tuple[str, str]:
         """The whole name."""

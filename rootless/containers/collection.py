@@ -40,6 +40,8 @@ class Containers:
         """The data directory."""
         self.objects = objects(paths)
         """Their directories and names."""
+        self.holding = False
+        """See `Engine.holding`."""
 
     def check(self, request: Request, *, parsed: bool = False) -> None:
         """Refuse a request that cannot be, before an image is pulled for it.
@@ -101,18 +103,25 @@ class Containers:
             record["requires"] = [self.get(name).id for name in request["requires"]]
             used += record["requires"]
         self._note_use(id, used)
+        held: int | None = None
         try:
-            while not self._store(record, replace=replace):
+            while (held := self._store(record, replace=replace)) is None:
                 if request["name"]:
                     raise self.taken(record["name"])
                 record["name"] = random_name()
             trace.mark("container created")
             events.tell(self._paths.root, record, "create")
         except BaseException:  # a signal
+            if held is not None:
+                os.close(held)
             if request["remove"]:
                 self._abandon(id)
             raise
         container = Container(self._paths, record)
+        if self.holding:
+            container.held = held
+        else:
+            os.close(held)
         if (gone := self._gone(record, used)) is not None:
             container.remove(force=True)
             raise gone
@@ -166,8 +175,8 @@ class Containers:
             pass  # an rmi under way has ended, and has put back what our record names
         return all(map(os.path.isdir, layers))
 
-    def _store(self, record: Record, *, replace: bool) -> bool:
-        """Write the record under its name; False where the name is taken."""
+    def _store(self, record: Record, *, replace: bool) -> int | None:
+        """Write the record under its name; return its lock, None where the name is taken."""
         return self.objects.make(
             record["id"],
             stored(record),

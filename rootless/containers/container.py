@@ -7,7 +7,7 @@ import time
 
 from rootless import trace
 from rootless.containers.handle import Handle, hold_standard
-from rootless.errors import Conflict, NotFound, named
+from rootless.errors import Conflict, NotFound, StoreError, named
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -41,7 +41,16 @@ class Container(Handle):
         """Descriptors of this process, from 3 on, that the command of the next start, or of the
         next `execute`, has under the same numbers. They are closed here."""
 
+        self.held: int | None = None
+        """Its lock, where this process has had it since it was made. The next that wants it here
+        has it."""
+
     # -- life
+
+    def lock(self) -> int:
+        """See Handle."""
+        held, self.held = self.held, None
+        return super().lock() if held is None else held
 
     def start(self) -> bool:
         """Start it; False where it ran already, and was left as it is.
@@ -187,7 +196,7 @@ class Container(Handle):
 
             flag = f"{self.directory}/{KEPT}"
             if self.record["rm"]:
-                os.close(os.open(flag, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                self._keep(flag)
             try:
                 self.stop(timeout, signal)
             finally:
@@ -197,6 +206,16 @@ class Container(Handle):
                     pass  # it is not --rm, or was removed meanwhile
         self.start()
         events.tell(self.root, self.record, "restart")
+
+    def _keep(self, flag: str) -> None:
+        """Say that the end to come is not that of a --rm container. Raises StoreError."""
+        try:
+            os.close(os.open(flag, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise StoreError(
+                f"cannot restart container {self.name}: cannot make {flag}: {error.strerror}",
+                records.remedy(error),
+            ) from error
 
     def abandon(self) -> None:
         """Remove it, for its start has failed; but not if it runs."""
@@ -293,6 +312,23 @@ class Container(Handle):
             return True
         finally:
             os.close(held)
+
+    def prune(self) -> bool:
+        """Remove it, unless it runs or somebody is at it, as a start is; return whether it went.
+
+        Raises InUse.
+        """
+        from rootless.containers.users import refuse_use
+
+        refuse_use(self.paths, self.id, self.name)
+        try:
+            self.held = records.lock(self.directory, wait=False)
+            return self.held is not None and self._remove(volumes=False)
+        except (FileNotFoundError, NotFound):
+            return False  # somebody was faster
+        finally:
+            if self.held is not None:
+                os.close(self.lock())
 
     # -- talk
 

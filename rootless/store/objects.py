@@ -162,10 +162,10 @@ class Objects:
         directories: tuple[str, ...] = (),
         durable: bool = True,
         replace: Callable[[str], None] | None = None,
-    ) -> bool:
-        """Make the object `id` with its record and with empty directories.
+    ) -> int | None:
+        """Make the object `id` with its record and with empty directories; return its lock.
 
-        Under `name`, or under its id alone. Return False, and leave nothing, where another one has
+        Under `name`, or under its id alone. Return None, and leave nothing, where another one has
         that: `replace` is called with the id of who has the name and is to remove it, if given. It
         is there whole, and also after a power cut if it is `durable`. Raises StoreError.
         """
@@ -178,12 +178,16 @@ class Objects:
                 os.mkdir(f"{making}/{each}", 0o755)
             records.write_record(making, self._record, record, durable=durable)
             if name and not self.claim(name, id, replace=replace):
-                return False
+                return None
             made = _publish(making, self.path(id))
-            if made and durable:
+            if not made:
+                return None
+            if durable:
                 if name:
                     self.sync_names()
                 records.sync_directory(self.directory)
+            kept, held = held, None
+            return kept
         except OSError as error:
             raise StoreError(
                 f"cannot make a {self.noun} in {self.directory}: {error.strerror}",
@@ -194,7 +198,6 @@ class Objects:
                 self._empty(making)
             if held is not None:
                 os.close(held)
-        return made
 
     def discard(self, id: str, *, durable: bool = False) -> bool:  # noqa: A002
         """Make an object disappear at once, then delete it. Its name is not given up by that.

@@ -63,7 +63,8 @@ class Prune:
         gone, freed = [], 0
         for container, size in zip(chosen, written_sizes(engine.paths, chosen), strict=True):
             try:
-                container.remove()
+                if not container.prune():
+                    continue  # it has come to run, or somebody was faster
             except Error as error:
                 self._teller.problem(error)
             else:

@@ -212,7 +212,10 @@ class Volumes:
 
     def _make(self, record: Record, *, durable: bool) -> bool:
         self._paths.prepare()
-        return self._objects.make(record["name"], record, directories=(DATA,), durable=durable)
+        held = self._objects.make(record["name"], record, directories=(DATA,), durable=durable)
+        if held is not None:
+            os.close(held)
+        return held is not None
 
     # -- removing
 

@@ -213,3 +213,27 @@ def test_store_that_overlay_refuses(busybox: Store, in_user_mode: str) -> None:
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert done.stdout.startswith("0\none\n")
     assert "Traceback" not in done.stderr
+
+
+def test_a_container_stands_still_on_a_full_disk(busybox: Store, in_user_mode: str) -> None:
+    """The flag is empty; where not even a name has room, nothing has happened."""
+    script = """
+        mkdir $D/small
+        mount -t tmpfs -o size=3m,nr_inodes=400,mode=700 x $D/small
+        export ROOTLESS_ROOT=$D/small/root
+        $R run --name one -d host sleep 1000 >&2
+        head -c 4000000 /dev/zero > $D/small/fill 2>/dev/null || true
+        $R pause one
+        $R inspect -f '{{.State.Status}}' one
+        $R unpause one
+        rm $D/small/fill
+        mkdir $D/small/many
+        n=0; while touch $D/small/many/$n 2>/dev/null; do n=$((n+1)); done
+        $R pause one || echo code $?
+        $R inspect -f '{{.State.Status}}' one
+        $R rm -f one >&2"""
+    done = in_namespace(busybox, script, in_user_mode)
+    assert done.stdout.splitlines() == ["one", "paused", "one", "code 1", "running"], done.stderr
+    (told,) = [line for line in done.stderr.splitlines() if line.startswith("Error")]
+    assert "cannot pause container one: cannot make " in told
+    assert "/paused: No space left on device (make room" in told

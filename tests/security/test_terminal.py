@@ -324,6 +324,11 @@ def test_nothing_is_obeyed(text: str) -> None:
     assert json.loads(document) == {"a": text}
 
 
+def test_what_is_no_text_is_none_in_json() -> None:
+    """As Go's: a document is UTF-8, whatever bytes a label has."""
+    assert shown_json('"k=\udcff\udc80\ud800\xff"') == '"k=\\ufffd\\ufffd\\ufffd\xff"'
+
+
 def test_what_is_harmless_stays() -> None:
     assert shown(FINE) == FINE
     assert shown("\udcfc\udcff") == "\udcfc\udcff"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import pty
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from rootless import Engine
+from rootless.containers.words.request import request
 
 if TYPE_CHECKING:
     from conftest import Store
@@ -133,3 +137,40 @@ def test_what_is_left_of_pulls(busybox: Store, command: str) -> None:
     assert os.listdir(directory) == ["sha256-" + "1" * 64]
     assert not busybox.ok(*command.split(), "-af").endswith("reclaimed space: 0B")
     assert os.listdir(directory) == []
+
+
+def test_what_is_about_to_start_stays(busybox: Store) -> None:
+    """`run` keeps the lock of what it has made until that runs."""
+    engine = Engine(busybox.root)
+    engine.holding = True
+    made = engine.create(request("busybox", ["sleep", "1000"], {"name": "mine"}, base="/", environ={}))
+    engine.holding = False
+    engine.create(request("busybox", ["true"], {"name": "idle"}, base="/", environ={}))
+    assert "Deleted Containers:" in busybox.ok("container", "prune", "-f")
+    assert busybox.ok("ps", "-a", "--format", "{{.Names}}") == "mine"
+    before = engine.containers.get("mine")  # as a prune has it that looked a moment ago
+    assert made.start()
+    assert not before.prune()
+    assert busybox.ok("ps", "--format", "{{.Names}}") == "mine"
+    busybox.ok("rm", "-f", "mine")
+    assert not before.prune(), "somebody was faster"
+
+
+def test_prunes_beside_runs(busybox: Store) -> None:
+    stop = threading.Event()
+    told: list[str] = []
+
+    def prune() -> None:
+        while not stop.is_set():
+            done = busybox("system", "prune", "-f")
+            told.append(done.stderr if done.returncode else "")
+
+    pruning = threading.Thread(target=prune)
+    pruning.start()
+    try:
+        ran = [busybox("run", "busybox", "true") for _ in range(12)]
+    finally:
+        stop.set()
+        pruning.join()
+    assert [done.stderr for done in ran if done.returncode] == []
+    assert [text for text in told if text] == []

@@ -76,6 +76,7 @@ def run(
 
         wanted = [stream.lower() for stream in asked.get("attach") or ["stdin"]]
         check_terminal("run", attached=not detach and "stdin" in wanted)
+    engine.holding = True
     container = _create(engine, image, command or [], asked, detach=detach)
     container.on_note, container.preserved = warn_of, preserved
     code = 0

@@ -6,6 +6,7 @@ import os
 import sys
 
 from rootless.cli import output
+from rootless.cli.dialects import choice
 from rootless.errors import NotFound, UsageError
 from rootless.oci import reference
 from rootless.oci.distribution import credentials
@@ -95,9 +96,7 @@ def logout(
     if name.domain == _DOCKER and not name.path:
         keys.append(credentials.DOCKER_KEY)
     known = [file.forget(key) for file in files for key in keys if os.path.exists(file.path)]
-    if not any(known):
-        raise NotFound(f"not logged in to {keys[0]}")
-    output.say(f"Removed login credentials for {keys[0]}")
+    output.say(choice.current().logged_out(keys[0], known=any(known)))
     return 0
 
 

@@ -40,7 +40,7 @@ def pull(
 
     Where from is a matter of registries.conf, as for podman: short names, mirrors, what is blocked.
     Archives and directories are oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], oci:DIR[:TAG]
-    and dir:DIR. The last line is the id of the image.
+    and dir:DIR. The last line is the whole name, of files and in podman's dialect the id.
 
     Examples:
         rootless pull debian:12
@@ -63,7 +63,7 @@ def pull(
             image = store.pull(
                 name, platform=wanted_platform, policy=policy, access=access, teller=teller
             )
-        say(image.id)
+        say(choice.current().pulled(name, image, store))
 
     code = exits.OK
     for name in images:

@@ -3,7 +3,8 @@
 By the freezer where the container has a cgroup of its own. Else each of them gets SIGSTOP: a
 process that stands still forks no more, so looking again until there is no new one finds them all.
 The processes can notice that, and one that had stopped itself goes on with all the others.
-The file `paused` in the container's directory says how it was done; it comes first and goes last.
+The file `paused` in the container's directory says that they do; it comes first and goes last. It
+is empty: a full disk has room for it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import contextlib
 import os
 
 from rootless.containers import events
-from rootless.errors import Conflict, Error
+from rootless.errors import Conflict, Error, StoreError
 from rootless.runtime.supervision import cgroup
 from rootless.runtime.supervision.members import members
+from rootless.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ FREEZER, SIGNAL = "freezer", "signal"
 def pause(container: Handle) -> str:
     """Let it stand still; return how, FREEZER or SIGNAL, or "" where it does already.
 
-    Raises Conflict where it does not run.
+    Raises Conflict where it does not run, StoreError.
     """
     state = container.state()
     if not state.running:
@@ -40,11 +42,10 @@ def pause(container: Handle) -> str:
     if state.status == "paused":
         return ""
     path = state.values.get("cgroup", "")
-    _say(container, FREEZER if path else SIGNAL)
+    _say(container)
     way = FREEZER
     if not path or not cgroup.freeze(path, True):
         way = SIGNAL
-        _say(container, way)
         _stop_all(state)
     events.tell(container.root, container.record, "pause")
     return way
@@ -105,9 +106,15 @@ def _guard(container: Handle, reading: int, writing: int) -> NoReturn:
         os._exit(code)
 
 
-def _say(container: Handle, way: str) -> None:
-    with open(f"{container.directory}/paused", "w", encoding="utf-8") as file:
-        file.write(way)
+def _say(container: Handle) -> None:
+    path = f"{container.directory}/paused"
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"cannot pause container {container.name}: cannot make {path}: {error.strerror}",
+            records.remedy(error),
+        ) from error
 
 
 def _stop_all(state: State) -> None:

@@ -194,8 +194,8 @@ def refused(cli: Store, hostile: Hostile, *words: str, options: tuple[str, ...] 
 def test_honest_layers_in_parallel(cli: Store, hostile: Hostile) -> None:
     layers = [layer({f"f{n}": os.urandom(50_000)}) for n in range(9)]
     hostile.tag(hostile.image(*layers, layers[0]))
-    image_id = cli.ok("pull", hostile.name)
-    assert cli.ok("images", "--quiet", "--no-trunc") == f"sha256:{image_id}"
+    cli.ok("pull", hostile.name)
+    assert len(cli.ok("images", "--quiet").split()) == 1
     assert len(os.listdir(f"{cli.root}/layers")) == 10
 
 
@@ -210,8 +210,9 @@ def test_the_platform_is_chosen(cli: Store, hostile: Hostile) -> None:
     top = {"schemaVersion": 2, "mediaType": kind, "manifests": entries}
     index = hostile.oci.blob(json.dumps(top).encode(), kind)
     hostile.tag(index)
-    mine = cli.ok("pull", hostile.name)
-    other = cli.ok("pull", "--platform", "linux/s390x", hostile.name)
+    podman = {"ROOTLESS_DIALECT": "podman"}  # which prints the id
+    mine = cli.ok("pull", hostile.name, env=podman)
+    other = cli.ok("pull", "--platform", "linux/s390x", hostile.name, env=podman)
     assert mine != other
     digests = cli.ok("inspect", "--format", "{{json .RepoDigests}}", other)
     assert index["digest"] in digests
