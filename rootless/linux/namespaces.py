@@ -18,6 +18,7 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
+NS_GET_PARENT = 0xB702
 NS_GET_NSTYPE = 0xB703
 NS_GET_OWNER_UID = 0xB704
 
@@ -58,6 +59,11 @@ def kind(fd: int) -> int:
 def owner(fd: int) -> int:
     """Return the uid that made the user namespace `fd`, as seen from here."""
     return int(struct.unpack("I", fcntl.ioctl(fd, NS_GET_OWNER_UID, b"\0\0\0\0"))[0])
+
+
+def parent(fd: int) -> int:
+    """Return a descriptor of the user namespace that the user namespace `fd` lies in."""
+    return fcntl.ioctl(fd, NS_GET_PARENT)
 
 
 def identity(name: str, pid: str | int = "self") -> int:

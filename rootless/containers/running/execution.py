@@ -303,10 +303,13 @@ def _join(container: Handle, request: ExecRequest, init: int) -> Join:
     spec = container.record["spec"]
     process = process_for(container.record, request)
     privileged = request.get("privileged", False)
+    mode = identity.detect().mode
     program = seccomp.filter_for(
         None if privileged else spec["linux"]["seccomp"],
         process.get("capabilities", {}).get("bounding", []),
-        "faked" if single.emulation(identity.detect().mode, spec) and not privileged else "",
+        "faked" if single.emulation(mode, spec) and not privileged else "",
         f"{container.root}/seccomp",
     )
-    return Join(spec, process, program, init)
+    join = Join(spec, process, program, init)
+    join.single = mode == "single" and not spec["rootless"]["userns"].startswith("map:")
+    return join

@@ -51,6 +51,9 @@ class Join:
         """What become descriptors 0 to 2, unless a terminal does."""
         self.preserved: list[int] = []
         """Further descriptors that the command gets as they are."""
+        self.single = False
+        """Whether one id exists, which is shown as that of any user."""
+        self._ids: shift.OneId | None = None
         self.dies = False
         """Whether all of it ends when the caller does."""
         self.kept: set[int] = set()
@@ -69,9 +72,16 @@ class Join:
             # Nothing else may come along: the caller's descriptors could lead out of the container.
             keep = {0, 1, 2, self.target, *report.filenos(), *self.kept, *self.stdio}
             keep.update(self.preserved)
+            flags = self._flags()
+            if self.single:
+                self._ids = shift.OneId(pidfd_pid(self.target))
+                keep.update(self._ids.filenos())
+                flags &= ~namespaces.CLONE_NEWUSER
             close_others(keep)
             # We have all capabilities there, whatever our uid is called.
-            namespaces.setns(self.target, self._flags())
+            if self._ids is not None:
+                self._ids.enter()
+            namespaces.setns(self.target, flags)
             _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # our starter may have a handler
             self._step = "fork"
             child = os.fork()
@@ -134,6 +144,8 @@ class Join:
             single.tell_apt_again(self.process)
             self._step = "take on the user and his privileges"
             settlement.prepare(report.verdict)
+            if self._ids is not None:
+                self._ids.become(user.uid, user.gid)
             settlement.take_on(user)
             self._step = "execute the command"
             report.ready(self.process["args"][0])

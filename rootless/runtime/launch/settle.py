@@ -236,7 +236,7 @@ def _become(user: User) -> None:
     if (os.getuid(), os.getgid()) != (user.uid, user.gid):
         raise LaunchError(
             f"cannot become user {user.uid}:{user.gid}: the container has no such id",
-            "it has only your subordinate ids; rootless doctor says how to get more",
+            "rootless doctor says which ids there are, and how to get more",
         )
 
 

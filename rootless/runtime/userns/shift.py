@@ -53,14 +53,17 @@ class Owners:
 class Shift:
     """Maps from the container's ids to those of U."""
 
-    def __init__(self, uid_map: list[Extent], gid_map: list[Extent], *, single: bool) -> None:
+    def __init__(
+        self, uid_map: list[Extent], gid_map: list[Extent], *, single: bool, proc: int = -1
+    ) -> None:
+        """`proc` is a descriptor of the outer /proc, which is closed here."""
         self.uid_map = uid_map
         self.gid_map = gid_map
         self.single = single
         # The new namespace's maps are written through the outer /proc, which is out of reach
         # by name once the container's root is entered.
-        self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._pid = os.readlink("/proc/self")
+        self._proc = outer_proc() if proc < 0 else proc
+        self._pid = os.readlink("self", dir_fd=self._proc)
 
     def apply(self) -> None:
         """Enter the new namespace. Raises OSError or LaunchError."""
@@ -107,6 +110,56 @@ class Shift:
             os.write(fd, text.encode())
         finally:
             os.close(fd)
+
+
+class OneId:
+    """The way to any user of a container that runs where one id exists, for a further process.
+
+    Its first process is in U as root, or else in a namespace inside U, which shows that id as
+    another. Who is to be the same as it goes there, too; for others there is one more, made last.
+    """
+
+    def __init__(self, pid: int) -> None:
+        """`pid` is a process of the container. Raises OSError where it has ended."""
+        self._user = _first_id(pid, "uid_map"), _first_id(pid, "gid_map")
+        self._theirs = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        self._proc = outer_proc()
+
+    def filenos(self) -> tuple[int, int]:
+        """What is needed until `become`."""
+        return self._theirs, self._proc
+
+    def enter(self) -> None:
+        """Enter U, which owns the container's other namespaces."""
+        if self._user == _ROOT:
+            namespaces.setns(self._theirs, namespaces.CLONE_NEWUSER)
+            return
+        shared = namespaces.parent(self._theirs)
+        namespaces.setns(shared, namespaces.CLONE_NEWUSER)
+        os.close(shared)
+
+    def become(self, uid: int, gid: int) -> None:
+        """Have the one id shown as `uid` and `gid`."""
+        if (uid, gid) not in (self._user, _ROOT):
+            Shift([(uid, 0, 1)], [(gid, 0, 1)], single=True, proc=self._proc).apply()
+        else:
+            os.close(self._proc)
+            if (uid, gid) != _ROOT:
+                namespaces.setns(self._theirs, namespaces.CLONE_NEWUSER)
+        os.close(self._theirs)
+
+
+_ROOT = (0, 0)
+
+
+def outer_proc() -> int:
+    """Return a descriptor of /proc."""
+    return os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _first_id(pid: int, name: str) -> int:
+    with open(f"/proc/{pid}/{name}", encoding="utf-8") as file:
+        return int(file.readline().split()[0])
 
 
 def become_root() -> None:

@@ -86,7 +86,6 @@ def test_working_directory(running: Store) -> None:
     assert running("exec", "-w", "/proc/self/fd/5", "one", "pwd").returncode in (1, 126)
 
 
-@pytest.mark.modes("mapped", "root")
 def test_user(running: Store) -> None:
     script = "id -u; id -g; echo $HOME"
     assert running.ok("exec", "-u", "user", "one", "sh", "-c", script).split() == [
@@ -98,11 +97,23 @@ def test_user(running: Store) -> None:
     assert running("exec", "-u", "nobody-knows", "one", "true").returncode == 1
 
 
-@pytest.mark.modes("single")
-def test_another_user_needs_another_id(running: Store) -> None:
-    done = running("exec", "-u", "user", "one", "true")
-    assert done.returncode == 1
-    assert "subordinate ids" in done.stderr
+def test_every_user_in_a_container_of_another(shared: Store) -> None:
+    """Root there is what root of a container is, and the container's own user is in its place."""
+    shared.ok("run", "-d", "--name", "other", "-u", "1000:7", "busybox", *ENDLESS)
+    script = "id -u; id -g; echo x > /dev/stderr; grep CapEff /proc/self/status"
+    capable = {}
+    for user in ("0", "1000:7", "5:0", "0:5", "user"):
+        done = shared("exec", "-u", user, "other", "sh", "-c", script)
+        assert (done.returncode, done.stderr) == (0, "x\n"), done.stderr
+        uid, gid, _, caps = done.stdout.split()
+        group = {"0": "0", "5:0": "0", "user": "1000"}.get(user, user.partition(":")[2])
+        assert (uid, gid) == (user.partition(":")[0].replace("user", "1000"), group)
+        capable[user] = int(caps, 16) != 0
+    assert capable == {"0": True, "0:5": True, "1000:7": False, "5:0": False, "user": False}
+    shared.ok("exec", "-u", "0", "other", "mkdir", "/root/made", "/new")
+    same = "readlink /proc/self/ns/user; readlink /proc/1/ns/user"
+    assert len(set(shared.ok("exec", "other", "sh", "-c", same).split())) == 1
+    shared.ok("rm", "-f", "other")
 
 
 def test_user_of_the_container(shared: Store) -> None:
