@@ -38,12 +38,14 @@ def joined(paths: Paths, record: Record) -> Record:
     kept: list[Namespace] = [space for space in spaces if space["type"] != "network"]
     owner = _owner(paths, other.record)
     private = owner["spec"]["rootless"]["network"]
+    on_host = networks.kind(owner["networks"]) == "host"
+    if not on_host:  # nobody may enter the machine's own from a user namespace: it is ours already
+        kept.append({"type": "network", "path": path})
     spec = {
         **spec,
-        "linux": {**spec["linux"], "namespaces": [*kept, {"type": "network", "path": path}]},
+        "linux": {**spec["linux"], "namespaces": kept},
         "rootless": {**spec["rootless"], "network": private},
     }
-    on_host = networks.kind(owner["networks"]) == "host"
     return {
         **record,
         "spec": spec,

@@ -153,6 +153,7 @@ def _prepare(
         notes.append(_NO_CGROUP + _way_to_one())
     wishes.notes = notes + wishes.notes
     launch = Launch(spec, directory, root, program, who)
+    launch.network = network
     launch.listening = wishes.listening
     if record["request"]["networks"]:
         launch.needed = "network"  # not to be replaced by more than was asked for
@@ -295,8 +296,7 @@ def _fork(startup: Startup, alive: int, *, attach: bool) -> Started:
     theirs.close()
     if client is not None:
         client.close()
-    for port in startup.ports:
-        os.close(port["fd"])
+    startup.let_go()
     try:
         message = starter.receive()
     except BaseException as error:

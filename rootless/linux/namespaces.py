@@ -18,6 +18,7 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
+NS_GET_USERNS = 0xB701
 NS_GET_PARENT = 0xB702
 NS_GET_NSTYPE = 0xB703
 NS_GET_OWNER_UID = 0xB704
@@ -64,6 +65,14 @@ def owner(fd: int) -> int:
 def parent(fd: int) -> int:
     """Return a descriptor of the user namespace that the user namespace `fd` lies in."""
     return fcntl.ioctl(fd, NS_GET_PARENT)
+
+
+def home(fd: int) -> int:
+    """Return a descriptor of the user namespace that owns the namespace `fd`.
+
+    Raises PermissionError where that is none of ours.
+    """
+    return fcntl.ioctl(fd, NS_GET_USERNS)
 
 
 def identity(name: str, pid: str | int = "self") -> int:

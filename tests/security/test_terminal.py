@@ -285,7 +285,8 @@ def test_any_locale_prints_bytes_as_they_are(
         done = busybox(*words, env=env, text=False)
         assert done.stderr == b""
         assert done.returncode == 0
-        assert FINE.encode() + b"\xfc\xa0" in done.stdout
+        bytes_ = b"\\ufffd" * 3 if "json" in line else b"\xfc\xa0"
+        assert FINE.encode() + bytes_ in done.stdout
         assert b"\x9b" not in done.stdout.replace(FINE.encode(), b"")
     logged = busybox("logs", "a", env=env, text=False)
     assert logged.stdout == os.fsencode(odd) + b"\n"

@@ -16,6 +16,7 @@ import os
 import stat
 import time
 
+from rootless.errors import LaunchError
 from rootless.linux import namespaces
 from rootless.linux.process import die_with_parent, forget_arguments, set_dumpable
 from rootless.runtime.launch import single, terminal, users
@@ -118,7 +119,15 @@ class Launch:
         set_dumpable(False)
         for fd, flag, name in joined:
             self.begin(f"join the {name} namespace")
-            namespaces.setns(fd, flag)
+            try:
+                namespaces.setns(fd, flag)
+            except PermissionError as error:
+                raise LaunchError(
+                    f"cannot join the {name} namespace: the user namespace that it belongs to is "
+                    "not one of yours",
+                    "who has made it can let its own containers join it",
+                    errno=error.errno or 0,
+                ) from error
             os.close(fd)
         self.plan = plan(self.spec, self.root, self.driver)
         if self.owners is not None:

@@ -56,6 +56,7 @@ class Helped:
 
     own = True
     settings = None
+    home = -1
 
     def __init__(self, program: Program) -> None:
         self.outside = Helper(program)

@@ -13,6 +13,7 @@ class Host:
     own = False
     settings = None
     outside = None
+    home = -1
 
     def check(self) -> None:
         """See Driver: it always can."""

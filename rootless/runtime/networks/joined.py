@@ -19,6 +19,9 @@ class Joined:
     own = False
     settings = None
     outside = None
+    home = -1
+    """The user namespace that owns the network. It is another than that of our other containers
+    where the network was made in another session, and only from inside it may be joined."""
 
     def __init__(self, path: str) -> None:
         """`path` is that of the namespace, as the supervisor sees it."""
@@ -30,6 +33,7 @@ class Joined:
             fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 if namespaces.kind(fd) == namespaces.CLONE_NEWNET:
+                    self.home = _home(fd)
                     return
                 reason = "it is another kind of namespace"
             finally:
@@ -41,3 +45,15 @@ class Joined:
     def steps(self) -> list[Operation]:
         """See Driver: what there is to be done was done by whose it is."""
         return []
+
+
+def _home(fd: int) -> int:
+    """Return the user namespace that owns a network; -1 for our own, or one outside of that."""
+    try:
+        found = namespaces.home(fd)
+    except OSError:
+        return -1
+    if os.fstat(found).st_ino == namespaces.identity("user"):
+        os.close(found)
+        return -1
+    return found

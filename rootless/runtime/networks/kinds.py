@@ -50,6 +50,10 @@ if TYPE_CHECKING:
         def outside(self) -> Outside | None:
             """Who is to be started before the container's command; ports are its own to bind."""
 
+        @property
+        def home(self) -> int:
+            """A descriptor of the user namespace that the container has to be in, -1 for ours."""
+
         def check(self) -> None:
             """Look whether it can be had, before anything has begun. Raises LaunchError."""
 

@@ -15,6 +15,7 @@ class Alone:
     own = True
     settings = None
     outside = None
+    home = -1
 
     def check(self) -> None:
         """See Driver: it always can."""

@@ -27,6 +27,7 @@ class Private:
 
     own = True
     outside = None
+    home = -1
 
     def __init__(self, network: PrivateNetwork) -> None:
         self.settings = network["settings"]

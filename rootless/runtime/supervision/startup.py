@@ -107,6 +107,11 @@ class Startup:
         """The sockets of published ports, which whoever forks closes."""
         return self._wishes.ports
 
+    def let_go(self) -> None:
+        """Close, where the fork was made, what only its child needs."""
+        for fd in {*(port["fd"] for port in self.ports), self._launch.network.home} - {-1}:
+            os.close(fd)
+
     @property
     def notes(self) -> list[str]:
         """What the user is told when it runs."""
@@ -181,7 +186,8 @@ class Startup:
         if self._wishes.listening is not None:
             kept.update(range(3, 3 + self._wishes.listening["count"]))
         kept.update(self._wishes.preserved)
-        close_others(kept)
+        kept.add(self._launch.network.home)
+        close_others(kept - {-1})
 
     def _start(self, before: dict[str, Any], client: int) -> tuple[list[Any], Charge]:
         """Start the container; return the time line and what the supervisor gets.
@@ -296,7 +302,7 @@ class Startup:
         # Of several that start at once, one makes the namespace and the others find it.
         lock = records.lock(lock_path)
         try:
-            entry = Entry(self._paths, self._launch.who)
+            entry = Entry(self._paths, self._launch.who, self._launch.network.home)
             pid = os.fork()
             if pid == 0:
                 report.close()

@@ -87,9 +87,10 @@ class Membership:
 class Entry:
     """The way of one child into U. Made before the fork; owns its descriptors until `close`."""
 
-    def __init__(self, paths: Paths, who: Identity) -> None:
+    def __init__(self, paths: Paths, who: Identity, home: int = -1) -> None:
+        """`home` is a descriptor of the U that is meant, which is closed here; -1 for any."""
         self.identity = who
-        fd = find(paths, who.mode)
+        fd = find(paths, who.mode) if home < 0 else home
         self._fd = -1 if fd is None else fd
         self._parent = self._child = None
         if fd is None:
