@@ -143,7 +143,9 @@ def test_what_is_about_to_start_stays(busybox: Store) -> None:
     """`run` keeps the lock of what it has made until that runs."""
     engine = Engine(busybox.root)
     engine.holding = True
-    made = engine.create(request("busybox", ["sleep", "1000"], {"name": "mine"}, base="/", environ={}))
+    made = engine.create(
+        request("busybox", ["sleep", "1000"], {"name": "mine"}, base="/", environ={})
+    )
     engine.holding = False
     engine.create(request("busybox", ["true"], {"name": "idle"}, base="/", environ={}))
     assert "Deleted Containers:" in busybox.ok("container", "prune", "-f")
