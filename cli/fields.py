@@ -10,6 +10,7 @@ _OPTIONS = {
     "command": "command",
     "compression": "--compression-format",
     "conditions": "--condition",
+    "context": "context",
     "detached": "--detach",
     "devices": "--device",
     "environment": "--env",

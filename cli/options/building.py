@@ -8,7 +8,12 @@ from rootless.cli.options.buildflags import Flags
 from rootless.cli.options.declare import argument, option, option_with
 
 BuildContext = Annotated[
-    str, argument("[CONTEXT]", "The directory whose files COPY and ADD take. (default: .)")
+    str,
+    argument(
+        "[CONTEXT]",
+        "What COPY and ADD take files of: a directory, a tar, a URL of one, a git repository, or - "
+        "for standard input. (default: .)",
+    ),
 ]
 BuildTag = Annotated[
     list[str] | None,
@@ -24,6 +29,17 @@ BuildArgument = Annotated[
         metavar="NAME[=VALUE]",
         about="Give an ARG its value; without one that of the environment.",
     ),
+]
+BuildContexts = Annotated[
+    list[str] | None,
+    option(
+        "--build-context",
+        metavar="NAME=PLACE",
+        about="Another context by name: DIR, a URL, docker-image://IMAGE, oci-layout://DIR:TAG.",
+    ),
+]
+IgnoreFile = Annotated[
+    str, option("--ignorefile", metavar="FILE", about="Take this in place of .dockerignore.")
 ]
 BuildTarget = Annotated[
     str, option("--target", metavar="STAGE", about="Build this stage, and what it needs.")
@@ -120,7 +136,9 @@ class BuildAsked(Flags, total=False):
     """What is asked of a build besides its context and its names."""
 
     file: BuildFile
+    ignorefile: IgnoreFile
     build_arg: BuildArgument
+    build_context: BuildContexts
     target: BuildTarget
     label: BuildLabel
     no_cache: NoCache

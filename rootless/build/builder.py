@@ -6,6 +6,7 @@ What needs neither, because the cache has it or because it only changes settings
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import deque
 
@@ -14,16 +15,20 @@ from rootless.build import settings as configuration
 from rootless.build.cache import keys
 from rootless.build.cache.living import Living
 from rootless.build.cache.results import Result, Results, key_of
+from rootless.build.contexts import ignore_of
 from rootless.build.crew import Crew
 from rootless.build.dockerfile import model
 from rootless.build.dockerfile.parsing import parse
 from rootless.build.dockerfile.scope import Arguments
 from rootless.build.dockerfile.stages import plan, trigger
 from rootless.build.failing import StepFailed
+from rootless.build.fetching import parts as remote
+from rootless.build.fetching.remotes import fetch_context
 from rootless.build.files.gathering import Wanted
 from rootless.build.files.hashes import Unknown
 from rootless.build.files.origins import Origin
 from rootless.build.place import Site
+from rootless.build.scratch import Scratch
 from rootless.build.state import State
 from rootless.build.steps import confining, finish, resolve, run, squashing
 from rootless.build.steps import copy as copying
@@ -43,7 +48,9 @@ if TYPE_CHECKING:
     from rootless.build.dockerfile.mounts import Mount
     from rootless.build.dockerfile.scope import Scope
     from rootless.build.dockerfile.stages import Stage
+    from rootless.build.fetching.named import Context
     from rootless.build.request import BuildRequest
+    from rootless.build.steps.copy import Copy
     from rootless.build.watching import Watcher
     from rootless.images.collection import Images
     from rootless.images.image import Image
@@ -104,6 +111,9 @@ class Builder:
         self._ready: deque[tuple[_Course, Any]] = deque()
         self._pending: deque[tuple[_Course, Work]] = deque()
         self._scopes: dict[int, Scope] = {}
+        self._scratch = request.scratch or Scratch(images.paths)
+        self._contexts: dict[str, Origin] = {}
+        """Named contexts that were fetched, by what they are fetched from."""
 
     def run(self) -> str:
         """Build it; return the id of the image. Raises Error, after all has ended."""
@@ -111,7 +121,7 @@ class Builder:
         dockerfile = parse(request.dockerfile, request.name)
         here = str(platforms.host())
         given = Arguments(request.arguments, target=request.platform or here, build=here)
-        self._file = plan(dockerfile, given)
+        self._file = plan(dockerfile, given, request.contexts)
         target = self._file.target(request.target)
         self._check(target)
         self._paths.prepare()  # before a step leaves something there, and it looks like another's
@@ -131,6 +141,8 @@ class Builder:
             finally:
                 self._crew.wait()
                 self._close()
+                if request.scratch is None:
+                    self._scratch.close()
         return image
 
     def _hire(self) -> None:
@@ -259,8 +271,20 @@ class Builder:
             state = State.scratch(stage.platform or self._request.platform)
         else:
             platform = stage.platform or self._request.platform
-            state = yield from self._image(step, stage.image, platform)
+            named = self._request.contexts.get(stage.image.lower())
+            if named is not None and not named.image:
+                return (yield from self._directory(step, stage, named, platform))
+            name = named.image if named else stage.image
+            state = yield from self._image(step, name, platform)
         self._watcher.end(step, cached=False, error="")
+        return state
+
+    def _directory(self, step: Step, stage: Stage, named: Context, platform: str) -> Way:
+        """Return the state that a context is where it is taken for an image: all of its files."""
+        self._watcher.begin(step)
+        origin = yield from self._context(step, named)
+        state = State.scratch(platform)
+        yield from self._lay(step, stage, state, copies.whole(origin), step.text)
         return state
 
     def _image(self, step: Step, name: str, platform: str) -> Way:
@@ -389,13 +413,27 @@ class Builder:
         """Return where files come from: the context for no name, a stage, or an image."""
         if not name:
             return Origin(self._request.context, self._request.ignore)
+        named = self._request.contexts.get(name.lower())
+        if named is not None and not named.image:
+            return (yield from self._context(step, named))
         source = self._file.reference(name, stage, done)
         if source is not None:
             state: State = yield Other(source)
         else:
+            name = named.image if named else name
             state = yield from self._image(step, name, self._request.platform)
         places = [f"{self._paths.layers}/{chain}/fs" for chain in state.stack.chains]
         return Origin(lowers=places)
+
+    def _context(self, step: Step, named: Context) -> Generator[Work | Other, Any, Origin]:
+        """Return where the files of a named context are, fetched once."""
+        known = named.directory or named.source
+        if known not in self._contexts:
+            path = named.directory
+            if not path:
+                path = yield self._work(step, fetch_context, named.source, self._scratch.new())
+            self._contexts[known] = Origin(path, ignore_of(path))
+        return self._contexts[known]
 
     def _copy(
         self, step: Step, stage: Stage, state: State, done: model.Copy
@@ -403,23 +441,34 @@ class Builder:
         origin = yield from self._origin(step, done.stage, stage, done)
         self._watcher.begin(step)
         copy = copies.copy_of(done, state.settings, origin)
+        yield from self._lay(step, stage, state, copy, done.text)
+
+    def _lay(
+        self, step: Step, stage: Stage, state: State, copy: Copy, text: str
+    ) -> Generator[Work | Other, Any, None]:
+        """Put the layer of a copy on top."""
         copy.manner.epoch = self._request.epoch
         copy.text, copy.use_cache = step.text, self._uses_cache(stage)
         copy.youngest = self._request.youngest
+        copy.scratch = self._scratch.new() if copy.unpacks else ""
+        parts = [part for part in copy.parts if isinstance(part, remote.Part)]
+        for part in parts:
+            yield from part.identify(self._scratch, functools.partial(self._work, step))
         result = None
         try:
             if copy.use_cache:
-                result = self._results.get(
-                    copy.key(self._paths, state.stack, read=False), state.stack
-                )
+                key = copy.key(self._paths, state.stack, read=False)
+                result = self._results.get(key, state.stack)
         except (Unknown, OSError):
             pass  # a child reads it
         cached = result is not None
         if result is None:
+            for part in parts:
+                yield from part.bring(self._scratch, functools.partial(self._work, step))
             value = yield self._work(step, copying.copy_files, state.stack, copy)
             result = Result(value["layer"], value["notes"])
             cached = bool(value.get("cached"))
-        self._take(step, state, done.text, result, cached=cached)
+        self._take(step, state, text, result, cached=cached)
 
     def _workdir(
         self, step: Step, stage: Stage, state: State, done: model.Workdir

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from rootless.build import settings as configuration
+from rootless.build.dockerfile import model
 from rootless.build.dockerfile.heredocs import Heredoc
+from rootless.build.fetching import git
+from rootless.build.fetching import parts as remote
+from rootless.build.fetching.remotes import is_remote
 from rootless.build.files.gathering import Wanted
 from rootless.build.files.modes import Mode
 from rootless.build.files.origins import Documents
@@ -13,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rootless.build.dockerfile import model
+    from rootless.build.dockerfile.errors import DockerfileError
     from rootless.build.files.origins import Origin
 
 
@@ -30,23 +34,46 @@ def copy_of(done: model.Copy, settings: dict[str, Any], origin: Origin) -> Copy:
     return copy
 
 
+def whole(origin: Origin) -> Copy:
+    """Return what is to be done for all of a tree to be at the root."""
+    return Copy([Part(origin, Wanted(["/"], trusted=bool(origin.lowers)))], "/")
+
+
 def _parts(done: model.Copy, origin: Origin) -> list[Part]:
     """Return what comes from where, in the order in which it is written."""
     parts: list[Part] = []
-    paths: list[str] = []
+    files: Part | None = None
     for source in done.sources:
         if isinstance(source, Heredoc):
             content = source.content.encode("utf-8", "surrogateescape")
-            part = Part(Documents({source.name: content}), Wanted([source.name], literal=True))
+            parts.append(
+                Part(Documents({source.name: content}), Wanted([source.name], literal=True))
+            )
+        elif isinstance(done, model.Add) and is_remote(source):
+            parts.append(_remote(done, source))
+        elif files is not None:
+            files.wanted.sources.append(source)
         else:
-            if paths:
-                paths.append(source)
-                continue
-            paths = [source]
             trusted = bool(origin.lowers)
-            how = {"parents": done.parents, "trusted": trusted}
-            wanted = Wanted(paths, excluded=done.exclude, **how)
-            wanted.sources = paths
-            part = Part(origin, wanted)
-        parts.append(part)
+            wanted = Wanted([source], excluded=done.exclude, parents=done.parents, trusted=trusted)
+            files = Part(origin, wanted)
+            files.unpack = isinstance(done, model.Add) and done.unpack is not False
+            parts.append(files)
+    lone = len(done.sources) == 1 and isinstance(parts[0], remote.Part)
+    if isinstance(done, model.Add) and done.checksum and not lone:
+        raise _checksum(done)
     return parts
+
+
+def _remote(done: model.Add, source: str) -> Part:
+    repository = git.parse(source)
+    if repository is None:
+        return remote.File(source, done.checksum, unpack=bool(done.unpack))
+    repository.keep = repository.keep or done.keep_git_dir
+    repository.checksum = repository.checksum or done.checksum
+    return remote.Checkout(repository, done.exclude)
+
+
+def _checksum(done: model.Add) -> DockerfileError:
+    reason = "--checksum is for one file of the web, or one git repository"
+    return done.node.error(reason, "ADD each source in a line of its own", "--checksum")

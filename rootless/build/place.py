@@ -5,6 +5,7 @@ layers/     by chain id, links to the blobs of layers that results name (store.p
 containers/ those in which RUN runs, which `ps` does not show
 failed/     which images are what failed commands have left (leftovers)
 hashes/     digests of files of contexts
+scratch/    what builds have fetched and unpacked, as long as they run (scratch)
 mounts/     what RUN --mount=type=cache keeps
 veils/      layers that hide what an ignore file hides, while a command sees a context
 running/    a locked file for each build under way (cache.living)

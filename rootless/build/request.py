@@ -7,7 +7,9 @@ from rootless.build.shape import Shape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.build.fetching.named import Context
     from rootless.build.files.ignore import Ignore
+    from rootless.build.scratch import Scratch
     from rootless.containers.request import Fields
 
 
@@ -22,6 +24,10 @@ class BuildRequest:
         """What messages call the Dockerfile."""
         self.ignore: Ignore | None = None
         """What of the context is not there."""
+        self.contexts: dict[str, Context] = {}
+        """By name in small letters, what stands for a stage or an image of that name."""
+        self.scratch: Scratch | None = None
+        """Where the build's things lie for a while; a front end's, which removes it."""
         self.tags: list[str] = []
         self.arguments: dict[str, str] = {}
         self.target = ""

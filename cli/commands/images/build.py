@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from rootless.build.contexts import Place
     from rootless.build.request import BuildRequest
     from rootless.cli.options import building as opt
     from rootless.engine import Engine
@@ -35,23 +36,25 @@ def build(
     Examples:
         rootless build -t app .
         rootless build -t app --target test --build-arg VERSION=2 -f docker/Dockerfile .
+        rootless build -t app https://example.com/app.git#main:docker
+        tar c . | rootless build -t app -
     """
-    from rootless.build.contexts import of_directory
+    from rootless.build.contexts import Place, opened
 
     kind, as_json = checks.call_of(asked.get("call", ""), check=asked.get("check", False))
-    file, names = asked.get("file", ""), choice.current().dockerfiles
+    place = Place(context, asked.get("file", ""), asked.get("ignorefile", ""))
     if what := asked.get("print"):
-        return _print(what, context, file)
-    request = of_directory(context, file, names)
-    request.tags = [choice.current().given(name) for name in tag or []]
-    _fill(request, asked)
-    engine.access = reach.access_of(asked, asked)
-    if kind != "build":
-        with failure.shown():
-            checking = Checking(engine.images, request)
-            return checks.answer(checking, kind, request.target, as_json=as_json)
-    watcher = choosing.watcher(progress, quiet=quiet, logfile=asked.get("logfile", ""))
-    image, code = session.run(engine, request, watcher, on_error=asked.get("on_error", ""))
+        return _print(engine, what, place)
+    with opened(engine.paths, place, choice.current().dockerfiles) as request:
+        request.tags = [choice.current().given(name) for name in tag or []]
+        _fill(request, asked)
+        engine.access = reach.access_of(asked, asked)
+        if kind != "build":
+            with failure.shown():
+                checking = Checking(engine.images, request)
+                return checks.answer(checking, kind, request.target, as_json=as_json)
+        watcher = choosing.watcher(progress, quiet=quiet, logfile=asked.get("logfile", ""))
+        image, code = session.run(engine, request, watcher, on_error=asked.get("on_error", ""))
     if code:
         return code
     if path := asked.get("iidfile"):
@@ -62,21 +65,21 @@ def build(
     return 0
 
 
-def _print(what: str, context: str, file: str) -> int:
+def _print(engine: Engine, what: str, place: Place) -> int:
     """Print the tree of a Dockerfile, which may be named in the place of a context."""
-    from rootless.build.contexts import of_directory
+    from rootless.build.contexts import opened
 
     if what != "tree":
         raise UsageError(f"{named('print')}: nothing is known of {what!r}", "tree is")
-    if os.path.isdir(context):
-        request = of_directory(context, file, choice.current().dockerfiles)
-        data, name = request.dockerfile, request.name
-    else:
+    if os.path.isfile(place.context):
         try:
-            with open(context, "rb") as source:
-                data, name = source.read(), os.path.basename(context)
+            with open(place.context, "rb") as source:
+                data, name = source.read(), os.path.basename(place.context)
         except OSError as error:
-            raise UsageError(f"cannot read {context}: {error.strerror}") from error
+            raise UsageError(f"cannot read {place.context}: {error.strerror}") from error
+    else:
+        with opened(engine.paths, place, choice.current().dockerfiles) as request:
+            data, name = request.dockerfile, request.name
     with failure.shown():
         checks.print_tree(data, name)
     return 0
@@ -89,6 +92,10 @@ def _fill(request: BuildRequest, asked: opt.BuildAsked) -> None:
             request.arguments[name] = value
         elif name in os.environ:
             request.arguments[name] = os.environ[name]
+    if contexts := asked.get("build_context"):
+        from rootless.build.fetching.named import parse
+
+        request.contexts = dict(parse(text) for text in contexts)
     for text in asked.get("label") or ():
         name, _, value = text.partition("=")
         request.labels[name] = value

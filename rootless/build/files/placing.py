@@ -66,6 +66,8 @@ class Source:
         self.groups = groups
         self.trusted = trusted
         """Whether owners and set-id bits are those of the source: it is a stage's."""
+        self.unpacked = False
+        """Whether it was an archive, which replaces what it finds and keeps its modes."""
 
 
 class Placing:
@@ -82,7 +84,7 @@ class Placing:
         self._found: dict[str, bool] = {"": True}
         """Directories, and whether they are there below."""
         self._links: dict[tuple[int, int], bytes] = {}
-        self._trusted = False
+        self._source: Source | None = None
         self.changed = False
         """Whether a file was another by the time it was read."""
 
@@ -91,7 +93,7 @@ class Placing:
 
         `destination` is absolute; with a slash at its end it is a directory.
         """
-        several = sum(len(source.groups) for source in sources) > 1
+        several = sum(len(one.groups) for one in sources if not one.unpacked) > 1
         slash = destination.endswith("/")
         if self._manner.linked:
             target = posixpath.normpath(destination).strip("/")
@@ -105,7 +107,7 @@ class Placing:
                 f"several sources go into a directory, and {destination!r} does not end in a slash"
             )
         for source in sources:
-            self._trusted = source.trusted
+            self._source = source
             self._links = {}
             for group in source.groups:
                 self._group(source.tree, group, target, into=into)
@@ -213,7 +215,8 @@ class Placing:
             raise UsageError(f"/{place} would be a directory and a file", "copy one elsewhere")
         else:
             self._written.add(place)
-        if self._manner.linked or not self._is_there(posixpath.dirname(place)):
+        replaces = self._manner.linked or (self._source is not None and self._source.unpacked)
+        if replaces or not self._is_there(posixpath.dirname(place)):
             return
         if node.is_directory:
             there = self._below.look(place)
@@ -268,12 +271,18 @@ class Placing:
 
     def _ids(self, node: Node) -> tuple[int, int, int]:
         manner = self._manner
-        mode = node.mode if self._trusted else node.mode & ~_SETID
-        if manner.mode is not None and not node.is_link:
+        trusted = self._trusted
+        unpacked = self._source is not None and self._source.unpacked
+        mode = node.mode if trusted else node.mode & ~_SETID
+        if manner.mode is not None and not node.is_link and not unpacked:
             mode = manner.mode.of(mode, is_directory=node.is_directory)
         if manner.owner is not None:
             return (mode, *manner.owner)
-        return (mode, node.uid, node.gid) if self._trusted else (mode, 0, 0)
+        return (mode, node.uid, node.gid) if trusted else (mode, 0, 0)
+
+    @property
+    def _trusted(self) -> bool:
+        return self._source is not None and self._source.trusted
 
     def _time(self, node: Node) -> int:
         time, manner = node.status.st_mtime_ns, self._manner

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 
 from rootless.build.cache.results import Results, key_of
+from rootless.build.fetching import archives
 from rootless.build.files import gathering
 from rootless.build.files.accounts import owner
 from rootless.build.files.hashes import Hashes
@@ -12,6 +15,8 @@ from rootless.build.files.placing import Manner, Placing, Source
 from rootless.build.files.trees import LayersTree
 from rootless.build.layering import layer
 from rootless.build.steps.telling import Telling
+from rootless.oci.errors import ImageError
+from rootless.runtime.userns import identity
 from rootless.runtime.userns.worker import call
 
 TYPE_CHECKING = False
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.build.crew import Line
-    from rootless.build.files.gathering import Wanted
+    from rootless.build.files.gathering import Group, Wanted
     from rootless.build.files.origins import Origin
     from rootless.build.files.trees import Tree
     from rootless.build.place import Site
@@ -55,8 +60,15 @@ class Copy:
         self.use_cache = True
         self.youngest = 0.0
         """Whether, and from which moment on, what was made before counts."""
+        self.scratch = ""
+        """An empty directory, where archives are unpacked."""
         for part in parts:
             part.wanted.alone = len(parts) == 1
+
+    @property
+    def unpacks(self) -> bool:
+        """Whether there may be archives to unpack."""
+        return any(part.unpack for part in self.parts)
 
     def key(self, paths: Site, stack: Stack, *, read: bool) -> str:
         """Return the key of the step. Raises what `digest_of` raises."""
@@ -107,10 +119,11 @@ def copy_files(line: Line, paths: Site, stack: Stack, copy: Copy) -> Document:
     if found is not None:
         return {"layer": found.layer, "notes": found.notes, "cached": True}
     lowers = [f"{paths.layers}/{chain}/fs" for chain in stack.chains]
+    owners = "record" if identity.detect().mode == "single" else "chown"
     changed: list[bool] = []
 
     def fill(making: Making) -> bool:
-        entries, moved = making.add_packed(_pack, copy, lowers)
+        entries, moved = making.add_packed(_pack, copy, lowers, owners)
         changed.append(moved)
         return bool(entries)
 
@@ -133,7 +146,7 @@ def _key_inside(paths: Site, stack: Stack, copy: Copy) -> str:
     return copy.key(paths, stack, read=True)
 
 
-def _pack(output: int, copy: Copy, lowers: list[str]) -> tuple[int, bool]:
+def _pack(output: int, copy: Copy, lowers: list[str], owners: str) -> tuple[int, bool]:
     """In the user namespace: write the layer.
 
     Return how many entries it has, and whether a file changed meanwhile.
@@ -146,10 +159,43 @@ def _pack(output: int, copy: Copy, lowers: list[str]) -> tuple[int, bool]:
     for part in copy.parts:
         tree: Tree = part.origin.open()
         groups = gathering.gather(tree, part.wanted, part.origin.explain)
-        sources.append(Source(tree, groups, trusted=part.wanted.trusted))
+        if part.unpack:
+            sources += _unpacked(tree, groups, copy, owners)
+        else:
+            sources.append(Source(tree, groups, trusted=part.wanted.trusted))
     placing = Placing(output, below, copy.manner)
     entries = placing.copy(sources, copy.destination)
     return entries, placing.changed
+
+
+def _unpacked(tree: Tree, groups: list[Group], copy: Copy, owners: str) -> list[Source]:
+    """Return the sources that files are, each archive among them as what is in it."""
+    found: list[Source] = []
+    for group in groups:
+        source = Source(tree, [group], trusted=False)
+        if group.top.kind == stat.S_IFREG:
+            fd = tree.open(group.top)
+            try:
+                stream = archives.opened(fd, group.name)
+                if stream is not None:
+                    directory = f"{copy.scratch}/{len(found)}"
+                    os.mkdir(directory)
+                    source = _archive(archives.unpack_layer(stream, directory, owners=owners))
+            except ImageError as error:
+                raise error.about(group.name) from None
+            finally:
+                os.close(fd)
+        found.append(source)
+    return found
+
+
+def _archive(top: str) -> Source:
+    """Return what is in an unpacked archive, with its owners."""
+    tree = LayersTree([top])
+    groups = gathering.gather(tree, gathering.Wanted(["/"], trusted=True), str)
+    source = Source(tree, groups, trusted=True)
+    source.unpacked = True
+    return source
 
 
 def make_directory(

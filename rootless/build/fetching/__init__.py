@@ -1,0 +1,1 @@
+"""What a build takes from elsewhere: files of the web, git repositories, and archives unpacked."""
