@@ -100,7 +100,7 @@ OWN = {
 }
 """Options whose names mean something else in other commands."""
 
-_BUILD = "--all-platforms --cache-from --cache-to --from --logsplit --manifest --output -o"
+_BUILD = "--all-platforms --cache-from --cache-to --from --manifest --output -o"
 OWN |= {("build", name): BUILDING for name in _BUILD.split()}
 _MAPS = "a build maps ids as the store does, so that its layers fit all containers"
 _OF_BUILD = (

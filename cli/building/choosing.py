@@ -37,3 +37,19 @@ def watcher(progress: str, *, quiet: bool, logfile: str = "") -> Lines:
     from rootless.cli.building.plain import Plain
 
     return Plain(streams)
+
+
+def log(path: str, platform: str | None) -> str:
+    """Return the file of --logfile; that of a `platform`, "" for this machine's, with --logsplit.
+
+    Raises UsageError.
+    """
+    from rootless.errors import UsageError, named
+    from rootless.oci import platform as platforms
+
+    if platform is None:
+        return path
+    if not path:
+        raise UsageError(f"{named('logsplit')} needs a {named('logfile')} to split")
+    wanted = platforms.parse(platform) if platform else platforms.host()
+    return "_".join(filter(None, (path, wanted.os, wanted.architecture, wanted.variant)))

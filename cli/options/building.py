@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from rootless.cli.options.buildflags import Flags
+from rootless.cli.options.buildflags import COMMANDS, IMAGE, OUTPUT, Flags
 from rootless.cli.options.declare import argument, option, option_with
+
+DOCKERFILE = "Dockerfile"
+STEPS = "Steps and their cache"
+TELLING = "What is told"
 
 BuildContext = Annotated[
     str,
@@ -17,16 +21,30 @@ BuildContext = Annotated[
 ]
 BuildTag = Annotated[
     list[str] | None,
-    option("--tag", "-t", metavar="NAME[:TAG]", about="Give the image a name; may be repeated."),
+    option(
+        "--tag",
+        "-t",
+        metavar="NAME[:TAG]",
+        panel=IMAGE,
+        about="Give the image a name; may be repeated.",
+    ),
 ]
 BuildFile = Annotated[
-    str, option("--file", "-f", metavar="FILE", about="The Dockerfile, - for standard input.")
+    str,
+    option(
+        "--file",
+        "-f",
+        metavar="FILE",
+        panel=DOCKERFILE,
+        about="The Dockerfile, - for standard input.",
+    ),
 ]
 BuildArgument = Annotated[
     list[str] | None,
     option(
         "--build-arg",
         metavar="NAME[=VALUE]",
+        panel=DOCKERFILE,
         about="Give an ARG its value; without one that of the environment.",
     ),
 ]
@@ -35,80 +53,125 @@ BuildContexts = Annotated[
     option(
         "--build-context",
         metavar="NAME=PLACE",
+        panel=DOCKERFILE,
         about="Another context by name: DIR, a URL, docker-image://IMAGE, oci-layout://DIR:TAG.",
     ),
 ]
 IgnoreFile = Annotated[
-    str, option("--ignorefile", metavar="FILE", about="Take this in place of .dockerignore.")
+    str,
+    option(
+        "--ignorefile",
+        metavar="FILE",
+        panel=DOCKERFILE,
+        about="Take this in place of .dockerignore.",
+    ),
 ]
 BuildTarget = Annotated[
-    str, option("--target", metavar="STAGE", about="Build this stage, and what it needs.")
+    str,
+    option(
+        "--target", metavar="STAGE", panel=DOCKERFILE, about="Build this stage, and what it needs."
+    ),
 ]
 BuildLabel = Annotated[
-    list[str] | None, option("--label", metavar="NAME[=VALUE]", about="Give the image a label.")
+    list[str] | None,
+    option("--label", metavar="NAME[=VALUE]", panel=IMAGE, about="Give the image a label."),
 ]
-NoCache = Annotated[bool, option("--no-cache", about="Do every step again.")]
+NoCache = Annotated[bool, option("--no-cache", panel=STEPS, about="Do every step again.")]
 NoCacheFilter = Annotated[
     list[str] | None,
-    option("--no-cache-filter", metavar="STAGE", about="Do every step of this stage again."),
+    option(
+        "--no-cache-filter",
+        metavar="STAGE",
+        panel=STEPS,
+        about="Do every step of this stage again.",
+    ),
 ]
 CacheTtl = Annotated[
-    str, option("--cache-ttl", metavar="TIME", about="Take no results that are older: 24h, 90m.")
+    str,
+    option(
+        "--cache-ttl",
+        metavar="TIME",
+        panel=STEPS,
+        about="Take no results that are older: 24h, 90m.",
+    ),
 ]
 BuildPull = Annotated[
     str,
     option_with(
         "--pull",
         metavar="POLICY",
+        panel=STEPS,
         about="Fetch base images: always, missing, never, newer. (missing; alone: always)",
     ),
 ]
-BuildQuiet = Annotated[bool, option("--quiet", "-q", about="Print the image's id alone.")]
-BuildPlatform = Annotated[
-    str, option("--platform", metavar="OS/ARCH", about="Build for this platform.")
+BuildQuiet = Annotated[
+    bool, option("--quiet", "-q", panel=TELLING, about="Print the image's id alone.")
 ]
-IidFile = Annotated[str, option("--iidfile", metavar="FILE", about="Write the image's id here.")]
+BuildPlatform = Annotated[
+    str, option("--platform", metavar="OS/ARCH", panel=IMAGE, about="Build for this platform.")
+]
+IidFile = Annotated[
+    str, option("--iidfile", metavar="FILE", panel=OUTPUT, about="Write the image's id here.")
+]
 Jobs = Annotated[
-    int, option("--jobs", metavar="N", about="Do so many steps at once. (default: one a core)")
+    int,
+    option(
+        "--jobs", metavar="N", panel=STEPS, about="Do so many steps at once. (default: one a core)"
+    ),
 ]
 Progress = Annotated[
     str,
     option(
         "--progress",
         metavar="HOW",
+        panel=TELLING,
         about="Tell of it as auto, plain, tty, quiet or rawjson. (BUILDKIT_PROGRESS, auto)",
     ),
 ]
 BuildCheck = Annotated[
-    bool, option("--check", about="Look for what is not as it should be, and build nothing.")
+    bool,
+    option(
+        "--check",
+        panel=DOCKERFILE,
+        about="Look for what is not as it should be, and build nothing.",
+    ),
 ]
 BuildCall = Annotated[
     str,
     option(
         "--call",
         metavar="METHOD[,format=json]",
+        panel=DOCKERFILE,
         about="Do something else with the Dockerfile: check, outline, targets. (build)",
     ),
 ]
 BuildPrint = Annotated[
-    str, option("--print", metavar="tree", about="Print the tree of the Dockerfile.")
+    str,
+    option("--print", metavar="tree", panel=DOCKERFILE, about="Print the tree of the Dockerfile."),
 ]
 OnError = Annotated[
     Literal["", "shell"],
     option(
         "--on-error",
         metavar="shell",
+        panel=TELLING,
         about="Where a command fails, begin a shell in what it has left.",
     ),
 ]
+LogSplit = Annotated[
+    bool,
+    option("--logsplit", panel=TELLING, about="A log for each platform: FILE_linux_amd64, ..."),
+]
 BuildLog = Annotated[
-    str, option("--logfile", metavar="FILE", about="Write what is told to this file.")
+    str,
+    option("--logfile", metavar="FILE", panel=TELLING, about="Write what is told to this file."),
 ]
 EpochOption = Annotated[
     str,
     option(
         "--source-date-epoch",
         metavar="SECONDS",
+        panel=IMAGE,
         about="Date all by this moment. (SOURCE_DATE_EPOCH)",
     ),
 ]
@@ -119,6 +182,7 @@ BuildSecret = Annotated[
     option(
         "--secret",
         metavar="id=ID[,src=FILE|,env=NAME][,cache=content]",
+        panel=COMMANDS,
         about="Something for RUN --mount=type=secret, which reaches no layer.",
     ),
 ]
@@ -127,6 +191,7 @@ BuildSsh = Annotated[
     option(
         "--ssh",
         metavar="default|ID[=SOCKET]",
+        panel=COMMANDS,
         about="An ssh agent for RUN --mount=type=ssh. (SSH_AUTH_SOCK)",
     ),
 ]
@@ -135,7 +200,6 @@ BuildSsh = Annotated[
 class BuildAsked(Flags, total=False):
     """What is asked of a build besides its context and its names."""
 
-    file: BuildFile
     ignorefile: IgnoreFile
     build_arg: BuildArgument
     build_context: BuildContexts
@@ -151,6 +215,7 @@ class BuildAsked(Flags, total=False):
     secret: BuildSecret
     ssh: BuildSsh
     logfile: BuildLog
+    logsplit: LogSplit
     check: BuildCheck
     call: BuildCall
     print: BuildPrint

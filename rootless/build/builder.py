@@ -10,7 +10,7 @@ import functools
 import os
 from collections import deque
 
-from rootless.build import copies, leavings, leftovers
+from rootless.build import advice, copies, leavings, leftovers
 from rootless.build import settings as configuration
 from rootless.build.cache import keys
 from rootless.build.cache.living import Living
@@ -371,6 +371,9 @@ class Builder:
             value = yield self._work(step, run.run, state.stack, state.settings, command)
             if value["code"]:
                 raise StepFailed.ended(step, words, value["code"], value["left"])
+            if found := value["touched"]:
+                text = advice.of_touched(stage, done, state.settings, found)
+                self._watcher.hear(step, {"do": "note", "text": text})
             result = Result(value["layer"], {"created": now(), "text": step.text})
             self._results.put(key, result, state.stack)
         told = " ".join([f"|{len(declared)}", *(f"{k}={v}" for k, v in declared.items())])

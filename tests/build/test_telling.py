@@ -166,6 +166,11 @@ def test_logfile(busybox: Store, tmp_path: Path) -> None:
         done = busybox("build", "--no-cache", "--logfile", str(log), str(tmp_path), env=env)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         assert re.search(line, log.read_bytes())
+    log.unlink()
+    flags = ("--logsplit", "--platform", "linux/arm64", "--logfile", str(log))
+    busybox("build", *flags, str(tmp_path))
+    assert [one.name for one in tmp_path.glob("log*")] == ["log_linux_arm64"]
+    assert "--logsplit needs a --logfile" in busybox("build", "--logsplit", str(tmp_path)).stderr
 
 
 def test_colours_and_bars_are_no_orders(busybox: Store, tmp_path: Path) -> None:
@@ -378,3 +383,32 @@ def test_what_a_failed_command_left_can_be_entered(busybox: Store, tmp_path: Pat
     assert len(busybox.ok("images", "-q", "--filter", "dangling=true").split()) == 3
     busybox.ok("image", "prune", "-f")
     assert busybox.ok("images", "--format", "{{.Repository}}").endswith("busybox")
+
+
+ONCE_MORE = {
+    # name: Dockerfile behind FROM, what is advised ("" for nothing)
+    "modes": ("COPY big /d/\nRUN chmod -R 700 /d", "line 2: COPY --chmod=700 big /d/"),
+    "owners": (
+        "WORKDIR /w\nCOPY big .\nRUN true && chown -R 33:44 .",
+        "line 3: COPY --chown=33:44 big .",
+    ),
+    "what another made": (
+        "RUN head -c 2000000 /dev/zero > /made\nRUN chmod 700 /made",
+        "to do it in the RUN that makes the files",
+    ),
+    "new content": ("COPY big /d/\nRUN chmod 700 /d/big; sleep 1; echo 1 >> /d/big", ""),
+    "little": ("COPY little /d/\nRUN chmod 700 /d/little", ""),
+}
+
+
+@pytest.mark.parametrize("case", ONCE_MORE)
+def test_a_layer_that_has_files_once_more_is_told(case: str, shared: Store, tmp_path: Path) -> None:
+    text, advised = ONCE_MORE[case]
+    files = {"big": b"\1" * 3_000_000, "little": b"\1" * 30_000}
+    lay(tmp_path, {**files, "Dockerfile": f"FROM busybox\n{text}\n"})
+    told = shared("build", "--no-cache", str(tmp_path)).stderr
+    if not advised:
+        assert "differ" not in told
+    else:
+        assert "MB of this layer, such as /" in told
+        assert told.partition("in mode or owner alone; better is ")[2].startswith(advised + "\n")

@@ -26,6 +26,7 @@ def build(
     engine: Engine,
     context: opt.BuildContext = ".",
     *,
+    file: opt.BuildFile = "",
     tag: opt.BuildTag = None,
     quiet: opt.BuildQuiet = False,
     progress: opt.Progress = "",
@@ -38,11 +39,15 @@ def build(
         rootless build -t app --target test --build-arg VERSION=2 -f docker/Dockerfile .
         rootless build -t app https://example.com/app.git#main:docker
         tar c . | rootless build -t app -
+        # what is not as it should be, without building
+        rootless build --check .
+        # a shell in what a command has left that fails
+        rootless build --on-error shell .
     """
     from rootless.build.contexts import Place, opened
 
     kind, as_json = checks.call_of(asked.get("call", ""), check=asked.get("check", False))
-    place = Place(context, asked.get("file", ""), asked.get("ignorefile", ""))
+    place = Place(context, file, asked.get("ignorefile", ""))
     if what := asked.get("print"):
         return _print(engine, what, place)
     with opened(engine.paths, place, choice.current().dockerfiles) as request:
@@ -53,7 +58,9 @@ def build(
             with failure.shown():
                 checking = Checking(engine.images, request)
                 return checks.answer(checking, kind, request.target, as_json=as_json)
-        watcher = choosing.watcher(progress, quiet=quiet, logfile=asked.get("logfile", ""))
+        split = request.platform if asked.get("logsplit") else None
+        log = choosing.log(asked.get("logfile", ""), split)
+        watcher = choosing.watcher(progress, quiet=quiet, logfile=log)
         image, code = session.run(engine, request, watcher, on_error=asked.get("on_error", ""))
     if code:
         return code

@@ -10,6 +10,7 @@ from rootless.build.layering import layer, lend
 from rootless.build.place import BuildPaths
 from rootless.build.steps.mounts import prepared
 from rootless.build.steps.telling import Telling
+from rootless.build.steps.touched import touched
 from rootless.containers.collection import Containers
 from rootless.containers.deletion import KEPT
 from rootless.containers.files.trees import ids_of, trees_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from rootless.build.cache.results import Result
     from rootless.build.crew import Line
     from rootless.build.dockerfile.mounts import Mount
     from rootless.build.files.origins import Origin
@@ -174,7 +176,19 @@ def _run(
         )
     finally:
         line.afterwards(lambda: _remove(container))
-    return {"code": 0, "layer": result.layer, "notes": result.notes}
+    found = _touched(paths, base, command, result)
+    return {"code": 0, "layer": result.layer, "notes": result.notes, "touched": found}
+
+
+def _touched(paths: BuildPaths, base: StageImage, command: Command, result: Result) -> Document:
+    """Return what the layer has only once more, {} for nothing worth a word."""
+    if result.layer is None:
+        return {}
+    layer = f"{paths.layers}/{result.upon(base.stack).chains[-1]}/fs"
+    with contextlib.suppress(OSError):  # a guess is no reason to fail
+        found = touched(command.words, layer, base.lowers())
+        return vars(found) if found else {}
+    return {}
 
 
 def _left(
