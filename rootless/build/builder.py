@@ -375,7 +375,8 @@ class Builder:
                 text = advice.of_touched(stage, done, state.settings, found)
                 self._watcher.hear(step, {"do": "note", "text": text})
             result = Result(value["layer"], {"created": now(), "text": step.text})
-            self._results.put(key, result, state.stack)
+            anew = not self._uses_cache(stage)
+            result = self._results.put(key, result, state.stack, anew=anew)
         told = " ".join([f"|{len(declared)}", *(f"{k}={v}" for k, v in declared.items())])
         text = " ".join(["RUN", *([told] if declared else []), *words])
         self._take(step, state, text, result, cached=cached)
@@ -486,7 +487,8 @@ class Builder:
             how = (state.stack, path, user, self._request.epoch)
             value = yield self._work(step, copying.make_directory, *how)
             result = Result(value["layer"], {"created": now(), "text": step.text})
-            self._results.put(key, result, state.stack)
+            anew = not self._uses_cache(stage)
+            result = self._results.put(key, result, state.stack, anew=anew)
         self._take(step, state, done.text, result, cached=cached)
 
     # -- the image

@@ -15,6 +15,7 @@ import contextlib
 import os
 import time
 
+from rootless.build.cache.living import guarded
 from rootless.images import durability
 from rootless.oci import jsonio
 from rootless.store import pins
@@ -114,8 +115,19 @@ class Results:
         place = f"{self._paths.layers}/{chain}"
         return pins.is_pinned(self._paths, chain) and durability.is_trusted(place)
 
-    def put(self, key: str, result: Result, stack: Stack) -> None:
-        """Keep what a step has made upon `stack`. Raises OSError."""
+    def put(self, key: str, result: Result, stack: Stack, *, anew: bool = False) -> Result:
+        """Keep what a step has made upon `stack`; return what counts. Raises OSError.
+
+        Where another build was faster its result does, so that all that follows is the same for
+        both; unless the step was to be done `anew`.
+        """
+        with guarded(self._paths, alone=True):
+            found = None if anew else self.get(key, stack)
+            if found is None:
+                self._write(key, result, stack)
+        return found or result
+
+    def _write(self, key: str, result: Result, stack: Stack) -> None:
         path = self._path(key)
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
         document = {

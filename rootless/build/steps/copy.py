@@ -130,7 +130,7 @@ def copy_files(line: Line, paths: Site, stack: Stack, copy: Copy) -> Document:
     result = layer(paths, stack, Telling(line), fill)
     if not any(changed):
         result.notes["text"] = copy.text
-        results.put(key, result, stack)
+        result = results.put(key, result, stack, anew=not copy.use_cache)
     return {"layer": result.layer, "notes": result.notes}
 
 

@@ -42,7 +42,7 @@ def squash(line: Line, paths: Site, stack: Stack, first: int, epoch: int | None)
         return making.add_changes(trees, ids, "squash", lambda: None, everything=not first)
 
     result = layer(paths, below, Telling(line), fill)
-    results.put(key, result, below)
+    result = results.put(key, result, below)
     return {"layer": result.layer, "notes": result.notes}
 
 
