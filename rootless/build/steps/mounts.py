@@ -13,6 +13,7 @@ how it is shared is part of it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import posixpath
@@ -185,7 +186,7 @@ def _begin(
     if origin is not None:
         _fill(new, origin, source)
     uid, gid, mode = owner
-    os.chown(new, uid, gid)
+    _give(new, uid, gid)
     os.chmod(new, mode)
     with contextlib.suppress(OSError):  # another build was faster
         os.rename(new, data)
@@ -210,7 +211,7 @@ def _fill(new: str, origin: Origin, source: str) -> None:
                     target.write(data)
         else:
             continue
-        os.chown(place, node.uid, node.gid, follow_symlinks=False)
+        _give(place, node.uid, node.gid)
         if not node.is_link:
             os.chmod(place, node.mode)
 
@@ -251,9 +252,17 @@ def _secret(
 
 def _own(path: str, uid: int, gid: int, mode: int) -> None:
     """In the user namespace: give a file away."""
-    with contextlib.suppress(OSError):  # where there is one id
-        os.chown(path, uid, gid)
+    _give(path, uid, gid)
     os.chmod(path, mode)
+
+
+def _give(path: str, uid: int, gid: int) -> None:
+    """Change owners, as far as they are ours: where there is one id, that is everybody's."""
+    try:
+        os.chown(path, uid, gid, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EPERM):
+            raise
 
 
 def _agent(mount: Mount, given: Given, target: str, result: Prepared) -> None:
