@@ -504,7 +504,7 @@ class Builder:
         self._watcher.begin(step)
         document = state.document(request.epoch)
         form = finish.Form(request.tags, shape.annotations, docker=request.docker)
-        image = finish.known(self._images, state.stack, document, form)
+        image = finish.known(self._paths, state.stack, document, form)
         if not image:
             value = self._last(step, finish.name, state.stack, document, form)
             image = str(value).partition(":")[2]

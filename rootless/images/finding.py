@@ -161,12 +161,13 @@ class Finder:
 
     def find_name(self, entries: Entries, ref: str) -> str:
         """Return the full name that `ref` means, "" where it is a digest or an id."""
-        names = dict(_named(entries))
+        names = dict(_named(_like(entries, ref)))
         known = [name for name in (*meanings(ref), reference.full(ref)) if name in names]
         if reference.is_id(ref) or reference.has_digest(ref):
             meant = self.find_entry(entries, ref)
             known = [one for one in known if meant and identity(names[one]) == identity(meant)]
         if not known and self._by_id(entries, ref, None) is None:
+            names = dict(_named(entries))
             known = [name for name in _configured(ref) if name in names]
             known = known or [name for name in [self._longer(entries, ref)] if name]
         return known[0] if known else ""
@@ -313,12 +314,18 @@ def _by_name(entries: list[Document], ref: str) -> Document | None:
     wanted = meanings(ref)
     if not wanted:
         wanted = [ref]
-    by_name = dict(_named(entries))
+    by_name = dict(_named(_like(entries, ref)))
     for name in wanted:
         if name in by_name:
             return by_name[name]
     written = {name_of(entry): entry for entry in entries if name_of(entry)}
     return written.get(ref)
+
+
+def _like(entries: Iterable[Document], ref: str) -> list[Document]:
+    """Return the entries that may have the name: to parse those of all takes long for hundreds."""
+    last = ref.rpartition("/")[2].partition("@")[0].partition(":")[0]
+    return [entry for entry in entries if last in name_of(entry)]
 
 
 def _named(entries: Iterable[Document]) -> list[tuple[str, Document]]:

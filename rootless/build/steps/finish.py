@@ -7,6 +7,7 @@ from rootless.build.steps.telling import Telling
 from rootless.errors import Error
 from rootless.images.making import Making
 from rootless.oci import manifests, reference
+from rootless.oci.layout import OCI_CONFIG, Layout, name_of, sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
     from rootless.build.crew import Line
     from rootless.build.place import Site
-    from rootless.images.collection import Images
     from rootless.images.making import Stack
+    from rootless.store.paths import Paths
 
 
 class Form:
@@ -38,17 +39,26 @@ def name(line: Line, paths: Site, stack: Stack, document: dict[str, Any], form: 
         return making.finish(names, document, docker=form.docker, annotations=form.annotations)
 
 
-def known(images: Images, stack: Stack, document: dict[str, Any], form: Form) -> str:
-    """Return the id of the image where the store has it, as it would be named; else ""."""
-    from hashlib import sha256
+def known(paths: Paths, stack: Stack, document: dict[str, Any], form: Form) -> str:
+    """Return the id of the image where the store has it, as it would be named; else "".
 
+    By its manifest, which is what it would be: other images are not looked at, for there are many.
+    """
+    if form.docker:
+        return ""
     rootfs = {"type": "layers", "diff_ids": stack.diff_ids}
-    found = sha256(manifests.encode({**document, "rootfs": rootfs})).hexdigest()
+    data = manifests.encode({**document, "rootfs": rootfs})
+    config = sha256(data)
+    part = {"mediaType": OCI_CONFIG, "digest": f"sha256:{config}", "size": len(data)}
+    more = {"annotations": form.annotations} if form.annotations else {}
+    manifest = f"sha256:{sha256(manifests.make_manifest(part, stack.parts, **more))}"
     try:
-        image = images.look(f"sha256:{found}")
+        layout = Layout(paths.images)
+        entries = [one for one in layout.index()["manifests"] if one["digest"] == manifest]
     except Error:
         return ""
     names = {reference.name_to_give(tag) for tag in form.names}
-    if form.docker or (image.manifest.get("annotations") or {}) != form.annotations:
+    there = {reference.full(name_of(one)) for one in entries if name_of(one)}
+    if not entries or not names <= there or not layout.has(f"sha256:{config}"):
         return ""
-    return found if names <= {reference.full(name) for name in image.names} else ""
+    return config
