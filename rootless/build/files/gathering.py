@@ -105,6 +105,8 @@ def _near(tree: Tree, path: str) -> str:
     """Return a hint for a path that is not there: what has nearly its name."""
     above, _, name = path.rpartition("/")
     try:
+        if (node := tree.look(path)) is not None and node.is_link:
+            return f"it is a link to {node.link!r:.200}, and links do not lead out"
         names = [one for one in tree.names(above) if tree.look(f"{above}/{one}" if above else one)]
     except OSError:
         return ""
