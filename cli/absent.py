@@ -21,9 +21,7 @@ SIZES = "what a container writes is bounded by the disk and the user's quota alo
 SIGNING = "signing is for tools of its own, such as cosign and skopeo"
 
 COMMANDS = {
-    **dict.fromkeys(
-        (f"buildx {x}" for x in ["create", "inspect", "ls", "rm", "stop", "use"]), BUILDERS
-    ),
+    "buildx stop": BUILDERS,
     "buildx bake": BAKING,
     "compose": "compose files come with a later version",
     "cp": "it comes with a later version; 'rootless export NAME | tar -x PATH' takes files out",
@@ -100,11 +98,12 @@ OWN = {
 }
 """Options whose names mean something else in other commands."""
 
-_BUILD = "--all-platforms --cache-from --cache-to --from --manifest --output -o"
+_BUILD = "--cache-from --cache-to --from"
 OWN |= {("build", name): BUILDING for name in _BUILD.split()}
 _MAPS = "a build maps ids as the store does, so that its layers fit all containers"
 _OF_BUILD = (
     ("-c -m", LIMITS),
+    ("--all-platforms", "name those that you want: --platform linux/amd64,linux/arm64"),
     ("--cgroup-parent", "RUN is in the control group of whoever builds"),
     (
         "--cpp-flag",

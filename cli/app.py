@@ -154,6 +154,11 @@ GROUPS = {
             "build": "build",
             "du": Entry("du", "images.cache", "du", IMAGES),
             "prune": Entry("prune", "images.cache", "buildx_prune", IMAGES),
+            **{
+                name: Entry(name, "images.buildx", name, IMAGES)
+                for name in ("create", "ls", "rm", "use", "version")
+            },
+            "inspect": Entry("inspect", "images.buildx", "inspect", IMAGES),
         },
     ),
     "healthcheck": GroupEntry(

@@ -128,10 +128,17 @@ class Engine:
                 continue  # it may be another image that is meant now, or one to be pulled
 
     def build(self, request: BuildRequest, watcher: Watcher | None = None) -> str:
-        """Build an image; return its id. Raises DockerfileError, and what its steps raise.
+        """Build an image; return its id, or "" where files alone are wanted (`request.outputs`).
+
+        For several platforms it is that of a list. What was pushed is in `request.pushed`. Raises
+        DockerfileError, and what its steps raise.
 
         This process must not have threads.
         """
+        if request.manifest or len(request.platforms) > 1:
+            from rootless.build import several
+
+            return several.build(self.images, request, watcher, self.access)
         from rootless.build.builder import Builder
 
         return Builder(self.images, request, watcher, self.access).run()

@@ -13,9 +13,18 @@ if TYPE_CHECKING:
 # fmt: off
 _du: dict[str, Any] = {'--filter': ('filter', 2), '--verbose': ('verbose', 0)}
 _buildx_prune: dict[str, Any] = {'--all': ('all', 0), '--filter': ('filter', 2), '--force': ('force', 0), '--keep-storage': ('keep_storage', 1), '--max-used-space': ('max_used_space', 1), '--min-free-space': ('min_free_space', 1), '--reserved-space': ('keep_storage', 1), '--verbose': ('verbose', 0), '-a': ('all', 0), '-f': ('force', 0)}
+_create: dict[str, Any] = {'--bootstrap': ('bootstrap', 0), '--buildkitd-config': ('config', 1), '--buildkitd-flags': ('buildkitd_flags', 1), '--config': ('config', 1), '--driver': ('driver', 1), '--driver-opt': ('driver_opt', 2), '--name': ('name', 1), '--platform': ('platform', 2), '--use': ('use', 0)}
+_rm: dict[str, Any] = {'--force': ('force', 0), '-f': ('force', 0)}
+_inspect: dict[str, Any] = {'--bootstrap': ('bootstrap', 0)}
 OPTIONS: dict[str, Any] = {}
 COMMANDS: dict[str, Any] = {
     'build': 'build',
     'du': ('rootless.cli.commands.images.cache', 'du', _du, (), True),
     'prune': ('rootless.cli.commands.images.cache', 'buildx_prune', _buildx_prune, (), True),
+    'create': ('rootless.cli.commands.images.buildx', 'create', _create, (('endpoint', 1),), False),
+    'ls': ('rootless.cli.commands.images.buildx', 'ls', {}, (), True),
+    'rm': ('rootless.cli.commands.images.buildx', 'rm', _rm, (('names', 3),), True),
+    'use': ('rootless.cli.commands.images.buildx', 'use', {}, (('name', 1),), True),
+    'version': ('rootless.cli.commands.images.buildx', 'version', {}, (), True),
+    'inspect': ('rootless.cli.commands.images.buildx', 'inspect', _inspect, (('name', 1),), True),
 }

@@ -132,6 +132,18 @@ OsFeature = Annotated[
 IdentityLabel = Annotated[
     bool, option("--identity-label", panel=IMAGE, about="Accepted: there is no label of ours.")
 ]
+BuildOutput = Annotated[
+    list[str] | None,
+    option(
+        "--output",
+        "-o",
+        metavar="DIR|type=KIND,dest=PATH,...",
+        panel=OUTPUT,
+        about="local, tar: files alone, no image; oci, docker: archives; image; registry.",
+    ),
+]
+Load = Annotated[bool, option("--load", panel=OUTPUT, about="Into the store, as it is anyway.")]
+Push = Annotated[bool, option("--push", panel=OUTPUT, about="Push it by its names as well.")]
 MetadataFile = Annotated[
     str,
     option(
@@ -139,6 +151,18 @@ MetadataFile = Annotated[
     ),
 ]
 
+Provenance = Annotated[
+    str,
+    option("--provenance", metavar="false", panel=OUTPUT, about="Attestations: there are none."),
+]
+Sbom = Annotated[
+    str, option("--sbom", metavar="false", panel=OUTPUT, about="Attestations: there are none.")
+]
+Attest = Annotated[
+    list[str] | None,
+    option("--attest", metavar="type=KIND,disabled=true", panel=OUTPUT, about="The same."),
+]
+Builder = Annotated[str, silent("--builder")]
 Rm = Annotated[bool, silent("--rm")]
 ForceRm = Annotated[bool, silent("--force-rm")]
 Compress = Annotated[bool, silent("--compress")]
@@ -214,12 +238,19 @@ class OfImage(TypedDict, total=False):
 class OfOutput(TypedDict, total=False):
     """Where it goes, and what is told of it."""
 
+    output: BuildOutput
+    load: Load
+    push: Push
     metadata_file: MetadataFile
+    provenance: Provenance
+    sbom: Sbom
+    attest: Attest
 
 
 class Idle(TypedDict, total=False):
     """What neither docker nor podman does anything with today."""
 
+    builder: Builder
     rm: Rm
     force_rm: ForceRm
     compress: Compress

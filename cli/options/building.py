@@ -108,7 +108,19 @@ BuildQuiet = Annotated[
     bool, option("--quiet", "-q", panel=TELLING, about="Print the image's id alone.")
 ]
 BuildPlatform = Annotated[
-    str, option("--platform", metavar="OS/ARCH", panel=IMAGE, about="Build for this platform.")
+    list[str] | None,
+    option(
+        "--platform",
+        metavar="OS/ARCH,...",
+        panel=IMAGE,
+        about="Build for this platform, or for several and make a manifest list of them.",
+    ),
+]
+BuildManifest = Annotated[
+    str,
+    option(
+        "--manifest", metavar="NAME", panel=OUTPUT, about="Add the image to this manifest list."
+    ),
 ]
 IidFile = Annotated[
     str, option("--iidfile", metavar="FILE", panel=OUTPUT, about="Write the image's id here.")
@@ -210,6 +222,7 @@ class BuildAsked(Flags, total=False):
     cache_ttl: CacheTtl
     pull: BuildPull
     platform: BuildPlatform
+    manifest: BuildManifest
     iidfile: IidFile
     jobs: Jobs
     secret: BuildSecret

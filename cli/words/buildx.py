@@ -13,9 +13,18 @@ if TYPE_CHECKING:
 # fmt: off
 _0: Any = ((('--filter',), 'KEY=VALUE', 'Only what fits; may be repeated.', ''), (('--verbose',), '', 'All that is known of each thing.', ''))
 _1: Any = ((('--all', '-a'), '', 'Also layers that images have; the images keep them.', ''), (('--filter',), 'KEY=VALUE', 'Only what fits; may be repeated.', ''), (('--force', '-f'), '', 'Do not ask.', ''), (('--keep-storage', '--reserved-space'), 'SIZE', 'Leave so much there.', ''), (('--max-used-space',), 'SIZE', 'Stop where the cache takes no more.', ''), (('--min-free-space',), 'SIZE', 'Stop where so much of the disk is free.', ''), (('--verbose',), '', 'All that is known of each thing.', ''))
+_2: Any = ((('--name',), 'NAME', 'What it is called.', ''), (('--driver',), 'DRIVER', 'docker, docker-container: the same.', ''), (('--use',), '', 'Accepted: there is no other.', ''), (('--bootstrap',), '', 'Accepted: nothing has to be started.', ''))
+_3: Any = ((('--force', '-f'), '', 'Accepted: nothing is asked.', ''),)
+_4: Any = ((('--bootstrap',), '', 'Accepted: nothing has to be started.', ''),)
 OPTIONS: Any = ()
 COMMANDS: dict[str, Any] = {
     'build': 'build',
     'du': ('Show what the cache of builds holds', _0, ()),
     'prune': ('Remove what the cache of builds holds, and list it as `buildx du` does', _1, ()),
+    'create': ('Say the name of a builder, which is the one that there is', _2, (('[ENDPOINT]', 'default: this machine.'),)),
+    'ls': ('List builders: the one that there is', (), ()),
+    'rm': ('Forget the name of a builder', _3, (('[NAME...]', 'Names of builders.'),)),
+    'use': ('Choose a builder: all names mean the one that there is', (), (('[NAME]', 'A name of a builder; all mean the same.'),)),
+    'version': ("Print the version, as docker's plugin prints its own", (), ()),
+    'inspect': ('Describe the builder, by whatever name', _4, (('[NAME]', 'A name of a builder; all mean the same.'),)),
 }

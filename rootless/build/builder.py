@@ -10,7 +10,7 @@ import functools
 import os
 from collections import deque
 
-from rootless.build import advice, copies, leavings, leftovers
+from rootless.build import advice, copies, emulation, leavings, leftovers
 from rootless.build import settings as configuration
 from rootless.build.cache import keys
 from rootless.build.cache.living import Living
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from rootless.build.dockerfile.scope import Scope
     from rootless.build.dockerfile.stages import Stage
     from rootless.build.fetching.named import Context
+    from rootless.build.output.wishes import Output
     from rootless.build.request import BuildRequest
     from rootless.build.steps.copy import Copy
     from rootless.build.watching import Watcher
@@ -367,6 +368,7 @@ class Builder:
         result = self._results.get(key, state.stack) if self._uses_cache(stage) else None
         cached = result is not None
         if result is None:
+            emulation.check(platforms.of(state.about))
             command.document = state.document(None) if self._request.keep_failed else None
             value = yield self._work(step, run.run, state.stack, state.settings, command)
             if value["code"]:
@@ -500,6 +502,30 @@ class Builder:
         shape.finish(state)
         if shape.squash:
             self._squash(state, 0 if shape.squash == "all" else state.begun)
+        self._compare(state)
+        image = ""
+        if not request.outputs or not all(one.is_files for one in request.outputs):
+            image = self._named(state)
+        for output in request.outputs:
+            self._put(state, image, output)
+        return image
+
+    def _compare(self, state: State) -> None:
+        """Warn where the image is for another platform than the one that is asked for."""
+        if text := emulation.unlike(state.about, self._request.platform, self._base_of):
+            self._watcher.hear(Step("exporting to image"), {"do": "warning", "text": text})
+
+    @property
+    def _base_of(self) -> str:
+        """Where the base of the target is named: NAME:LINE."""
+        stage = self._file.target(self._request.target)
+        while stage.parent is not None:
+            stage = stage.parent
+        return f"{self._request.name}:{stage.origin.line}"
+
+    def _named(self, state: State) -> str:
+        """Put the image into the store, and return its id."""
+        request, shape = self._request, self._request.shape
         step = Step("exporting to image")
         self._watcher.begin(step)
         document = state.document(request.epoch)
@@ -511,6 +537,22 @@ class Builder:
         self._watcher.hear(step, {"do": "image", "id": image, "names": request.tags})
         self._watcher.end(step, cached=False, error="")
         return image
+
+    def _put(self, state: State, image: str, output: Output) -> None:
+        """Write an output, or push it."""
+        from rootless.build.output import sending
+
+        if not (output.is_files or output.place or output.push):
+            return
+        step = Step(f"exporting to {output.kind}")
+        self._watcher.begin(step)
+        if output.is_files:
+            epoch = self._request.epoch
+            self._last(step, sending.write_files, state.stack, output, epoch)
+        else:
+            sent = sending.Sent(self._images, image, self._request.tags, self._access)
+            self._request.pushed.update(self._last(step, sending.send, sent, output))
+        self._watcher.end(step, cached=False, error="")
 
     def _squash(self, state: State, first: int) -> None:
         if len(state.stack.parts) - first < 2:

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.build.fetching.named import Context
     from rootless.build.files.ignore import Ignore
+    from rootless.build.output.wishes import Output
     from rootless.build.scratch import Scratch
     from rootless.containers.request import Fields
 
@@ -33,6 +34,10 @@ class BuildRequest:
         self.target = ""
         self.labels: dict[str, str] = {}
         self.platform = ""
+        self.platforms: list[str] = []
+        """Several, for a manifest list of an image for each; `platform` does not count then."""
+        self.manifest = ""
+        """A manifest list that gets the image as well; it is made if it is not there."""
         self.pull = "missing"
         """missing, always, never or newer."""
         self.use_cache = True
@@ -52,6 +57,10 @@ class BuildRequest:
         """What RUN may ask for: see steps.confining.ALL."""
         self.shape = Shape()
         """What the image is to be besides what the Dockerfile says."""
+        self.outputs: list[Output] = []
+        """Where it goes besides the store. Files alone leave no image there."""
+        self.pushed: dict[str, str] = {}
+        """What came of it: names, and the digests that registries have them by."""
         self.docker = False
         """Whether the image has a manifest of docker's form as well."""
         self.keep_failed = False

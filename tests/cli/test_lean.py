@@ -225,7 +225,7 @@ def test_who_has_made_a_mistake_and_asks_for_help_gets_it(
         ("run --network-alias=web img", absent.NETWORKS),
         ("ps -p", absent.PODS),
         ("start --checkpoint=x name", absent.CHECKPOINTS),
-        ("buildx create", absent.BUILDERS),
+        ("buildx stop", absent.BUILDERS),
         ("buildx bake web", absent.BAKING),
         ("network create x", absent.NETWORKS),
         ("system connection ls", absent.DAEMON),

@@ -7,7 +7,7 @@ import os
 from rootless.build.checking import Checking
 from rootless.cli import reach
 from rootless.cli.building import checks, choosing, failure, session
-from rootless.cli.commands.images import buildflags
+from rootless.cli.commands.images import buildflags, outputs
 from rootless.cli.dialects import choice
 from rootless.cli.output import say
 from rootless.errors import UsageError, named
@@ -53,7 +53,7 @@ def build(
     with opened(engine.paths, place, choice.current().dockerfiles) as request:
         request.tags = [choice.current().given(name) for name in tag or []]
         _fill(request, asked)
-        engine.access = reach.access_of(asked, asked)
+        engine.access = lambda: reach.access_of(asked, asked)
         if kind != "build":
             with failure.shown():
                 checking = Checking(engine.images, request)
@@ -64,10 +64,12 @@ def build(
         image, code = session.run(engine, request, watcher, on_error=asked.get("on_error", ""))
     if code:
         return code
-    if path := asked.get("iidfile"):
+    if (path := asked.get("iidfile")) and image:
         with open(path, "w", encoding="ascii") as output:
             output.write(f"sha256:{image}")
-    if quiet:
+    if path := asked.get("metadata_file"):
+        outputs.tell(engine, request, image, path)
+    if quiet and image:
         say(choice.current().made(image))
     return 0
 
@@ -116,7 +118,6 @@ def _fill(request: BuildRequest, asked: opt.BuildAsked) -> None:
         name, _, socket = text.partition("=")
         request.given.agents[name] = _agent(name, socket)
     request.target = asked.get("target", "")
-    request.platform = reach.platform_of(asked)
     request.use_cache = not asked.get("no_cache", False)
     named = asked.get("no_cache_filter") or []
     request.uncached = [stage for text in named for stage in text.split(",")]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from rootless.cli import reach
+from rootless.cli.commands.images import outputs
 from rootless.cli.dialects import choice
 from rootless.errors import UsageError
 
@@ -35,6 +37,8 @@ def fill(request: BuildRequest, asked: Flags) -> None:
     _shape(request, asked)
     request.epoch = _epoch(asked)
     request.docker = asked.get("format", os.environ.get("BUILDAH_FORMAT", "")) == "docker"
+    _platforms(request, asked)
+    outputs.fill(request, asked)
 
 
 def _check(asked: Flags) -> None:
@@ -151,6 +155,20 @@ def _of_manifest(name: str) -> str:
     if levels != ["manifest"]:
         raise UsageError(f"--annotation: {where} has no annotations here", "manifest:KEY=VALUE")
     return key
+
+
+def _platforms(request: BuildRequest, asked: Flags) -> None:
+    from rootless.oci import platform
+
+    given: Any = asked
+    texts = ",".join(given.get("platform") or ())
+    parts: Any = {**given, "platform": texts}
+    text = reach.platform_of(parts)
+    found = [str(platform.parse(one)) for one in text.split(",")] if text else []
+    request.platforms = list(dict.fromkeys(found))
+    if len(request.platforms) == 1:
+        request.platform = request.platforms[0]
+    request.manifest = choice.current().given(given["manifest"]) if "manifest" in given else ""
 
 
 def _epoch(asked: Flags) -> int | None:

@@ -1,0 +1,1 @@
+"""Where what was built goes besides the store: files, archives, registries."""

@@ -1,0 +1,83 @@
+"""A built stage on its way to its outputs; each is the work of one child."""
+
+from __future__ import annotations
+
+from rootless.build.output import files
+from rootless.build.output.wishes import ARCHIVES
+from rootless.build.steps.telling import Telling
+from rootless.images.transfer.access import Access
+from rootless.images.transfer.wish import CopyWish, Wish
+from rootless.oci import reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.build.crew import Line
+    from rootless.build.output.wishes import Output
+    from rootless.images.collection import Images
+    from rootless.images.making import Stack
+    from rootless.store.paths import Paths
+
+
+def write_files(
+    _line: Line, paths: Paths, stack: Stack, output: Output, epoch: int | None
+) -> dict[str, str]:
+    """Write the files alone. Raises UsageError, StoreError."""
+    layers = [f"{paths.layers}/{chain}/fs" for chain in stack.chains]
+    write = files.write_tar if output.kind == "tar" else files.write_directory
+    write(paths, layers, output.place, epoch)
+    return {}
+
+
+class Sent:
+    """What goes, how registries are spoken with, and under which names."""
+
+    def __init__(
+        self,
+        images: Images,
+        ref: str,
+        names: list[str],
+        access: Access | Callable[[], Access] | None,
+    ) -> None:
+        self.images = images
+        self.ref = ref
+        self.names = names
+        self.access = access
+
+
+def send(line: Line, _paths: Paths, sent: Sent, output: Output) -> dict[str, str]:
+    """Write an archive, or push; return the digest that each name has in its registry.
+
+    Raises what saving and pushing raise.
+    """
+    if output.place:
+        _archive(line, sent, output)
+    if not output.push:
+        return {}
+    access = sent.access() if callable(sent.access) else sent.access
+    compression = "" if output.compression == "uncompressed" else output.compression
+    wish = Wish("v2s2" if output.docker else "", compression, output.level)
+    found = {}
+    for name in sent.names:
+        full = reference.name_to_give(name)
+        pushed = sent.images.push(full, access=access, wish=wish, teller=Telling(line))
+        found[full] = pushed.digest
+    return found
+
+
+def _archive(line: Line, sent: Sent, output: Output) -> None:
+    images, told = sent.images, Telling(line)
+    names = [reference.name_to_give(name) for name in sent.names] or [sent.ref]
+    form = ARCHIVES[output.kind]
+    if output.compression in ("gzip", "zstd"):
+        wish = CopyWish(compression=output.compression, level=output.level)
+        tag = f":{names[0].rpartition(':')[2]}" if sent.names else ""
+        target = f"oci:{output.place}{tag}" if output.unpacked else f"{form}:{output.place}{tag}"
+        both = (Access(), Access())
+        images.copy(f"containers-storage:{names[0]}", target, wish, access=both, teller=told)
+        return
+    if output.unpacked:
+        form = form.replace("-archive", "-dir")
+    plain = output.compression == "uncompressed"
+    images.save(names, output.place, format=form, uncompressed=plain, teller=told)
