@@ -89,7 +89,9 @@ def delete(paths: Paths, record: Record, *, volumes: bool) -> None:
             if fd is not None:
                 os.close(fd)
     from rootless.containers import events
+    from rootless.images.trees import shown
 
+    shown.forget(paths, "container", record["id"])
     events.tell(paths.root, record, "destroy")
     containers.free(record["name"], record["id"])
     used = [one["name"] for one in record["networks"] if one["kind"] == "container"]

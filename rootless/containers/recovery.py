@@ -115,6 +115,9 @@ def remove_damaged(paths: Paths, id: str) -> None:  # noqa: A002 - the field's o
     containers.discard(id)
     if held is not None:
         os.close(held)
+    from rootless.images.trees import shown
+
+    shown.forget(paths, "container", id)
     for name in containers.names():
         if containers.named(name) == id:
             containers.free(name, id)

@@ -19,7 +19,7 @@ from rootless.images.finding import grouped
 from rootless.images.image import Image, id_of
 from rootless.images.summary import split, tagged
 from rootless.images.transfer.known import Known
-from rootless.images.trees import skeletons
+from rootless.images.trees import shown, skeletons
 from rootless.oci import reference
 from rootless.oci.blobs import WORK, is_there, locked, reserve, unlink_orphans, write_index
 from rootless.oci.errors import ImageError
@@ -81,6 +81,8 @@ class Removal:
             ids = [self._id(entry) for entry in gone]
             lines += [f"Deleted: sha256:{image_id}" for image_id in ids if image_id not in left]
             self._carry_out(index, gone, rest)
+        for image_id in {*ids} - left:
+            shown.forget(self._paths, "image", image_id)
         _delete(self._paths, self._dead)
         return list(dict.fromkeys(lines))
 

@@ -11,6 +11,7 @@ import os
 
 from rootless.build import leavings
 from rootless.errors import Conflict, NotFound, StoreError, named
+from rootless.images.trees import shown
 from rootless.oci.remove import remove_tree
 from rootless.runtime.tree.sizes import tree_sizes
 from rootless.runtime.userns import removal
@@ -60,6 +61,9 @@ class Reset:
                 f"stop them first, or use {named('force')}",
             )
         self._remove_containers()
+        for image in shown.ids(self._paths, "image"):
+            if self._engine.images.exists(image):  # it may be another store's
+                shown.forget(self._paths, "image", image)
         root = self._paths.root
         _check(root)  # it has taken a while
         self._mark()
@@ -125,4 +129,8 @@ def _mounts(real: str) -> bool:
     for octal in (b"\\040", b"\\011", b"\\012", b"\\134"):
         points = [point.replace(octal, bytes((int(octal[1:], 8),))) for point in points]
     own = os.fsencode(real)
-    return any(point == own or point.startswith(own + b"/") for point in points)
+    shows = os.fsencode(f"{real}/{_RUNTIME}/")  # ours: a reset ends them
+    return any(
+        point == own or (point.startswith(own + b"/") and not point.startswith(shows))
+        for point in points
+    )

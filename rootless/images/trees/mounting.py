@@ -2,7 +2,8 @@
 
 Mounts are those of the caller's mount namespace: they end with it, and no other sees them. The
 directories they are on lie in the runtime directory, named after what is mounted, and stay there,
-empty: removing one would end the mount that another namespace has on it.
+empty: removing one would end the mount that another namespace has on it. So that is what is done
+with it when the image or the container goes (`shown`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import errno
 import os
 
 from rootless.errors import HostError, NotFound, NotPermitted, named
+from rootless.images.trees import shown
 from rootless.linux import mount as m
 from rootless.runtime.tree.binding import bind, mounts_below
 from rootless.runtime.tree.mount_options import Options
@@ -37,7 +39,7 @@ class Mounts:
     def __init__(self, paths: Paths, kind: str) -> None:
         self._paths = paths
         self._kind = kind
-        self._base = f"{paths.runtime}/mounts/{kind}"
+        self._base = shown.base(paths, kind)
 
     def all(self) -> dict[str, str]:
         """Return the ids of what is mounted, and where."""

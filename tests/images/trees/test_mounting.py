@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,3 +91,48 @@ def test_a_container(stacked: Store, driver: str) -> None:
     assert [one["Names"] for one in json.loads(listed + end)] == [["maker"]]
     assert after == "maker"
     assert stacked.ok("diff", "maker") == "A /top"
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("rm gone", ["image"]),
+        ("rmi -f busybox", ["container"]),
+        ("rm -fa", ["image"]),
+        ("system reset -f", []),
+    ],
+)
+def test_what_goes_is_shown_no_more(busybox: Store, line: str, left: list[str]) -> None:
+    busybox.ok("create", "--name", "gone", "busybox", "true")
+    command = " ".join(busybox.command)
+    script = f"""
+        {command} mount gone >/dev/null && {command} image mount busybox >/dev/null || exit 9
+        {command} {line} >/dev/null || exit 8
+        cut -d' ' -f2 /proc/mounts
+    """
+    inside = [] if os.geteuid() == 0 else [*busybox.command, "unshare"]
+    done = subprocess.run(
+        [*inside, "sh", "-c", script], env=busybox.env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    base = f"{busybox.runtime}/rootless/mounts"
+    here = [path for path in done.stdout.splitlines() if path.startswith(base)]
+    assert [path.split("/")[-2] for path in here] == left
+    assert {kind for kind in ("container", "image") if os.listdir(f"{base}/{kind}")} == {*left}
+    if os.geteuid() == 0:
+        busybox("unmount", "--all")
+        busybox("image", "unmount", "--all")
+
+
+@pytest.mark.modes("mapped", "single")
+def test_what_goes_elsewhere_is_shown_no_more(busybox: Store) -> None:
+    """Whoever removes it need not be in the namespace that has it mounted."""
+    busybox.ok("create", "--name", "gone", "busybox", "true")
+    command = " ".join(busybox.command)
+    script = f"p=$({command} mount gone); ls $p/bin >/dev/null && echo; read _; ls -d $p; true"
+    one = busybox.start("unshare", "sh", "-c", script)
+    assert one.stdout is not None
+    one.stdout.readline()
+    busybox.ok("rm", "gone")
+    shown, _ = one.communicate("\n", timeout=60)
+    assert shown == ""
