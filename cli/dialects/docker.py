@@ -170,6 +170,13 @@ class Docker:
             for name, value in asked.items()
         }
 
+    def checks(self, asked: Any) -> Any:
+        """Return options with what they say of health checks in our words. Raises UsageError.
+
+        docker's command is a line for a shell, whatever it begins with.
+        """
+        return asked
+
     def exit_code(self, command: str) -> int:
         """Return what a command, by its function, ends with after an error.
 
@@ -293,8 +300,11 @@ class Docker:
         """
         return [name for name in names if name not in PODMANS]
 
-    def meant(self, paths: Paths, image: str) -> str:
-        """Return the name of the image that a container was asked for by this one."""
+    def meant(self, paths: Paths, image: str, whole: str = "") -> str:
+        """Return the name of the image that a container was asked for by this one.
+
+        `whole` is what that stood for when the container was made, where it is known.
+        """
         return image
 
     def inspected(self, found: list[dict[str, Any]], paths: Paths) -> list[dict[str, Any]]:

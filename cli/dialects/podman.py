@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
+from rootless import times
 from rootless.cli.dialects.docker import Docker
+from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,6 +161,21 @@ class Podman(Docker):
         self._meant: dict[str, str] = {}
         """The whole names of images that somebody has asked for."""
 
+    def checks(self, asked: Any) -> Any:
+        """The command may begin with docker's words, and zero is none of the numbers."""
+        commands = {
+            name: check_command(asked[name])
+            for name in ("health_cmd", "health_startup_cmd")
+            if asked.get(name)
+        }
+        if commands:
+            if asked.get("health_retries") == 0:
+                raise UsageError("healthcheck-retries must be greater than 0", "--health-retries 1")
+            if times.span(str(asked.get("health_timeout") or "1s")) == 0:
+                cause = "healthcheck-timeout must be at least 1 second"
+                raise UsageError(cause, "--health-timeout 1s")
+        return {**asked, **commands}
+
     def exit_code(self, command: str) -> int:
         """podman: 1 for what is not there to be removed, else 125."""
         return 1 if command in ("rm", "rmi") else 125
@@ -301,7 +318,7 @@ class Podman(Docker):
         for value in found:
             value["Id"] = value["Id"].removeprefix("sha256:")
             if "State" in value and value["Image"]:
-                whole = self.meant(paths, value["Config"]["Image"])
+                whole = self.meant(paths, value["ImageName"])
                 value["ImageName"] = value["Config"]["Image"] = whole
             elif "State" not in value:
                 value.update(repositories(value))
@@ -392,16 +409,19 @@ class Podman(Docker):
 
     def image(self, one: Listed) -> str:
         """Return the whole name of the image that a container was made of."""
-        return self.meant(one.container.paths, one.record["image"])
+        record = one.record
+        return self.meant(one.container.paths, record["image"], record.get("image_name", ""))
 
-    def meant(self, paths: Paths, image: str) -> str:
-        """The whole one: of what is here, else of what it would be."""
+    def meant(self, paths: Paths, image: str, whole: str = "") -> str:
+        """The whole one: as it was then, else of what is here, or what it would be."""
+        if whole:
+            return whole
         if image not in self._meant:
-            self._meant[image] = whole(paths, image)
+            self._meant[image] = whole_name(paths, image)
         return self._meant[image]
 
 
-def whole(paths: Paths, image: str) -> str:
+def whole_name(paths: Paths, image: str) -> str:
     """Return the whole name of an image that was asked for by its short one, or by its id."""
     from rootless.errors import Error
     from rootless.images.finding import HOST, Finder, meanings
@@ -416,6 +436,23 @@ def whole(paths: Paths, image: str) -> str:
     except Error:
         name = ""  # it has gone, or the name means another by now
     return name or (*meanings(image), image)[0]
+
+
+def check_command(text: str) -> str:
+    """Return the command of a health check as our words have it.
+
+    CMD and what is split at blanks, CMD-SHELL and a line, or NONE.
+    """
+    from rootless.oci import jsonio
+
+    word, _, rest = text.partition(" ")
+    if word.upper() == "NONE":
+        return "none"
+    if word.upper() == "CMD":
+        return jsonio.dumps(["CMD", *rest.split()])
+    return (
+        jsonio.dumps(["CMD-SHELL", rest] if rest else []) if word.upper() == "CMD-SHELL" else text
+    )
 
 
 def repositories(image: dict[str, Any]) -> dict[str, list[str]]:

@@ -35,4 +35,5 @@ def about(record: Record) -> dict[str, str]:
 
 def _happened(record: Record, action: str, attributes: dict[str, str]) -> dict[str, Any]:
     every = {**about(record), **attributes}
-    return events.happened("container", action, record["id"], record["name"], every)
+    event = events.happened("container", action, record["id"], record["name"], every)
+    return {**event, "image_name": record.get("image_name", "")}

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from rootless.containers.request import Healthcheck
+    from rootless.containers.request import Healthcheck, HealthExtras
 
 
 def compose(image: Healthcheck | None, given: Healthcheck) -> Healthcheck | None:
@@ -27,6 +27,22 @@ def compose(image: Healthcheck | None, given: Healthcheck) -> Healthcheck | None
             )
         return None
     return merged
+
+
+def refuse_lonely(check: Healthcheck | None, extras: HealthExtras) -> None:
+    """Raise UsageError for what goes with a health check where there is none.
+
+    One that was taken away is one here, as for podman: an image may have brought it.
+    """
+    if check is not None:
+        return
+    hint = f"{named('health_cmd')} makes one"
+    if extras["on_failure"] != "none":
+        cause = f"cannot set on-failure action to {extras['on_failure']} without a health check"
+        raise UsageError(cause, hint, field="health.on_failure")
+    if extras["startup"] is not None:
+        cause = "a startup check comes before a health check, and there is none"
+        raise UsageError(cause, hint, field="health.startup")
 
 
 def probe(root: str, directory: str, kind: str) -> NoReturn:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from rootless.containers.record import Image, Record, Status
+    from rootless.containers.record import Record, Status
     from rootless.containers.request import Request, StartupCheck
     from rootless.runtime.spec import Mount
     from rootless.volumes.mounts import Volume
@@ -48,7 +48,6 @@ def rfc3339(seconds: float) -> str:
 def inspect(
     record: Record,
     state: Status,
-    image: Image | None = None,
     *,
     directory: str,
     health: Mapping[str, Any] | None = None,
@@ -56,9 +55,8 @@ def inspect(
 ) -> dict[str, Any]:
     """Return the document that `inspect` prints for one container.
 
-    `image` is None where it is gone, or the container has none; `directory` is the container's own,
-    `health` are the results of its checks (health.json), `sessions` the ids of the commands of
-    `exec` that run.
+    `directory` is the container's own, `health` are the results of its checks (health.json),
+    `sessions` the ids of the commands of `exec` that run.
     """
     spec = record["spec"]
     memory = {item["destination"] for item in record["request"]["tmpfs"]}
@@ -71,8 +69,8 @@ def inspect(
         "Args": record["args"],
         "State": _state(record, state, health or {}, directory),
         "Image": f"sha256:{record['image_id']}" if record["image_id"] else "",
-        "ImageName": image.names[0] if image and image.names else record["image"],
-        "ImageDigest": record.get("image_digest", ""),  # not in records of before
+        "ImageName": record.get("image_name") or record["image"],  # not in records of before
+        "ImageDigest": record.get("image_digest", ""),
         "Rootfs": record["rootfs"]["path"],
         "ResolvConfPath": sources.get("/etc/resolv.conf", ""),
         "HostnamePath": sources.get("/etc/hostname", ""),

@@ -62,6 +62,9 @@ if TYPE_CHECKING:
         image_id: str
         image_digest: NotRequired[str]
         """Of its manifest; in records of before there is none."""
+        image_name: NotRequired[str]
+        """The whole name that this meant then, "" for none: podman tells of it by that, whatever
+        becomes of the name. In records of before there is none."""
         layers: list[str]
         rootfs: Rootfs
         request: Request

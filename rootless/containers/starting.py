@@ -221,6 +221,7 @@ def _wishes(record: Record, directory: str) -> Wishes:
     wishes.open_stdin = record["stdin"]
     wishes.durable = not record["rm"]
     wishes.event = {"id": record["id"], "name": record["name"], "attributes": about(record)}
+    wishes.event["image_name"] = record.get("image_name", "")
     wishes.restart = record["restart"]
     wishes.stop_signal, wishes.stop_timeout = record["stop_signal"], record["stop_timeout"]
     request = record["request"]

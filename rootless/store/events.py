@@ -21,7 +21,7 @@ from rootless.store.records import sync_directory
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any, TypedDict
+    from typing import Any, NotRequired, TypedDict
 
     class Event(TypedDict):
         """One event; `time` is nanoseconds since the epoch."""
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         id: str
         name: str
         attributes: dict[str, str]
+        image_name: NotRequired[str]
+        """Of a container: the whole name of its image, as of when it was made."""
 
 
 FILE = "events"

@@ -73,7 +73,7 @@ def test_created(composed: Composed, paths: Paths) -> None:
         "Path": "a",
         "Args": ["b"],
         "Image": "sha256:" + "c" * 64,
-        "ImageName": "plain",
+        "ImageName": "docker.io/library/plain:latest",
         "Name": "/web",
         "HostsPath": f"{path}/hosts",
         "HostnamePath": f"{path}/hostname",

@@ -152,7 +152,8 @@ def test_what_the_release_before_finds_in_ours(
 def test_every_key_that_it_had_is_there(composed: Callable[..., Record]) -> None:
     made = composed()
     assert written("plain").keys() <= made.keys()
-    assert made.keys() - written("plain").keys() == {"request", "networks", "image_digest"}
+    new = {"request", "networks", "image_digest", "image_name"}
+    assert made.keys() - written("plain").keys() == new
     assert written("plain")["spec"].keys() <= made["spec"].keys()
 
 

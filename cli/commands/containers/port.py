@@ -90,7 +90,7 @@ def update(
     from rootless.containers.running import publishing, updating
     from rootless.containers.words.updates import changes
 
-    texts: Any = asked
+    texts: Any = choice.current().checks(asked)
     wanted = changes(texts, os.environ)
     if not (publish_add or publish_rm or wanted):
         what = f"nothing to change in {', '.join(containers)}"

@@ -34,6 +34,10 @@ _USERNS = ("userns", "uidmap", "gidmap", "subuidname", "subgidname")
 _SECRETS = ("--creds", "--decryption-key")
 """Those whose values are nobody else's business."""
 
+_DIALECTS = {"annotation", "env_file", "label_file"}
+_DIALECTS |= {"health_cmd", "health_retries", "health_timeout", "health_startup_cmd"}
+"""Those that a dialect may read in its own way."""
+
 _INSIDES = {"runtime", "cgroups", "cgroup_parent", "cgroup_conf", "device_cgroup_rule", "gpus"}
 _INSIDES |= {"oom_kill_disable"}
 """Those that name what docker and podman have inside."""
@@ -228,12 +232,16 @@ def _without_secrets(line: list[str], behind: int) -> list[str]:
 
 
 def _in_parts(asked: ropt.Asked) -> ropt.Asked:
-    """Return the options with several values in one text apart, where the dialect has them so."""
-    if asked.keys().isdisjoint(("annotation", "env_file", "label_file")):
+    """Return the options with several values in one text apart, where the dialect has them so.
+
+    What it says otherwise of health checks is put in our words.
+    """
+    if _DIALECTS.isdisjoint(asked):
         return asked
     from rootless.cli.dialects import choice
 
-    parted: ropt.Asked = choice.current().parted(asked)
+    dialect = choice.current()
+    parted: ropt.Asked = dialect.checks(dialect.parted(asked))
     return parted
 
 

@@ -61,7 +61,7 @@ def _named(engine: Engine, event: Event) -> Event:
     about = event["attributes"]
     if "image" not in about:
         return event
-    image = choice.current().meant(engine.paths, about["image"])
+    image = choice.current().meant(engine.paths, about["image"], event.get("image_name", ""))
     return {**event, "attributes": {**about, "image": image}}
 
 

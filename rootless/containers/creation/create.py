@@ -12,7 +12,9 @@ from rootless.containers.creation.spec import Plan
 from rootless.containers.names import random_name
 from rootless.containers.request import tmpfs, volume
 from rootless.errors import UsageError, named
+from rootless.images.finding import meanings
 from rootless.oci.errors import ImageError
+from rootless.oci.reference import full
 from rootless.runtime.privileges import caps
 from rootless.store.objects import new_id
 from rootless.teller import QUIET
@@ -82,6 +84,7 @@ def compose(
         "image": name,
         "image_id": image.id if image and not image.host else "",
         "image_digest": image.digest if image and not image.host else "",
+        "image_name": _image_name(name, image.names) if image and not image.host else "",
         "layers": image.lowers() if image and not image.host else [],
         "rootfs": _rootfs(image, request),
         "request": request,
@@ -113,6 +116,13 @@ def compose(
         "spec": spec.build(plan),
     }
     return {**record, **legacy.kept(request, near.networks)}  # type: ignore[typeddict-item]
+
+
+def _image_name(ref: str, names: list[str]) -> str:
+    """Return which of the names of an image was meant; "" where it has none."""
+    known = [name for name in (*meanings(ref), full(ref)) if name in names]
+    ends = [name for name in names if name.endswith(f"/{ref}")]  # by the last part of its name
+    return next(iter([*known, *ends, *names]), "")
 
 
 def _plan(
@@ -265,11 +275,14 @@ def _ports(request: Request, exposed: list[str], attached: list[Attachment]) -> 
 
 
 def _healthcheck(request: Request, settings: Settings) -> Healthcheck | None:
-    if not (settings.healthcheck or request["healthcheck"]):
+    usual = request["health"] == {"on_failure": "none", "startup": None}
+    if usual and not (settings.healthcheck or request["healthcheck"]):
         return None
     from rootless.containers import health
 
-    return health.compose(settings.healthcheck, request["healthcheck"])
+    check = health.compose(settings.healthcheck, request["healthcheck"])
+    health.refuse_lonely(check, request["health"])
+    return check
 
 
 def _volumes(

@@ -18,7 +18,7 @@ from rootless.containers.running.attach import connect
 from rootless.containers.running.health import checks
 from rootless.errors import HostError, StoreError
 from rootless.runtime.supervision import streams
-from rootless.runtime.supervision.restart import CHECKS, UPDATED, forget_checks
+from rootless.runtime.supervision.restart import CHECKS, OFF, UPDATED, forget_checks
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -39,10 +39,15 @@ if TYPE_CHECKING:
         """What it says otherwise than now."""
         health: dict[str, Any]
         """on_failure and startup, of HealthExtras."""
+        health_log: dict[str, Any]
+        """What HealthLog says otherwise than now."""
         rlimits: list[Rlimit]
         """Those of other kinds stay."""
         environment: list[list[str | None]]
         """[name, value] after those that are there; None takes one away."""
+
+
+_OF_CHECKS = {"healthcheck", "health", "health_log"}
 
 
 def change(containers: Containers, ref: str, changes: Changes) -> list[str]:
@@ -80,6 +85,8 @@ def _wanted(record: Record, changes: Changes) -> Request:
         request["healthcheck"] = {**request["healthcheck"], **changes["healthcheck"]}
     if "health" in changes:
         request["health"] = {**request["health"], **changes["health"]}  # type: ignore[typeddict-item]
+    if "health_log" in changes:
+        request["health_log"] = {**request["health_log"], **changes["health_log"]}  # type: ignore[typeddict-item]
     if "rlimits" in changes:
         request["rlimits"] = _limits(request["rlimits"], changes["rlimits"])
     if "environment" in changes:
@@ -93,6 +100,8 @@ def _apply(record: Record, request: Request, changes: Changes) -> None:
     if "healthcheck" in changes:
         record["healthcheck"] = health.compose(record["healthcheck"], changes["healthcheck"])
     record["health"] = request["health"]
+    if changes.keys() & _OF_CHECKS:
+        health.refuse_lonely(record["healthcheck"], record["health"])
     record["restart"] = restart_of(request["restart"])
     process["rlimits"] = _limits(process["rlimits"], changes.get("rlimits", []))
     if "environment" in changes:
@@ -120,18 +129,24 @@ def _mark(container: Handle) -> None:
 
 
 def _tell(container: Handle, changes: Changes, *, checked: bool) -> list[str]:
-    """Let the supervisor know; return what it cannot do before the next start."""
+    """Let the supervisor know; return what it cannot do before the next start.
+
+    `checked` is whether the container had a health check before.
+    """
     later: list[str] = [key for key in ("rlimits", "environment") if key in changes]
-    if changes.keys() & {"healthcheck", "health"}:
-        if checked and has_check(container.record):
-            wanted = {**checks(container.record)}
-            records.write_record(container.directory, CHECKS, wanted, durable=False)
-            _check_now(container)
-        else:
-            later.append("healthcheck")
-    names = {"rlimits": "limits", "environment": "variables", "healthcheck": "health check"}
+    remains = has_check(container.record)
+    if changes.keys() & _OF_CHECKS and (checked or remains):
+        wanted = {**checks(container.record), **({} if remains else {OFF: True})}
+        records.write_record(container.directory, CHECKS, wanted, durable=False)
+        _check_now(container)
+    if checked and remains and "startup" in changes.get("health", {}):
+        later.append("startup")
+    names = {"rlimits": "limits", "environment": "variables", "startup": "startup check"}
     what = " and ".join(names[key] for key in later)
-    return [f"container {container.name} runs: new {what} come with its next start"] if what else []
+    come = "comes" if later == ["startup"] else "come"
+    if not what:
+        return []
+    return [f"container {container.name} runs: new {what} {come} with its next start"]
 
 
 def _check_now(container: Handle) -> None:

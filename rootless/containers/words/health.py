@@ -98,10 +98,17 @@ def _test(text: str, option: str) -> list[str]:
             words = jsonio.loads(text)
         except ValueError:
             words = None
-        if isinstance(words, list) and words and all(isinstance(word, str) for word in words):
-            return words if words[0] in ("NONE", "CMD", "CMD-SHELL") else ["CMD", *words]
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            if words[:1] == ["NONE"]:
+                return ["NONE"]
+            if words[:1] in (["CMD"], ["CMD-SHELL"]) and len(words) > 1:
+                return words
+            if words and words[0] not in ("CMD", "CMD-SHELL"):
+                return ["CMD", *words]
+            text = ""
     if not text.strip():
-        raise UsageError(f"{named(option)}: an empty command")
+        hint = f"a line for a shell, such as 'test -e /ready'; {named('no_healthcheck')} for none"
+        raise UsageError(f"{named(option)}: an empty command", hint)
     return ["NONE"] if text == "none" else ["CMD-SHELL", text]
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         directory: str
         """The container's own."""
         event: dict[str, Any]
-        """id, name and attributes of the container's events."""
+        """id, name, attributes and image_name of the container's events."""
         durable: bool
         """Whether the records of this container must outlive a power cut."""
         state: dict[str, Any]
@@ -197,7 +197,8 @@ def tell(charge: Charge, action: str, **attributes: str) -> None:
     _follow_rename(charge["directory"], event)
     every = {**event["attributes"], **attributes}
     told = events.happened("container", action, event["id"], event["name"], every)
-    events.record(charge["root"], told, durable=False)
+    whole = {"image_name": event.get("image_name", "")}  # not in charges of before
+    events.record(charge["root"], {**told, **whole}, durable=False)
 
 
 def _follow_rename(directory: str, event: dict[str, Any]) -> None:

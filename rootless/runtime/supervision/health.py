@@ -18,7 +18,7 @@ import time
 from rootless.errors import Error
 from rootless.linux import interpreter
 from rootless.runtime.supervision import health_log, streams
-from rootless.runtime.supervision.restart import CHECKS
+from rootless.runtime.supervision.restart import CHECKS, OFF
 from rootless.store import records
 
 TYPE_CHECKING = False
@@ -75,7 +75,10 @@ STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
 REGULAR, FIRST = "regular", "startup"
 
 RECORD = "health.json"
-_CHANGEABLE = ("interval", "timeout", "start_period", "start_interval", "retries", "action")
+_CHANGEABLE = (
+    *("interval", "timeout", "start_period", "start_interval", "retries", "action"),
+    *("log_to", "log_count", "log_size"),
+)
 _TIMED_OUT = -1
 
 
@@ -97,6 +100,8 @@ class Health:
         """Called with what a check has said, where that is to be an event."""
         self.on_action: Callable[[str], None] = lambda _action: None
         """Called with what is to be done about an unhealthy container: kill, restart, stop."""
+        self.on_off: Callable[[], None] = lambda: None
+        """Called where there is to be no check any more."""
         self._timer = loop.at(checks["due"], self._begin)
 
     @property
@@ -112,7 +117,8 @@ class Health:
     def answer(self, client: Client) -> None:
         """Run the check at once, and tell its exit code to a client that has asked for it."""
         self._waiting.append(client)
-        self._begin()
+        if self._take_changes():  # also while one runs: there may be none any more
+            self._begin()
 
     def rest(self) -> None:
         """Let go of a check that runs: the next life of this process begins it anew."""
@@ -122,7 +128,7 @@ class Health:
             self._checks["due"] = time.monotonic()
 
     def end(self) -> None:
-        """The container has ended: no more checks."""
+        """No more checks: the container has ended, or somebody wants none."""
         self._loop.cancel(self._timer)
         self.rest()
         self._answer(_TIMED_OUT)
@@ -131,7 +137,8 @@ class Health:
         if self._probe is not None:
             return
         self._loop.cancel(self._timer)
-        self._take_changes()
+        if not self._take_changes():
+            return
         if os.path.exists(f"{self._directory}/paused"):
             self._schedule()
             self._answer(_TIMED_OUT)
@@ -147,23 +154,22 @@ class Health:
         except OSError as error:  # no free pid, no memory
             self._record(time.time(), 1, f"cannot run the check: {error.strerror}")
 
-    def _take_changes(self) -> None:
-        """Check from now on as `update` has written down, if it has."""
-        path = f"{self._directory}/{CHECKS}"
-        taken = f"{path}.taken"
-        try:
-            os.rename(path, taken)  # what is written down from now on is for the next time
-            wanted = records.read_record(taken)
-            os.unlink(taken)
-        except (OSError, Error):
-            return  # nothing was changed
+    def _take_changes(self) -> bool:
+        """Check from now on as `update` has written down, if it has; False for no more checks."""
+        wanted = changes(self._directory)
+        if wanted is None:
+            return True  # nothing was changed
+        if wanted.get(OFF):
+            self.on_off()
+            return False
         for key in _CHANGEABLE:
             self._checks[key] = wanted[key]  # type: ignore[literal-required]
+        return True
 
     def _finished(self, began: float, code: int, output: str) -> None:
         self._probe = None
-        self._take_changes()  # the check that `update` wanted may have been this one
-        self._record(began, code, output)
+        if self._take_changes():  # the check that `update` wanted may have been this one
+            self._record(began, code, output)
 
     def _record(self, began: float, code: int, output: str) -> None:
         checks = self._checks
@@ -235,14 +241,32 @@ class Health:
             client.leave(streams.CHECK, struct.pack(">i", code))
 
 
+def changes(directory: str) -> Any:
+    """Take what `update` has written down for the checks of this life; None for nothing."""
+    path = f"{directory}/{CHECKS}"
+    taken = f"{path}.taken"
+    try:
+        os.rename(path, taken)  # what is written down from now on is for the next time
+        wanted = records.read_record(taken)
+        os.unlink(taken)
+    except (OSError, Error):
+        return None
+    return wanted
+
+
 def begin(checks: Checks, directory: str) -> None:
-    """The container has just started: forget what earlier runs of it have left."""
+    """They begin now, with the container or after it: what earlier ones have left is forgotten."""
     checks["began"] = now = time.monotonic()
     checks["due"] = now + next_interval(checks, now)
+    forget(directory)
+
+
+def forget(directory: str) -> None:
+    """Forget the results."""
     try:
         os.unlink(f"{directory}/{RECORD}")
     except OSError:
-        pass  # the first run
+        pass  # there are none
 
 
 def next_interval(checks: Checks, now: float) -> float:

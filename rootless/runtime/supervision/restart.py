@@ -31,6 +31,9 @@ UPDATED = "updated"
 CHECKS = "checks.json"
 """Name of the file in it with what `update` wants of the health checks of the present life."""
 
+OFF = "off"
+"""Key in it that says: there are to be none."""
+
 STOPPED = "stopped"
 """Name of the file in a container's directory that says: somebody has stopped it on purpose."""
 

@@ -88,6 +88,7 @@ class Supervisor:
         """The exit code of the first process, where it was us who have killed it."""
         self._unwritten = charge["unwritten"]
         self._health = self._watch_health(charge["health"])
+        self._clients.on_check = self._check
         self._patience: int | None = None
         """Milliseconds without an event until it makes itself small, None where it is."""
         self._uplink = Uplink(self._loop, charge["link"], charge["network"], charge["ports"])
@@ -269,8 +270,37 @@ class Supervisor:
         health.on_checked = self._catch_up
         health.on_action = self._act
         health.on_said = self._tell_result
-        self._clients.on_check = health.answer
+        health.on_off = self._end_checks
         return health
+
+    def _check(self, client: Client) -> None:
+        """Run the health check at once, be it one that `update` has just wanted the first of."""
+        if self._health is None:
+            self._give_way()
+            from rootless.runtime.supervision import health
+
+            checks = health.changes(self._charge["directory"])
+            if checks is None or checks.get(restart.OFF):
+                client.leave(streams.CHECK, b"")
+                return
+            health.begin(checks, self._charge["directory"])
+            self._charge["health"] = checks
+            self._charge["state"]["health"] = checks["status"]
+            self._write_state()
+            self._health = self._watch_health(checks)
+        if self._health is not None:
+            self._health.answer(client)
+
+    def _end_checks(self) -> None:
+        """Nobody wants to know any more how the container is."""
+        from rootless.runtime.supervision.health import forget
+
+        if self._health is not None:
+            self._health.end()
+        self._health = self._charge["health"] = None
+        forget(self._charge["directory"])
+        self._charge["state"]["health"] = ""
+        self._write_state()
 
     def _note_health(self, status: str) -> None:
         self._charge["state"]["health"] = status

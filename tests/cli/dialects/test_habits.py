@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rootless import times
+from rootless.cli.dialects.docker import Docker
+from rootless.cli.dialects.podman import Podman
+from rootless.containers.words.request import request
+from rootless.errors import UsageError
 
 if TYPE_CHECKING:
     from tests.conftest import Store
@@ -64,6 +69,68 @@ def test_whole_names_of_images(shared: Store, asked: str) -> None:
     assert shared.ok(*PODMAN, "ps", "-a", "--format", "{{.Image}}") == name
     shared.ok("rm", "one")
     shared.ok("rmi", "registry.example/team/box:1")
+
+
+def test_the_name_of_an_image_that_lost_it(busybox: Store) -> None:
+    """podman goes on to call it as it was called when the container was made."""
+    busybox.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
+    busybox.ok("untag", "busybox")
+    busybox.ok("stop", "-t", "0", "one")
+    name = "localhost/busybox:latest"
+    assert busybox.ok(*PODMAN, "ps", "-a", "--format", "{{.Image}}") == name
+    assert [
+        one["Image"] for one in json.loads(busybox.ok(*PODMAN, "ps", "-a", "--format=json"))
+    ] == [name]
+    template = "{{.ImageName}} {{.Config.Image}}"
+    assert busybox.ok(*PODMAN, "inspect", "-f", template, "one") == f"{name} {name}"
+    events = ("events", "--since", "1m", "--stream=false", "--filter", "container=one")
+    told = busybox.ok(*PODMAN, *events).splitlines()
+    assert any(" died " in line for line in told)  # which the supervisor tells
+    assert [line for line in told if f"(image={name}, " not in line] == []
+    busybox.ok("rm", "one")
+    assert " remove " in (last := busybox.ok(*PODMAN, *events).splitlines()[-1])
+    assert f"(image={name}, " in last
+
+
+@pytest.mark.parametrize(
+    ("text", "docker", "podman"),
+    [
+        ("CMD-SHELL exit  0", ["CMD-SHELL", "CMD-SHELL exit  0"], ["CMD-SHELL", "exit  0"]),
+        ("CMD a  b", ["CMD-SHELL", "CMD a  b"], ["CMD", "a", "b"]),
+        ("NONE", ["CMD-SHELL", "NONE"], ["NONE"]),
+        ("CMDX a", ["CMD-SHELL", "CMDX a"], ["CMD-SHELL", "CMDX a"]),
+        ('["CMD","a b"]', ["CMD", "a b"], ["CMD", "a b"]),
+    ],
+)
+def test_words_before_a_health_check(text: str, docker: list[str], podman: list[str]) -> None:
+    for dialect, expected in ((Docker(), docker), (Podman(), podman)):
+        asked = dialect.checks({"health_cmd": text})
+        assert request("x", [], asked, base="/", environ={})["healthcheck"]["Test"] == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"health_retries": 0}, "healthcheck-retries must be greater than 0"),
+        ({"health_timeout": "0s"}, "healthcheck-timeout must be at least 1 second"),
+    ],
+)
+def test_numbers_of_a_health_check(option: dict[str, Any], message: str) -> None:
+    """Zero is docker's default, and refused by podman."""
+    asked = {"health_cmd": "true", **option}
+    assert request("x", [], Docker().checks(asked), base="/", environ={})
+    with pytest.raises(UsageError, match=message):
+        Podman().checks(asked)
+
+
+def test_dialects_of_checks_are_heard(shared: Store) -> None:
+    """By `create` and by `update`."""
+    shared.ok(*PODMAN, "create", "--name", "one", "--health-cmd", "CMD a b", "busybox", "true")
+    template = "{{json .Config.Healthcheck.Test}}"
+    assert shared.ok("inspect", "-f", template, "one") == '["CMD","a","b"]'
+    shared.ok(*PODMAN, "update", "--health-cmd", "CMD-SHELL a b", "one")
+    assert shared.ok("inspect", "-f", template, "one") == '["CMD-SHELL","a b"]'
+    shared.ok("rm", "one")
 
 
 def test_the_stop_signal_comes_first(busybox: Store) -> None:

@@ -97,6 +97,7 @@ def test_the_record_of_nothing_asked(composed: Composed, paths: Paths) -> None:
         "image": "plain",
         "image_id": "c" * 64,
         "image_digest": "sha256:" + "d" * 64,
+        "image_name": "docker.io/library/plain:latest",
         "layers": ["/layers/one/fs", "/layers/two/fs"],
         "rootfs": {"kind": "layers", "path": "", "overlay": False},
         "request": request("plain", inherited=record["request"]["inherited"]),
@@ -159,6 +160,24 @@ def test_the_image_is_inherited(composed: Composed) -> None:
     assert record["labels"] == {"a": "image", "b": "mine"}
     assert record["exposed"] == ["80/tcp"]
     assert health == record["healthcheck"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message", "field"),
+    [
+        ({"health_on_failure": "kill"}, "action to kill without a health check", "on_failure"),
+        ({"health_startup_cmd": "x"}, "startup check comes before a health check", "startup"),
+    ],
+)
+def test_what_goes_with_a_check_needs_one(
+    composed: Composed, asked: dict[str, Any], message: str, field: str
+) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        composed(**asked)
+    assert caught.value.field == f"health.{field}"
+    composed(**asked, health_cmd="true")
+    composed(**asked, image={"Cmd": ["x"], "Healthcheck": {"Test": ["CMD", "true"]}})
+    composed(**asked, no_healthcheck=True)  # podman: the image's may be the one
 
 
 def test_options_win_over_the_image(composed: Composed) -> None:

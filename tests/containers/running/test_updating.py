@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ def field(store: Store, template: str, name: str) -> Any:
         ({"health_retries": 5}, {"healthcheck": {"Retries": 5}}),
         ({"health_on_failure": "kill"}, {"health": {"on_failure": "kill"}}),
         ({"no_healthcheck": True}, {"healthcheck": {"Test": ["NONE"]}}),
+        ({"health_max_log_count": 0}, {"health_log": {"count": 0}}),
+        ({"health_log_destination": "/tmp"}, {"health_log": {"destination": "/tmp"}}),
     ],
 )
 def test_words(asked: Any, expected: Any) -> None:
@@ -87,11 +90,17 @@ def test_what_does_not_run(two: Store) -> None:
         ("update --restart sometimes job", "unknown policy 'sometimes'"),
         ("update --memory 1g job", "limits come with a later version"),
         ("update --health-retries -1 job", "--health-retries"),
+        ("update --health-retries 0 web", "--health-retries 0: that changes nothing (the number"),
+        ("update --health-cmd= web", "--health-cmd '': that changes nothing (--no-healthcheck"),
+        ("update --health-startup-cmd true free", "a startup check comes before a health check"),
+        ("update --health-on-failure kill free", "action to kill without a health check"),
         ("update --restart always nosuch", "uch container: nosuch"),
         ("update --restart always brief", "--restart and --rm exclude each other"),
     ],
 )
 def test_what_cannot_be(two: Store, line: str, message: str) -> None:
+    if "free" in line:
+        two.ok("create", "--replace", "--name", "free", "busybox", "true")
     if "brief" in line:
         two.ok("create", "--rm", "--name", "brief", "busybox", "true")
     done = two(*line.split())
@@ -139,6 +148,34 @@ def test_times_that_change_while_a_check_runs(two: Store) -> None:
     two.ok("wait", "--condition", "unhealthy", "slow")
     waiter.communicate(timeout=60)
     two.ok("rm", "-f", "slow")
+
+
+def test_a_first_check_and_the_end_of_checks(two: Store) -> None:
+    """Both at once, though it runs: also while a check is under way, and again."""
+    two.ok("run", "-d", "--name", "late", "busybox", "sleep", "1000")
+    for command in ("true", "touch /begun; sleep 1000"):
+        done = two("update", "--health-cmd", command, "--health-interval", "100ms", "late")
+        assert (done.stdout, done.stderr) == ("late\n", "")
+        if command == "true":
+            two.ok("wait", "--condition", "healthy", "late")
+        else:
+            until(lambda: two("exec", "late", "test", "-e", "/begun").returncode == 0)
+        assert "health" in two.ok("ps")
+        done = two("update", "--no-healthcheck", "late")
+        assert (done.stdout, done.stderr) == ("late\n", "")
+        until(lambda: "health" not in two.ok("ps", "--filter", "name=late"))
+        assert field(two, ".State.Health", "late") is None
+        identity = two.ok("inspect", "-f", "{{.Id}}", "late")
+        assert not Path(f"{two.root}/containers/{identity}/health.json").exists()
+    two.ok("exec", "late", "rm", "/begun")
+    time.sleep(0.3)
+    assert two("exec", "late", "test", "-e", "/begun").returncode == 1
+    two.ok("rm", "-f", "-t", "0", "late")
+
+
+def test_what_of_checks_waits_for_the_next_start(two: Store) -> None:
+    told = two("update", "--health-startup-cmd", "true", "web").stderr
+    assert "container web runs: new startup check comes with its next start" in told
 
 
 def test_what_waits_for_the_next_start(two: Store) -> None:
