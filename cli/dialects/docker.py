@@ -290,7 +290,7 @@ class Docker:
         return docker_setting("detachKeys")
 
     def stopped(self, name: str, container: Container, patience: int | None) -> str:
-        """Return what `stop` says where it had to do more than to ask; "" for nothing."""
+        """Return what `stop` says where it had to kill; "" for nothing."""
         return ""
 
     def fields(self, names: list[str]) -> list[str]:

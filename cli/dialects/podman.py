@@ -50,9 +50,6 @@ HAPPENED = {
 }
 """podman's words for what happens to things of a kind, where docker has others; "" for none."""
 
-KILLED = 137
-"""The exit code after SIGKILL."""
-
 WIDTH = 20
 """Characters of a command that a listing shows."""
 
@@ -292,15 +289,11 @@ class Podman(Docker):
         return "", ""
 
     def stopped(self, name: str, container: Container, patience: int | None) -> str:
-        """The line of its log, where the container had to be killed."""
-        from rootless.errors import NotFound
+        """The line of its log, but where no time was given."""
         from rootless.values import signal_name
 
-        try:
-            if patience == 0 or container.state().exit_code != KILLED:
-                return ""
-        except NotFound:
-            return ""  # removed by --rm: nobody knows
+        if patience == 0:
+            return ""
         seconds = container.record["stop_timeout"] if patience is None else patience
         return warning(
             f"StopSignal {signal_name(container.record['stop_signal'])} failed to stop container "

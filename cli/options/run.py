@@ -100,7 +100,7 @@ SdNotify = Annotated[
         "--sdnotify",
         metavar="MODE",
         panel=BASIC,
-        about="container, supervisor, healthy, ignore: who tells systemd. (container)",
+        about="container, supervisor (or conmon), healthy, ignore: who tells systemd. (container)",
     ),
 ]
 Systemd = Annotated[

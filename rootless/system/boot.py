@@ -24,6 +24,8 @@ UNIT = "rootless-boot.service"
 MARK = "# rootless: containers that start with this machine"
 """What our line of a crontab ends with; no other line is touched."""
 
+_ALIASES = ("docker", "podman")
+
 POLICIES = ("always", "unless-stopped")
 
 
@@ -74,10 +76,20 @@ class Way:
 
 def command(root: str) -> list[str]:
     """Return the command line that a boot runs."""
-    program = os.path.abspath(sys.argv[0])
+    program = _program(os.path.abspath(sys.argv[0]))
     place = [] if root == default_root() else ["--root", root]
     filters = [word for name in POLICIES for word in ("--filter", f"restart-policy={name}")]
     return [sys.executable, program, *place, "start", "--all", *filters]
+
+
+def _program(path: str) -> str:
+    """Return the program itself where `path` is a link that `alias` has made: it may go again.
+
+    Other links stay: what an installer has put in front of a release is to lead to the next one.
+    """
+    while os.path.basename(path) in _ALIASES and os.path.islink(path):
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+    return path
 
 
 def unit_path() -> str:
@@ -158,8 +170,11 @@ def _other_lines() -> list[str]:
 
 
 def _write_crontab(lines: list[str]) -> None:
+    """Write the crontab; one without lines is removed."""
     text = "".join(f"{line}\n" for line in lines)
-    done = subprocess.run(["crontab", "-"], input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["crontab", "-" if lines else "-r"], input=text, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["no reason given"]
         raise HostError(f"cannot write the crontab: {said[0]}")

@@ -1,4 +1,4 @@
-"""Images that are removed while a container is made of them."""
+"""Images that are removed while a container is made of them, and names that many want."""
 
 from __future__ import annotations
 
@@ -141,3 +141,14 @@ def test_a_mark_makes_no_container(raced: Raced) -> None:
     with pytest.raises(NotFound, match="no such container: aaaaaaaaaaaa"):
         note(raced.paths, "a" * 64, "b" * 64)
     assert raced.containers.ids() == []
+
+
+def test_one_name_for_many(busybox: Store) -> None:
+    """Each replaces the one before, once that has started; the last one runs."""
+    line = ("run", "-d", "--replace", "--name", "race", "busybox", "sleep", "1000")
+    for _ in range(3):
+        several = [busybox.start(*line) for _ in range(4)]
+        told = [one.communicate(timeout=60) for one in several]
+        assert [one.returncode for one in several] == [0] * 4, told
+        assert busybox.ok("ps", "-aq", "--no-trunc") in {said.strip() for said, _ in told}
+    busybox.ok("rm", "-f", "race")

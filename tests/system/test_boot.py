@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -21,16 +22,21 @@ pytestmark = pytest.mark.once
 
 
 @pytest.fixture
-def crontab() -> Iterator[list[str]]:
-    """This user's crontab with a line of its own; as it was before, afterwards."""
-    before = subprocess.run(["crontab", "-l"], capture_output=True, text=True)
-    line = "0 5 * * 1 tar -zcf /var/backups/home.tgz /home/"
-    subprocess.run(["crontab", "-"], input=f"{line}\n", text=True, check=True)
-    yield [line]
-    if before.returncode:
-        subprocess.run(["crontab", "-r"], check=True)
-    else:
-        subprocess.run(["crontab", "-"], input=before.stdout, text=True, check=True)
+def crontab(shared_directory: Path) -> Iterator[list[str]]:
+    """This user's crontab with a line of its own; as it was before, afterwards.
+
+    For one test at a time: there is but one.
+    """
+    with open(shared_directory / "crontab.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = subprocess.run(["crontab", "-l"], capture_output=True, text=True)
+        line = "0 5 * * 1 tar -zcf /var/backups/home.tgz /home/"
+        subprocess.run(["crontab", "-"], input=f"{line}\n", text=True, check=True)
+        yield [line]
+        if before.returncode:
+            subprocess.run(["crontab", "-r"], capture_output=True)  # a test may have done it
+        else:
+            subprocess.run(["crontab", "-"], input=before.stdout, text=True, check=True)
 
 
 def lines() -> list[str]:
@@ -53,6 +59,33 @@ def test_crontab(cli: Store, crontab: list[str]) -> None:
     assert cli("boot", "status", env=env).returncode == 0
     cli.ok("boot", "disable", env=env)
     assert lines() == crontab
+
+
+@pytest.mark.needs("crontab")
+def test_by_an_alias(cli: Store, crontab: list[str], tmp_path: Path) -> None:
+    """The alias may go again, so the line has the program itself; a crontab of ours alone goes."""
+    subprocess.run(["crontab", "-r"], check=True)
+    link = tmp_path / "podman"
+    link.symlink_to(cli.command[-1])
+    env = {**cli.env, "XDG_RUNTIME_DIR": cli.runtime}
+    line = [*cli.command[:-1], str(link)]
+    subprocess.run([*line, "boot", "enable"], env=env, check=True, stdout=subprocess.DEVNULL)
+    (ours,) = lines()
+    assert cli.command[-1] in ours.split()
+    assert str(link) not in ours
+    subprocess.run([*line, "boot", "disable"], env=env, check=True, stdout=subprocess.DEVNULL)
+    assert "no crontab" in subprocess.run(["crontab", "-l"], capture_output=True, text=True).stderr
+
+
+def test_other_links_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An installer's: it leads to another release some day."""
+    (tmp_path / "1.0").mkdir()
+    (tmp_path / "1.0/rootless").touch()
+    (tmp_path / "rootless").symlink_to("1.0/rootless")
+    (tmp_path / "docker").symlink_to("rootless")
+    for name in ("docker", "rootless"):
+        monkeypatch.setattr("sys.argv", [str(tmp_path / name)])
+        assert boot.command("/x")[1] == str(tmp_path / "rootless")
 
 
 @pytest.mark.needs("crontab")

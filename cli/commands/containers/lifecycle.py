@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rootless.cli.options import common
     from rootless.cli.options import containers as opt
     from rootless.containers.container import Container
+    from rootless.containers.handle import Handle
     from rootless.engine import Engine
 
 
@@ -132,7 +133,8 @@ def stop(
 
     dialect = choice.current()
     found = [_found(engine, name) for name in names]
-    ends = zip(found, stop_all(found, time, signal or None), strict=True)
+    killed: list[Handle] = []
+    ends = zip(found, stop_all(found, time, signal or None, killed.append), strict=True)
 
     def end(name: str) -> None:
         one, ended = next(ends)
@@ -140,7 +142,7 @@ def stop(
             raise one
         if isinstance(ended, Error):
             raise ended
-        if ended and (told := dialect.stopped(name, one, time)):
+        if one in killed and (told := dialect.stopped(name, one, time)):
             say(told, to_stderr=True)
 
     return each(names, end)

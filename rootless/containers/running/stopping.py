@@ -19,7 +19,7 @@ from rootless.store import records
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rootless.containers.handle import Handle
 else:
@@ -107,6 +107,7 @@ class Stop:
         self, container: Handle, timeout: int | None, signal: str | int | None = None
     ) -> None:
         self._container = container
+        self._killed = False
         first = container.record["stop_signal"] if signal is None else _number(signal)
         seconds = container.record["stop_timeout"] if timeout is None else timeout
         patient = not 0 <= seconds < _NEVER
@@ -140,10 +141,17 @@ class Stop:
 
             end_holder(f"{container.directory}/alive")  # the pids are lost with the record
 
-    def finish(self, others: Iterable[Stop] = (), *, tell: bool = True) -> bool:
+    def finish(
+        self,
+        others: Iterable[Stop] = (),
+        *,
+        tell: bool = True,
+        on_kill: Callable[[Handle], None] = lambda _: None,
+    ) -> bool:
         """Wait for the end, and see to the times of others; return whether it ran.
 
-        Raises HostError where the supervisor is stopped itself.
+        `on_kill` is called where its time was up and SIGKILL was sent. Raises
+        HostError where the supervisor is stopped itself.
         """
         if self._alive is None:
             return False
@@ -151,6 +159,8 @@ class Stop:
         check_supervisor(self._container, self._supervisor)
         # Not for the supervisor's end: it may have to wait for a slow client.
         records.await_release(self._alive)
+        if self._killed:
+            on_kill(self._container)
         if self.ran and tell:
             events.tell(self._container.root, self._container.record, "stop")
         return self.ran
@@ -158,7 +168,8 @@ class Stop:
     def insist(self) -> None:
         """Its time is up."""
         self.deadline = float("inf")
-        _send(self._container, _signal.SIGKILL)
+        if _send(self._container, _signal.SIGKILL):
+            self._killed = True
 
     def ended(self) -> None:
         """The first process has."""
@@ -181,11 +192,15 @@ class Stop:
 
 
 def stop_all(
-    containers: Iterable[Handle | Error], timeout: int | None, signal: str | int | None
+    containers: Iterable[Handle | Error],
+    timeout: int | None,
+    signal: str | int | None,
+    on_kill: Callable[[Handle], None] = lambda _: None,
 ) -> Iterator[bool | Error]:
     """Stop several at once; yield of each in turn what `stop` returns, or raises.
 
-    An error among them, of one that was not found, is yielded in its turn.
+    An error among them, of one that was not found, is yielded in its turn. `on_kill` is called with
+    those whose time was up, before that.
     """
     todo = list(containers)
     for at in range(0, len(todo), AT_ONCE):
@@ -199,7 +214,7 @@ def stop_all(
             stops = [each for each in begun if isinstance(each, Stop)]
             for each in begun:
                 try:
-                    yield each if isinstance(each, Error) else each.finish(stops)
+                    yield (each if isinstance(each, Error) else each.finish(stops, on_kill=on_kill))
                 except Error as error:
                     yield error
         finally:

@@ -142,10 +142,13 @@ def restart(policy: str) -> Restart:
 
 
 def sdnotify(mode: str) -> str:
-    """Parse --sdnotify; conmon is podman's word."""
+    """Parse --sdnotify; conmon is podman's word for supervisor."""
     mode = "supervisor" if mode == "conmon" else mode or "container"
     if mode not in NOTIFIERS:
-        raise UsageError(f"{named('sdnotify')}: unknown mode {mode!r}", ", ".join(NOTIFIERS))
+        raise UsageError(
+            f"{named('sdnotify')}: unknown mode {mode!r}",
+            f"{', '.join(NOTIFIERS)}; conmon is supervisor",
+        )
     return mode
 
 

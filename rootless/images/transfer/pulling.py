@@ -55,6 +55,8 @@ def pull(
     if local is not None and fits and policy != "newer":
         return local
     known = images.name_of(ref) if local is not None else ""
+    if known.startswith("localhost/") and not fits:
+        known = ""  # made here, for another machine: a registry has it by the name that was written
     sources = Sources(known or ref, access, teller)
     if local is not None and fits and not _is_old(local, sources):
         return local

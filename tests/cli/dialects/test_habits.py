@@ -148,6 +148,22 @@ def test_the_stop_signal_comes_first(busybox: Store) -> None:
         busybox.ok("run", "--rm", "-v", f"{out}:/out", "busybox", "sh", "-c", "rm /out/*")
 
 
+def test_what_is_said_of_a_stop_by_force(busybox: Store) -> None:
+    """Where SIGKILL was sent; who ends with 137 by itself was not killed."""
+    for name, script, told in (
+        ("itself", "trap 'exit 137' TERM; echo; while :; do sleep 0.1; done", False),
+        ("killed", "trap '' TERM; echo; while :; do sleep 0.1; done", True),
+    ):
+        busybox.ok("run", "-d", "--name", name, "busybox", "sh", "-c", script)
+        while not busybox.ok("logs", "-t", name):
+            time.sleep(0.01)
+        done = busybox(*PODMAN, "stop", "-t", "1" if told else "20", name)
+        said = f"StopSignal SIGTERM failed to stop container {name} in 1 seconds, resorting"
+        assert (said in done.stderr) == told, done.stderr
+        assert bool(done.stderr) == told
+        assert busybox.ok("inspect", "-f", "{{.State.ExitCode}}", name) == "137"
+
+
 def test_times_until_which(shared: Store) -> None:
     """podman's span lies ahead, docker's behind."""
     shared.ok("run", "--name", "one", "busybox", "echo", "said")

@@ -229,7 +229,7 @@ REFUSED = [
     ({"init_path": "/bin/sh"}, "--init-path needs --init"),
     ({"init_path": "none", "init": True}, "--init-path: /base/none is no program here"),
     ({"restart": "sometimes"}, "--restart: unknown policy 'sometimes'"),
-    ({"sdnotify": "x"}, "--sdnotify: unknown mode 'x'"),
+    ({"sdnotify": "x"}, "--sdnotify: unknown mode 'x' (container, supervisor, healthy, ignore; co"),
     ({"systemd": "x"}, "--systemd: 'x' is neither true nor false"),
     ({"restart": "on-failure:x"}, "--restart: unknown policy 'on-failure:x'"),
     ({"health_interval": "10"}, "--health-interval: '10' is no time"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import pty
 import select
 import socket
@@ -457,3 +458,14 @@ def test_run_reaches_a_registry_as_pull_does(cli: Store, tmp_path: Path) -> None
         assert server.seen == []
     finally:
         server.close()
+
+
+def test_a_name_of_ours_that_is_for_another_machine(busybox: Store, tmp_path: Path) -> None:
+    """No registry has localhost/busybox; what is written is asked for where it would be."""
+    conf = tmp_path / "registries.conf"
+    conf.write_text('[[registry]]\nprefix = "docker.io"\nblocked = true\n')
+    other = "amd64" if platform.machine() != "x86_64" else "arm64"
+    for line in (("run", "--arch", other), ("pull", "--arch", other)):
+        done = busybox(*line, "busybox", env={"CONTAINERS_REGISTRIES_CONF": str(conf)})
+        assert done.returncode
+        assert "busybox:latest is not pulled: docker.io is blocked" in done.stderr
