@@ -167,10 +167,12 @@ class Podman(Docker):
         }
         if commands:
             if asked.get("health_retries") == 0:
-                raise UsageError("healthcheck-retries must be greater than 0", "--health-retries 1")
+                raise UsageError(
+                    "--health-retries: healthcheck-retries must be greater than 0", "such as 1"
+                )
             if times.span(str(asked.get("health_timeout") or "1s")) == 0:
-                cause = "healthcheck-timeout must be at least 1 second"
-                raise UsageError(cause, "--health-timeout 1s")
+                cause = "--health-timeout: healthcheck-timeout must be at least 1 second"
+                raise UsageError(cause, "such as 1s")
         return {**asked, **commands}
 
     def exit_code(self, command: str) -> int:
