@@ -147,7 +147,7 @@ def test_print_tree(shared: Store, tmp_path: Path) -> None:
         (("--call=check,format=xml",), "--call: unknown option 'format=xml'"),
         (("--check", "--call=targets"), "contradict each other"),
         (("--print=forest",), "--print: nothing is known of 'forest'"),
-        (("--print=tree", "/no/file"), "cannot read /no/file"),
+        (("--print=tree", "/no/file"), "no directory /no/file to build in"),
     ],
 )
 def test_what_makes_no_sense(flags: tuple[str, ...], wrong: str, shared: Store) -> None:
