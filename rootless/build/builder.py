@@ -10,7 +10,7 @@ import functools
 import os
 from collections import deque
 
-from rootless.build import advice, copies, emulation, leavings, leftovers
+from rootless.build import advice, copies, emulation, history, leavings, leftovers
 from rootless.build import settings as configuration
 from rootless.build.cache import keys
 from rootless.build.cache.living import Living
@@ -18,6 +18,7 @@ from rootless.build.cache.results import Result, Results, key_of
 from rootless.build.contexts import ignore_of
 from rootless.build.crew import Crew
 from rootless.build.dockerfile import model
+from rootless.build.dockerfile.directives import refuse_frontend
 from rootless.build.dockerfile.parsing import parse
 from rootless.build.dockerfile.scope import Arguments
 from rootless.build.dockerfile.stages import plan, trigger
@@ -120,6 +121,7 @@ class Builder:
         """Build it; return the id of the image. Raises Error, after all has ended."""
         request = self._request
         dockerfile = parse(request.dockerfile, request.name)
+        refuse_frontend(dockerfile.syntax, request.arguments.get("BUILDKIT_SYNTAX"))
         here = str(platforms.host())
         given = Arguments(request.arguments, target=request.platform or here, build=here)
         self._file = plan(dockerfile, given, request.contexts)
@@ -338,7 +340,7 @@ class Builder:
             if isinstance(done, model.Maintainer):
                 state.about["author"] = done.author
             configuration.apply(state.settings, done, state.inherited)
-            state.tell(done.text, empty=True)
+            state.tell(history.told(done, state.settings), empty=True)
             step.result = key_of(state.stack.chains[-1:], len(state.history), done.text)
             self._watcher.end(step, cached=False, error="")
 
@@ -379,9 +381,7 @@ class Builder:
             result = Result(value["layer"], {"created": now(), "text": step.text})
             anew = not self._uses_cache(stage)
             result = self._results.put(key, result, state.stack, anew=anew)
-        told = " ".join([f"|{len(declared)}", *(f"{k}={v}" for k, v in declared.items())])
-        text = " ".join(["RUN", *([told] if declared else []), *words])
-        self._take(step, state, text, result, cached=cached)
+        self._take(step, state, history.run(words, declared), result, cached=cached)
 
     def _origins(
         self, step: Step, stage: Stage, done: model.Run
@@ -447,7 +447,7 @@ class Builder:
         origin = yield from self._origin(step, done.stage, stage, done)
         self._watcher.begin(step)
         copy = copies.copy_of(done, state.settings, origin)
-        yield from self._lay(step, stage, state, copy, done.text)
+        yield from self._lay(step, stage, state, copy, history.told(done, state.settings))
 
     def _lay(
         self, step: Step, stage: Stage, state: State, copy: Copy, text: str
@@ -491,7 +491,7 @@ class Builder:
             result = Result(value["layer"], {"created": now(), "text": step.text})
             anew = not self._uses_cache(stage)
             result = self._results.put(key, result, state.stack, anew=anew)
-        self._take(step, state, done.text, result, cached=cached)
+        self._take(step, state, history.told(done, state.settings), result, cached=cached)
 
     # -- the image
 

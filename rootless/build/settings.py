@@ -8,6 +8,8 @@ from __future__ import annotations
 import posixpath
 
 from rootless.build.dockerfile import model
+from rootless.errors import UsageError
+from rootless.values import signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +77,10 @@ def _workdir(settings: Settings, one: model.Workdir) -> None:
 
 
 def _stop_signal(settings: Settings, one: model.StopSignal) -> None:
+    try:
+        signal_number(one.signal)
+    except UsageError as error:
+        raise one.node.error(f"STOPSIGNAL: {error.message}", error.hint, one.signal) from None
     settings["StopSignal"] = one.signal
 
 

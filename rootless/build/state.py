@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.build.history import COMMENT
 from rootless.build.settings import Inherited
 from rootless.images.making import Stack
 from rootless.oci import platform as platforms
@@ -74,7 +75,7 @@ class State:
     def tell(self, text: str, created: str = "", *, empty: bool) -> None:
         """Add an instruction to the history; `created` is when its layer was made."""
         self.created = self.moment or created or self.created
-        step: Document = {"created": self.created, "created_by": text}
+        step: Document = {"created": self.created, "created_by": text, "comment": COMMENT}
         if self.about.get("author"):
             step["author"] = self.about["author"]
         if empty:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def _told(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> str:
         what = repr(data.decode("latin-1"))[1:-1]
         if len(data) > 60:
             what = hashlib.sha256(data).hexdigest()[:12]
-    return f"{kind} {entry.mode:o} {entry.uid}:{entry.gid} {what}".rstrip()
+    return f"{kind} {stat.S_IMODE(entry.mode):o} {entry.uid}:{entry.gid} {what}".rstrip()
 
 
 def lay(directory: Path, files: dict[str, Any]) -> Path:

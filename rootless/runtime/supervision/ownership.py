@@ -207,3 +207,11 @@ def _write(fd: int, uid: int, gid: int, pid: int, notes: int) -> None:
         uid = known[0] if uid == _UNCHANGED else uid
         gid = known[1] if gid == _UNCHANGED else gid
     os.setxattr(path, OWNER_ATTRIBUTE, b"%d:%d" % (uid, gid))
+    mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISREG(status.st_mode) and (kept := mode & ~_dropped(mode)) != mode:
+        os.chmod(path, kept)
+
+
+def _dropped(mode: int) -> int:
+    """Return the bits that chown(2) takes from a file of this mode, whoever calls it."""
+    return stat.S_ISUID | (stat.S_ISGID if mode & stat.S_IXGRP else 0)
