@@ -82,6 +82,7 @@ COMMANDS = (
     Entry("export", "containers.commit", "export", CONTAINERS),
     Entry("mount", "containers.mount", "mount", CONTAINERS),
     Entry("unmount", "containers.mount", "unmount", CONTAINERS),
+    Entry("umount", "containers.mount", "unmount", CONTAINERS),
     Entry("images", "images.images", "images", IMAGES),
     Entry("build", "images.build", "build", IMAGES),
     Entry("pull", "images.transfer", "pull", IMAGES),

@@ -24,7 +24,7 @@ _NIL_MAPS = frozenset(("ExposedPorts", "Labels", "Volumes"))
 def text(value: object, name: str = "") -> str:
     """Return a value as Go prints it by itself; `name` is that of the field which it is, if any."""
     if value is not None:
-        return _plain(value)
+        return plain(value)
     if name in _NIL_SLICES:
         return "[]"
     if name in _NIL_MAPS:
@@ -32,9 +32,13 @@ def text(value: object, name: str = "") -> str:
     return "<nil>" if name[:1].isupper() else "<no value>"
 
 
-def _plain(value: object) -> str:
-    if isinstance(value, str):
+def plain(value: object) -> str:
+    """Return a value as Go prints it, by itself or within others."""
+    if type(value) is str:
         return value
+    printed = getattr(value, "printed", None)  # a type of Go's own (cli/dialects/shapes.py)
+    if printed is not None:
+        return str(printed())
     if value is None:
         return "<nil>"
     if isinstance(value, bool):
@@ -42,10 +46,10 @@ def _plain(value: object) -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e21 else repr(value)
     if isinstance(value, dict):
-        parts = (f"{_plain(key)}:{_plain(each)}" for key, each in sorted(value.items()))
+        parts = (f"{plain(key)}:{plain(each)}" for key, each in sorted(value.items()))
         return f"map[{' '.join(parts)}]"
     if isinstance(value, (list, tuple)):
-        return f"[{' '.join(map(_plain, value))}]"
+        return f"[{' '.join(map(plain, value))}]"
     return str(value)
 
 
@@ -64,7 +68,7 @@ def items(value: Any) -> list[tuple[Any, Any]]:
         return list(enumerate(value))
     if isinstance(value, int) and not isinstance(value, bool):  # Go 1.22: range over a number
         return [(each, each) for each in range(value)]
-    raise ValueError(f"range cannot go over {_plain(value)}")
+    raise ValueError(f"range cannot go over {plain(value)}")
 
 
 def index(value: Any, *keys: Any) -> Any:
@@ -76,7 +80,7 @@ def index(value: Any, *keys: Any) -> Any:
         elif value is None:
             raise ValueError("index of nil pointer")
         elif not isinstance(key, int) or isinstance(key, bool):
-            raise ValueError(f"cannot index with {_plain(key)}")
+            raise ValueError(f"cannot index with {plain(key)}")
         elif not 0 <= key < len(value):
             raise ValueError(f"index out of range: {key}")
         else:
@@ -111,6 +115,8 @@ def _comparable(one: Any, other: Any) -> bool:
 def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return "bool"
+    if isinstance(value, str):
+        return "string"
     return "number" if isinstance(value, (int, float)) else type(value).__name__
 
 
@@ -122,7 +128,7 @@ def less(one: Any, other: Any) -> bool:
 
 def join(parts: list[Any], separator: str = ",") -> str:
     """Return the parts with the separator between."""
-    return separator.join(map(_plain, parts or []))
+    return separator.join(map(plain, parts or []))
 
 
 def title(value: str) -> str:
@@ -146,13 +152,13 @@ def sprint(*values: Any) -> str:
     done = ""
     for at, value in enumerate(values):
         gap = at and not isinstance(value, str) and not isinstance(values[at - 1], str)
-        done += (" " if gap else "") + _plain(value)
+        done += (" " if gap else "") + plain(value)
     return done
 
 
 def sprintln(*values: Any) -> str:
     """Go's println: spaces between all, and a newline."""
-    return " ".join(map(_plain, values)) + "\n"
+    return " ".join(map(plain, values)) + "\n"
 
 
 def sprintf(layout: str, *values: Any) -> str:
@@ -180,18 +186,69 @@ def sprintf(layout: str, *values: Any) -> str:
             done.append(_verb(layout[start + 1 : end], verb, rest.pop(0)))
     done.append(layout[at:])
     if rest:
-        extra = ", ".join(f"{type(value).__name__}={_plain(value)}" for value in rest)
+        extra = ", ".join(f"{type_of(value)}={plain(value)}" for value in rest)
         done.append(f"%!(EXTRA {extra})")
     return "".join(done)
 
 
+def type_of(value: Any) -> str:
+    """Return the name of a value's type in Go."""
+    if value is None:
+        return "<nil>"
+    if name := getattr(value, "type", ""):
+        return str(name)
+    for kind, word in ((bool, "bool"), (str, "string"), (int, "int"), (float, "float64")):
+        if isinstance(value, kind):
+            return word
+    each = value.values() if isinstance(value, dict) else value
+    kinds = {type_of(one) for one in each} or {"string"}
+    inner = kinds.pop() if len(kinds) == 1 else "interface {}"
+    return f"map[string]{inner}" if isinstance(value, dict) else f"[]{inner}"
+
+
+def html(*values: Any) -> str:
+    """Return the values as text of HTML."""
+    text = "".join(_HTML.get(character, character) for character in sprint(*values))
+    return text.replace("\0", "\ufffd")
+
+
+_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"}
+
+
+def js(*values: Any) -> str:
+    """Return the values as they stand in a string of JavaScript."""
+    return "".join(map(_in_js, sprint(*values)))
+
+
+def _in_js(character: str) -> str:
+    if character in "\\'\"":
+        return f"\\{character}"
+    hidden = character in "<>&=" or not character.isprintable()
+    return f"\\u{ord(character):04X}" if hidden else character
+
+
+def urlquery(*values: Any) -> str:
+    """Return the values as they stand in the query of a URL."""
+    done = ""
+    for byte in sprint(*values).encode(errors="surrogateescape"):
+        character = chr(byte)
+        plain_ = byte < 128 and (character.isalnum() or character in "-_.~")
+        done += character if plain_ else "+" if character == " " else f"%{byte:02X}"
+    return done
+
+
 def _verb(flags: str, verb: str, value: Any) -> str:
+    if verb == "T":
+        return f"%{flags}s" % type_of(value)
     if verb in "sv":
-        return f"%{flags}s" % _plain(value)
+        struct = getattr(value, "verbose", None)
+        text_ = struct() if struct and "+" in flags else plain(value)
+        pointer = struct is not None and type_of(value).startswith("*")
+        return f"%{flags}s" % (f"&{text_}" if pointer else text_)
     if verb == "q":
-        return f"%{flags}s" % dumps(_plain(value))
+        return f"%{flags}s" % dumps(plain(value))
     if verb == "t" and isinstance(value, bool):
-        return f"%{flags}s" % _plain(value)
+        return f"%{flags}s" % plain(value)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if verb in "xX" and isinstance(value, str):
         text_ = value.encode("utf-8", "surrogateescape").hex()
@@ -200,7 +257,7 @@ def _verb(flags: str, verb: str, value: Any) -> str:
         return str(f"%{flags}{verb}" % int(value))
     if verb in "feEgGF" and number:
         return str(f"%{flags}{verb}" % value)
-    return f"%!{verb}({type(value).__name__}={_plain(value)})"
+    return f"%!{verb}({type_of(value)}={plain(value)})"
 
 
 def _json(value: object) -> str:
@@ -211,8 +268,10 @@ LIBRARY: dict[str, Any] = {
     "eq": equal,
     "ge": lambda one, other: not less(one, other),
     "gt": lambda one, other: less(other, one),
+    "html": html,
     "index": index,
     "join": join,
+    "js": js,
     "json": _json,
     "le": lambda one, other: not less(other, one),
     "len": len,
@@ -229,6 +288,7 @@ LIBRARY: dict[str, Any] = {
     "title": title,
     "truncate": truncate,
     "upper": lambda value: value.upper(),
+    "urlquery": urlquery,
 }
 """What a template may call, besides `and` and `or`, which the evaluator knows itself."""
 

@@ -101,7 +101,8 @@ def show(
     else:
         from rootless.cli.template import render_rows
 
-        sys.stdout.write(render_rows(template, rows, headings, guarded=sys.stdout.isatty()))
+        guarded = sys.stdout.isatty()
+        sys.stdout.write(render_rows(template, rows, headings, guarded=guarded, bare=bare))
 
 
 def _as_json(rows: list[Row], *, array: bool) -> str:

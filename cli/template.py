@@ -96,9 +96,17 @@ class Template:
 
 
 def render_rows(
-    source: str, rows: Iterable[dict[str, Any]], headings: dict[str, str], *, guarded: bool = False
+    source: str,
+    rows: Iterable[dict[str, Any]],
+    headings: dict[str, str],
+    *,
+    guarded: bool = False,
+    bare: bool = False,
 ) -> str:
-    """Return one line for each row; as a table with headings where `source` starts with `table`."""
+    """Return one line for each row; as a table with headings where `source` starts with `table`.
+
+    A `bare` table has none.
+    """
     first, _, rest = source.partition(" ")
     if first != "table":
         template = Template(source)
@@ -106,7 +114,7 @@ def render_rows(
     from rootless.cli.tables import table
 
     template = Template(rest.strip(" "))
-    lines = [template.render(_Headings(headings), heading=True)]
+    lines = [] if bare else [template.render(_Headings(headings), heading=True)]
     lines += [template.render(row, guarded=True) for row in rows]
     # Line feeds are the template's own: those of values are escaped by now.
     return table([row.split("\t") for line in lines for row in line.split("\n")])
@@ -137,7 +145,7 @@ def field(value: Any, name: str) -> Any:
         if name in further:
             return further[name]
         folded = name.lower()
-        for key, each in value.items():
+        for key, each in (*value.items(), *further.items()):
             if key.lower() == folded:
                 return each
         # What starts with a capital is a name of ours, and wrong; labels and options may be absent.
@@ -149,6 +157,11 @@ def field(value: Any, name: str) -> Any:
         raise Missing(f"template: there is no field {name!r}", f"there are {known}")
     if value is None and not name[:1].isupper():
         return None
+    if hasattr(value, "ask"):  # a moment, or a span of time
+        try:
+            return value.ask(name)
+        except KeyError:
+            pass
     kind = {list: "a list", str: "text", type(None): "nothing"}.get(type(value), "a value")
     raise Missing(f"template: there is no field {name!r} in {kind}")
 
@@ -369,9 +382,10 @@ def _as_text(argument: Expression) -> Expression:
 def _shown(value: Any) -> Any:
     """Return the same value with text in it that no terminal obeys."""
     if isinstance(value, str):
-        return shown(value)
+        return value if hasattr(value, "printed") else shown(value)
     if isinstance(value, dict):
-        return {_shown(key): _shown(each) for key, each in value.items()}
+        pairs = {_shown(key): _shown(each) for key, each in value.items()}
+        return value.alike(pairs) if hasattr(value, "alike") else pairs
     if isinstance(value, (list, tuple)):
         return [_shown(each) for each in value]
     return value

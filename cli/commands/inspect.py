@@ -144,7 +144,11 @@ def _as_asked(engine: Engine, found: list[dict[str, Any]], template: str) -> lis
         from rootless.cli.dialects.podman import Podman
 
         return Podman().inspected(found, engine.paths)
-    return found if template == "docker" else choice.current().inspected(found, engine.paths)
+    if template == "docker":
+        return found
+    dialect = choice.current()
+    found = dialect.inspected(found, engine.paths)
+    return [dialect.shaped(one) for one in found] if "{" in template else found
 
 
 def _container(engine: Engine, name: str, size: bool) -> dict[str, Any]:

@@ -170,6 +170,21 @@ class Docker:
             for name, value in asked.items()
         }
 
+    codes: Mapping[tuple[str, str], int] = {}
+    """The exit codes that go with a sentence of ours in one command, by its function."""
+
+    detached = 0
+    """What `exec --detach` ends with where there is no such command; 0 for the usual code."""
+
+    overwrites = True
+    """Whether `save` writes an archive of docker's over a file that has something in it."""
+
+    inner_ids = False
+    """Whether what ps(1) shows of a container are the numbers of the inside."""
+
+    counts = False
+    """Whether `images` counts the containers of an image."""
+
     def checks(self, asked: Any) -> Any:
         """Return options with what they say of health checks in our words. Raises UsageError.
 
@@ -319,6 +334,12 @@ class Docker:
                     host["NetworkMode"] = BRIDGE
         return found
 
+    def shaped(self, document: dict[str, Any]) -> Any:
+        """Return what `inspect` shows with the types that its templates see."""
+        from rootless.cli.dialects.shapes import docker
+
+        return docker(document)
+
     def processes(self) -> list[str]:
         """Return the columns of `top`, where none are asked for; [] for docker's."""
         return []
@@ -329,7 +350,9 @@ class Docker:
 
     def told(self, event: Event) -> list[Event]:
         """Return the events that an event is told as."""
-        return [event]
+        from rootless.runtime.supervision.restart import AGAIN
+
+        return [] if event["action"] == AGAIN else [event]
 
     def event(self, event: Event) -> dict[str, Any]:
         """Return an event as JSON has it."""
@@ -391,7 +414,10 @@ class Docker:
         """Return the name of the image that a container was made of."""
         return str(one.record["image"])
 
-    def container(self, row: dict[str, Any], one: Listed, *, full: bool) -> None:
+    def image_row(self, row: Any, image: Image, users: int) -> None:
+        """Change the row of an image, of which there are so many containers, for a template."""
+
+    def container(self, row: Any, one: Listed, *, full: bool) -> None:
         """Change the row of a container in a listing; `full` without shortening."""
         if row.get("Networks") == "private":  # a table has none
             row["Networks"] = BRIDGE

@@ -35,6 +35,7 @@ IN_USE = (
     "image used by {1}: image is in use by a container: "
     "consider listing external containers and force-removing image"
 )
+NO_USER = "unable to find user {0}: no matching entries in passwd file"
 NOT_FOUND = "OCI runtime attempted to invoke a command that was not found"
 
 
@@ -61,7 +62,10 @@ class Podman(Docker):
     gap = 2
     newest_first = False
     by_last_part = True
-    makes_paths = counts_first = False
+    makes_paths = overwrites = counts_first = False
+    inner_ids = counts = True
+    detached = 125
+    codes = {("execute", NO_USER): 255}
     until_ahead = all_or_none = same_name = stops_first = True
     every = 5
     lists = ("annotation", "env_file", "label_file")
@@ -137,10 +141,11 @@ class Podman(Docker):
         ),
         ("no such option: {0}", "unknown flag: {0}", 0),
         ("no such command '{0}'", "unrecognized command `{line} {0}`", 0),
+        (NO_USER, NO_USER, 126),
         (
-            "unable to find user {0}: no matching entries in passwd file",
-            "unable to find user {0}: no matching entries in passwd file",
-            126,
+            "cannot save to {0}: it has something in it",
+            "docker-archive doesn't support modifying existing images",
+            0,
         ),
         (
             "cannot attach to container {0}: it is not running",
@@ -195,7 +200,9 @@ class Podman(Docker):
         if text.strip() == "{{json .}}":
             return "json"
         first, _, rest = text.partition(" ")
-        return f"table {rest.replace('}} {{', '}}' + chr(9) + '{{')}" if first == "table" else text
+        if first != "table" or not rest:
+            return text
+        return f"table {rest.replace('}} {{', '}}' + chr(9) + '{{')}"
 
     dockerfiles = ("Containerfile", "Dockerfile")
     entitlements = ("network.host",)
@@ -319,6 +326,12 @@ class Podman(Docker):
                 value.update(repositories(value))
         return [as_podman(value) if "State" in value else value for value in found]
 
+    def shaped(self, document: dict[str, Any]) -> Any:
+        """Return what `inspect` shows with podman's types: its moments are none of text."""
+        from rootless.cli.dialects.shapes import podman
+
+        return podman(document)
+
     def processes(self) -> list[str]:
         """What is inside, by the numbers of the inside."""
         return ["user", "pid", "ppid", "pcpu", "etime", "tty", "time", "args"]
@@ -335,9 +348,10 @@ class Podman(Docker):
 
     def event(self, event: Event) -> dict[str, Any]:
         """podman's fields, and its names of what happens."""
+        from rootless.cli.dialects.shapes import local
         from rootless.system.events import podman
 
-        return {**podman(event), "Status": happened(event)}
+        return {**podman(event), "Status": happened(event), "Time": local(event["time"])}
 
     def event_line(self, event: Event, *, full: bool) -> str:
         """As podman prints it."""
@@ -345,11 +359,15 @@ class Podman(Docker):
         kind, what = fields["Type"], fields["Status"]
         moment = f"{when_exactly(event['time'])} {kind} {what}"
         known = event["id"].removeprefix("sha256:")[: None if full else 12]
+        if kind == "volume":
+            return f"{moment} {fields['Name']}"
         if kind != "container":
             return f"{moment} {known} {fields['Name']}"
         hidden = ("image", "name", "exitCode", "execDuration", "execID", "signal")
         labels = [f"{k}={v}" for k, v in fields["Attributes"].items() if k not in hidden]
-        named = ", ".join([f"image={fields['Image']}", f"name={fields['Name']}", *labels])
+        health = [f"health_status={fields['HealthStatus']}"] if what == "health_status" else []
+        first = [f"image={fields['Image']}", f"name={fields['Name']}", *health]
+        named = ", ".join([*first, *labels])
         return f"{moment} {known} ({named})"
 
     def pruned(self, heading: str, names: list[str]) -> list[str]:
@@ -380,16 +398,31 @@ class Podman(Docker):
 
         return yaml({**host, "rootless": facts["Rootless"]})
 
-    def container(self, row: dict[str, Any], one: Listed, *, full: bool) -> None:
+    def container(self, row: Any, one: Listed, *, full: bool) -> None:
         """Whole names of images, commands without quotes, and what a stopped one publishes."""
+        from rootless.cli.dialects.shapes import local
+        from rootless.containers.summary import podman_status as status
+
         record = one.record
         command = " ".join([record["path"], *record["args"]])
         row["Command"] = command if full or len(command) <= WIDTH else command[: WIDTH - 3] + "..."
         row["Image"] = self.image(one)
         row["Ports"] = published(one)
         row["CreatedAt"] = when(record["created"])
-        if one.state.running:
-            row["Status"] += " ago"
+        row["Status"] = status(one.state)
+        if "Labels" in row:  # what templates alone show
+            row["Labels"] = record["labels"]
+            row["Mounts"] = [volume["destination"] for volume in record["volumes"]]
+            row["Networks"] = ""
+            row.further["Created"] = local(int(record["created"] * 1e9))
+
+    def image_row(self, row: Any, image: Image, users: int) -> None:
+        """Numbers, and an id in full beside the short one."""
+        from rootless.images import summary
+
+        row.typed = {**summary.podman(image), "Containers": users}
+        row["Containers"], row["SharedSize"], row["VirtualSize"] = users, 0, image.size
+        row.further = {**row.further, "Id": image.id}
 
     def age(self, text: str) -> str:
         """podman does not say "ago" there."""

@@ -28,7 +28,10 @@ def said(text: str) -> str:
 def code(message: str) -> int:
     """Return the exit code that goes with a message, 0 where that is a matter of the command."""
     found = _find(message)
-    return found[0][2] if found else 0
+    if not found:
+        return 0
+    own = choice.current().codes
+    return own.get(("".join(lean.CALLED), found[0][0]), found[0][2])
 
 
 def _find(text: str) -> tuple[Sentence, list[str]] | None:

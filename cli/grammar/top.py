@@ -81,6 +81,7 @@ COMMANDS: dict[str, Any] = {
     'export': ('rootless.cli.commands.containers.commit', 'export', _export, (('container', 0),), True),
     'mount': ('rootless.cli.commands.containers.mount', 'mount', _mount, (('containers', 3),), True),
     'unmount': ('rootless.cli.commands.containers.mount', 'unmount', _unmount, (('containers', 3),), True),
+    'umount': ('rootless.cli.commands.containers.mount', 'unmount', _unmount, (('containers', 3),), True),
     'images': ('rootless.cli.commands.images.images', 'images', _images, (('name', 1),), True),
     'build': ('rootless.cli.commands.images.build', 'build', _build, (('context', 1),), True),
     'pull': ('rootless.cli.commands.images.transfer', 'pull', _pull, (('images', 2),), True),

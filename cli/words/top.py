@@ -80,6 +80,7 @@ COMMANDS: dict[str, Any] = {
     'export': ('Write all files of a container as a tar archive', _20, (('CONTAINER', 'Name or id, which may be shortened.'),)),
     'mount': ('Mount containers, read-only, and print where', _21, (('[CONTAINER]...', 'Names or ids, which may be shortened.'),)),
     'unmount': ('Unmount containers', _22, (('[CONTAINER]...', 'Names or ids, which may be shortened.'),)),
+    'umount': ('Unmount containers', _22, (('[CONTAINER]...', 'Names or ids, which may be shortened.'),)),
     'images': ('List images', _23, (('[REPOSITORY[:TAG]]', 'Only images of this name.'),)),
     'build': ('Build an image from a Dockerfile', _24, (('[CONTEXT]', 'What COPY and ADD take files of: a directory, a tar, a URL of one, a git repository, or - for standard input. (default: .)'),)),
     'pull': ('Fetch images from registries, archives and directories', _25, (('IMAGE...', 'Names in registries, or archives and directories.'),)),
@@ -106,4 +107,4 @@ COMMANDS: dict[str, Any] = {
     'alias': ('Make this program answer to docker or podman', _40, (('docker|podman', 'The name, and the dialect.'),)),
 }
 GROUPS: dict[str, str] = {'container': 'Work with containers.', 'artifact': 'Work with artifacts: files in registries.', 'builder': 'Work with builds and their cache.', 'buildx': "Work with builds and their cache, by the names of docker's plugin.", 'healthcheck': 'Work with the health checks of containers.', 'manifest': 'Work with manifest lists: one name for an image on many platforms.', 'network': 'Work with the networks of containers.', 'registry': 'Be a registry.', 'system': 'Work with the store and the machine.', 'image': 'Work with images.'}
-PANELS: dict[str, Any] = {'Containers': ('run', 'create', 'start', 'init', 'attach', 'stop', 'restart', 'kill', 'pause', 'unpause', 'rename', 'rm', 'wait', 'exec', 'ps', 'port', 'update', 'top', 'stats', 'logs', 'inspect', 'commit', 'diff', 'export', 'mount', 'unmount'), 'Images': ('images', 'build', 'pull', 'push', 'copy', 'search', 'login', 'logout', 'load', 'save', 'import', 'tag', 'untag', 'rmi', 'history'), 'This machine': ('events', 'boot', 'doctor', 'info', 'version', 'unshare', 'completion', 'help', 'alias')}
+PANELS: dict[str, Any] = {'Containers': ('run', 'create', 'start', 'init', 'attach', 'stop', 'restart', 'kill', 'pause', 'unpause', 'rename', 'rm', 'wait', 'exec', 'ps', 'port', 'update', 'top', 'stats', 'logs', 'inspect', 'commit', 'diff', 'export', 'mount', 'unmount', 'umount'), 'Images': ('images', 'build', 'pull', 'push', 'copy', 'search', 'login', 'logout', 'load', 'save', 'import', 'tag', 'untag', 'rmi', 'history'), 'This machine': ('events', 'boot', 'doctor', 'info', 'version', 'unshare', 'completion', 'help', 'alias')}

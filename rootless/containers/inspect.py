@@ -10,6 +10,7 @@ import os
 import time
 
 from rootless.containers import networks
+from rootless.containers.creation.choices import NEVER
 from rootless.containers.docker import binds, human_size, security_options, volumes_from
 from rootless.containers.record import has_check
 from rootless.values import signal_name
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.containers.record import Record, Status
-    from rootless.containers.request import Request, StartupCheck
+    from rootless.containers.request import Healthcheck, Request, StartupCheck
     from rootless.runtime.spec import Mount
     from rootless.volumes.mounts import Volume
 
@@ -33,6 +34,8 @@ _GIVEN = ("HOSTNAME=", "container=")
 
 _MAC = "02:00:00:00:00:01"
 """Of the interface in every private network (network.addresses.GUEST_MAC)."""
+
+_SECOND = 1_000_000_000
 
 _FILES = ("json-file", "k8s-file")
 
@@ -156,11 +159,36 @@ def _health(state: Status, health: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_podman(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document as podman has it, where it contradicts docker's."""
+    mounts = [_podmans_mount(mount) for mount in document["Mounts"]]
+    config = document["Config"]
+    check = config["Healthcheck"]
     return {
         **document,
         "Name": document["Name"].removeprefix("/"),
         "Image": document["Image"].removeprefix("sha256:"),
+        "Mounts": mounts,
+        "HostConfig": {**document["HostConfig"], "Binds": [_podmans_bind(one) for one in mounts]},
+        "Config": {**config, "Healthcheck": check and _whole_check(check)},
     }
+
+
+def _podmans_mount(mount: dict[str, Any]) -> dict[str, Any]:
+    """Volumes are not propagated either, and docker's words of the options stand nowhere."""
+    return {**mount, "Mode": "", "Propagation": mount["Propagation"] or "rprivate"}
+
+
+def _podmans_bind(mount: dict[str, Any]) -> str:
+    words = ["rw" if mount["RW"] else "ro", mount["Propagation"], *mount["Options"]]
+    source = mount.get("Name") or mount["Source"]
+    return f"{source}:{mount['Destination']}:{','.join(words)}"
+
+
+def _whole_check(check: dict[str, Any]) -> dict[str, Any]:
+    """Return a check with what it does not say itself."""
+    if check.get("Test", ["NONE"])[:1] == ["NONE"]:
+        return check
+    usual = {"Interval": 30 * _SECOND, "Timeout": 30 * _SECOND, "Retries": 3}
+    return {**usual, **{key: value for key, value in check.items() if value or key == "Interval"}}
 
 
 def _config(record: Record) -> dict[str, Any]:
@@ -179,7 +207,7 @@ def _config(record: Record) -> dict[str, Any]:
         "StdinOnce": attached and record["stdin"],
         "Env": [item for item in process["env"] if not item.startswith(_GIVEN)],
         "Cmd": record["cmd"] or None,
-        "Healthcheck": record["healthcheck"],
+        "Healthcheck": _check(record["healthcheck"]),
         "Image": record["image"],
         "Volumes": {item["destination"]: {} for item in record["volumes"] if item["anonymous"]},
         "WorkingDir": process["cwd"],
@@ -208,13 +236,18 @@ def _config(record: Record) -> dict[str, Any]:
     }
 
 
+def _check(check: Healthcheck | None) -> Healthcheck | None:
+    """A check that never comes by itself has no interval: 0, as podman shows it."""
+    return {**check, "Interval": 0} if check and check.get("Interval") == NEVER else check
+
+
 def _startup_check(check: StartupCheck | None) -> dict[str, Any] | None:
     if check is None:
         return None
     return {
         "Test": check["test"],
-        "Interval": int(check["interval"] * 1_000_000_000),
-        "Timeout": int(check["timeout"] * 1_000_000_000),
+        "Interval": int(check["interval"] * _SECOND),
+        "Timeout": int(check["timeout"] * _SECOND),
         "Retries": check["retries"],
         "Successes": check["successes"],
     }
@@ -390,12 +423,14 @@ def _device(item: Mount) -> dict[str, str]:
 
 def _mount(item: Volume) -> dict[str, Any]:
     named = {"Name": item["name"], "Driver": "local"} if item["type"] == "volume" else {}
+    own = ("rw", "ro", "rro", item["propagation"] or "rprivate")
     return {
         "Type": item["type"],
         **named,
         "Source": item["source"],
         "Destination": item["destination"],
         "Mode": item["mode"],
+        "Options": [word for word in item["options"] if word not in own],
         "RW": item["rw"],
         "Propagation": item["propagation"],
     }

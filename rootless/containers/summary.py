@@ -55,6 +55,16 @@ def status(state: State) -> str:
     return str(state.status).capitalize()
 
 
+def podman_status(state: State) -> str:
+    """Say it in podman's words."""
+    if not state.running:
+        return status(state)
+    if state.status == "paused":
+        return "Paused"
+    text = f"Up {times.duration(_since(state.started))} ago"
+    return f"{text} ({state.health})" if state.health else text
+
+
 def _since(moment: float) -> float:
     return max(0.0, time.time() - moment)
 
@@ -88,7 +98,7 @@ def podman(listed: Listed) -> dict[str, Any]:
         "Size": None,
         "StartedAt": int(state.started),
         "State": state.status,
-        "Status": status(state),
+        "Status": podman_status(state),
     }
 
 

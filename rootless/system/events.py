@@ -10,6 +10,7 @@ from rootless import times
 from rootless.containers.events import STOPPING
 from rootless.errors import UsageError
 from rootless.linux import inotify
+from rootless.runtime.supervision.restart import AGAIN
 from rootless.store.events import Reader
 
 TYPE_CHECKING = False
@@ -176,7 +177,7 @@ def podman(event: Event) -> dict[str, Any]:
 
 def _action(event: Event) -> str:
     """Return what happened in docker's word."""
-    return "kill" if event["action"] == STOPPING else event["action"]
+    return {STOPPING: "kill", AGAIN: "restart"}.get(event["action"], event["action"])
 
 
 def _attributes(event: Event) -> dict[str, str]:

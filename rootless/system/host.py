@@ -1,6 +1,6 @@
 """What podman's `info` tells, under its names: host, store, version, registries, plugins.
 
-podman-info(1). What is podman's own inside and has no counterpart here is left out.
+podman-info(1). What is podman's own inside and has no counterpart here is empty.
 """
 
 from __future__ import annotations
@@ -59,9 +59,12 @@ def _host(facts: Facts, arch: str) -> Facts:
         seconds = float(file.read().split()[0])
     return {
         "arch": arch,
+        "buildahVersion": "",
         "cgroupControllers": [n for n in ("cpu", "memory", "pids") if facts[_LIMITS[n]]],
         "cgroupManager": facts["CgroupDriver"],
         "cgroupVersion": f"v{facts['CgroupVersion']}",
+        "conmon": {"package": "", "path": "", "version": ""},
+        "cpuUtilization": _utilization(),
         "cpus": facts["NCPU"],
         "distribution": _distribution(),
         "eventLogger": "file",
@@ -71,6 +74,7 @@ def _host(facts: Facts, arch: str) -> Facts:
             for kind, extents in maps.items()
         },
         "kernel": facts["KernelVersion"],
+        "linkmode": "dynamic",
         "logDriver": facts["LoggingDriver"],
         "memFree": memory.get("MemFree", 0),
         "memTotal": memory.get("MemTotal", 0),
@@ -93,12 +97,23 @@ def _host(facts: Facts, arch: str) -> Facts:
             "selinuxEnabled": os.path.isdir("/sys/fs/selinux/booleans"),
         },
         "serviceIsRemote": False,
-        "slirp4netns": {"executable": shutil.which("slirp4netns") or ""},
-        "pasta": {"executable": shutil.which("pasta") or ""},
+        **{
+            name: {"executable": shutil.which(name) or "", "package": "", "version": ""}
+            for name in ("slirp4netns", "pasta")
+        },
         "swapFree": memory.get("SwapFree", 0),
         "swapTotal": memory.get("SwapTotal", 0),
         "uptime": f"{int(seconds // 3600)}h {int(seconds % 3600 // 60)}m {seconds % 60:.2f}s",
     }
+
+
+def _utilization() -> Facts:
+    """Return what the processors have done since the machine was started; proc(5), stat."""
+    with open("/proc/stat", encoding="utf-8") as file:
+        user, nice, system, idle, *_ = map(int, file.readline().split()[1:])
+    whole = (user + nice + system + idle) / 100 or 1
+    shown = {"userPercent": user + nice, "systemPercent": system, "idlePercent": idle}
+    return {name: round(ticks / whole, 2) for name, ticks in shown.items()}
 
 
 _LIMITS = {"cpu": "CPUShares", "memory": "MemoryLimit", "pids": "PidsLimit"}

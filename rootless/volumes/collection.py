@@ -17,7 +17,7 @@ import time
 
 from rootless.errors import Conflict, NotFound, StoreError
 from rootless.runtime.userns import removal
-from rootless.store import records
+from rootless.store import events, records
 from rootless.store.objects import Objects, is_name, new_id
 from rootless.teller import QUIET
 from rootless.volumes.names import DATA, check_name, data_path, is_anonymous
@@ -212,10 +212,17 @@ class Volumes:
 
     def _make(self, record: Record, *, durable: bool) -> bool:
         self._paths.prepare()
-        held = self._objects.make(record["name"], record, directories=(DATA,), durable=durable)
-        if held is not None:
-            os.close(held)
-        return held is not None
+        name = record["name"]
+        held = self._objects.make(name, record, directories=(DATA,), durable=durable)
+        if held is None:
+            return False
+        os.close(held)
+        self._tell("create", name, durable=durable)
+        return True
+
+    def _tell(self, action: str, name: str, *, durable: bool) -> None:
+        happened = events.happened("volume", action, name, name, {"driver": "local"})
+        events.record(self._paths.root, happened, durable=durable)
 
     # -- removing
 
@@ -235,6 +242,7 @@ class Volumes:
                     "remove what uses it first",
                 )
             self._discard(name)
+            self._tell("destroy", name, durable=True)
         finally:
             os.close(held)
 
@@ -249,7 +257,10 @@ class Volumes:
         except OSError:
             held = None
         try:
+            there = self.exists(name)
             self._discard(name)
+            if there:
+                self._tell("destroy", name, durable=False)
         finally:
             if held is not None:
                 os.close(held)

@@ -72,6 +72,10 @@ DATA: dict[str, Any] = {
         ('{{printf "%-5s|%5s|%05d|%x|%q|%v|%t|%%" .Names "a" 42 255 "b" .Env true}}',
          'web  |    a|00042|ff|"b"|[A=1 B=2]|true|%'),
         ('{{printf "%.2f %d %s" 1.5}}', "1.50 %!d(MISSING) %!s(MISSING)"),
+        ("""{{html "<a b='1'>&"}} {{js "a'b<=&\\n"}} {{urlquery "a b&c/é~"}}""",
+         r"&lt;a b=&#39;1&#39;&gt;&amp; a\'b\u003C\u003D\u0026\u000A a+b%26c%2F%C3%A9~"),
+        ('{{printf "%T %T %T" .Names .Size .Ready}} {{printf "%T %T" .Env nil}} {{printf "%8T" 1}}',
+         "string float64 bool []string <nil>      int"),
         ('{{print 1 2 "x" 3}}{{println 1 "a"}}', "1 2x31 a\n"),
         ("{{/* no }} word */}}a", "a"),
         ('a  {{- "x" -}}  b', "axb"),
@@ -86,7 +90,7 @@ DATA: dict[str, Any] = {
 )  # fmt: skip
 def test_language(source: str, expected: str) -> None:
     if expected == "%!-6s":  # the piped value is the last argument, as in Go
-        expected = "3     |%!d(str=WEB)|"
+        expected = "3     |%!d(string=WEB)|"
     assert Template(source).render(DATA) == expected
 
 

@@ -6,11 +6,12 @@ import os
 
 from rootless.cli.commands.containers import choosing
 from rootless.containers.running.ends import Ends
-from rootless.errors import UsageError
+from rootless.errors import LaunchError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.options import containers as opt
+    from rootless.containers.container import Container
     from rootless.containers.running.sessions import ExecRequest
     from rootless.containers.words.asked import Asked
     from rootless.engine import Engine
@@ -70,7 +71,7 @@ def execute(
         "detach_keys": detach_keys or "",
     }
     if detach:
-        return one.execute(request)
+        return _start(one, request)
     if not tty:
         return one.execute(request, Ends(0, 1, 2))
     from rootless.cli.ends import OwnEnds, check_terminal
@@ -80,6 +81,18 @@ def execute(
     ends = OwnEnds(stdin=interactive, tty=True)
     request["detach_keys"] = ends.keys(detach_keys)
     return one.execute(request, ends)
+
+
+def _start(container: Container, request: ExecRequest) -> int:
+    """Start a command that nobody waits for."""
+    try:
+        return container.execute(request)
+    except LaunchError as error:
+        from rootless.cli.dialects import choice
+        from rootless.cli.output import complain
+
+        code = complain(error)
+        return choice.current().detached or code
 
 
 def _changes(env: list[str], env_file: list[str]) -> list[list[str | None]]:

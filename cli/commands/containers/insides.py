@@ -6,6 +6,8 @@ something that is not to be had here: those are refused, before anything has hap
 
 from __future__ import annotations
 
+import os
+
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -37,11 +39,17 @@ _REFUSED = {
 """Option -> why it cannot be done, and what to do instead."""
 
 
+def _without_systemd(hint: str) -> str:
+    """Return a hint where there is systemd to follow it."""
+    here = "systemd-run" not in hint or os.path.isdir("/run/systemd/system")
+    return hint if here else "there is no systemd here, which could"
+
+
 def heed(asked: InsidesAsked, teller: Teller) -> None:
     """Refuse what cannot be done, and tell of what does nothing. Raises UsageError."""
     for option, (reason, hint) in _REFUSED.items():
         if asked.get(option):
-            raise UsageError(f"{_dashed(option)}: {reason}", hint)
+            raise UsageError(f"{_dashed(option)}: {reason}", _without_systemd(hint))
     runtime, cgroups = asked.get("runtime", ""), asked.get("cgroups") or "enabled"
     if runtime.rpartition("/")[2] not in _RUNTIMES:
         raise UsageError(f"--runtime {runtime}: containers run by rootless alone", "leave it out")

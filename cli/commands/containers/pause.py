@@ -99,5 +99,7 @@ def top(
     from rootless.containers.running.top import top as rows
 
     name, words = choosing.shifted(engine, container, columns, latest=latest)
-    output.say_table(rows(engine.containers.get(name), words or choice.current().processes()))
+    dialect = choice.current()
+    one = engine.containers.get(name)
+    output.say_table(rows(one, words or dialect.processes(), inside=dialect.inner_ids))
     return 0

@@ -63,8 +63,9 @@ def port(
 def _show_all(engine: Engine) -> int:
     """Print the ports of all containers, each with the id before it, as podman does."""
     for one in engine.containers.list():
-        for inside, outside in listed(one.state().ports):
-            output.say(f"{one.id[:12]}\t{inside} -> {outside}")
+        for inside, outside in choice.current().bindings(listed(one.state().ports)):
+            output.say(one.id[:12], end="\t")  # `say` shows a tab within a text as one
+            output.say(f"{inside} -> {outside}")
     return 0
 
 

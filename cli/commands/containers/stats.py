@@ -8,6 +8,7 @@ import time
 from rootless.cli import output
 from rootless.cli.commands.watching import CLEAR
 from rootless.cli.dialects import choice
+from rootless.cli.dialects.shapes import go_duration
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -138,14 +139,6 @@ def _podman(container: Container, usage: Usage, before: Usage, limit: int) -> di
         "NetOutput": usage.sent[0],
         "PerCPU": None,
         "SystemNano": time.time_ns(),
-        "Up": _go_duration(up),
-        "UpTime": _go_duration(up),
+        "Up": go_duration(up),
+        "UpTime": go_duration(up),
     }
-
-
-def _go_duration(seconds: float) -> str:
-    """Return a span as Go prints it: 1h2m3.5s."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    head = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
-    return f"{head}{rest:.9g}s"

@@ -8,7 +8,7 @@ from rootless.cli.dialects import choice
 from rootless.cli.output import complain
 from rootless.cli.teller import LongWork, Teller
 from rootless.errors import Error, NotFound, UsageError
-from rootless.images.summary import podman, tagged
+from rootless.images.summary import tagged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,14 @@ def images(
         output.say_lines(dict.fromkeys(ids))
         return 0
     plain = format in output.TABLE
-    rows = [row for one, names in found for row in _rows(one, names, full=no_trunc, plain=plain)]
+    users = _users(engine, format)
+    rows = []
+    for one, names in found:
+        mine = _rows(one, names, full=no_trunc, plain=plain)
+        if not plain:
+            for row in mine:
+                choice.current().image_row(row, one, users.count(one.id))
+        rows += mine
     if sort != "created":
         rows.sort(key=_sort_key(sort))
     middle = ("Digest",) if digests else ()
@@ -81,6 +88,14 @@ def images(
     columns = ("Repository", "Tag", *middle, "ID", "CreatedSince", "Size", *last)
     output.show(rows, format, HEADINGS, columns, bare=noheading)
     return 0
+
+
+def _users(engine: Engine, template: str) -> list[str]:
+    """Return the id of each container's image, where the number of containers is asked for."""
+    dialect = choice.current()
+    if dialect.counts and ("Containers" in template or dialect.template(template) == "json"):
+        return [container.record["image_id"] for container in engine.containers.list(Teller())]
+    return []
 
 
 def _sort_key(sort: str) -> Any:
@@ -127,8 +142,6 @@ def _rows(image: Image, names: list[str], *, full: bool, plain: bool) -> list[ou
         cells = {**common, "Digest": digest, "Repository": repository, "Tag": tag}
         row = ImageRow(cells if plain else sorted(cells.items()))
         row.bytes = image.size
-        if dialect.arrays and not plain:
-            row.typed = podman(image)
         row.further = further
         rows.append(row)
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from rootless.cli import exits
@@ -15,7 +16,7 @@ from rootless.cli.reach import (
     wish_of,
     write_digest,
 )
-from rootless.errors import Error, UsageError
+from rootless.errors import Conflict, Error, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,6 +188,9 @@ def save(
 
     if output == "-" and sys.stdout.isatty():
         raise UsageError("refusing to write an archive to a terminal", "use -o FILE, or redirect")
+    held = output != "-" and os.path.isfile(output) and os.path.getsize(output) > 0
+    if held and format == "docker-archive" and not choice.current().overwrites:
+        raise Conflict(f"cannot save to {output}: it has something in it", "remove it first")
     sys.stdout.flush()
     if platform:
         images = [here_for(engine.images, name, platform) for name in images]

@@ -83,4 +83,6 @@ def _printer(template: str, *, full: bool) -> Any:
 def _row(fields: dict[str, Any], event: Event) -> output.Row:
     row = output.Row(fields)
     row.further = {**document(event), **podman(event)}
+    if "time" in fields:  # docker's, a number
+        row.further["Time"] = fields["time"]
     return row

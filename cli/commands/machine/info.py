@@ -12,6 +12,8 @@ from rootless.system.host import MACHINES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from rootless.cli.options import common
     from rootless.engine import Engine
 
@@ -25,7 +27,7 @@ def version(engine: Engine, *, format: common.ShortFormat = "") -> int:  # noqa:
     kernel = os.uname()
     dialect = choice.current()
     facts = {
-        "Version": dialect.release if choice.program() in choice.NAMES else rootless.__version__,
+        "Version": _release(),
         "RootlessVersion": rootless.__version__,
         "APIVersion": dialect.release,
         "PythonVersion": ".".join(map(str, sys.version_info[:3])),
@@ -56,12 +58,30 @@ def info(engine: Engine, *, format: common.ShortFormat = "") -> int:  # noqa: A0
 
     dialect = choice.current()
     facts = about.info(engine)
+    facts["ServerVersion"] = _release()
     others = host.info(engine, facts)
+    others["version"] |= {"APIVersion": dialect.release, "Version": _release()}
     if not format:
         output.say_lines(dialect.info(facts, others))
         return 0
+    others["host"] = _host(others["host"])
     first, second = (others, facts) if dialect.arrays else (facts, others)
     row = output.Row(first)
     row.further = second
     output.show_one(row, format)
     return 0
+
+
+def _release() -> str:
+    """Return the release that is told: docker's or podman's, where we are called so."""
+    called = choice.program() in choice.NAMES
+    return choice.current().release if called else rootless.__version__
+
+
+def _host(facts: dict[str, Any]) -> output.Row:
+    """Return podman's facts of the host, with its fields that are called otherwise in JSON."""
+    security = output.Row(facts["security"])
+    security.further = {"DefaultCapabilities": security["capabilities"]}
+    row = output.Row({**facts, "security": security})
+    row.further = {"CgroupsVersion": row["cgroupVersion"]}
+    return row

@@ -65,6 +65,10 @@ def compose(
     `request` has been checked, `image` is None where it brings a root file system of its own,
     `near` is what it has of other containers. Raises UsageError, ImageError.
     """
+    if request["log"]["driver"] == "journald":
+        from rootless.runtime.logs import journal
+
+        os.close(journal.connect())  # it is to be said before there is a container
     name = request["image"]
     settings = Settings(image.config if image else {}, name)
     first, rest = command(settings, request["entrypoint"], request["command"], name)

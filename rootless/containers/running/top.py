@@ -184,10 +184,11 @@ _HEADINGS = {"user": "UID", "hpid": "PID", "hppid": "PPID", "args": "CMD"}
 """docker's default headings, where they differ."""
 
 
-def top(container: Handle, words: list[str]) -> list[list[str]]:
+def top(container: Handle, words: list[str], *, inside: bool = False) -> list[list[str]]:
     """Return the rows, the heading first.
 
     `words` are descriptors, or options of ps(1), which is run then; docker's columns without any.
+    With `inside` what ps shows are the numbers that processes have inside.
     Raises Conflict where the container does not run, UsageError.
     """
     state = container.state()
@@ -196,7 +197,8 @@ def top(container: Handle, words: list[str]) -> list[list[str]]:
     pids = members(state.pid, state.values["command_pid"])
     names = [_OTHER_WORDS.get(name, name) for word in words for name in word.split(",")]
     if any(name not in COLUMNS for name in names):
-        return _by_ps(words, pids)
+        heading, *lines = _by_ps(words, pids)
+        return [heading, *_numbered(heading, lines)] if inside else [heading, *lines]
     heading = [COLUMNS[name][0] for name in names or DEFAULT]
     if not names:
         heading = [_HEADINGS.get(name, COLUMNS[name][0]) for name in DEFAULT]
@@ -208,6 +210,30 @@ def top(container: Handle, words: list[str]) -> list[list[str]]:
         except OSError:
             continue  # it has just ended
     return rows
+
+
+_NUMBERS: dict[str, Callable[[Process], str]] = {
+    "PID": lambda p: p.inner("NSpid"),
+    "PPID": Process.inner_parent,
+    "PGID": lambda p: p.inner("NSpgid"),
+    "PGRP": lambda p: p.inner("NSpgid"),
+    "SID": lambda p: p.inner("NSsid"),
+    "SESS": lambda p: p.inner("NSsid"),
+}
+"""What ps(1) heads numbers of processes with, and what they are inside."""
+
+
+def _numbered(heading: list[str], rows: list[list[str]]) -> list[list[str]]:
+    """Return rows of ps with the numbers of the inside."""
+    done = []
+    for row in rows:
+        try:
+            process = Process(int(row[heading.index("PID")]))
+        except OSError:
+            continue  # it has just ended
+        own = {name: number(process) for name, number in _NUMBERS.items()}
+        done.append([own.get(name, cell) for name, cell in zip(heading, row, strict=False)])
+    return done
 
 
 def _by_ps(words: list[str], pids: list[int]) -> list[list[str]]:

@@ -183,6 +183,7 @@ def go_again(charge: Charge) -> None:
     """
     directory = charge["directory"]
     if restart.rest(directory, charge["delay"]):
+        tell(charge, restart.AGAIN)
         kept = [charge["alive"], *handed_over(charge), *(port["fd"] for port in charge["ports"])]
         name = os.path.basename(directory)
         # A filter that is not in the cache is compiled by a library.

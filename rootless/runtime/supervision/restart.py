@@ -22,6 +22,9 @@ LONGEST = 60.0
 SETTLED = 10.0
 """Seconds of running after which the next end counts as the first again."""
 
+AGAIN = "restart: policy"
+"""What a start by the policy is called that is to come: podman tells of it, docker does not."""
+
 NEVER = "never"
 """A supervisor's own policy once it ends the container itself, whatever the record says by then."""
 
