@@ -222,6 +222,7 @@ def test_mounts(composed: Composed, paths: Paths) -> None:
         "Source": "/tmp",
         "Destination": "/a",
         "Mode": "ro,z",
+        "Options": ["rbind"],
         "RW": False,
         "Propagation": "rprivate",
     }
@@ -232,6 +233,7 @@ def test_mounts(composed: Composed, paths: Paths) -> None:
         "Source": f"{paths.volumes}/v/_data",
         "Destination": "/b",
         "Mode": "",
+        "Options": ["rbind"],
         "RW": True,
         "Propagation": "",
     }

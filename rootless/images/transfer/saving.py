@@ -61,7 +61,7 @@ class Content:
     @contextlib.contextmanager
     def open(self) -> Iterator[Readable]:
         """Read it from the beginning."""
-        with contextlib.closing(_blob(self._layout, self._digest)) as part:
+        with contextlib.closing(_blob(self._layout, self._digest, self.kind)) as part:
             name = f"layer {self._digest[7:19]}"
             yield decompress(part, name=name) if self._unfolded >= 0 else part
 
@@ -389,5 +389,5 @@ def _member(bundle: Bundle, content: Content, member: str, digest: str, teller: 
         teller.end(digest, "saved")
 
 
-def _blob(layout: Layout, digest: str) -> Part:
-    return open_file(layout.blob_path(digest), f"blob {digest}")
+def _blob(layout: Layout, digest: str, kind: str = "layer") -> Part:
+    return open_file(layout.blob_path(digest), f"{kind} {digest}")
