@@ -51,6 +51,14 @@ class Neighbours:
         """[name, value] of what links tell."""
 
 
+def _check_log(driver: str) -> None:
+    """Raise HostError for a log that cannot be had, before there is a container."""
+    if driver == "journald":
+        from rootless.runtime.logs import journal
+
+        os.close(journal.connect())
+
+
 def compose(
     paths: Paths,
     request: Request,
@@ -65,10 +73,7 @@ def compose(
     `request` has been checked, `image` is None where it brings a root file system of its own,
     `near` is what it has of other containers. Raises UsageError, ImageError.
     """
-    if request["log"]["driver"] == "journald":
-        from rootless.runtime.logs import journal
-
-        os.close(journal.connect())  # it is to be said before there is a container
+    _check_log(request["log"]["driver"])
     name = request["image"]
     settings = Settings(image.config if image else {}, name)
     first, rest = command(settings, request["entrypoint"], request["command"], name)
