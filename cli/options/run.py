@@ -82,7 +82,7 @@ LogOpt = Annotated[
         "--log-opt",
         metavar="KEY=VALUE",
         panel=BASIC,
-        about="max-size=10m, max-file=3, compress=true; tag for journald.",
+        about="max-size=10m, max-file=3, compress=true; tag, labels, env go with each line.",
     ),
 ]
 Restart = Annotated[

@@ -236,17 +236,26 @@ def _wishes(record: Record, directory: str) -> Wishes:
 
 def _log(record: Record, directory: str) -> LogCharge:
     options = record["log_options"]
-    fields = {}
+    fields: dict[str, str] = {}
     if record["log_driver"] == "journald":
-        short = record["id"][:12]
+        from rootless.containers.creation.attributes import attributes, field_name, tag
+
+        more = {field_name(name): text for name, text in attributes(record).items()}
+        more.pop("TAG", None)
+        more.pop("", None)
         fields = {
-            "CONTAINER_ID": short,
+            **more,
+            "CONTAINER_ID": record["id"][:12],
             "CONTAINER_ID_FULL": record["id"],
             "CONTAINER_NAME": record["name"],
-            "CONTAINER_TAG": options.get("tag", short),
+            "CONTAINER_TAG": tag(record),
             "IMAGE_NAME": record["image"],
-            "SYSLOG_IDENTIFIER": options.get("tag", short),
+            "SYSLOG_IDENTIFIER": tag(record),
         }
+    elif options:
+        from rootless.containers.creation.attributes import attributes
+
+        fields = attributes(record)
     return {
         "driver": record["log_driver"],
         "path": f"{directory}/log",

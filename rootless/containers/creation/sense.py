@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 
 from rootless.containers import networks, ports
+from rootless.containers.creation.attributes import is_tag
+from rootless.containers.creation.choices import LOG_MODES
 from rootless.containers.creation.shapes import PROPAGATIONS
 from rootless.errors import UsageError, named
 from rootless.values import is_address, is_host_name
@@ -297,12 +299,15 @@ def _restart(wanted: Any) -> None:
 
 def _log(log: Log) -> None:
     driver, options = log["driver"], log["options"]
-    files = driver in _FILES
+    files, tells = driver in _FILES, driver in ("json-file", "journald")
     good: dict[str, Callable[[str], bool]] = {
         "max-size": lambda text: files and _is_number(text),
         "max-file": lambda text: files and _is_number(text) and 0 < int(text) <= 1000,
         "compress": lambda text: files and text in ("true", "false"),
-        "tag": lambda _: driver == "journald",
+        "tag": lambda text: tells and is_tag(text),
+        "mode": lambda text: (files or tells) and text in LOG_MODES,
+        "max-buffer-size": lambda text: (files or tells) and _is_number(text),
+        **dict.fromkeys(("labels", "labels-regex", "env", "env-regex"), lambda _: tells),
     }
     for key, text in options.items():
         if key not in good or not good[key](text):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         """How many files there are at most, the growing one among them."""
         compress: bool
         fields: dict[str, str]
-        """What goes with each message to the journal."""
+        """What goes with each message to the journal, or with each record of a json-file."""
 
     class Writer(Protocol):
         """What takes the output."""

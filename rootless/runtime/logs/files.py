@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 
-from rootless.runtime.logs.formats import FORMATS
+from rootless.runtime.logs.formats import FORMATS, JsonFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class LogFile:
         self._fd = charge["fd"]
         self._charge = charge
         self._format = FORMATS[charge["driver"]]()
+        if isinstance(self._format, JsonFile):
+            self._format.add(charge["fields"])
         self._size = os.fstat(self._fd).st_size
         self._torn = False
         """Whether the disk took only the beginning of the last record."""

@@ -113,6 +113,13 @@ class JsonFile:
 
     def __init__(self) -> None:
         self._clock = Clock()
+        self._attributes = b""
+
+    def add(self, attributes: dict[str, str]) -> None:
+        """Write these into each record from now on, as docker does: "attrs"."""
+        if attributes:
+            text = jsonio.dumps(attributes, sort_keys=True)
+            self._attributes = b',"attrs":' + text.encode("utf-8", "surrogateescape")
 
     def encode(self, stream: int, data: bytes) -> bytes:
         """See Format."""
@@ -124,7 +131,8 @@ class JsonFile:
             data = data.replace(b"\\", b"\\\\")
             for byte in set(escaped) - {92}:
                 data = data.replace(bytes((byte,)), _COMMON.get(byte) or b"\\u%04x" % byte)
-        end = b'","stream":"%s","time":"%sZ"}\n' % (_NAMES[stream], self._clock.now())
+        more = self._attributes
+        end = b'","stream":"%s"%s,"time":"%sZ"}\n' % (_NAMES[stream], more, self._clock.now())
         begin = b'{"log":"'
         if data[-1] == 10:
             return begin + data[:-1].replace(b"\n", b"\\n" + end + begin) + b"\\n" + end
@@ -134,11 +142,12 @@ class JsonFile:
         from binascii import b2a_base64
 
         return (
-            b'{"log":"[%d bytes of binary output]\\n","base64":"%s","stream":"%s","time":"%sZ"}\n'
+            b'{"log":"[%d bytes of binary output]\\n","base64":"%s","stream":"%s"%s,"time":"%sZ"}\n'
             % (
                 len(data),
                 b2a_base64(data, newline=False),
                 _NAMES[stream],
+                self._attributes,
                 self._clock.now(),
             )
         )

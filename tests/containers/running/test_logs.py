@@ -302,3 +302,18 @@ def test_journald_that_is_not_there(busybox: Store) -> None:
     done = busybox("run", "--rm", "--log-driver", "journald", "busybox", "true")
     assert done.returncode == 125
     assert "--log-driver journald: cannot reach" in done.stderr
+
+
+def test_what_goes_with_each_line(busybox: Store) -> None:
+    """docker's attrs, which no reader of ours takes for text."""
+    told = ("--label", "a=1", "--label", "b=2", "-e", "AX=3", "-e", "B=4")
+    options = ("--log-opt", "labels=a,nosuch", "--log-opt", "env-regex=^AX")
+    tag = ("--log-opt", "tag={{.Name}} of {{.ImageName}}")
+    busybox.ok(
+        "run", "--name", "one", *told, *options, *tag, "busybox", "sh", "-c", "echo A; echo B"
+    )
+    path = busybox.ok("inspect", "-f", "{{.LogPath}}", "one")
+    found = [json.loads(line) for line in Path(path).read_text().splitlines()]
+    wanted = {"a": "1", "AX": "3", "tag": "one of busybox"}
+    assert [(one["log"], one["attrs"]) for one in found] == [("A\n", wanted), ("B\n", wanted)]
+    assert busybox.ok("logs", "one") == "A\nB"
