@@ -9,6 +9,7 @@ This is the only place that turns exceptions into words and exit codes.
 from __future__ import annotations
 
 import codecs
+import errno
 import gc
 import io
 import os
@@ -171,6 +172,7 @@ def _flushed(code: int) -> int:
 def _explain(error: Exception) -> int:
     """Say what went wrong in one line and return the exit code."""
     from rootless.oci.errors import Error, one_line
+    from rootless.store.records import remedy
 
     if trace.enabled():
         import traceback
@@ -180,7 +182,10 @@ def _explain(error: Exception) -> int:
         text = _told(error)
     elif isinstance(error, OSError):
         name = os.fsdecode(error.filename) if error.filename else _what(error)
+        if not name and error.errno == errno.EAGAIN:  # of fork(2), or of a thread
+            name = "cannot start another process"
         text = f"{name}: {error.strerror or error}" if name else f"{error.strerror or error}"
+        text = _told(Error(text, remedy(error)))
     else:
         text = f"{type(error).__name__}: {error} (a fault of rootless; --debug shows where)"
     try:

@@ -9,7 +9,12 @@ import contextlib
 import errno
 import os
 
+from rootless.oci.errors import Error
 from rootless.oci.remove import remove_tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def place() -> str:
@@ -21,9 +26,10 @@ def place() -> str:
 
 
 def directory() -> str:
-    """Make a directory for nobody else; its maker removes it. Raises OSError."""
+    """Make a directory for nobody else; its maker removes it. Raises Error."""
     path = _new_name()
-    os.mkdir(path, 0o700)
+    with _blamed():
+        os.mkdir(path, 0o700)
     return path
 
 
@@ -34,7 +40,24 @@ def remove(path: str) -> None:
 
 
 def file() -> int:
-    """Return the descriptor of a new file that has no name. Raises OSError."""
+    """Return the descriptor of a new file that has no name. Raises Error."""
+    with _blamed():
+        return _file()
+
+
+@contextlib.contextmanager
+def _blamed() -> Iterator[None]:
+    """Tell an error as that of this place: whoever asked would tell it of his own."""
+    try:
+        yield
+    except OSError as error:
+        raise Error(
+            f"cannot make temporary files in {place()}: {error.strerror}",
+            "TMPDIR names the directory for them",
+        ) from error
+
+
+def _file() -> int:
     flags = os.O_RDWR | os.O_CLOEXEC
     try:
         return os.open(place(), flags | os.O_TMPFILE, 0o600)

@@ -104,6 +104,9 @@ class Docker:
     makes_paths = True
     """Whether a directory that -v or -w names is made where it is not there."""
 
+    read_only_tmpfs = False
+    """Whether --read-only leaves /tmp, /var/tmp and /run writable, in memory."""
+
     step = "IMAGE"
     """What `history` heads the ids of its steps with."""
 

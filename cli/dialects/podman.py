@@ -66,7 +66,7 @@ class Podman(Docker):
     inner_ids = counts = True
     detached = 125
     codes = {("execute", NO_USER): 255}
-    until_ahead = all_or_none = same_name = stops_first = True
+    until_ahead = all_or_none = same_name = stops_first = read_only_tmpfs = True
     every = 5
     lists = ("annotation", "env_file", "label_file")
     switched = {"logs": {"-n": ("names", 0)}}

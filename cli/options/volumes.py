@@ -52,7 +52,9 @@ ReadOnly = Annotated[
 ReadOnlyTmpfs = Annotated[
     bool,
     option(
-        "--read-only-tmpfs", panel=FILES, about="With --read-only: /tmp, /run in memory. (true)"
+        "--read-only-tmpfs",
+        panel=FILES,
+        about="With --read-only: /tmp, /run in memory. (as podman: true)",
     ),
 ]
 Rootfs = Annotated[

@@ -12,6 +12,7 @@ import os
 
 from rootless.errors import HostError, NotPermitted, named
 from rootless.netstack.dns import sockaddr
+from rootless.store import records
 from rootless.values import is_number
 
 TYPE_CHECKING = False
@@ -215,7 +216,7 @@ def _error(publish: Publish, error: OSError) -> HostError:
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return HostError(f"{what}: this machine does not have the address {publish['ip']}")
-    return HostError(f"{what}{where}: {error.strerror}")
+    return HostError(f"{what}{where}: {error.strerror}", records.remedy(error))
 
 
 def _first_unprivileged() -> str:

@@ -234,7 +234,7 @@ class Finder:
             try:
                 yield shared, list(layout_of(self._paths, shared).index()["manifests"])
             except ImageError as error:
-                teller.problem(error)
+                teller.note(str(error))  # there are the others
 
     def _shared(self) -> Stores:
         from rootless.images.shared import stores

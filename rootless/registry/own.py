@@ -54,6 +54,9 @@ class Own(Shelf):
         paths.prepare()
         super().__init__(paths.images)
         self._paths = paths
+        self.addresses: frozenset[str] = frozenset()
+        """Domains of names that lead to this very registry: what was pulled from here is here
+        already, and by its copy nothing becomes the owner's."""
         self._held: dict[tuple[str, str, bool], float] = {}
         """Repository, digest and whether it is a guest's, of manifests that are no images -> since
         when they wait for an index that names them: attestations, images for other machines. The
@@ -64,6 +67,8 @@ class Own(Shelf):
         found = []
         for entry in entries:
             if name_of(entry):
+                if reference.full(name_of(entry)).partition("/")[0] in self.addresses:
+                    continue
                 rank, names, tag = places(reference.full(name_of(entry)))
                 found += [(rank, name, tag, entry, _has_guests_name(entry)) for name in names]
             elif repository_of(entry):

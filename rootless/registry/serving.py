@@ -67,6 +67,9 @@ def serve(
             api = Api(shelf, options.guard, hosts, tls=options.tls is not None)
             listener = _listen(*options.address)
             host, port = listener.getsockname()[:2]
+            if isinstance(shelf, Own):
+                names = {"localhost", "127.0.0.1", "[::1]", f"[{host}]" if ":" in host else host}
+                shelf.addresses = frozenset(f"{name}:{port}" for name in names)
             service = RegistryService(api, log)
             server = Server(service, [listener], options.tls, chore=api.expire)
             for warning in _warnings(options, host):

@@ -42,8 +42,11 @@ class Finding:
         *,
         costs: str = "",
         mend: Callable[[], object] | None = None,
+        harmless: bool = False,
     ) -> None:
         self.text = text
+        self.harmless = harmless
+        """Whether nothing is damaged: it only takes room until somebody sweeps it up."""
         self.mend = mend
         """What may mend it for nothing, and is tried first; None where there is no such thing."""
         self.repair = repair

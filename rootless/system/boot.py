@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 UNIT = "rootless-boot.service"
 MARK = "# rootless: containers that start with this machine"
-"""What our line of a crontab ends with; no other line is touched."""
+"""What our lines of a crontab end with, one for each store; no other line is touched."""
+
+_DAEMONS = {"cron", "crond", "fcron", "dcron", "bcron-sched", "systemd-cron"}
 
 _ALIASES = ("docker", "podman")
 
@@ -39,14 +41,14 @@ class Way:
     def enable(self) -> None:
         """Install it. Raises HostError where there is neither."""
         if self.name == "systemd":
-            path = unit_path()
+            path = unit_path(self._paths.root)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w", encoding="utf-8") as file:
                 file.write(unit(self._paths.root))
             _systemctl("daemon-reload")
-            _systemctl("enable", UNIT)
+            _systemctl("enable", unit_name(self._paths.root))
         elif self.name == "cron":
-            _write_crontab([*_other_lines(), cron_line(self._paths.root)])
+            _write_crontab([*self._other_lines(), cron_line(self._paths.root)])
         else:
             raise HostError(
                 "neither a systemd user manager nor cron is here",
@@ -55,20 +57,51 @@ class Way:
 
     def disable(self) -> None:
         """Take back what `enable` has installed, by either way."""
-        if os.path.exists(unit_path()):
+        for path in self._units():
             if self.name == "systemd":
-                _systemctl("disable", UNIT)
-            os.unlink(unit_path())
-        if _has_cron() and is_in_crontab():
-            _write_crontab(_other_lines())
+                _systemctl("disable", os.path.basename(path))
+            os.unlink(path)
+        if _has_cron() and self._is_in_crontab():
+            _write_crontab(self._other_lines())
 
     @property
     def is_enabled(self) -> bool:
         """Whether it is installed."""
-        return os.path.exists(unit_path()) or (_has_cron() and is_in_crontab())
+        return bool(self._units()) or (_has_cron() and self._is_in_crontab())
+
+    def _units(self) -> list[str]:
+        """The unit of this store, by its own name or by that which releases before gave to any."""
+        found = []
+        for path in dict.fromkeys((unit_path(self._paths.root), unit_path(""))):
+            try:
+                with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                    lines = [
+                        line.removeprefix("ExecStart=") for line in file if line[:9] == "ExecStart"
+                    ]
+            except OSError:
+                continue
+            if any(self._is_ours(line) for line in lines):
+                found.append(path)
+        return found
+
+    def _is_ours(self, line: str) -> bool:
+        """Whether a line of a unit or of a crontab is about this store."""
+        root = self._paths.root
+        if root == default_root():
+            return " --root " not in line
+        words = (cron_words(["--root", root]), " ".join(map(_quoted, ["--root", root])))
+        return any(f" {one} " in line for one in words)
+
+    def _is_in_crontab(self) -> bool:
+        return any(line.endswith(MARK) and self._is_ours(line) for line in _crontab())
+
+    def _other_lines(self) -> list[str]:
+        return [x for x in _crontab() if not (x.endswith(MARK) and self._is_ours(x))]
 
     def warning(self) -> str:
         """Return what keeps it from working, with the command that helps; "" for nothing."""
+        if self.name == "cron" and not _cron_runs():
+            return "no cron daemon runs here: until one does, nothing is started after a boot"
         if self.name != "systemd" or (finding := linger()).level == OK:
             return ""
         return f"linger is {finding.found}: the unit starts with the first login; {finding.remedy}"
@@ -92,12 +125,21 @@ def _program(path: str) -> str:
     return path
 
 
-def unit_path() -> str:
+def unit_name(root: str) -> str:
+    """Return the name of a store's unit; "" is the user's usual store."""
+    if root in ("", default_root()):
+        return UNIT
+    from hashlib import sha256
+
+    return UNIT.replace(".", f"-{sha256(os.fsencode(root)).hexdigest()[:12]}.", 1)
+
+
+def unit_path(root: str) -> str:
     """Where the unit is, or would be (systemd.unit(5))."""
     base = os.environ.get("XDG_CONFIG_HOME", "")
     if not base.startswith("/"):
         base = f"{home()}/.config"
-    return f"{base}/systemd/user/{UNIT}"
+    return f"{base}/systemd/user/{unit_name(root)}"
 
 
 def unit(root: str) -> str:
@@ -127,9 +169,14 @@ def _quoted(word: str) -> str:
 
 def cron_line(root: str) -> str:
     """Return the line of the crontab. cron gives a % a meaning of its own (crontab(5))."""
+    return f"@reboot {cron_words(command(root))} {MARK}"
+
+
+def cron_words(words: list[str]) -> str:
+    """Return words as a line of the crontab has them."""
     import shlex
 
-    return f"@reboot {shlex.join(command(root))} {MARK}".replace("%", "\\%")
+    return shlex.join(words).replace("%", "\\%")
 
 
 def _has_user_manager() -> bool:
@@ -141,6 +188,20 @@ def _has_cron() -> bool:
     from shutil import which
 
     return which("crontab") is not None
+
+
+def _cron_runs() -> bool:
+    """Whether a cron daemon runs; also where other users' processes are hidden (proc(5))."""
+    if not os.path.exists("/proc/1/comm"):
+        return True
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+                if file.read().strip() in _DAEMONS:
+                    return True
+        except OSError:
+            continue  # it has ended
+    return False
 
 
 def _systemctl(*words: str) -> None:
@@ -158,15 +219,6 @@ def _crontab() -> list[str]:
         said = done.stderr.strip().splitlines() or ["no reason given"]
         raise HostError(f"cannot read the crontab: {said[0]}")
     return done.stdout.splitlines()
-
-
-def is_in_crontab() -> bool:
-    """Whether our line is in this user's crontab. Raises HostError."""
-    return any(line.endswith(MARK) for line in _crontab())
-
-
-def _other_lines() -> list[str]:
-    return [line for line in _crontab() if not line.endswith(MARK)]
 
 
 def _write_crontab(lines: list[str]) -> None:

@@ -56,7 +56,7 @@ class Check:
         if left := temporaries.found(self._paths):
             names = ", ".join(map(os.path.basename, left[:3])) + ", ..." * (len(left) > 3)
             text = f"of commands that were killed {len(left)} files are left: {names}"
-            yield Finding(text, lambda: temporaries.sweep(self._paths))
+            yield Finding(text, lambda: temporaries.sweep(self._paths), harmless=True)
 
     # -- layers
 

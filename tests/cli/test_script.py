@@ -123,3 +123,24 @@ def test_containers_may_have_them(installed: Path, cli: Store) -> None:
     words = ("--network", "none", "host", "printenv", "PYTHONHOME")
     env = {"PYTHONHOME": "/nowhere", "PYTHONPATH": f"{installed.parent.parent}/foreign"}
     assert cli.ok("run", "--rm", "-e", "PYTHONHOME", *words, env=env) == "/nowhere"
+
+
+@pytest.mark.parametrize(
+    ("limit", "words", "hint"),
+    [
+        ("-n 11", "Too many open files", ""),
+        ("-u 1", "cannot start another process: Resource temporarily unavailable", "ulimit -u"),
+    ],
+)
+def test_limits_that_are_too_narrow(
+    cli: Store, installed: Path, limit: str, words: str, hint: str
+) -> None:
+    """Of processes a shell of the user's has one already; root has no such limit."""
+    if "-u" in limit and os.getuid() == 0:
+        pytest.skip("root may have any number")
+    line = f"ulimit {limit}; exec {installed} run --rm host true"
+    done = subprocess.run(["bash", "-c", line], env=cli.env, capture_output=True, text=True)
+    assert done.returncode == 125, done.stderr
+    assert words in done.stderr
+    assert hint in done.stderr
+    assert "denied" not in done.stderr

@@ -87,3 +87,11 @@ def test_names_are_found_where_etc_is_a_volume(shared: Store, tmp_path: Path) ->
     assert os.listdir(tmp_path / "closed") == ["hosts"]
     assert (tmp_path / "closed/hosts").read_text() == "mine\n"
     shared.ok("rmi", "etc")
+
+
+@pytest.mark.parametrize("places", ["/etc/passwd:/etc", "/etc:/etc/passwd"])
+def test_a_file_is_no_directory(shared: Store, places: str) -> None:
+    done = shared("run", "--rm", "-v", places, "busybox", "true")
+    assert done.returncode == 125
+    assert f"cannot bind {places.replace(':', ' at ')}: a " in done.stderr
+    assert "cannot be shown in the place of a " in done.stderr

@@ -355,3 +355,16 @@ def test_a_warning_where_others_can_reach_it(cli: Store, users: str) -> None:
         assert process.returncode == 0
         assert said.startswith("Warning: ")
         assert words in said
+
+
+def test_a_pull_from_itself_takes_nothing_from_guests(own: Registry) -> None:
+    """Its copy in the owner's store has the name of this very registry, and is not the owner's."""
+    token, own.owner = own.owner, {}
+    own.image("t/x", "1")
+    own.store.ok("pull", "-q", f"{own.address}/t/x:1")
+    own.image("t/x", "2")
+    own.store.ok("tag", f"{own.address}/t/x:1", "localhost/t/y:1")
+    with pytest.raises(AssertionError, match="belongs to the owner"):
+        own.image("t/y", "2")
+    own.owner = token
+    own.image("t/y", "2")

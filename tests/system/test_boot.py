@@ -6,15 +6,16 @@ import fcntl
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from rootless.store.paths import Paths, default_root
 from rootless.system import boot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from conftest import Store
 
@@ -86,6 +87,51 @@ def test_other_links_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     for name in ("docker", "rootless"):
         monkeypatch.setattr("sys.argv", [str(tmp_path / name)])
         assert boot.command("/x")[1] == str(tmp_path / "rootless")
+
+
+@pytest.mark.needs("crontab")
+def test_each_store_has_its_line(cli: Store, crontab: list[str], tmp_path: Path) -> None:
+    env = {"XDG_RUNTIME_DIR": cli.runtime}
+    other = ("--root", f"{tmp_path}/a b%c")
+    assert cli.ok("boot", "enable", env=env) == "enabled, by cron"
+    first = lines()
+    assert cli(*other, "boot", "status", env=env).stdout == "disabled, by cron\n"
+    cli.ok(*other, "boot", "enable", env=env)
+    assert lines()[:-1] == first
+    assert cli(*other, "boot", "status", env=env).stdout == "enabled, by cron\n"
+    cli.ok(*other, "boot", "disable", env=env)
+    assert lines() == first
+    assert cli.ok("boot", "status", env=env) == "enabled, by cron"
+    cli.ok("boot", "disable", env=env)
+    assert lines() == crontab
+
+
+def test_each_store_has_its_unit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also where a release before gave the one name to the unit of another store."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))  # no crontab
+    usual, other = Paths(default_root()), Paths(f"{tmp_path}/o ther")
+    (tmp_path / ".config/systemd/user").mkdir(parents=True)
+    for written, at, enabled in (
+        (usual, usual, (True, False)),
+        (other, other, (False, True)),
+        (other, usual, (False, True)),
+    ):
+        place = boot.unit_path(at.root)
+        with open(place, "w") as file:
+            file.write(boot.unit(written.root))
+        assert (boot.Way(usual).is_enabled, boot.Way(other).is_enabled) == enabled
+        os.unlink(place)
+    assert boot.unit_name(usual.root) == boot.UNIT != boot.unit_name(other.root)
+
+
+@pytest.mark.needs("crontab")
+def test_without_a_daemon_it_is_said(cli: Store, crontab: list[str]) -> None:
+    names = {path.read_text().strip() for path in Path("/proc").glob("[0-9]*/comm")}
+    done = cli("boot", "status", env={"XDG_RUNTIME_DIR": cli.runtime})
+    assert ("no cron daemon runs here" in done.stderr) == names.isdisjoint({"cron", "crond"})
 
 
 @pytest.mark.needs("crontab")

@@ -120,6 +120,17 @@ def test_a_record_that_cannot_be_read(used: Store) -> None:
     assert damaged(used) == []
 
 
+def test_what_killed_commands_leave_is_no_damage(used: Store) -> None:
+    left = Path(used.root, "driver.4194303")
+    left.write_text("")
+    os.utime(left, (0, 0))
+    line = "of commands that were killed 1 files are left: driver.4194303"
+    assert damaged(used) == [f"left over: {line}"]
+    assert left.exists()
+    assert damaged(used, "--repair") == [f"repaired: {line}"]
+    assert not left.exists()
+
+
 # -- df
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from rootless.cli.output import say
-from rootless.errors import HostError
+from rootless.errors import Error, HostError
+from rootless.store.records import remedy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def capture(engine: Engine, container: common.Container, file: opt.CaptureFile) 
     from rootless.containers.running.capturing import capture as run
 
     found = engine.containers.get(container)
+    is_new = file != "-" and not os.path.lexists(file)
     try:
         opened = open(sys.stdout.fileno(), "wb", closefd=False) if file == "-" else open(file, "wb")
         with opened as output:
@@ -34,6 +37,10 @@ def capture(engine: Engine, container: common.Container, file: opt.CaptureFile) 
     except BrokenPipeError:
         return 0  # whoever read it has seen enough
     except OSError as error:
-        raise HostError(f"cannot write {file}: {error.strerror}") from error
+        raise HostError(f"cannot write {file}: {error.strerror}", remedy(error)) from error
+    except Error:
+        if is_new:
+            os.unlink(file)  # nothing was looked at
+        raise
     say(f"{count} frames", to_stderr=True)
     return 0

@@ -290,6 +290,10 @@ def _made(
         wanted = request(image, command, texts, base=".", environ=os.environ)
         wanted.update(fields or {})  # type: ignore[typeddict-item]
         _heed_missing(wanted)
+        if wanted["read_only"] and "read_only_tmpfs" not in asked:
+            from rootless.cli.dialects import choice
+
+            wanted["read_only_tmpfs"] = choice.current().read_only_tmpfs
         wanted["create_command"] = _without_secrets(sys.argv, len(command))
         network = wanted["networks"][0]["kind"] if wanted["networks"] else "private"
         if wanted["ports"] and network in ("none", "host"):

@@ -145,7 +145,8 @@ def check(
 ) -> int:
     """Look whether the store is whole.
 
-    Ends with 0 where it is, or was mended. --repair fetches again what is damaged of an image or
+    Ends with 0 where it is, or was mended; what killed commands have left over is no damage, and
+    goes with --repair or `system prune`. --repair fetches again what is damaged of an image or
     artifact that was pulled, and nothing else. What only --force mends costs something: a damaged
     image or artifact, or the record of a container.
 
@@ -164,10 +165,11 @@ def check(
         if any(_done(step, reasons) for step in steps):
             output.say(f"repaired: {finding.text}")
             continue
-        left += 1
+        left += not finding.harmless
+        word = "left over" if finding.harmless else "damaged"
         cost = f" (--force removes {finding.costs})" if finding.costs and not force else ""
         why = "".join(f"; not repaired: {reason}" for reason in reasons)
-        output.say(f"damaged: {finding.text}{why}{cost}")
+        output.say(f"{word}: {finding.text}{why}{cost}")
     return exits.FAILED if left else exits.OK
 
 

@@ -277,6 +277,16 @@ class Bind:
                 recursive=self.options.recursive,
                 recursive_ro=self.recursive_ro,
             )
+        except OSError as error:
+            if stat.S_ISDIR(os.stat(target).st_mode) == is_directory:
+                raise
+            kinds = ("a directory", "a file") if is_directory else ("a file", "a directory")
+            raise LaunchError(
+                f"cannot bind {self.source} at {self.destination}: "
+                f"{kinds[0]} cannot be shown in the place of {kinds[1]}",
+                "name the file itself on both sides",
+                errno=error.errno or 0,
+            ) from error
         finally:
             os.close(target)
         propagation = self.options.propagation or m.MS_PRIVATE | m.MS_REC
