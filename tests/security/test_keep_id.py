@@ -244,7 +244,9 @@ def test_what_the_engine_makes_is_roots(store: Store, tmp_path: Path) -> None:
     script = "stat -c %u:%g /made /made/here /t /point /point/a /srv /srv/www /u /point/a/b"
     made = ["0:0"] * 6 + ["33:33", "5:6", me()]
     assert inside(store, *options, script=script) == made
-    assert inside(store, *KEEP, "--read-only", script="stat -c %u:%g:%a /tmp") == ["0:0:1777"]
+    assert inside(
+        store, *KEEP, "--read-only", "--read-only-tmpfs", script="stat -c %u:%g:%a /tmp"
+    ) == ["0:0:1777"]
     host = inside(
         store, *KEEP, image="host", script="stat -c %u / /mnt /var/lib; touch /mnt/x || :"
     )

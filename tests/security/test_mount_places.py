@@ -119,7 +119,7 @@ def test_volumes_of_images_that_are_left_out(busybox: Store, place: str) -> None
         ("dev", "/etc", []),
         ("dev", "proc", []),
         ("etc", "/proc", []),
-        ("tmp", "/proc", ["--read-only"]),
+        ("tmp", "/proc", ["--read-only", "--read-only-tmpfs"]),
     ],
 )
 def test_links_of_the_image(

@@ -137,7 +137,7 @@ def test_paths_are_read_only_with_all_below(shared: Store) -> None:
 
 def test_a_read_only_root(shared: Store, tmp_path: Path) -> None:
     script = "touch /x || touch /etc/x || touch /tmp/ok /run/ok /v/ok && ls /tmp /run"
-    run = ["run", "--rm", "--read-only", "--volume", f"{tmp_path}:/v", "busybox"]
+    run = ["run", "--rm", "--read-only", "--read-only-tmpfs", "-v", f"{tmp_path}:/v", "busybox"]
     done = shared(*run, "sh", "-c", script)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "/run:\nok\n\n/tmp:\nok\n"
@@ -167,7 +167,8 @@ NEWER = "open_tree,move_mount,mount_setattr,openat2,fsopen,fsconfig,fsmount"
 @pytest.mark.parametrize("image", ["busybox", "host"])
 def test_without_the_newer_calls(shared: Store, tmp_path: Path, number: str, image: str) -> None:
     (tmp_path / "file").write_text("text")
-    options = ["--rm", "--read-only", "--volume", f"{tmp_path}:/tmp/v:ro", "--user", "1234"]
+    options = ["--rm", "--read-only", "--read-only-tmpfs"]
+    options += ["--volume", f"{tmp_path}:/tmp/v:ro", "--user", "1234"]
     script = "touch /etc/x; touch /tmp/v/x; cat /tmp/v/file; id -u"
     done = denied(shared, number, NEWER, "run", *options, image, "sh", "-c", script)
     assert (done.stdout, done.returncode) == ("text1234\n", 0), done.stderr
