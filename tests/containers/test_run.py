@@ -398,26 +398,6 @@ def test_hosts(shared: Store) -> None:
     )
 
 
-def test_read_only(shared: Store) -> None:
-    script = "touch /x 2>/dev/null || echo refused; touch /tmp/x /run/x /dev/shm/x && echo taken"
-    for options, env in (["--read-only-tmpfs"], {}), ([], {"ROOTLESS_DIALECT": "podman"}):
-        done = shared(
-            "run", "--rm", "--read-only", *options, "busybox", "sh", "-c", script, env=env
-        )
-        assert done.stdout == "refused\ntaken\n", done.stderr
-    script = "for d in / /tmp /run /var/tmp; do touch $d/x 2>/dev/null && echo $d; done; true"
-    assert inside(shared, "--read-only", "--", script) == "", "as with docker"
-    no = "--read-only-tmpfs=false"
-    podman = {"ROOTLESS_DIALECT": "podman"}
-    line = ("run", "--rm", "--read-only", no, "busybox", "sh", "-c", script)
-    assert shared.ok(*line, env=podman) == ""
-    tmpfs = inside(shared, "--read-only", "--tmpfs", "/data", "--", "touch /data/x && echo taken")
-    assert tmpfs == "taken"
-    script = "stat -c %a /tmp /var/tmp; touch /tmp/x"
-    modes = inside(shared, "--read-only", "--read-only-tmpfs", "-u", "1000", "--", script)
-    assert modes.split() == ["1777", "1777"]
-
-
 def test_tmpfs_and_shm_size(shared: Store) -> None:
     script = "df -k /data /dev/shm | awk 'NR>1 {print $2}'; stat -c %a /data"
     options = ["--tmpfs", "/data:size=1m,mode=700", "--shm-size", "2m"]
