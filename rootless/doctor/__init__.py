@@ -24,7 +24,7 @@ def examine(paths: Paths) -> list[Finding]:
         *host.findings(),
         *ids.findings(paths),
         *storage.findings(paths),
-        *session.findings(),
+        *session.findings(paths),
     ]
 
 

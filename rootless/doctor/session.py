@@ -10,18 +10,22 @@ from rootless.doctor.host import container
 from rootless.doctor.ids import user_name
 from rootless.store.paths import fallback_runtime, is_ours
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.store.paths import Paths
+
 _CGROUPS = "/sys/fs/cgroup"
 _SYSTEMD = "/run/systemd/system"
 """There where systemd is what has booted the machine (sd_booted(3))."""
 _WANTED = ("cpu", "io", "memory", "pids")
 
 
-def findings() -> list[Finding]:
+def findings(paths: Paths) -> list[Finding]:
     """Return the findings about the session."""
-    return [runtime_directory(), cgroups(), linger()]
+    return [runtime_directory(paths), cgroups(), linger()]
 
 
-def runtime_directory() -> Finding:
+def runtime_directory(paths: Paths) -> Finding:
     """A place for sockets and locks that dies with the boot; nothing is made here."""
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     remedy = "export XDG_RUNTIME_DIR=DIRECTORY, one of your own with mode 0700"
@@ -36,10 +40,9 @@ def runtime_directory() -> Finding:
         return Finding("runtime directory", OK, path)
     why = f"{base} is missing or not yours alone" if base else "XDG_RUNTIME_DIR is not set"
     fallback = fallback_runtime()
-    if os.path.lexists(fallback) and not is_ours(fallback):
-        found = f"{why}, and {fallback} belongs to or is writable by somebody else"
-        effect = "a directory in the store is used instead"
-        return Finding("runtime directory", DEGRADED, found, effect, remedy)
+    own, note = paths.runtime_instead(fallback)
+    if own:
+        return Finding("runtime directory", DEGRADED, f"{why}; {note}", f"{own} is used", remedy)
     effect = f"{fallback} is used; all sessions of yours must agree on it"
     return Finding("runtime directory", DEGRADED, why, effect, remedy)
 

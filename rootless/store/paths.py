@@ -56,26 +56,40 @@ class Paths:
     def _choose_runtime(self) -> tuple[str, str]:
         """Return the runtime directory, and why it is not where one would look for it.
 
-        All processes of a user have to find the same: what they share is named there. So once it
-        has been made in the store, it stays there for this boot, though /tmp may be free later.
+        All processes of a user have to find the same: what they share is named there. So where it
+        had to be made in the store, it stays there as long as a container from then runs.
         """
         given = session_runtime()
         if given:
             _make_ours(given, _FOREIGN)
             return given, ""
-        usual, own = fallback_runtime(), self._own_runtime()
-        note = f"the runtime directory {usual}: {_FOREIGN}; {own} is used instead"
-        if is_ours(own):
+        usual = fallback_runtime()
+        own, note = self.runtime_instead(usual)
+        if own and is_ours(own):
             return own, note
         try:
             _make_ours(usual, _FOREIGN)
         except HostError:
+            own = self._own_runtime()
+            note = f"the runtime directory {usual}: {_FOREIGN}; {own} is used instead"
             if not os.path.exists(f"{self.root}/{MARKER}"):  # also while it is reset
                 self.prepare()
             for path in (os.path.dirname(own), own):
                 _make_ours(path, _FOREIGN)
             return own, note
         return usual, ""
+
+    def runtime_instead(self, usual: str) -> tuple[str, str]:
+        """Return what is used in the place of `usual`, and why; "" where nothing is."""
+        own = self._own_runtime()
+        if os.path.lexists(usual) and not is_ours(usual):
+            return own, f"the runtime directory {usual}: {_FOREIGN}; {own} is used instead"
+        if is_ours(own) and _has_members(own):
+            return own, (
+                f"the runtime directory {own} is used until the containers that run have ended: "
+                f"{usual} was somebody else's when they were started"
+            )
+        return "", ""
 
     def _own_runtime(self) -> str:
         """The place in the store where a neighbour has taken the one in /tmp.
@@ -302,6 +316,20 @@ def _make_ours(path: str, why: str) -> None:
         raise HostError(reason, remedy) from error
     if not is_ours(path):
         raise HostError(f"cannot use the runtime directory {path}: {why}", remedy)
+
+
+def _has_members(runtime: str) -> bool:
+    """Whether a supervisor that lives has noted there where its user namespace is."""
+    try:
+        pids = [
+            pid
+            for mode in os.listdir(f"{runtime}/userns")
+            if mode[:1] != "."
+            for pid in os.listdir(f"{runtime}/userns/{mode}")
+        ]
+    except OSError:
+        return False
+    return any(os.path.exists(f"/proc/{pid}") for pid in pids)
 
 
 def fallback_runtime() -> str:
