@@ -80,7 +80,7 @@ def _rootless(paths: Paths, driver: str) -> Facts:
         facts["GidMap"] = [list(extent) for extent in who.gid_map]
     except Error as error:
         facts["Mode"] = f"none: {error.message}"
-    runtime = session.runtime_directory()
+    runtime = session.runtime_directory(paths)
     facts["RuntimeDir"] = _runtime_directory(paths)
     facts["Container"] = host.container()
     facts["Seccomp"] = seccomp.library() or "libseccomp"
