@@ -106,6 +106,7 @@ SHAPES: dict[str, Any] = {
     "detached": bool,
     "attach": [choices.STREAMS],
     "remove": bool,
+    "record_owners": bool,
     "remove_image": bool,
     "init": bool,
     "init_path": str,

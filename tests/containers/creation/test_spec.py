@@ -75,6 +75,7 @@ PRIVATE = {
     "systemd": False,
     "cgroupns": "private",
     "log_driver": "json-file",
+    "record_owners": False,
     "network": {
         "settings": addresses.parse(""),
         "helper": "",
