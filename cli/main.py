@@ -185,7 +185,8 @@ def _explain(error: Exception) -> int:
         if not name and error.errno == errno.EAGAIN:  # of fork(2), or of a thread
             name = "cannot start another process"
         text = f"{name}: {error.strerror or error}" if name else f"{error.strerror or error}"
-        text = _told(Error(text, remedy(error)))
+        # Where our output goes there is nothing that we could remove.
+        text = _told(Error(text, "" if name.startswith("standard ") else remedy(error)))
     else:
         text = f"{type(error).__name__}: {error} (a fault of rootless; --debug shows where)"
     try:

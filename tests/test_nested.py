@@ -280,7 +280,7 @@ def profile(tmp_path: Path, without: set[str]) -> str:
 @pytest.mark.skipif(not PROFILE.exists(), reason="podman's profile is not installed")
 def test_below_an_older_profile(podman: Podman, data: Path, tmp_path: Path) -> None:
     outer = podman.around(data, "--security-opt", profile(tmp_path, NEWER))
-    script = "rootless run --rm --read-only host sh -c 'touch /etc/x || touch /tmp/x && ls /tmp'"
+    script = "rootless run --rm --read-only --read-only-tmpfs host sh -c 'touch /etc/x || touch /tmp/x && ls /tmp'"
     assert outer.ok(f"mkdir -p /tmp; {script} 2>/dev/null") == "x"
 
 

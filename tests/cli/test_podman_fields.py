@@ -23,7 +23,7 @@ pytestmark = pytest.mark.once
 def two(shared: Store) -> Iterator[Store]:
     """A store with `web`, which runs, and `friend` in its network, which was stopped."""
     startup = ("--health-startup-cmd", "true", "--health-startup-retries", "3")
-    options = (*startup, "--log-opt", "max-size=10m")
+    options = ("--health-cmd", "true", *startup, "--log-opt", "max-size=10m")
     shared.ok("run", "-d", "--name", "web", *options, "busybox", "sleep", "1000")
     shared.ok(
         "run", "-d", "--name", "friend", "--network=container:web", "busybox", "sleep", "1000"

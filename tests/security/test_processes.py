@@ -16,7 +16,10 @@ SECRET = "hunter2-and-no-other"
 
 def status_of(store: Store, *options: str) -> dict[str, str]:
     """Return /proc/1/status of a container, as it sees it."""
-    text = store.ok("run", "--rm", *options, "busybox", "cat", "/proc/1/status")
+    script = "cat /proc/1/status"
+    if "--init" in options:  # which may be executed later than the command
+        script = f"until grep -q 'Name:.init' /proc/1/status; do sleep 0.01; done; {script}"
+    text = store.ok("run", "--rm", *options, "busybox", "sh", "-c", script)
     return dict(line.split(":\t", 1) for line in text.splitlines())
 
 
