@@ -280,7 +280,8 @@ def profile(tmp_path: Path, without: set[str]) -> str:
 @pytest.mark.skipif(not PROFILE.exists(), reason="podman's profile is not installed")
 def test_below_an_older_profile(podman: Podman, data: Path, tmp_path: Path) -> None:
     outer = podman.around(data, "--security-opt", profile(tmp_path, NEWER))
-    script = "rootless run --rm --read-only --read-only-tmpfs host sh -c 'touch /etc/x || touch /tmp/x && ls /tmp'"
+    tried = "'touch /etc/x || touch /tmp/x && ls /tmp'"
+    script = f"rootless run --rm --read-only --read-only-tmpfs host sh -c {tried}"
     assert outer.ok(f"mkdir -p /tmp; {script} 2>/dev/null") == "x"
 
 
