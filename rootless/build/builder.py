@@ -428,8 +428,7 @@ class Builder:
         else:
             name = named.image if named else name
             state = yield from self._image(step, name, self._request.platform)
-        places = [f"{self._paths.layers}/{chain}/fs" for chain in state.stack.chains]
-        return Origin(lowers=places)
+        return Origin(lowers=self._paths.lowers(state.stack))
 
     def _context(self, step: Step, named: Context) -> Generator[Work | Other, Any, Origin]:
         """Return where the files of a named context are, fetched once."""

@@ -88,11 +88,6 @@ class Crew:
         self._poll = select.poll()
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nobody is at work."""
-        return not self._members
-
-    @property
     def has_room(self) -> bool:
         """Whether one more may begin."""
         return sum(not member.answered for member, _ in self._members.values()) < self._jobs

@@ -23,6 +23,7 @@ from rootless.store.paths import Paths
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.images.foreman import Foreman
+    from rootless.images.making import Stack
 
 
 def runtime_mark(root: str) -> str:
@@ -38,6 +39,10 @@ class Site(Paths):
     foreman: Foreman | None = None
     build = ""
     """The id of the build under way, with which the names begin of what is for it alone."""
+
+    def lowers(self, stack: Stack) -> list[str]:
+        """Return the directories of the unpacked layers of a stack, lowest first."""
+        return [f"{self.layers}/{chain}/fs" for chain in stack.chains]
 
     def private(self) -> str:
         """Return a path in the runtime directory for a file of this build alone."""

@@ -3,6 +3,8 @@ children: first what tells whether the cache has it, and only then the rest."""
 
 from __future__ import annotations
 
+import abc
+
 from rootless.build.cache.results import key_of
 from rootless.build.fetching import remotes, urls
 from rootless.build.files.gathering import Wanted
@@ -21,16 +23,16 @@ if TYPE_CHECKING:
     Asked = Callable[..., Any]
 
 
-class Part(Taken):
+class Part(Taken, abc.ABC):
     """Something that is not here yet."""
 
+    @abc.abstractmethod
     def identify(self, scratch: Scratch, work: Asked) -> Way:
         """Find out the digest, by as little as does. `work(function, *arguments)` asks a child."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def bring(self, scratch: Scratch, work: Asked) -> Way:
         """Have it here."""
-        raise NotImplementedError
 
 
 class File(Part):

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
     from rootless.build.crew import Line
     from rootless.build.output.wishes import Output
+    from rootless.build.place import Site
     from rootless.images.collection import Images
     from rootless.images.making import Stack
-    from rootless.store.paths import Paths
 
 
 def write_files(
-    _line: Line, paths: Paths, stack: Stack, output: Output, epoch: int | None
+    _line: Line, paths: Site, stack: Stack, output: Output, epoch: int | None
 ) -> dict[str, str]:
     """Write the files alone. Raises UsageError, StoreError."""
-    layers = [f"{paths.layers}/{chain}/fs" for chain in stack.chains]
+    layers = paths.lowers(stack)
     write = files.write_tar if output.kind == "tar" else files.write_directory
     write(paths, layers, output.place, epoch)
     return {}
@@ -46,7 +46,7 @@ class Sent:
         self.access = access
 
 
-def send(line: Line, _paths: Paths, sent: Sent, output: Output) -> dict[str, str]:
+def send(line: Line, _paths: Site, sent: Sent, output: Output) -> dict[str, str]:
     """Write an archive, or push; return the digest that each name has in its registry.
 
     Raises what saving and pushing raise.

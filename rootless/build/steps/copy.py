@@ -118,7 +118,7 @@ def copy_files(line: Line, paths: Site, stack: Stack, copy: Copy) -> Document:
     found = results.get(key, stack) if copy.use_cache else None
     if found is not None:
         return {"layer": found.layer, "notes": found.notes, "cached": True}
-    lowers = [f"{paths.layers}/{chain}/fs" for chain in stack.chains]
+    lowers = paths.lowers(stack)
     owners = "record" if identity.detect().mode == "single" else "chown"
     changed: list[bool] = []
 
@@ -202,7 +202,7 @@ def make_directory(
     line: Line, paths: Site, stack: Stack, path: str, user: str, epoch: int | None
 ) -> Document:
     """WORKDIR: make a directory and those above it; return the result."""
-    lowers = [f"{paths.layers}/{chain}/fs" for chain in stack.chains]
+    lowers = paths.lowers(stack)
 
     def fill(making: Making) -> bool:
         return bool(making.add_packed(_pack_directory, path, user, lowers, epoch))

@@ -65,7 +65,7 @@ class StageImage:
             empty = f"{self._paths.builds}/empty/fs"
             os.makedirs(empty, 0o755, exist_ok=True)
             return [empty]
-        return [f"{self._paths.layers}/{chain}/fs" for chain in self.stack.chains]
+        return self._paths.lowers(self.stack)
 
 
 class Output(Ends):

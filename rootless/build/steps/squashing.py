@@ -33,7 +33,7 @@ def squash(line: Line, paths: Site, stack: Stack, first: int, epoch: int | None)
     found = results.get(key, below)
     if found is not None:
         return {"layer": found.layer, "notes": found.notes}
-    places = [f"{paths.layers}/{chain}/fs" for chain in stack.chains]
+    places = paths.lowers(stack)
     trees = Trees(stacked(places[::-1]), stacked(places[:first][::-1]))
     trees.newest = None if epoch is None else epoch * 10**9
     ids = Ids(identity.detect(), "", "")
