@@ -106,17 +106,29 @@ class Log:
         """Of the file that is read, or was last."""
 
     def begin(self, tail: int) -> None:
-        """Go to where the last `tail` lines begin; to the beginning for -1."""
-        found = sorted(self._numbers(), reverse=True)
+        """Go to where the last `tail` lines begin; to the beginning for -1.
+
+        A file stays open from where its lines are counted on: by its name it could be another by
+        the time it is read, because logs are rotated meanwhile.
+        """
         if tail < 0:
-            self._open(found[-1], 0)
+            self._open(min(self._numbers()), 0)
             return
-        for number in found:
-            offset, lines = _tail(self._opened(number), tail, self._format, number == _GROWS)
-            if offset > 0 or number == found[-1]:
-                self._open(number, offset)
-                return
+        number, file = _GROWS, self._opened_growing()
+        numbers = files.numbers(self._path)
+        older = sorted(found for found in numbers if file is None or found < file.number)
+        while True:
+            offset, lines = _tail(file, tail, self._format, number == _GROWS)
+            if offset > 0 or not older:
+                break
+            if file is not None:
+                file.close()
             tail -= lines
+            number = older.pop()
+            file = self._opened(number)
+        self._file, self._number = file, number
+        if file is not None:
+            file.go(offset)
 
     def entries(self) -> Iterator[Entry]:
         """Yield the whole records from here to the end that there is now."""
@@ -142,7 +154,7 @@ class Log:
         self.close()
         self._file, self._number = self._opened(number), number
         if self._file is not None:
-            self._file.skip(offset)
+            self._file.go(offset)
 
     def _opened(self, number: int) -> File | None:
         if number == _GROWS:
@@ -180,22 +192,19 @@ class File:
         self.number = number
         self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._rest = b""
-        self._inflate = None
-        if path.endswith(".gz"):
-            import zlib
+        self.is_compressed = path.endswith(".gz")
+        self.go(0)
 
-            self._inflate = zlib.decompressobj(31)
-
-    @property
-    def is_compressed(self) -> bool:
-        """Whether its bytes are not the log's."""
-        return self._inflate is not None
-
-    def skip(self, offset: int) -> None:
-        """Go on behind `offset` bytes of the log."""
-        if self._inflate is None:
+    def go(self, offset: int) -> None:
+        """Go to `offset`, in bytes of the log, which are not the file's where it is compressed."""
+        self._rest, self._inflate = b"", None
+        if not self.is_compressed:
             os.lseek(self.fd, offset, os.SEEK_SET)
             return
+        import zlib
+
+        os.lseek(self.fd, 0, os.SEEK_SET)
+        self._inflate = zlib.decompressobj(31)
         while offset > 0 and (data := self._read()):
             self._rest = data[offset:]
             offset -= len(data)
@@ -245,23 +254,20 @@ def _tail(file: File | None, count: int, form: Format, newest: bool) -> tuple[in
     """
     if file is None:
         return 0, 0
-    try:
-        if file.is_compressed:
-            text = b"".join(file.pieces())
-            return _offset(text, count, form, newest), _lines(text, form)
-        position = os.lseek(file.fd, 0, os.SEEK_END)
-        if newest and count == 0:
-            return position, 0
-        found, text = 0, b""
-        while position > 0 and found <= count:
-            step = min(position, 1 << 16)
-            position -= step
-            text = os.pread(file.fd, step, position) + text
-            found = _lines(text.partition(b"\n")[2] if position else text, form)
-        offset = _offset(text, count, form, newest)
-        return position + offset, found
-    finally:
-        file.close()
+    if file.is_compressed:
+        text = b"".join(file.pieces())
+        return _offset(text, count, form, newest), _lines(text, form)
+    position = os.lseek(file.fd, 0, os.SEEK_END)
+    if newest and count == 0:
+        return position, 0
+    found, text = 0, b""
+    while position > 0 and found <= count:
+        step = min(position, 1 << 16)
+        position -= step
+        text = os.pread(file.fd, step, position) + text
+        found = _lines(text.partition(b"\n")[2] if position else text, form)
+    offset = _offset(text, count, form, newest)
+    return position + offset, found
 
 
 def _lines(text: bytes, form: Format) -> int:

@@ -190,6 +190,19 @@ def test_rotated_while_it_is_followed(busybox: Store, driver: str) -> None:
     assert busybox.ok("logs", "--tail", "12345", "one").split() == expected[-12345:]
 
 
+def test_the_last_line_of_what_is_rotated_all_the_time(busybox: Store) -> None:
+    options = ["--log-opt", "max-size=2k", "--log-opt", "max-file=3"]
+    script = "i=0; while :; do i=$((i + 1)); echo line $i; done"
+    name = busybox.ok("run", "-d", *options, "busybox", "sh", "-c", script).strip()
+    log = Path(busybox.ok("inspect", "-f", "{{.LogPath}}", name).strip())
+    deadline = time.monotonic() + 20
+    while len([*log.parent.glob("log.*")]) < 2:
+        assert time.monotonic() < deadline
+    for _ in range(10):
+        assert "line" in busybox.ok("logs", "--tail", "1", name)
+    busybox.ok("rm", "-f", "-t", "0", name)
+
+
 def test_options_that_make_no_sense(busybox: Store) -> None:
     for options, words in (
         (["--log-opt", "colour=red"], "unknown log opt 'colour'"),
