@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rootless.cli import teller
+from tests.containers.terminals import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,3 +90,22 @@ def test_it_is_said_that_a_registry_is_waited_for(
         assert capsys.readouterr().err == ""
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "said"),
+    [
+        ("", "Username: ", "nobody says who logs in to localhost:1"),
+        ("me", "Password for me at localhost:1: ", "no password for me at localhost:1"),
+    ],
+)
+def test_the_end_of_input_at_a_question_of_login(
+    cli: Store, name: str, asked: str, said: str
+) -> None:
+    words = ["-u", name] if name else []
+    with Terminal(cli, "login", *words, "localhost:1") as terminal:
+        terminal.expect(asked)
+        terminal.type("\x04")
+        assert terminal.wait() == 1
+        assert "Password" not in terminal.seen.decode()
+        assert terminal.seen.decode().splitlines()[-1].startswith(f"Error: {said}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from .conftest import ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from rootless.containers.record import Record
     from rootless.store.paths import Paths
@@ -325,6 +327,18 @@ def test_network(composed: Composed) -> None:
 def test_binds(composed: Composed, asked: dict[str, Any], binds: list[str]) -> None:
     """However they were asked for; what has no name of its own is among the mounts alone."""
     assert inspect(composed(**asked), Seen("created"))["HostConfig"]["Binds"] == binds
+
+
+@pytest.mark.parametrize("source", [".", "./site", "./site/.", "../{name}/site"])
+def test_binds_name_whole_paths(
+    composed: Composed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
+) -> None:
+    """What was relative means nothing to whoever reads it elsewhere."""
+    (tmp_path / "site").mkdir()
+    monkeypatch.chdir(tmp_path)
+    source = source.format(name=tmp_path.name)
+    shown = inspect(composed(volume=[f"{source}:/s"]), Seen("created"))
+    assert shown["HostConfig"]["Binds"] == [f"{os.path.abspath(source)}:/s"]
 
 
 @pytest.mark.parametrize(
