@@ -1,0 +1,98 @@
+"""What becomes of the last state: the image in the store, and the outputs."""
+
+from __future__ import annotations
+
+from rootless.build import emulation
+from rootless.build.cache.results import Result
+from rootless.build.steps import finish, squashing
+from rootless.build.watching import Step
+from rootless.images.making import Stack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.build.course.common import Build
+    from rootless.build.output.wishes import Output
+    from rootless.build.state import State
+
+
+class Finishing:
+    """The end of one build."""
+
+    def __init__(self, build: Build) -> None:
+        self._build = build
+        self._request = build.request
+        self._watcher = build.watcher
+        self._paths = build.paths
+        self._last = build.order.last
+
+    def finish(self, state: State) -> str:
+        """Make the image and write what is asked for; return the id of the image."""
+        request, shape = self._request, self._request.shape
+        if request.labels:
+            state.settings.setdefault("Labels", {}).update(request.labels)
+        shape.finish(state)
+        if shape.squash:
+            self._squash(state, 0 if shape.squash == "all" else state.begun)
+        self._compare(state)
+        image = ""
+        if not request.outputs or not all(one.is_files for one in request.outputs):
+            image = self._named(state)
+        for output in request.outputs:
+            self._put(state, image, output)
+        return image
+
+    def _compare(self, state: State) -> None:
+        """Warn where the image is for another platform than the one that is asked for."""
+        if text := emulation.unlike(state.about, self._request.platform, self._base_of):
+            self._watcher.hear(Step("exporting to image"), {"do": "warning", "text": text})
+
+    @property
+    def _base_of(self) -> str:
+        """Where the base of the target is named: NAME:LINE."""
+        stage = self._build.target
+        while stage.parent is not None:
+            stage = stage.parent
+        return f"{self._request.name}:{stage.origin.line}"
+
+    def _named(self, state: State) -> str:
+        """Put the image into the store, and return its id."""
+        request, shape = self._request, self._request.shape
+        step = Step("exporting to image")
+        self._watcher.begin(step)
+        document = state.document(request.epoch)
+        form = finish.Form(request.tags, shape.annotations, docker=request.docker)
+        image = finish.known(self._paths, state.stack, document, form)
+        if not image:
+            value = self._last(step, finish.name, state.stack, document, form)
+            image = str(value).partition(":")[2]
+        self._watcher.hear(step, {"do": "image", "id": image, "names": request.tags})
+        self._watcher.end(step, cached=False, error="")
+        return image
+
+    def _put(self, state: State, image: str, output: Output) -> None:
+        """Write an output, or push it."""
+        from rootless.build.output import sending
+
+        if not (output.is_files or output.place or output.push):
+            return
+        step = Step(f"exporting to {output.kind}")
+        self._watcher.begin(step)
+        if output.is_files:
+            epoch = self._request.epoch
+            self._last(step, sending.write_files, state.stack, output, epoch)
+        else:
+            sent = sending.Sent(self._build.images, image, self._request.tags, self._build.access)
+            self._request.pushed.update(self._last(step, sending.send, sent, output))
+        self._watcher.end(step, cached=False, error="")
+
+    def _squash(self, state: State, first: int) -> None:
+        if len(state.stack.parts) - first < 2:
+            return
+        step = Step("squashing layers")
+        self._watcher.begin(step)
+        epoch = self._request.epoch
+        value = self._last(step, squashing.squash, state.stack, first, epoch)
+        below = Stack(state.stack.parts[:first], state.stack.diff_ids[:first])
+        state.stack = Result(value["layer"], value["notes"]).upon(below)
+        state.history = squashing.history(state.history, first)
+        self._watcher.end(step, cached=False, error="")
