@@ -159,7 +159,12 @@ BuildCall = Annotated[
 ]
 BuildPrint = Annotated[
     str,
-    option("--print", metavar="tree", panel=DOCKERFILE, about="Print the tree of the Dockerfile."),
+    option(
+        "--print",
+        metavar="tree|context",
+        panel=DOCKERFILE,
+        about="Print the tree of the Dockerfile, or which files of the context are used or hidden.",
+    ),
 ]
 OnError = Annotated[
     Literal["", "shell"],

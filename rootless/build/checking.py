@@ -5,23 +5,28 @@ The parser's part knows the text alone; here it is told what images and contexts
 
 from __future__ import annotations
 
+from rootless.build.dockerfile import model
 from rootless.build.dockerfile.check import Knowledge, Report, check
 from rootless.build.dockerfile.directives import refuse_frontend
 from rootless.build.dockerfile.parsing import parse, syntax
 from rootless.build.dockerfile.scope import Arguments
-from rootless.build.dockerfile.stages import plan
+from rootless.build.dockerfile.stages import plan, trigger
+from rootless.build.files.gathering import Wanted
 from rootless.build.files.ignore import VISIBLE
+from rootless.build.files.origins import Origin
 from rootless.build.state import State
 from rootless.errors import Error
 from rootless.oci import platform as platforms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from rootless.build.dockerfile.scope import Scope
     from rootless.build.dockerfile.stages import Plan, Stage
     from rootless.build.request import BuildRequest
     from rootless.images.collection import Images
+    from rootless.images.image import Image
 
 
 class LintFailed(Error):
@@ -54,7 +59,8 @@ class Checking:
 
     def plan(self) -> Plan:
         """Return the stages. Raises DockerfileError."""
-        return plan(parse(self._request.dockerfile, self._request.name), self._arguments)
+        dockerfile = parse(self._request.dockerfile, self._request.name)
+        return plan(dockerfile, self._arguments, self._request.contexts)
 
     def unknown(self) -> list[str]:
         """Return the build arguments that nothing takes. Raises DockerfileError."""
@@ -66,16 +72,72 @@ class Checking:
         """Return the variables of a stage's base image, None where it is not here."""
         from rootless.build.settings import variables
 
-        platform = stage.platform or self._request.platform
         if stage.image == "scratch":
+            platform = stage.platform or self._request.platform
             return variables(State.scratch(platform).settings)
+        image = self._image(stage)
+        return None if image is None else variables(State.of(image).settings)
+
+    def _image(self, stage: Stage) -> Image | None:
+        """Return the base image of a stage, None where it is not here, or none is needed."""
+        if stage.parent is not None or stage.image == "scratch":
+            return None
+        name, platform = stage.image, stage.platform or self._request.platform
+        if (context := self._request.contexts.get(name.lower())) is not None:
+            name = context.image
         try:
-            image = self._images.resolve(stage.image, pull="never", platform=platform)
+            return self._images.resolve(name, pull="never", platform=platform) if name else None
         except Error:
             return None
-        return variables(State.of(image).settings)
+
+    @property
+    def context(self) -> Origin:
+        """The context of the build."""
+        return Origin(self._request.context, self._request.ignore)
+
+    @property
+    def taking(self) -> Iterator[tuple[str, Wanted]]:
+        """What of the context the target takes: `COPY, line 3`, and the files that it means.
+
+        What a base image brings counts where it is here. Raises DockerfileError.
+        """
+        scopes: dict[int, Scope] = {}
+        found = self.plan()
+        for stage in found.needed(found.target(self._request.target)):
+            if stage.parent is not None:
+                before = scopes[stage.parent.index]
+                scope = before.child(before.environment)
+            else:
+                scope = found.scope(self.environment(stage) or {})
+            scopes[stage.index] = scope
+            image = self._image(stage)
+            texts = State.of(image).settings.get("OnBuild") if image is not None else None
+            triggers = [trigger(text, stage.image) for text in texts or ()]
+            for step in (*triggers, *stage.instructions):
+                yield from _taken(scope.apply(step))
 
     def _is_ignored(self, path: str) -> bool:
         ignore = self._request.ignore
         path = path.strip("/")
         return bool(ignore and path not in ("", ".") and ignore.look(path) != VISIBLE)
+
+
+def _taken(done: model.Instruction) -> Iterator[tuple[str, Wanted]]:
+    """Yield what an expanded instruction takes of the context."""
+    name = f"{done.node.name}, line {done.line}"
+    if isinstance(done, model.Copy) and not done.stage:
+        sources = [
+            one for one in done.sources if isinstance(one, str) and not _is_elsewhere(done, one)
+        ]
+        if sources:
+            yield name, Wanted(sources, excluded=done.exclude, parents=done.parents)
+    elif isinstance(done, model.Run):
+        for mount in done.mounts:
+            if mount.type == "bind" and not mount.stage:
+                yield name, Wanted([mount.source or "/"])
+
+
+def _is_elsewhere(done: model.Copy, source: str) -> bool:
+    from rootless.build.fetching.remotes import is_remote
+
+    return isinstance(done, model.Add) and is_remote(source)

@@ -147,6 +147,7 @@ def test_print_tree(shared: Store, tmp_path: Path) -> None:
         (("--call=check,format=xml",), "--call: unknown option 'format=xml'"),
         (("--check", "--call=targets"), "contradict each other"),
         (("--print=forest",), "--print: nothing is known of 'forest'"),
+        (("--print=tree", "--check"), "--print and --call contradict each other"),
         (("--print=tree", "/no/file"), "no directory /no/file to build in"),
     ],
 )

@@ -182,6 +182,74 @@ def test_only_what_is_needed_is_read(shared: Store, tmp_path: Path) -> None:
     assert all(os.stat(many / name).st_atime == 1 for name in "abc")
 
 
+LISTED = {
+    "Dockerfile": (
+        "ARG WHERE=d\nFROM scratch AS unused\nCOPY late /\nFROM busybox AS made\nARG WHERE\n"
+        "COPY $WHERE /d\nCOPY --exclude=g f? l /\nADD --checksum=x https://a.example/b f1 /\n"
+        "COPY <<E /e\nx\nE\nFROM made\nRUN --mount=type=bind,source=m,target=/m true\n"
+        "COPY --from=made /d /\n"
+    ),
+    ".dockerignore": "# no logs\n*.log\nhid\n!hid/not\nd/no\n",
+    **dict.fromkeys(("d/yes", "d/no/1", "d/no/2", "d/deep/1", "f1", "f2", "m/1"), "12345"),
+    **dict.fromkeys(("late", "a.log", "hid/1", "hid/not"), "1"),
+    "l": "->m/1",
+}
+
+
+@pytest.mark.once
+def test_what_is_used_is_printed(shared: Store, tmp_path: Path) -> None:
+    """What the target takes, by which instruction; and what is hidden, by which line."""
+    lay(tmp_path, LISTED)
+    rows = [
+        line.split(None, 2)
+        for line in shared.ok("build", "--print=context", str(tmp_path)).splitlines()
+    ]
+    assert rows[0] == ["PATH", "SIZE", "WHY"]
+    assert {path: (size, why) for path, size, why in rows[1:]} == {
+        "d/": ("-", "COPY, line 6"),
+        "d/deep/": ("-", "COPY, line 6"),
+        "d/deep/1": ("5B", "COPY, line 6"),
+        "d/yes": ("5B", "COPY, line 6"),
+        "f1": ("5B", "COPY, line 7"),
+        "f2": ("5B", "COPY, line 7"),
+        "m/1": ("5B", "COPY, line 7"),
+        "m/": ("-", "RUN, line 13"),
+        "a.log": ("1B", "excluded by .dockerignore line 2: *.log"),
+        "hid/1": ("1B", "excluded by .dockerignore line 3: hid"),
+        "d/no/": ("-", "excluded by .dockerignore line 5: d/no"),
+    }
+    words = ("--print=context", "--target=made", "--build-arg=WHERE=late")
+    found = shared.ok("build", *words, str(tmp_path))
+    assert "late" in found
+    assert "d/yes" not in found
+    done = shared("build", "--print=context", "--build-arg=WHERE=a.log", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == (
+        "COPY, line 6: 'a.log' is not in the context (excluded by .dockerignore line 2: '*.log')\n"
+    )
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("COPY secret /", "COPY f secret /x/", "COPY s*t /", "COPY x/../secret /", "COPY link /"),
+        *("ADD secret /", "COPY --parents secret /", "COPY --from=other f /"),
+        "RUN --mount=type=bind,source=secret,target=/m true",
+        "RUN --mount=type=bind,source=link,target=/m true",
+        "RUN --mount=type=bind,from=other,source=f,target=/m true",
+    ],
+)
+def test_why_it_is_not_in_the_context(line: str, shared: Store, tmp_path: Path) -> None:
+    ignore = "# first\n\nsecret\n"
+    lay(tmp_path, {"Dockerfile": f"FROM busybox\n{line}\n", "f": "", "secret": ""})
+    lay(tmp_path, {".dockerignore": ignore, "link": "->secret", "o/f": ""})
+    lay(tmp_path, {"o/.dockerignore": "# first\n\nf\n"})
+    done = shared("build", f"--build-context=other={tmp_path}/o", str(tmp_path))
+    assert done.returncode == 1
+    assert "in the context (excluded by .dockerignore line 3: " in done.stderr
+
+
 def test_what_a_killed_build_has_left_goes(busybox: Store, tmp_path: Path) -> None:
     """Its directory has no lock any more, and is removed when the next one is made."""
     data = packed(lay(tmp_path / "c", {"Dockerfile": "FROM busybox\nRUN sleep 1234568\n"}))

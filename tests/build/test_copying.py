@@ -194,7 +194,7 @@ REFUSED = {
     "COPY --chmod=9 file /x": ("invalid mode '9'", "octal"),
     "COPY --chmod=u+q file /x": ("invalid mode 'u+q'", "octal"),
     "COPY --chmod=77777 file /x": ("invalid mode '77777'", "octal"),
-    "COPY hidden.log /x": ("'hidden.log' is not there", ".dockerignore line 2: '*.log'"),
+    "COPY hidden.log /x": ("'hidden.log' is not in the context", ".dockerignore line 2: '*.log'"),
     "COPY *.log /x": ("'*.log' fits nothing", ".dockerignore line 2: '*.log'"),
     "COPY out /x": ("'out' is not there", ""),
     "COPY d /etc/passwd": ("/etc/passwd is no directory", "another path"),

@@ -235,7 +235,7 @@ FAILURES = {
     ),
     "one that is ignored": (
         "FROM busybox\nCOPY hidden /\n",
-        "ERROR: failed to solve: Dockerfile:2: COPY: 'hidden' is not there "
+        "ERROR: failed to solve: Dockerfile:2: COPY: 'hidden' is not in the context "
         "(excluded by .dockerignore line 1: 'hid*')",
         "   2 | >>> COPY hidden /\n     |          ^^^^^^\n",
         'Error: building at STEP "COPY hidden /": ',

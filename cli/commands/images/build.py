@@ -6,7 +6,7 @@ import os
 
 from rootless.build.checking import Checking
 from rootless.cli import reach
-from rootless.cli.building import checks, choosing, failure, session
+from rootless.cli.building import checks, choosing, failure, listing, session
 from rootless.cli.commands.images import buildflags, outputs
 from rootless.cli.dialects import choice
 from rootless.cli.output import say
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from rootless.build.request import BuildRequest
     from rootless.cli.options import building as opt
     from rootless.engine import Engine
+
+PRINTS = ("tree", "context")
+"""What --print shows in the place of a build."""
 
 
 def build(
@@ -41,6 +44,8 @@ def build(
         tar c . | rootless build -t app -
         # what is not as it should be, without building
         rootless build --check .
+        # which files of the context it would read, and what hides the others
+        rootless build --print=context .
         # a shell in what a command has left that fails
         rootless build --on-error shell .
     """
@@ -48,15 +53,21 @@ def build(
 
     kind, as_json = checks.call_of(asked.get("call", ""), check=asked.get("check", False))
     place = Place(context, file, asked.get("ignorefile", ""))
-    if what := asked.get("print"):
-        return _print(engine, what, place)
+    if (what := asked.get("print", "")) not in ("", *PRINTS):
+        raise UsageError(f"{named('print')}: nothing is known of {what!r}", " and ".join(PRINTS))
+    if what and kind != "build":
+        raise UsageError(f"{named('print')} and {named('call')} contradict each other", "name one")
+    if what == "tree":
+        return _print(engine, place)
     with opened(engine.paths, place, choice.current().dockerfiles) as request:
         request.tags = [choice.current().given(name) for name in tag or []]
         _fill(request, asked)
         engine.access = lambda: reach.access_of(asked, asked)
-        if kind != "build":
+        if kind != "build" or what:
             with failure.shown():
                 checking = Checking(engine.images, request)
+                if what:
+                    return listing.show(checking)
                 return checks.answer(checking, kind, request.target, as_json=as_json)
         split = request.platform if asked.get("logsplit") else None
         log = choosing.log(asked.get("logfile", ""), split)
@@ -74,12 +85,10 @@ def build(
     return 0
 
 
-def _print(engine: Engine, what: str, place: Place) -> int:
+def _print(engine: Engine, place: Place) -> int:
     """Print the tree of a Dockerfile, which may be named in the place of a context."""
     from rootless.build.contexts import opened
 
-    if what != "tree":
-        raise UsageError(f"{named('print')}: nothing is known of {what!r}", "tree is")
     if os.path.isfile(place.context):
         try:
             with open(place.context, "rb") as source:

@@ -84,7 +84,9 @@ def gather(tree: Tree, wanted: Wanted, explain: Callable[[str], str]) -> list[Gr
             if group is not None:
                 groups.append(group)
     if missed and not groups and wanted.alone:
-        raise NotFound(f"{missed!r} fits nothing{explain(missed)}", _near(tree, clean(missed)))
+        if why := explain(missed):
+            raise NotFound(f"{missed!r} fits nothing in the context{why}")
+        raise NotFound(f"{missed!r} fits nothing", _near(tree, clean(missed)))
     return groups
 
 
@@ -118,9 +120,12 @@ def _group(
 ) -> Group | None:
     """Return what a path below `base` means; None for a file that is excluded."""
     whole = "/".join(filter(None, (base, path)))
-    top = tree.look(resolve(tree, whole)) if whole and not wanted.literal else tree.look(whole)
+    meant = resolve(tree, whole) if whole and not wanted.literal else whole
+    top = tree.look(meant)
     if top is None:
-        raise NotFound(f"{text!r} is not there{explain(whole)}", _near(tree, whole))
+        if why := explain(meant):
+            raise NotFound(f"{text!r} is not in the context{why}")
+        raise NotFound(f"{text!r} is not there", _near(tree, whole))
     hides = [compiled(clean(one), deep=True) for one in wanted.excluded]
     group = Group(path if wanted.parents else path.rpartition("/")[2], top)
     if wanted.parents:

@@ -195,9 +195,11 @@ def _begin(
 def _fill(new: str, origin: Origin, source: str) -> None:
     """Copy what a cache begins with. Raises NotFound where that is no directory."""
     tree = origin.open()
-    top = tree.look(resolve(tree, source))
+    place = resolve(tree, source)
+    top = tree.look(place)
     if top is None or not top.is_directory:
-        raise NotFound(f"the cache cannot begin with {source!r}: there is no such directory")
+        why = origin.explain(place) if top is None else ""
+        raise NotFound(f"the cache cannot begin with {source!r}: there is no such directory{why}")
     start = len(top.path) + 1 if top.path else 0
     for node in walk(tree, top):
         place = f"{new}/{node.path[start:]}"
