@@ -1,9 +1,10 @@
 """The README and the pages of docs/: their command lines are run, in their order, and compared.
 
 In a block of code a line that begins with "$ " is a command, and what it prints stands below, "..."
-for whatever. What `cat ~/.config/FILE` shows is put there. What differs from run to run (ids,
-times, sizes) is compared in kind. All registries are one, in this process. What needs a terminal,
-another program or another machine is only read by the parser, where it is ours.
+for whatever. What `cat ~/.config/FILE` shows is put there, and so are the files of what is built.
+What differs from run to run (ids, times, sizes) is compared in kind. All registries are one, in
+this process. What needs a terminal, another program or another machine is only read by the parser,
+where it is ours.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -26,11 +26,15 @@ from tests.conftest import REPOSITORY, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.once
 
 README = REPOSITORY / "README.md"
 PAGES = {"README": README, **{name: REPOSITORY / f"docs/{name}.md" for name in pages.topics()}}
+
+EACH = {"build": pytest.param("build", marks=pytest.mark.each)}
+"""Pages whose lines may do different things where there is one id."""
 
 NOT_RUN = (
     *("boot ", "registry serve", "doctor", "system reset", "login", "capture", "'...'"),
@@ -38,7 +42,10 @@ NOT_RUN = (
 )
 """What is only parsed: this machine's, a terminal's, or not over by itself."""
 
-SHELL = ("rootless", "echo", "cat", "until", "chmod", "ROOTLESS_ADDITIONAL_STORES=$PWD/store")
+SHOWN = ("cat ~/.config/", "cat app/", "cat owners/", "cat secret/", "cat token")
+"""Beginnings of lines that show a file which is then there."""
+
+SHELL = ("rootless", "[", "echo", "cat", "until", "chmod", "ROOTLESS_ADDITIONAL_STORES=$PWD/store")
 """First words of lines that are run."""
 
 FILES = {
@@ -60,6 +67,7 @@ KINDS = (
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
     (r"\b[\d.]+ ?[kMG]?B\b", "SIZE"),
     (r"\b\d+ / \d+\b", "COUNTS"),
+    (r"DONE [\d.]+s", "DONE"),
     (r"\s+", " "),
 )
 """What differs from run to run, and what it is compared as."""
@@ -138,7 +146,7 @@ class Place:
 
     def has(self, path: str, lines: list[str]) -> None:
         """Make a file that a page shows by `cat ~/.config/NAME`."""
-        file = Path(path.replace("~/.config", self.store.env["XDG_CONFIG_HOME"]))
+        file = self._directory / path.replace("~/.config", self.store.env["XDG_CONFIG_HOME"])
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("\n".join(lines) + "\n")
         if file.name == "containers.conf":
@@ -183,12 +191,12 @@ def place(busybox_archive: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     store.remove()
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [EACH.get(page, page) for page in PAGES])
 def test_lines_of_a_page_do_what_it_says(page: str, place: Place) -> None:
     code = 0
     for command, shown in sessions(place.text(page)):
         assert not command.startswith("rootless ") or parsed(command), command
-        if command.startswith("cat ~/.config/"):
+        if command.startswith(SHOWN):
             place.has(command[4:], shown)
         elif command == "echo $?":
             assert shown == [str(code)], command
