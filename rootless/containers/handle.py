@@ -93,7 +93,7 @@ class Handle:
             values = self._read_state()
             if alive or values.get("status") not in ("running", "restarting"):
                 # A supervisor that still starts, or already cleans up, is not running.
-                return State(values, alive=alive, paused=alive and self._is_paused())
+                return State(values, alive=alive, paused=alive and self.is_paused())
             if records.is_claimed(f"{self.directory}/alive"):
                 continue  # it was started between the two looks
             from rootless.containers.recovery import bury
@@ -105,9 +105,10 @@ class Handle:
     def look(self) -> State:
         """Read the state as it is written, and mend nothing."""
         alive = records.is_claimed(f"{self.directory}/alive")
-        return State(self._read_state(), alive=alive, paused=alive and self._is_paused())
+        return State(self._read_state(), alive=alive, paused=alive and self.is_paused())
 
-    def _is_paused(self) -> bool:
+    def is_paused(self) -> bool:
+        """Whether somebody lets its processes stand still, or does so just now."""
         return os.path.exists(f"{self.directory}/paused")
 
     def _read_state(self) -> dict[str, Any]:

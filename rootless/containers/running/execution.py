@@ -171,12 +171,16 @@ def open_running(container: Handle) -> int:
     hold_standard()
     state = container.state()
     if state.running and state.status == "paused":
-        raise Conflict(f"container {container.name} is paused", "unpause it first")
+        raise _paused(container)
     init = container.open_process("command_pid") if state.running else None
     if init is None:
         name = container.name
         raise Conflict(f"cannot execute in container {name}: it is not running", "start it first")
     return init
+
+
+def _paused(container: Handle) -> Conflict:
+    return Conflict(f"container {container.name} is paused", "unpause it first")
 
 
 def process_for(record: Record, request: ExecRequest) -> Process:
@@ -275,7 +279,12 @@ def _start(
     join: Join,
     session: sessions.Session,
 ) -> int | None:
-    """Start what `session` has the lock of, and hand its file to the joiner; see Exec.start."""
+    """Start what `session` has the lock of, and hand its file to the joiner; see Exec.start.
+
+    Whoever pauses waits for the commands that have their lock, so it is asked again with ours.
+    """
+    if container.is_paused():
+        raise _paused(container)
     end = events.later(container.root, container.record, "exec_die", execID=session.id)
 
     def note(pid: int, code: int | None) -> None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 
 from rootless.containers import events
+from rootless.containers.running import sessions
 from rootless.errors import Conflict, Error, StoreError
 from rootless.runtime.supervision import cgroup
 from rootless.runtime.supervision.members import members
@@ -30,6 +32,9 @@ else:
 
 FREEZER, SIGNAL = "freezer", "signal"
 
+PATIENCE = 2.0
+"""Seconds for a command that is on its way into the container; it takes some milliseconds."""
+
 
 def pause(container: Handle) -> str:
     """Let it stand still; return how, FREEZER or SIGNAL, or "" where it does already.
@@ -46,7 +51,7 @@ def pause(container: Handle) -> str:
     way = FREEZER
     if not path or not cgroup.freeze(path, True):
         way = SIGNAL
-        _stop_all(state)
+        _stop_all(container, state)
     events.tell(container.root, container.record, "pause")
     return way
 
@@ -117,14 +122,26 @@ def _say(container: Handle) -> None:
         ) from error
 
 
-def _stop_all(state: State) -> None:
-    """Stop parents before their children, which would else be told of."""
+def _stop_all(container: Handle, state: State) -> None:
+    """Stop parents before their children, which would else be told of.
+
+    A command of exec that did not see us in time is on its way in: it has PATIENCE to come.
+    """
     stopped: set[int] = set()
     command = state.values["command_pid"]
-    while new := [pid for pid in members(state.pid, command) if pid not in stopped]:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        one_begins = sessions.is_one_beginning(container.directory)
+        new = [pid for pid in members(state.pid, command) if pid not in stopped]
         for pid in new:
             _send(pid, _signal.SIGSTOP)
         stopped.update(new)
+        if not new and not one_begins:
+            return
+        if not new:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.005)
 
 
 def _send(pid: int, number: int) -> None:

@@ -234,6 +234,20 @@ def running(directory: str) -> list[str]:
     return found
 
 
+def is_one_beginning(directory: str) -> bool:
+    """Whether a command is under way whose process nobody has noted yet."""
+    for id in _ids(f"{directory}/exec"):  # noqa: A001 - the field's own word
+        path = f"{directory}/exec/{id}.json"
+        try:
+            value = _look(path)
+            begins = not value.get("pid") and value.get("exit_code") is None
+            if begins and records.is_claimed(path):
+                return True
+        except (FileNotFoundError, StoreError):
+            continue  # gone, or damaged
+    return False
+
+
 def container_of(paths: Paths, id: str) -> str:  # noqa: A002 - the field's own word
     """Return the id of the container in which the command `id` was made. Raises NotFound."""
     if len(id) == 64 and id.isalnum():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +62,25 @@ def test_all_stand_still_and_go_on(busybox: Store, options: list[str]) -> None:
     assert "is not paused" in busybox("unpause", "one").stderr
     busybox.ok("rm", "-f", "one")
     execed.communicate(timeout=20)
+
+
+def test_a_command_on_its_way_in_is_waited_for(busybox: Store) -> None:
+    name = busybox.ok("run", "-d", "--name", "one", "busybox", "sh", "-c", COUNTER)
+    records = Path(busybox.root, "containers", name, "exec")
+    execed = busybox.start("exec", "one", "sh", "-c", "while :; do sleep 0.01; done")
+    deadline = time.monotonic() + 20
+    while not [*records.glob("*.json")]:
+        assert time.monotonic() < deadline
+    execed.send_signal(signal.SIGSTOP)
+    pause = busybox.start("pause", "one")
+    until(lambda: (records.parent / "paused").exists())
+    execed.send_signal(signal.SIGCONT)
+    assert pause.communicate(timeout=20)[0] == "one\n"
+    time.sleep(0.5)  # in which it would have come
+    assert states(busybox) <= {"T"}
+    busybox.ok("rm", "-f", "one")
+    execed.communicate(timeout=20)
+    assert execed.returncode != 0
 
 
 def test_other_processes_of_the_user_go_on(busybox: Store) -> None:
