@@ -83,13 +83,21 @@ class Extractor:
 
     `owners` is `chown` (as root of a user namespace with many ids, or real root) or `record` (one
     uid: nothing is chowned, the truth is kept in `truths`). Needs umask 0. `data`: where files may
-    leave their content.
+    leave their content. `literal`: names that begin with .wh. are files' like others, as in an
+    archive that is no layer.
     """
 
     def __init__(
-        self, root: int, reader: Reader, *, owners: str, data: DataLayer | None = None
+        self,
+        root: int,
+        reader: Reader,
+        *,
+        owners: str,
+        data: DataLayer | None = None,
+        literal: bool = False,
     ) -> None:
         self._reader = reader
+        self._literal = literal
         self._data = data
         self._places = Places(root, self._over_whiteout, depth=reader.limits.depth)
         self._record = owners == "record"
@@ -149,10 +157,15 @@ class Extractor:
                 if not base and entry.type != DIRECTORY:
                     raise ValueError("the root of a layer can only be a directory")
             at = place(parent)
-            if base[:4] == WHITEOUT:
+            if base[:4] == WHITEOUT and not self._literal:
                 self._whiteout(at, base)
             else:
                 makers[entry.type](entry, at, base)
+
+    @property
+    def directories(self) -> set[bytes]:
+        """Directories that the archive has entries for, by canonical path; others are only ways."""
+        return {*self._directories}
 
     # -- kinds -----------------------------------------------------------------------------
 

@@ -55,11 +55,14 @@ def extract_fd(
     owners: str,
     limits: Limits | None = None,
     beside: str = "",
+    directories: set[bytes] | None = None,
 ) -> dict[str, Any]:
     """Extract the uncompressed tar from descriptor `source` into the existing, empty `directory`.
 
     Return the content of its layer.json. `owners` is `chown` or `record` (see `layers.extract`).
     `beside`: the tree of the same layer in another store, for overlay to find the content there.
+    `directories` is for an archive that is no layer, where names that begin with .wh. are files':
+    those that it has entries for are put there.
     The umask is changed meanwhile, so other threads must not make files. Raises LayerError, which
     names the entry; what was written until then is the caller's to remove.
     """
@@ -72,8 +75,11 @@ def extract_fd(
             stop_inheritance(root, 0o755)
             reader = Reader(source, limits)
             data = DataLayer(beside) if beside else None
-            extractor = Extractor(root, reader, owners=owners, data=data)
+            literal = directories is not None
+            extractor = Extractor(root, reader, owners=owners, data=data, literal=literal)
             extractor.run()
+            if directories is not None:
+                directories |= extractor.directories
             if data is not None and data.used:
                 os.symlink(data.layers, f"{directory}/{LINK}")
             second = extractor.make_second(root, directory)

@@ -92,6 +92,59 @@ HOSTILE = {
 }
 
 
+OVER = {
+    "what is on the way only stays as it is": (
+        [(entry("tmp/f"), b"1"), (entry("new/f"), b"2")],
+        "RUN mkdir -p /tmp && chmod 1777 /tmp\n",
+        {"tmp": "directory 1777 0:0", "tmp/f": "file 640 7:8 1"}
+        | {"new": "directory 755 0:0", "new/f": "file 640 7:8 2"},
+    ),
+    "what has an entry gets its mode": (
+        [entry("tmp/", tarfile.DIRTYPE, mode=0o700), (entry("tmp/f"), b"1")],
+        "RUN mkdir -p /tmp && chmod 1777 /tmp\n",
+        {"tmp": "directory 700 7:8", "tmp/f": "file 640 7:8 1"},
+    ),
+    "links to directories stay": (
+        [(entry("l/f"), b"1"), entry("m", tarfile.DIRTYPE), (entry("m/g"), b"2")],
+        "RUN mkdir -p -m 711 /usr/r && ln -s usr/r /l && ln -s l /m\n",
+        {"usr": "directory 755 0:0", "usr/r": "directory 711 0:0", "usr/r/f": "file 640 7:8 1"}
+        | {"usr/r/g": "file 640 7:8 2", "l": "link 777 0:0 usr/r", "m": "link 777 0:0 l"},
+    ),
+    "a file takes the place of a directory, and the reverse": (
+        [(entry("d"), b"1"), entry("f", tarfile.DIRTYPE), (entry("f/g"), b"2")],
+        "RUN mkdir -p /d/x && touch /f\n",
+        {"d/x": "directory 755 0:0", "d": "file 640 7:8 1", "f": "directory 640 7:8"}
+        | {"f/g": "file 640 7:8 2"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OVER)
+def test_archives_over_what_is_there(case: str, shared: Store, tmp_path: Path) -> None:
+    """As docker's ADD, but for a link to a directory, which that replaces by a directory."""
+    entries, before, wanted = OVER[case]
+    text = f"FROM busybox\n{before}ADD a.tar /\n"
+    lay(tmp_path, {"a.tar": archive(*entries), "Dockerfile": text})
+    shared.ok("build", "-t", "t", str(tmp_path))
+    assert Built(shared, "t:latest").files(1) == wanted
+
+
+def test_names_that_delete_are_refused_in_archives(shared: Store, tmp_path: Path) -> None:
+    """There they are files, which in a layer they could not be. As a context they do no harm."""
+    data = archive((entry("d/.wh.f"), b""), (entry("d/f"), b"1"))
+    lay(tmp_path, {"a.tar": data, "Dockerfile": "FROM busybox\nADD a.tar /x\n"})
+    done = shared("build", str(tmp_path))
+    assert done.returncode == 1
+    assert "'x/d/.wh.f' cannot be in an image" in done.stderr
+    context = archive(
+        (entry(".wh.f"), b""),
+        (entry("f"), b"1"),
+        (entry("Dockerfile"), b"FROM busybox\nCOPY f /\n"),
+    )
+    shared.ok("build", "-t", "t", "-", input=context, text=False)
+    assert Built(shared, "t:latest").files(1)["f"] == "file 640 0:0 1"
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_archives_stay_inside(case: str, shared: Store, tmp_path: Path) -> None:
     """Whether they are refused or not, nothing outside of the image is made or changed."""

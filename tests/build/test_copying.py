@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,22 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
             "real/f": "file 644 0:0 1",
         },
     ),
+    "directories go to where links to directories lead": (
+        {"s/l/f": "1", "s/l/in/g": "2", "s/new/h": "3"},
+        "RUN mkdir -p -m 700 /usr/real && ln -s usr/real /l && ln -s nowhere /n\nCOPY s /\n"
+        "COPY --parents s/./l/f /\n",
+        {
+            "n": "link 777 0:0 nowhere",
+            "l": "link 777 0:0 usr/real",
+            "usr": "directory 755 0:0",
+            "usr/real": "directory 700 0:0",
+            "usr/real/f": "file 644 0:0 1",
+            "usr/real/in": "directory 755 0:0",
+            "usr/real/in/g": "file 644 0:0 2",
+            "new": "directory 755 0:0",
+            "new/h": "file 644 0:0 3",
+        },
+    ),
     "a destination that is there keeps its mode, directories below it do not": (
         {"s/in/f": "1"},
         "RUN mkdir -p -m 700 /x && mkdir -m 711 /x/in\nCOPY s /x\n",
@@ -200,6 +217,8 @@ REFUSED = {
     "COPY d /etc/passwd": ("/etc/passwd is no directory", "another path"),
     "COPY s /etc/": ("cannot copy a file to /etc/d: a directory is there", "remove it"),
     "COPY r /etc/": ("cannot copy a directory to /etc/passwd: a file is there", "remove it"),
+    "COPY dangling /etc/": ("cannot copy a directory to /etc/n: a file is there", "remove it"),
+    "COPY socket /x": ("'socket' is a socket, which no image can have", ""),
     "COPY marks /x/": ("names that begin with .wh. delete others there", "rename it"),
     "COPY --from=none /x /x": ("none", ""),
     "COPY [a /x": ("'[a'", ""),
@@ -212,7 +231,10 @@ def test_refused(line: str, shared: Store, tmp_path: Path) -> None:
     """It says what is wrong, and where it helps what is meant."""
     files: dict[str, Any] = {"file": "1", "d/f": "", "hidden.log": "", "out": "->/etc/hostname"}
     files |= {".dockerignore": "# first\n*.log\n", "s/d": "", "r/passwd/f": "", "marks/.wh.x": ""}
-    lay(tmp_path, {**files, "Dockerfile": f"FROM busybox\nRUN mkdir -p /etc/d\n{line}\n"})
+    files |= {"dangling/n/f": ""}
+    text = f"FROM busybox\nRUN mkdir -p /etc/d && ln -s nowhere /etc/n\n{line}\n"
+    lay(tmp_path, {**files, "Dockerfile": text})
+    os.mknod(tmp_path / "socket", 0o600 | stat.S_IFSOCK)
     deep = tmp_path / "deep"
     deep.mkdir()
     if "deep" in line:

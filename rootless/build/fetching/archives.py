@@ -69,13 +69,15 @@ def _is_header(block: bytes) -> bool:
     return said in (sum(blank), sum(byte - 256 * (byte > 127) for byte in blank))
 
 
-def unpack_layer(stream: Stream, directory: str, *, owners: str) -> str:
-    """Unpack into an empty directory, with owners and devices; return the tree's path.
+def unpack_layer(stream: Stream, directory: str, *, owners: str) -> tuple[str, set[str]]:
+    """Unpack into an empty directory, with owners and devices.
 
-    To be called in the user namespace; `owners` as for `extract_fd`. Raises LayerError.
+    Return the tree's path, and the directories that the archive has entries for. To be called in
+    the user namespace; `owners` as for `extract_fd`. Raises LayerError.
     """
-    extract_fd(stream, directory, owners=owners)
-    return f"{directory}/fs"
+    directories: set[bytes] = set()
+    extract_fd(stream, directory, owners=owners, directories=directories)
+    return f"{directory}/fs", {os.fsdecode(path) for path in directories}
 
 
 def unpack_context(stream: Stream, directory: str) -> None:
@@ -83,7 +85,7 @@ def unpack_context(stream: Stream, directory: str) -> None:
     before = os.umask(0)
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        extractor = Extractor(root, Reader(stream), owners="record")
+        extractor = Extractor(root, Reader(stream), owners="record", literal=True)
         extractor.run()
         _give_modes(directory, extractor.truths)
     finally:

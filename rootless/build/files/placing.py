@@ -2,6 +2,10 @@
 
 A layer has the directories above what it brings as well, as they are below: whoever unpacked it
 alone would make them anew with other modes.
+
+A link to a directory that is where a directory is to come stays, and what is in the directory goes
+to where the link leads: in images with /lib -> usr/lib all else would lose their programs. BuildKit
+fails there, and replaces the link where an archive is unpacked.
 """
 
 from __future__ import annotations
@@ -68,6 +72,9 @@ class Source:
         """Whether owners and set-id bits are those of the source: it is a stage's."""
         self.unpacked = False
         """Whether it was an archive, which replaces what it finds and keeps its modes."""
+        self.directories: set[str] = set()
+        """Directories that the archive has entries for: others are only there for what is in them,
+        and stay as they are below."""
 
 
 class Placing:
@@ -135,18 +142,47 @@ class Placing:
         parents = self._manner.parents
         if parents:
             self._directories(target)
+        ways = {"": target}
         for path, node in group.above:
-            self._parent(tree, posixpath.join(target, path), node)
+            ways[path] = self._led(_below(ways, path))
+            self._parent(tree, ways[path], node)
         if not group.top.is_directory:
-            place = posixpath.join(target, group.name) if into or parents else target
+            place = _below(ways, group.name) if into or parents else target
             self._directories(posixpath.dirname(place))
+            if stat.S_ISSOCK(group.top.status.st_mode):
+                raise UsageError(f"{group.name!r} is a socket, which no image can have")
             self._entry(tree, place, group.top)
             return
         if parents and group.name:
-            target = posixpath.join(target, group.name)
+            target = ways.get(group.name) or _below(ways, group.name)
         self._directories(target)
+        ways = {"": target}
         for below, node in group.below:
-            self._entry(tree, f"{target}/{below}" if target else below, node)
+            place = _below(ways, below)
+            if node.is_directory:
+                ways[below] = self._led(place)
+                if ways[below] != place or self._is_way(below):
+                    self._directories(ways[below])
+                    continue
+            self._entry(tree, place, node)
+
+    def _led(self, place: str) -> str:
+        """Return where a directory goes: to where a link leads to one, else where it is to be."""
+        if self._manner.linked or place in self._told or place in self._written:
+            return place
+        if self._is_there(place) or not self._is_there(posixpath.dirname(place)):
+            return place
+        node = self._below.look(place)
+        if node is None or not node.is_link:
+            return place
+        real = resolve(self._below, place)
+        there = self._below.look(real)
+        return real if there is not None and there.is_directory else place
+
+    def _is_way(self, path: str) -> bool:
+        """Whether a directory of an archive is only there for what is in it."""
+        source = self._source
+        return source is not None and source.unpacked and path not in source.directories
 
     def _parent(self, tree: Tree, place: str, node: Node) -> None:
         """Write a directory that a source is in, unless there is one already."""
@@ -300,6 +336,12 @@ def _is_other(now: os.stat_result, then: os.stat_result) -> bool:
     )
 
 
+def _below(ways: dict[str, str], path: str) -> str:
+    """Return where a path of a source goes, of whose directories it is known where they are."""
+    above, _, name = path.rpartition("/")
+    return posixpath.join(ways[above] if above in ways else posixpath.join(ways[""], above), name)
+
+
 def _refuse_mark(path: str) -> None:
     """Raise UsageError for a name that would delete files in a layer."""
     if os.fsdecode(WHITEOUT) in path and any(
@@ -307,5 +349,5 @@ def _refuse_mark(path: str) -> None:
     ):
         raise UsageError(
             f"{path!r} cannot be in an image: names that begin with .wh. delete others there",
-            "rename it, or leave it out of the context (.dockerignore)",
+            "rename it, or leave it out of the context (.dockerignore) or the archive",
         )

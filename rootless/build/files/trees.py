@@ -158,8 +158,9 @@ class DirectoryTree:
 class LayersTree:
     """The merged layers of a stage or an image, lowest first, inside the user namespace."""
 
-    def __init__(self, lowers: list[str]) -> None:
-        self._root = View.of(Layer(path) for path in stacked(lowers[::-1]))
+    def __init__(self, lowers: list[str], *, literal: bool = False) -> None:
+        """`literal` is whether names that begin with .wh. are files' like others."""
+        self._root = View.of(Layer(path, literal=literal) for path in stacked(lowers[::-1]))
         self._last: tuple[str, View] = ("", self._root)
 
     def close(self) -> None:

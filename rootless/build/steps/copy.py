@@ -180,7 +180,7 @@ def _unpacked(tree: Tree, groups: list[Group], copy: Copy, owners: str) -> list[
                 if stream is not None:
                     directory = f"{copy.scratch}/{len(found)}"
                     os.mkdir(directory)
-                    source = _archive(archives.unpack_layer(stream, directory, owners=owners))
+                    source = _archive(*archives.unpack_layer(stream, directory, owners=owners))
             except ImageError as error:
                 raise error.about(group.name) from None
             finally:
@@ -189,12 +189,12 @@ def _unpacked(tree: Tree, groups: list[Group], copy: Copy, owners: str) -> list[
     return found
 
 
-def _archive(top: str) -> Source:
+def _archive(top: str, directories: set[str]) -> Source:
     """Return what is in an unpacked archive, with its owners."""
-    tree = LayersTree([top])
+    tree = LayersTree([top], literal=True)
     groups = gathering.gather(tree, gathering.Wanted(["/"], trusted=True), str)
     source = Source(tree, groups, trusted=True)
-    source.unpacked = True
+    source.unpacked, source.directories = True, directories
     return source
 
 
