@@ -8,7 +8,6 @@ import sys
 from rootless.cli.building.lines import Lines, heading
 from rootless.cli.building.output import Streams
 from rootless.cli.dialects import choice
-from rootless.cli.output import say
 from rootless.oci.errors import one_line
 
 TYPE_CHECKING = False
@@ -28,7 +27,7 @@ def shown() -> Iterator[None]:
     except DockerfileError as error:
         if error.line:
             for line in error.excerpt().split("\n"):
-                say(line, to_stderr=True)
+                Streams().err(line)
         raise
 
 

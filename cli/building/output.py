@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from rootless.cli.output import say
+from rootless.oci.errors import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,17 +13,21 @@ if TYPE_CHECKING:
 
 
 class Streams:
-    """Standard output and error: what strangers have written is shown as text."""
+    """Standard output and error: what strangers have written is shown as text, with its tabs."""
 
     raw = False
 
     def out(self, text: str) -> None:
         """Print a line for whoever reads the output."""
-        say(text)
+        print(_plain(text), flush=True)
 
     def err(self, text: str) -> None:
         """Print a line for people."""
-        say(text, to_stderr=True)
+        print(_plain(text), file=sys.stderr, flush=True)
+
+
+def _plain(text: str) -> str:
+    return "\t".join(map(shown, text.split("\t")))
 
 
 class Log(Streams):

@@ -69,12 +69,14 @@ class Settings:
             f"{self.source(table, key)}: invalid value {wrong!r:.60}", f"write {write}"
         )
 
-    def alone(self, table: str, key: str) -> Settings:
-        """Return settings with this one value."""
-        one = Settings(self.files)
-        one._values[table, key] = self._values[table, key]
-        one._sources[table, key] = self._sources[table, key]
-        return one
+    def alone(self, table: str, *keys: str) -> Settings:
+        """Return settings with these values of a table alone, as far as there are some."""
+        some = Settings(self.files)
+        for key in keys:
+            if (table, key) in self._values:
+                some._values[table, key] = self._values[table, key]
+                some._sources[table, key] = self._sources[table, key]
+        return some
 
     def ignored(self) -> list[str]:
         """Return table and key of what is set and means nothing here, or not yet, in words."""

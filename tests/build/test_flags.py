@@ -162,6 +162,42 @@ def test_proxies_reach_run_and_no_image(shared: Store, tmp_path: Path) -> None:
     assert Built(shared, "t:latest").files(1) == {"p": "file 644 0:0 +\\n"}
 
 
+CONF = """[containers]
+default_ulimits = ["nofile=77:88"]
+dns_servers = ["10.9.8.7"]
+shm_size = "3m"
+default_capabilities = ["CHOWN"]
+volumes = ["DIR:/data:ro"]
+env = ["EDITOR=vi"]
+tz = "Europe/Berlin"
+umask = "0027"
+no_hosts = true
+"""
+OF_CONF = (
+    "{ ulimit -n; sed s/.*r.// /etc/resolv.conf; df -k /dev/shm | awk 'NR==2 {print $2}'; "
+    "grep CapEff /proc/self/status | cut -f 2; cat /data/f; echo $EDITOR; umask; date +%Z; "
+    "grep -c localhost /etc/hosts; } > /o"
+)
+
+
+def test_containers_conf_counts_for_run_as_for_podman(shared: Store, tmp_path: Path) -> None:
+    """Limits, rights, name servers, mounts; nothing that would make another image of it."""
+    conf = CONF.replace("DIR", str(tmp_path))
+    lay(tmp_path, {"c/Dockerfile": f"FROM busybox\nRUN {OF_CONF}\n", "f": "1\n", "conf": conf})
+    env = {"CONTAINERS_CONF": f"{tmp_path}/conf"}
+    build = ("build", "-o", f"type=local,dest={tmp_path}/o", f"{tmp_path}/c")
+    shared.ok(*build, env=env)
+    found = (tmp_path / "o/o").read_text().split("\n")
+    assert found[:5] == ["77", "10.9.8.7", "3072", f"{1:016x}", "1"]
+    assert found[5:8] == ["", "0022", "UTC"]
+    assert int(found[8]) > 0
+    shared.ok(*build, "--ulimit", "nofile=66", env=env)
+    assert (tmp_path / "o/o").read_text().startswith("66\n")
+    (tmp_path / "conf").write_text('[containers]\nvolumes = ["x:y"]\n')
+    said = shared(*build, env=env).stderr
+    assert f"{tmp_path}/conf: [containers] volumes: " in said
+
+
 REFUSED: dict[str, tuple[list[str], str, str]] = {
     # name: options, Dockerfile behind FROM, what is said
     "the host's network": ([], "RUN --network=host id", "network.host is not allowed"),

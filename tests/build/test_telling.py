@@ -122,6 +122,15 @@ def test_steps(busybox: Store, tmp_path: Path) -> None:
     assert sum(one.startswith("--> Using cache ") for one in again) == 3
 
 
+@pytest.mark.parametrize("dialect", ["docker", "podman"])
+def test_tabs_are_tabs_and_all_else_that_moves_is_text(
+    dialect: str, busybox: Store, tmp_path: Path
+) -> None:
+    lay(tmp_path, {"Dockerfile": r"FROM busybox" "\n" r"RUN printf 'a\tb\001c\n'" "\n"})
+    done = busybox("build", str(tmp_path), env={"ROOTLESS_DIALECT": dialect})
+    assert "a\tb\\x01c\n" in done.stdout + done.stderr
+
+
 def test_quiet(busybox: Store, tmp_path: Path) -> None:
     lay(tmp_path, {"Dockerfile": "FROM busybox\nRUN echo told\n"})
     done = busybox("build", "-q", str(tmp_path))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rootless.build.request import BuildRequest
     from rootless.cli.options.buildflags import Flags
     from rootless.containers.request import Fields
+    from rootless.defaults.settings import Settings
 
 _OF_RUN = (
     *("add_host", "cap_add", "cap_drop", "cgroupns", "device", "dns", "dns_option", "dns_search"),
@@ -23,6 +24,13 @@ _OF_RUN = (
     *("uts", "volume"),
 )
 """Options that `run` has as well, and that mean the same for the commands of RUN."""
+
+_OF_CONF = (
+    *("default_capabilities", "default_ulimits", "devices", "dns_options", "dns_searches"),
+    *("dns_servers", "seccomp_profile", "shm_size", "volumes"),
+)
+"""Keys of containers.conf that podman's builds heed. Variables are not among them, nor time zones:
+an image would be another by who has built it."""
 
 _ISOLATIONS = ("", "default", "oci", "rootless", "chroot")
 _OF_WINDOWS = ("process", "hyperv")
@@ -68,12 +76,30 @@ def _run(asked: Flags) -> Fields:
     """Return what the containers of RUN are to be, where it is not as usual."""
     from rootless.containers.request import request as usual
     from rootless.containers.words.request import request as of_words
+    from rootless.defaults import settings
 
-    given: dict[str, Any] = {key: asked[key] for key in _OF_RUN if key in asked}  # type: ignore[literal-required]
-    made = of_words("build", (), given, base=os.getcwd(), environ=os.environ)  # type: ignore[arg-type]
+    given: Any = {key: asked[key] for key in _OF_RUN if key in asked}  # type: ignore[literal-required]
+    conf = settings.load()
+    if conf is None:
+        made: Fields = of_words("build", (), given, base=os.getcwd(), environ=os.environ)
+    else:
+        made = _completed(given, conf.alone("containers", *_OF_CONF))
     plain = usual("build")
     unlike = ((key, value) for key, value in made.items() if value != plain[key])  # type: ignore[literal-required]
     return dict(unlike)  # type: ignore[return-value]
+
+
+def _completed(given: Any, conf: Settings) -> Fields:
+    """Return it with the user's own defaults. Raises UsageError, with the file and the key."""
+    from rootless.containers.words.request import request as of_words
+    from rootless.defaults.blaming import blamed
+    from rootless.defaults.completing import completed
+
+    try:
+        whole = completed(given, conf)
+        return of_words("build", (), whole, base=os.getcwd(), environ=os.environ)
+    except UsageError as error:
+        raise blamed(error, conf, given) from error
 
 
 def _allowed(asked: Flags) -> set[str]:
