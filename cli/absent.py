@@ -26,7 +26,12 @@ COMMANDS = {
     "compose": "compose files come with a later version",
     "cp": "it comes with a later version; 'rootless export NAME | tar -x PATH' takes files out",
     "network": NETWORKS,
-    "volume": "it comes with a later version; 'run -v NAME:/PATH' makes a volume",
+    "volume export": "it comes with a later version",
+    "volume import": "it comes with a later version",
+    "volume mount": "it comes with a later version",
+    "volume unmount": "it comes with a later version",
+    "volume reload": "it comes with a later version",
+    "volume update": SWARM,
     "pod": PODS,
     "secret": "secrets come with a later version",
     "kube": "files of Kubernetes come with a later version",
@@ -64,6 +69,8 @@ OPTIONS = (
     ("--use-api-socket --tls --tlscacert --tlscert --tlskey --tlsverify", DAEMON),
     ("--checkpoint --checkpoint-dir", CHECKPOINTS),
     ("--volume-driver", "a volume is a directory in the store, without a driver"),
+    ("--availability --group --limit-bytes --required-bytes --scope --sharing", SWARM),
+    ("--topology-preferred --topology-required --cluster", SWARM),
     ("--sign-by --sign-by-sigstore-private-key --sign-passphrase-file", SIGNING),
 )
 """Options, of whatever command."""
@@ -95,6 +102,7 @@ OWN = {
     ("run", "--storage-opt"): SIZES,
     ("create", "--storage-opt"): SIZES,
     ("ls", "-p"): PODS,
+    ("create", "--type"): SWARM,
 }
 """Options whose names mean something else in other commands."""
 

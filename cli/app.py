@@ -30,6 +30,7 @@ PROGRAM = "rootless"
 OPTIONS = "rootless.cli.options"
 CONTAINERS = "Containers"
 IMAGES = "Images"
+VOLUMES = "Volumes"
 HOST = "This machine"
 
 
@@ -198,6 +199,19 @@ GROUPS = {
             "renumber": Entry("renumber", "machine.system", "renumber", HOST),
             "prune": Entry("prune", "machine.prune", "system_prune", HOST),
             "reset": Entry("reset", "machine.system", "reset", HOST),
+        },
+    ),
+    "volume": GroupEntry(
+        "Work with volumes: directories that outlive containers.",
+        {
+            "create": Entry("create", "volumes.create", "volume_create", VOLUMES),
+            "exists": Entry("exists", "volumes.create", "volume_exists", VOLUMES),
+            "inspect": Entry("inspect", "volumes.listing", "volume_inspect", VOLUMES),
+            "ls": Entry("ls", "volumes.listing", "volume_ls", VOLUMES),
+            "list": Entry("list", "volumes.listing", "volume_ls", VOLUMES),
+            "prune": Entry("prune", "volumes.prune", "volume_prune", VOLUMES),
+            "rm": Entry("rm", "volumes.create", "volume_rm", VOLUMES),
+            "remove": Entry("remove", "volumes.create", "volume_rm", VOLUMES),
         },
     ),
     "image": GroupEntry(

@@ -45,6 +45,8 @@ FILTERS = {
     "events": ("container", "event", "image", "label", "type", "volume"),
     "images": (*PRUNED, "before", "containers", "dangling", "id", "reference", "since"),
     "search": ("is-automated", "is-official", "stars"),
+    "volume_ls": (*PRUNED, "dangling", "driver", "name", "opt", "scope", "since"),
+    "volume_prune": (*PRUNED, "name", "since"),
 }
 """Keys of --filter by the function of the command; others have those of `ps`, prune has PRUNED."""
 
@@ -69,6 +71,7 @@ IMAGES = (
     "TARGET...",
     *EITHER,
 )
+VOLUMES = ("VOLUME", "[VOLUME]...")
 PATHS = (
     *("volume", "env_file", "label_file", "cidfile", "iidfile", "pidfile", "digestfile"),
     *("init_path", "input", "output", "root", "workdir", "out", "config", "file"),
@@ -262,7 +265,7 @@ def _filters(function: str, last: str) -> list[tuple[str, str]]:
     """Complete a filter: its key, or the value where it is a word of ours."""
     if last.startswith("status="):
         return [(f"status={state}", "") for state in STATES]
-    keys = PRUNED if function.endswith("prune") else FILTERS.get(function, ())
+    keys = FILTERS.get(function, PRUNED if function.endswith("prune") else ())
     if not keys:
         from rootless.containers import filters
 
@@ -287,6 +290,8 @@ def _values(engine: Engine, option: Any, last: str, function: str = "") -> list[
         return _capabilities()
     if name == "network" and last.startswith("container:"):
         return [(f"container:{each}", "") for each in engine.containers.names()]
+    if name == "volume" and last and "/" not in last:
+        return [(f"{each}:/", "volume") for each in engine.volumes.names()] + [FILES]
     if name in PATHS:
         return [FILES]
     if name in ("env", "env_file") and "=" not in last:
@@ -309,8 +314,12 @@ def _arguments(engine: Engine, metavar: str, given: set[str]) -> list[tuple[str,
         for name in engine.images.names():
             familiar = reference.parse(name).familiar if reference.is_valid(name) else name
             found.append((familiar, "image"))
-    if metavar == "IMAGE":
+    if metavar in VOLUMES:
+        found += [(name, "volume") for name in engine.volumes.names()]
+    elif metavar == "[NAME]":
+        return []  # of something new
+    elif metavar == "IMAGE":
         found.append(("host", "this machine's own files"))
-    if metavar not in CONTAINERS and metavar not in IMAGES:
+    elif metavar not in CONTAINERS and metavar not in IMAGES:
         return [FILES]
     return [candidate for candidate in found if candidate[0] not in given]

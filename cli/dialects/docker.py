@@ -32,6 +32,7 @@ OWN = {
     *("inspect_container", "inspect_image", "diff", "diff_container", "export", "images", "pull"),
     *("push", "search", "login", "logout", "load", "save", "import_", "tag", "rmi", "history"),
     *("build", "events", "info", "version", "df", "container_prune", "image_prune", "system_prune"),
+    *("volume_create", "volume_ls", "volume_inspect", "volume_rm", "volume_prune"),
 }
 """Functions of the commands that docker has as well; the others have podman's exit codes."""
 
@@ -110,6 +111,18 @@ class Docker:
     step = "IMAGE"
     """What `history` heads the ids of its steps with."""
 
+    same_volume = True
+    """Whether it is no error to make a volume that is there."""
+
+    volume_users_go = False
+    """Whether `volume rm --force` removes the containers that have one."""
+
+    tells_of_none = True
+    """Whether `volume rm --force` names one that is not there."""
+
+    empty_tables = True
+    """Whether a listing of no volumes has its heading."""
+
     arrays = False
     """Whether a listing in JSON is one array of values with their types, not a line each."""
 
@@ -159,6 +172,9 @@ class Docker:
         ("which container?", "'{line}' requires at least 1 argument", 1),
         ("which image?", "'{line}' requires at least 1 argument", 1),
         ("which container or image?", "'{line}' requires at least 1 argument", 1),
+        ("which volume?", "'{line}' requires at least 1 argument", 1),
+        ("no such volume: {0}", "get {0}: no such volume", 0),
+        ("volume {0} is in use by {1}", "remove {0}: volume is in use - [{1}]", 0),
     )
     """What errors are called whose words scripts look for."""
 
@@ -377,6 +393,44 @@ class Docker:
     def pruned(self, heading: str, names: list[str]) -> list[str]:
         """Return what a prune says of one kind of things that went."""
         return [heading, *names, ""] if names else []
+
+    def every_volume(self, every: bool, filters: list[str]) -> tuple[bool, list[str]]:
+        """Return whether a prune of volumes removes those with names, too, and its other filters.
+
+        docker's filter `all` means the same as its option.
+        """
+        wanted = [text for text in filters if text in ("all=true", "all=1")]
+        rest = [text for text in filters if not text.startswith("all=")]
+        return every or bool(wanted), rest
+
+    def pruned_volumes(self, *, every: bool) -> str:
+        """Return what a prune of volumes says that it will do."""
+        which = "all" if every else "anonymous"
+        return f"This will remove {which} local volumes not used by at least one container."
+
+    def volume(self, shown: dict[str, Any]) -> dict[str, Any]:
+        """Return what `volume inspect` shows: nothing is null, and moments are whole seconds."""
+        from rootless import times
+
+        labels = dict(shown["Labels"])
+        if shown.get("Anonymous"):
+            labels["com.docker.volume.anonymous"] = ""
+        moment = times.stamp(int(shown["CreatedAt"]) * 1_000_000_000)
+        moment = f"{moment[:19]}{moment[29:]}".replace("+00:00", "Z")
+        return {
+            **shown,
+            "CreatedAt": moment,
+            "Labels": labels or None,
+            "Options": shown["Options"] or None,
+        }
+
+    def volume_shaped(self, document: dict[str, Any]) -> Any:
+        """Return what `volume inspect` shows with the types that its templates see."""
+        return document
+
+    def volume_row(self, row: Any, shown: dict[str, Any]) -> None:
+        """Change the row of a volume in a listing."""
+        row.further["CreatedAt"] = self.volume(shown)["CreatedAt"]
 
     totals = True
     """Whether `container prune` and `image prune` say how much room there is now."""

@@ -67,6 +67,8 @@ class Podman(Docker):
     detached = 125
     codes = {("execute", NO_USER): 255}
     until_ahead = all_or_none = same_name = stops_first = read_only_tmpfs = True
+    same_volume = tells_of_none = empty_tables = False
+    volume_users_go = True
     every = 5
     lists = ("annotation", "env_file", "label_file")
     switched = {"logs": {"-n": ("names", 0)}}
@@ -157,6 +159,18 @@ class Podman(Docker):
         ("which container?", "you must provide at least one name or id", 125),
         ("which image?", "image name or ID must be specified", 125),
         ("which container or image?", "you must provide at least one name or id", 0),
+        ("which volume?", "choose either one or more volumes or all", 125),
+        ("no such volume: {0}", 'no volume with name "{0}" found: no such volume', 0),
+        (
+            "volume {0} is in use by {1}",
+            "volume {0} is being used by the following container(s): {1}: volume is being used",
+            2,
+        ),
+        (
+            'the volume name "{0}" is already in use',
+            "volume with name {0} already exists: volume already exists",
+            0,
+        ),
     )
 
     def __init__(self) -> None:
@@ -182,7 +196,7 @@ class Podman(Docker):
 
     def exit_code(self, command: str) -> int:
         """podman: 1 for what is not there to be removed, else 125."""
-        return 1 if command in ("rm", "rmi") else 125
+        return 1 if command in ("rm", "rmi", "volume_rm") else 125
 
     def miscounted(self, line: str, least: int, most: int | None, received: int) -> str:
         """As cobra says it."""
@@ -376,6 +390,43 @@ class Podman(Docker):
         return [name for name in ids if not name.startswith("untagged: ")]
 
     totals = False
+
+    def every_volume(self, every: bool, filters: list[str]) -> tuple[bool, list[str]]:
+        """All of them."""
+        return True, filters
+
+    def pruned_volumes(self, *, every: bool) -> str:
+        """In its words."""
+        return (
+            "This will remove all volumes not used by at least one container. "
+            "The following volumes will be removed:"
+        )
+
+    def volume(self, shown: dict[str, Any]) -> dict[str, Any]:
+        """In its order, with all digits of the moment."""
+        order = ("Name", "Driver", "Mountpoint", "CreatedAt", "Labels", "Scope", "Options")
+        whole, fraction = divmod(int(shown["CreatedAt"] * 1e9), 1_000_000_000)
+        moment = time.strftime(f"%Y-%m-%dT%H:%M:%S.{fraction:09d}Z", time.gmtime(whole))
+        ordered = {name: shown[name] for name in order}
+        return {**ordered, **shown, "CreatedAt": moment}
+
+    def volume_shaped(self, document: dict[str, Any]) -> Any:
+        """Its moments are none of text."""
+        from rootless.cli.dialects.shapes import Moment
+
+        return {
+            **document,
+            "Anonymous": False,
+            **document,
+            "CreatedAt": Moment(document["CreatedAt"]),
+        }
+
+    def volume_row(self, row: Any, shown: dict[str, Any]) -> None:
+        """As it has them typed."""
+        row.typed = self.volume(shown)
+        row["Labels"] = shown["Labels"]
+        row.further["CreatedAt"] = self.volume_shaped(row.typed)["CreatedAt"]
+
     release = "4.3.1"
 
     def version_line(self, name: str, version: str) -> str:

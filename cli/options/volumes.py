@@ -1,10 +1,10 @@
-"""Options of `run` and `create`: files and volumes."""
+"""Options about files and volumes: those of `run` and `create`, and of the group `volume`."""
 
 from __future__ import annotations
 
 from typing import Annotated, TypedDict
 
-from rootless.cli.options.declare import option
+from rootless.cli.options.declare import argument, option
 
 FILES = "Files and volumes"
 
@@ -101,3 +101,35 @@ class FilesAsked(TypedDict, total=False):
     shm_size: ShmSize
     shm_size_systemd: ShmSizeSystemd
     chrootdirs: ChrootDirs
+
+
+NewVolume = Annotated[str, argument("[NAME]", "Its name; without one it is anonymous.")]
+VolumeName = Annotated[str, argument("VOLUME", "Name of a volume.")]
+SomeVolumes = Annotated[list[str] | None, argument("[VOLUME]...", "Names of volumes.")]
+VolumeDriver = Annotated[
+    str, option("--driver", "-d", metavar="DRIVER", about="local, which is the only one.")
+]
+VolumeLabel = Annotated[
+    list[str] | None,
+    option("--label", "-l", metavar="KEY[=VALUE]", about="Write something on it."),
+]
+VolumeOpt = Annotated[
+    list[str] | None,
+    option("--opt", "-o", metavar="KEY=VALUE", about="type=, device= and o=, as for mount(8)."),
+]
+VolumeAgain = Annotated[bool, option("--ignore", about="Do not mind where there is one already.")]
+VolumeQuiet = Annotated[bool, option("--quiet", "-q", about="Print names only.")]
+EveryVolume = Annotated[bool, option("--all", "-a", about="All volumes.")]
+VolumeForce = Annotated[
+    bool, option("--force", "-f", about="Do not mind where there is none; see above.")
+]
+VolumeTime = Annotated[
+    int | None,
+    option(
+        "--time",
+        "-t",
+        metavar="SECONDS",
+        about="With --force: remove what uses it, which has so long to end.",
+    ),
+]
+PruneNamed = Annotated[bool, option("--all", "-a", about="Also those with names.")]

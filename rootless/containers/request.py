@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from rootless.volumes.mounts import artifact as artifact
 from rootless.volumes.mounts import bind as bind
+from rootless.volumes.mounts import devpts as devpts
 from rootless.volumes.mounts import image as image
 from rootless.volumes.mounts import tmpfs as tmpfs
 from rootless.volumes.mounts import volume as volume

@@ -135,7 +135,8 @@ def _prepare(
     if record["volumes"]:
         from rootless.containers.volumes import prepare
 
-        prepare(paths, record, directory)
+        record = prepare(paths, record, directory)
+        spec = record["spec"]
     if shown(record):
         spec = _with_images(paths, record, directory, who, notes)
     wishes = _wishes(record, directory)

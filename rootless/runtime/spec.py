@@ -121,6 +121,8 @@ if TYPE_CHECKING:
 
         source: str
         destination: str
+        into: NotRequired[str]
+        """A directory of the host that it shows, and that is filled in its place."""
 
     class Account(TypedDict):
         """The user as this machine knows him."""
@@ -184,6 +186,8 @@ if TYPE_CHECKING:
         overlay_binds: list[OverlayBind]
         layers: NotRequired[list[Layers]]
         """What is shown of images, known when it starts."""
+        subpaths: NotRequired[dict[str, str]]
+        """What of a volume is shown at a destination, known when it starts."""
         systemd: bool
         """Whether it is prepared for systemd, which divides the container's cgroup."""
         cgroupns: Literal["host", "private"]

@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Callable, Collection
-    from typing import TypedDict
+    from typing import NotRequired, TypedDict
 
     from rootless.store.paths import Paths
     from rootless.teller import Teller
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
         anonymous: bool
         """Whether no user has named it: it goes with the container that it was made for."""
         options: dict[str, str]
-        """Of its driver; there are none yet."""
+        """Of its driver: see `options`."""
+        was: NotRequired[str]
+        """The name that it had before a rename that may have broken off."""
 
 
 _RECORD = "volume.json"
@@ -123,6 +125,8 @@ class Volumes:
         path = f"{directory}/{_RECORD}"
         try:
             record: Record = records.read_record(path)
+            if record["name"] != name and record.get("was") == name:
+                record["name"] = name  # the rename did not come to its end
             if record["name"] == name and _is_whole(record):
                 return Volume(directory, record)
         except FileNotFoundError:
@@ -134,6 +138,24 @@ class Volumes:
                 return Volume(directory, self._plain(name))
             raise
         raise StoreError(f"damaged record of volume {name}: {path}")
+
+    def options(self, name: str) -> dict[str, str]:
+        """Return the options of a volume, for who mounts it; none where it has no record.
+
+        Raises StoreError for a damaged record.
+        """
+        path = f"{self._objects.path(name)}/{_RECORD}"
+        try:
+            if os.path.getsize(path) == 0:
+                return {}  # after a power cut, see `get`
+            found = records.read_record(path)["options"]
+        except FileNotFoundError:
+            return {}
+        except (KeyError, TypeError):
+            found = None
+        if not isinstance(found, dict):
+            raise StoreError(f"damaged record of volume {name}: {path}")
+        return found
 
     def list(self, teller: Teller = QUIET) -> builtins.list[Volume]:
         """Return all volumes by name; a damaged one is a problem that the teller is told of.
@@ -165,23 +187,51 @@ class Volumes:
 
     # -- making
 
-    def create(self, name: str = "", *, labels: dict[str, str] | None = None) -> Volume:
+    def create(
+        self,
+        name: str = "",
+        *,
+        labels: dict[str, str] | None = None,
+        options: dict[str, str] | None = None,
+    ) -> Volume:
         """Make a volume; without a name it is anonymous. It is there after a power cut, too.
 
-        Raises UsageError for what is no name, Conflict for one in use, StoreError.
+        `options` are those of the driver (see `options`). Raises UsageError for what is no name
+        and for options that cannot be, Conflict for a name in use, StoreError.
         """
         record = _record(check_name(name) if name else new_id(), anonymous=not name)
         record["labels"] = labels or {}
+        if options:
+            from rootless.volumes.options import checked
+
+            record["options"] = checked(options)
         if not self._make(record, durable=True):
             raise Conflict(f'the volume name "{record["name"]}" is already in use')
         return Volume(self._objects.path(record["name"]), record)
 
-    def ensure(self, name: str, *, anonymous: bool = False) -> None:
-        """Make the volume with its first use, and what of it is missing. Raises StoreError."""
+    def ensure(
+        self,
+        name: str,
+        *,
+        anonymous: bool = False,
+        labels: dict[str, str] | None = None,
+        options: dict[str, str] | None = None,
+    ) -> None:
+        """Make the volume with its first use, and what of it is missing.
+
+        Labels and options are for one that is new. Raises UsageError for options that cannot be,
+        StoreError.
+        """
         for _ in range(_ATTEMPTS):
             held = self._lock(name, shared=True)
             if held is None:
-                if self._make(_record(name, anonymous=anonymous), durable=False):
+                record = _record(name, anonymous=anonymous)
+                if labels or options:
+                    from rootless.volumes.options import checked
+
+                    record["labels"] = labels or {}
+                    record["options"] = checked(options or {})
+                if self._make(record, durable=False):
                     return
                 continue
             try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     class Volume(TypedDict):
         """Something to be mounted: see `bind`, `volume` and `tmpfs`."""
 
-        type: Literal["bind", "volume", "tmpfs", "ramfs", "artifact", "image"]
+        type: Literal["bind", "volume", "tmpfs", "ramfs", "devpts", "artifact", "image"]
         name: str
         """Of a volume; in a request empty for an anonymous one, which gets 64 digits."""
         source: str
@@ -46,6 +46,12 @@ if TYPE_CHECKING:
 
         Of an artifact title=, digest= and name=; of an image subpath=.
         """
+        subpath: NotRequired[str]
+        """What of a volume is mounted, a path in it; else all of it."""
+        labels: NotRequired[dict[str, str]]
+        """Of a volume, where it is made with this first use."""
+        driver: NotRequired[dict[str, str]]
+        """The options of its driver, in the same case."""
         image: NotRequired[Shown]
         """Which image that is, in a record."""
 
@@ -86,6 +92,14 @@ def tmpfs(destination: str, *options: str, kind: Literal["tmpfs", "ramfs"] = "tm
     return _mode(mount, ["nosuid", "nodev", *options], rw="ro" not in options)
 
 
+def devpts(destination: str, *options: str) -> Volume:
+    """Mount terminals of the container's own: uid=, gid=, mode= and max=."""
+    made = tmpfs(destination, *options)
+    made["type"] = "devpts"
+    made["options"] = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", *options]
+    return made
+
+
 def artifact(source: str, destination: str, *options: str) -> Volume:
     """Show the files of an artifact that is here; `options` are title=, digest= and name=."""
     mount = _mount("artifact", source, destination)
@@ -104,7 +118,7 @@ def image(source: str, destination: str, subpath: str = "", *, rw: bool = False)
 
 
 def _mount(
-    kind: Literal["bind", "volume", "tmpfs", "ramfs", "artifact", "image"],
+    kind: Literal["bind", "volume", "tmpfs", "ramfs", "devpts", "artifact", "image"],
     source: str,
     destination: str,
 ) -> Volume:

@@ -120,17 +120,39 @@ def _mounts(volumes: list[Volume], field: str = "mounts") -> None:
             raise _refuse(f"a {kind} has no name", where)
         if volume["anonymous"] != (kind == "volume" and not name):
             raise _refuse("a volume is anonymous if it has no name", where)
-        if kind in ("tmpfs", "ramfs") and (
+        if kind in ("tmpfs", "ramfs", "devpts") and (
             volume["overlay"] or volume["chown"] or volume["source"]
         ):
             raise _refuse("memory has no source", where)
         if kind != "volume" and volume["copy_up"]:
             raise _refuse("only a volume is filled", where)
+        _check_named(volume, where)
         _check_options(volume, where)
 
 
 def _tmpfs(volumes: list[Volume]) -> None:
     _mounts(volumes, "tmpfs")
+
+
+def _check_named(volume: Volume, where: str) -> None:
+    made = volume.get("labels") or volume.get("driver")
+    if made and volume["type"] != "volume":
+        raise _refuse(f"a {volume['type']} has no labels and no options of a driver", where)
+    if options := volume.get("driver"):
+        from rootless.volumes.options import checked
+
+        try:
+            checked(options)
+        except UsageError as error:
+            error.field = where
+            raise
+    subpath = volume.get("subpath", "")
+    if subpath and (volume["type"] != "volume" or not volume["name"]):
+        raise _refuse("a subpath is one of a volume that has a name", where)
+    if subpath and (volume["copy_up"] or volume["chown"] or volume["overlay"]):
+        raise _refuse("what is below a volume's directory is shown as it is", where)
+    if ".." in subpath.split("/"):
+        raise _refuse("the subpath leads out of the volume", where)
 
 
 def _check_options(volume: Volume, where: str) -> None:
@@ -149,7 +171,7 @@ def _check_options(volume: Volume, where: str) -> None:
         return
     if volume["rw"] == ("ro" in words):
         raise _refuse("rw and the options contradict each other", where)
-    if volume["type"] in ("tmpfs", "ramfs"):
+    if volume["type"] in ("tmpfs", "ramfs", "devpts"):
         if wrong := [word for word in words if not word.isprintable() or "," in word]:
             raise _refuse(f"invalid option {wrong[0]!r:.60}", where)
     else:

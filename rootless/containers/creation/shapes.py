@@ -40,7 +40,7 @@ _WAYS = ("shared", "slave", "private", "unbindable")
 PROPAGATIONS = (*_WAYS, *(f"r{word}" for word in _WAYS))
 
 _VOLUME = {
-    "type": ("bind", "volume", "tmpfs", "ramfs", "artifact", "image"),
+    "type": ("bind", "volume", "tmpfs", "ramfs", "devpts", "artifact", "image"),
     "name": str,
     "source": str,
     "destination": str,
@@ -53,6 +53,9 @@ _VOLUME = {
     "chown": bool,
     "overlay": bool,
     "options": _TEXTS,
+    "subpath?": str,
+    "labels?": _NAMES,
+    "driver?": _NAMES,
 }
 
 _SETTINGS = {

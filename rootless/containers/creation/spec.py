@@ -342,7 +342,8 @@ def overlay_binds(plan: Plan) -> dict[str, OverlayBind]:
 
 def _volume(item: Volume, layers: dict[str, OverlayBind]) -> Mount:
     """Return a volume as an entry of `mounts`."""
-    if item["type"] in ("tmpfs", "ramfs", "image"):  # of an image the start knows what is mounted
+    # Of an image the start knows what is mounted.
+    if item["type"] in ("tmpfs", "ramfs", "devpts", "image"):
         return _mount(item["destination"], item["type"], item["options"])
     if not item["overlay"]:
         return _mount(item["destination"], "bind", item["options"], item["source"])

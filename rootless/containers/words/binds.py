@@ -88,6 +88,12 @@ def apply(result: Volume, word: str) -> bool:
         result["overlay"] = True
     elif word in ("copy", "nocopy") and result["type"] == "volume":
         result["copy_up"] = word == "copy"
+    elif word.startswith("subpath=") and result["type"] == "volume":
+        if not result["name"]:
+            raise UsageError(f"{word}: a volume without a name has nothing in it yet", "name it")
+        if ".." in word.removeprefix("subpath=").split("/"):
+            raise UsageError(f"{word} leads out of the volume", "leave out ..")
+        result["subpath"], result["copy_up"] = word.removeprefix("subpath=").strip("/"), False
     elif word in PROPAGATIONS and result["type"] == "bind":
         result["propagation"] = word
     elif word in FLAGS or word in ("bind", "rbind"):

@@ -20,7 +20,11 @@ _SYNONYMS = {
     "chown": "U",
     "volume-nocopy": "nocopy",
     "image-subpath": "subpath",
+    "volume-subpath": "subpath",
 }
+
+_SEVERAL = ("volume-label", "volume-opt")
+"""Keys that may be given more than once: their values are separated by NUL."""
 
 
 def fields_of(text: str) -> dict[str, str]:
@@ -32,6 +36,8 @@ def fields_of(text: str) -> dict[str, str]:
         if key == "rw":
             key, value = "readonly", "false" if boolean(value or "true", f"{_MOUNT} rw") else "true"
         key = _SYNONYMS.get(key, key)
+        if key in _SEVERAL and key in result:
+            value = f"{result.pop(key)}\0{value}"
         if not key or key in result:
             cause = f"{key} is given twice" if key else "invalid field"
             raise UsageError(f"{_MOUNT} {text}: {cause}", "type=bind,source=PATH,target=PATH")

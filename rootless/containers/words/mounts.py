@@ -12,7 +12,7 @@ from rootless.containers.words import memory
 from rootless.containers.words.binds import FLAGS, PROPAGATIONS, apply, bind, finish, volume_named
 from rootless.containers.words.fields import fields_of, switch
 from rootless.errors import UsageError, named
-from rootless.values import boolean
+from rootless.values import boolean, is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,11 +68,13 @@ def mount(text: str, base: str) -> Volume:
         if not source:
             raise UsageError(f"{_MOUNT} {text}: source is required", "name it with source=PATH")
         return _mount_bind(bind(source, target, base), fields, text)
+    if kind == "devpts":
+        return _devpts(target, fields, text)
     if kind == "volume":
         return _mount_volume(volume_named(source, target), fields, text)
     raise UsageError(
         f"{_MOUNT} {text}: mounts of type {kind!r} are not supported",
-        "the types are bind, volume, tmpfs, ramfs, image, artifact and glob",
+        "the types are bind, volume, tmpfs, ramfs, devpts, image, artifact and glob",
     )
 
 
@@ -83,6 +85,7 @@ def _mount_bind(result: Volume, fields: dict[str, str], text: str) -> Volume:
         "bind-propagation": _propagation,
         "bind-nonrecursive": switch("bind", "rbind"),
         "bind-recursive": _recursive,
+        "bind-create-src": switch("create", ""),
         "consistency": lambda _: "",
         "relabel": _relabel,
     }
@@ -96,15 +99,30 @@ def _mount_volume(result: Volume, fields: dict[str, str], text: str) -> Volume:
     for key, value in fields.items():
         if key == "nocopy":
             words.append(switch("nocopy", "copy")(value))
-        elif key == "consistency" or (key, value) == ("volume-driver", "local"):
+        elif key == "subpath":
+            words.append(f"subpath={value}")
+        elif key == "volume-label":
+            result["labels"] = _pairs(value)
+        elif key == "volume-opt":
+            result["driver"] = _pairs(value)
+        elif key == "volume-driver":
+            from rootless.volumes.options import check_driver
+
+            check_driver(value, result["name"])
+        elif key == "consistency":
             continue
         else:
             words.append(_common(key, value, text))
     return _taken(result, words, text)
 
 
+def _pairs(value: str) -> dict[str, str]:
+    return {key: rest for key, _, rest in (pair.partition("=") for pair in value.split("\0"))}
+
+
 def _taken(result: Volume, words: list[str], text: str) -> Volume:
-    words = [word for word in words if word]
+    result["make"] = result["make"] or "create" in words
+    words = [word for word in words if word not in ("", "create")]
     for word in words:
         # "rro-off" is docker's bind-recursive=writable: what lies below stays as it is.
         if word != "rro-off" and not apply(result, word):
@@ -150,6 +168,20 @@ def _relabel(value: str) -> str:
     if value not in ("shared", "private"):
         raise UsageError(f"{_MOUNT}: invalid relabel {value!r}", "shared or private")
     return ""
+
+
+def _devpts(target: str, fields: dict[str, str], text: str) -> Volume:
+    """Terminals of the container's own, at a further place."""
+    for key, value in fields.items():
+        octal = not set(value) - set("01234567")
+        if (
+            key not in ("uid", "gid", "mode", "max")
+            or not is_number(value)
+            or not (octal or key != "mode")
+        ):
+            raise UsageError(f"{_MOUNT} {text}: unexpected {key}={value}", "uid, gid, mode, max")
+    words = [f"{key}={value}" for key, value in fields.items()]
+    return request.devpts(target, *words)
 
 
 def _artifact(source: str, target: str, fields: dict[str, str], text: str) -> Volume:

@@ -80,14 +80,18 @@ def _special(spec: Spec, driver: str) -> dict[str, list[Operation]]:
         from rootless.runtime.tree import showing
 
         steps = {item["destination"]: [showing.step(item, driver)] for item in shown}
-    if not private["copy_up"] and not private["overlay_binds"]:
+    below = private.get("subpaths")
+    if not private["copy_up"] and not private["overlay_binds"] and not below:
         return steps
     from rootless.runtime.tree import volumes
 
     mounts = {mount["destination"]: mount for mount in spec["mounts"]}
     for wish in private["copy_up"]:
         where = wish["destination"]
-        steps[where] = [volumes.CopyUp(wish["source"], where), _mount(mounts[where])]
+        copy = volumes.CopyUp(wish["source"], where, wish.get("into", ""))
+        steps[where] = [copy, _mount(mounts[where])]
+    for where, subpath in (below or {}).items():
+        steps[where] = [volumes.Below(mounts[where], subpath)]
     for layer in private["overlay_binds"]:
         where = layer["destination"]
         if driver == "fuse-overlayfs":

@@ -12,16 +12,18 @@ import stat
 
 from rootless.errors import LaunchError
 from rootless.linux import mount as m
+from rootless.linux.openat2 import open_in_root
 from rootless.oci.descent import OPEN, Walk
 from rootless.oci.remove import remove_tree
 from rootless.runtime.tree.binding import bind, on
 from rootless.runtime.tree.copying import copy_tree
 from rootless.runtime.tree.mount_options import Options
-from rootless.runtime.tree.operations import NOT_HERE, Device
+from rootless.runtime.tree.operations import NOT_HERE, Bind, Device
 from rootless.runtime.tree.rootfs import mount_fuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.runtime.spec import Mount
     from rootless.runtime.spec import OverlayBind as Layer
     from rootless.runtime.tree.tree import Tree
 
@@ -35,9 +37,11 @@ class CopyUp:
     stays empty. The copy appears complete or not at all.
     """
 
-    def __init__(self, source: str, destination: str) -> None:
+    def __init__(self, source: str, destination: str, into: str = "") -> None:
+        """`into` is a directory of the host that the volume shows."""
         self.source = source
         self.destination = destination
+        self.into = into
         volume = os.path.dirname(source)
         self._mark = f"{volume}/filled"
         self._new = f"{volume}/new"
@@ -66,6 +70,9 @@ class CopyUp:
         except (FileNotFoundError, NotADirectoryError):
             return  # nothing there to begin with
         try:
+            if self.into:
+                self._fill_in_place(image)
+                return
             remove_tree(self._new)  # of somebody who was killed
             if os.listdir(self.source):
                 return
@@ -82,6 +89,47 @@ class CopyUp:
                 raise  # else somebody put a file into it meanwhile: it is in use as it is
         finally:
             os.close(image)
+
+    def _fill_in_place(self, image: int) -> None:
+        """Fill a directory that is not ours to exchange: who is killed leaves a part there."""
+        if os.listdir(self.into):
+            return
+        there = os.open(self.into, _OPEN_DIRECTORY)
+        try:
+            copy_tree(image, there)
+        finally:
+            os.close(there)
+
+
+class Below:
+    """A part of a volume, looked up in it: what others write into it leads no mount out of it."""
+
+    def __init__(self, mount: Mount, subpath: str) -> None:
+        self.mount = mount
+        self.subpath = subpath
+
+    def describe(self) -> str:
+        """See Operation."""
+        return f"bind {self.subpath} of {self.mount['source']} at {self.mount['destination']}"
+
+    def apply(self, tree: Tree) -> None:
+        """See Operation."""
+        top = os.open(self.mount["source"], _OPEN_DIRECTORY)
+        try:
+            found = open_in_root(top, self.subpath)
+        except OSError as error:
+            raise LaunchError(
+                f"cannot mount {self.subpath} of the volume at {self.mount['source']}: "
+                f"{os.strerror(error.errno or 0)}",
+                "make it in the volume first, or leave out the subpath",
+                errno=error.errno or 0,
+            ) from error
+        finally:
+            os.close(top)
+        try:
+            Bind(on(found), self.mount["destination"], self.mount["options"]).apply(tree)
+        finally:
+            os.close(found)
 
 
 class OverlayBind:

@@ -242,6 +242,20 @@ def test_mount_volume(kind: str) -> None:
     differs(mounts.mount(f"{kind}target=/b", V), anonymous=True)
     differs(mounts.mount(f"{kind}src=d,dst=/b,volume-nocopy", V), copy_up=False)
     differs(mounts.mount(f"{kind}src=d,dst=/b,ro,volume-driver=local", V), rw=False, options=RO)
+    differs(mounts.mount(f"{kind}src=d,dst=/b,subpath=/c/d/", V), subpath="c/d", copy_up=False)
+    made = mounts.mount(f"{kind}src=d,dst=/b,volume-label=a=b=c,volume-label=d,volume-opt=e=f", V)
+    differs(made, labels={"a": "b=c", "d": ""}, driver={"e": "f"})
+
+
+def test_mount_devpts() -> None:
+    made = mounts.mount("type=devpts,target=/b,uid=5,mode=620", V)
+    differs(made, type="devpts", name="", source="", rw=True)
+    assert made["options"][-2:] == ["uid=5", "mode=620"]
+
+
+def test_a_source_that_is_made() -> None:
+    assert mounts.mount("type=bind,src=/a,dst=/b,bind-create-src", V)["make"]
+    assert not mounts.mount("type=bind,src=/a,dst=/b,bind-create-src=false", V)["make"]
 
 
 @pytest.mark.parametrize(
@@ -294,7 +308,12 @@ def test_mount_tmpfs(rest: str, options: list[str]) -> None:
         ("type=bind,source=/a,target=/b,relabel=foo", "invalid relabel"),
         ("type=bind,source=/a,target=/b,idmap", "idmapped"),
         ("type=bind,source=/a,target=/b,,ro", "invalid field"),
-        ("type=volume,source=a,target=/b,volume-driver=nfs", "unexpected key"),
+        ("type=volume,source=a,target=/b,volume-driver=nfs", "volume a: there is no driver 'nfs'"),
+        ("type=volume,source=a,target=/b,volume-subpath=../c", "leads out of the volume"),
+        ("type=volume,target=/b,subpath=c", "a volume without a name has nothing in it"),
+        ("type=bind,source=/a,target=/b,subpath=c", "unexpected key 'subpath'"),
+        ("type=devpts,target=/b,mode=999", "unexpected mode=999"),
+        ("type=devpts,target=/b,size=1", "unexpected size=1"),
         ("type=volume,source=a,target=/b,bind-propagation=shared", "unexpected key"),
         ("type=volume,source=a,target=/b,shared", "does not fit a volume"),
         ("type=volume,source=/a,target=/b", "invalid characters"),
