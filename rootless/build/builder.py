@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rootless.build import leavings, leftovers
+import contextlib
+
+from rootless.build import holding, leavings, leftovers
 from rootless.build.course.common import Build
 from rootless.build.course.finishing import Finishing
 from rootless.build.course.instructions import Stages
@@ -42,7 +44,11 @@ class Builder:
         paths = build.paths
         paths.prepare()  # before a step leaves something there, and it looks like another's
         leavings.sweep(paths)
-        with build.living:
+        with build.living, contextlib.ExitStack() as ends:  # each comes, whatever became of others
+            if build.request.scratch is None:
+                ends.callback(build.scratch.close)
+            ends.callback(holding.release, paths, build.living.id)
+            ends.callback(build.order.close)
             try:
                 state = build.order.go(needed, build.target, Stages(build, needed).way)
                 image = Finishing(build).finish(state)
@@ -52,10 +58,6 @@ class Builder:
                 if isinstance(error, StepFailed) and error.left:
                     leftovers.keep(build.images, error.left)
                 raise
-            finally:
-                build.order.close()
-                if build.request.scratch is None:
-                    build.scratch.close()
         return image
 
 

@@ -15,6 +15,7 @@ import sys
 from rootless.build.fetching.remotes import DOCKERFILE, fetch_context, fill, is_remote
 from rootless.build.files.ignore import Ignore
 from rootless.build.files.trees import DirectoryTree, resolve
+from rootless.build.given import Given
 from rootless.build.request import BuildRequest
 from rootless.build.scratch import Scratch
 from rootless.errors import NotFound, UsageError, named
@@ -39,6 +40,8 @@ class Place:
         """The Dockerfile, "-" for standard input; empty for the usual names."""
         self.ignore_file = ignore_file
         """Another ignore file than that of the context."""
+        self.given = Given()
+        """What the build is given; some secrets are for servers of contexts (fetching.entrance)."""
 
 
 @contextlib.contextmanager
@@ -52,20 +55,21 @@ def opened(paths: Paths, place: Place, names: Sequence[str]) -> Iterator[BuildRe
         hint = f"name a directory as the {named('context')}, or a file as {named('file')}"
         raise UsageError("context and Dockerfile cannot both be standard input", hint)
     with Scratch(paths) as scratch:
-        found = _Context(place, *_directory(paths, place.context, scratch))
+        found = _Context(place, *_directory(paths, place, scratch))
         request = found.request(names)
-        request.scratch = scratch
+        request.scratch, request.given = scratch, place.given
         yield request
 
 
-def _directory(paths: Paths, text: str, scratch: Scratch) -> tuple[str, bool]:
+def _directory(paths: Paths, place: Place, scratch: Scratch) -> tuple[str, bool]:
     """Return the directory of a context, and whether it is the build's own."""
+    text = place.context
     if text == "-":
         if sys.stdin.isatty():
             raise UsageError("cannot read a context from a terminal", "redirect standard input")
         return _filled(0, scratch, "standard input"), True
     if is_remote(text) and not os.path.exists(text):
-        return fetch_context(None, paths, text, scratch.new()), True
+        return fetch_context(None, paths, text, scratch.new(), place.given.secrets), True
     context = os.path.abspath(text)
     if os.path.isfile(context):
         fd = os.open(context, os.O_RDONLY | os.O_CLOEXEC)

@@ -7,6 +7,7 @@ import os
 from rootless.build.cache import room
 from rootless.build.cache.living import guarded
 from rootless.build.cache.results import Result
+from rootless.build.holding import link_of
 from rootless.images.making import Making
 from rootless.store import pins
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from rootless.build.place import Site
     from rootless.images.making import Stack
-    from rootless.store.paths import Paths
     from rootless.teller import Teller
 
 
@@ -39,8 +39,12 @@ def layer(paths: Site, stack: Stack, teller: Teller, fill: Callable[[Making], bo
     return Result({**top.parts[-1], "diffID": top.diff_ids[-1]})
 
 
-def lend(paths: Paths, making: Making, stack: Stack) -> None:
-    """Let an image in the making have the layers of its stack that are pinned."""
+def lend(paths: Site, making: Making, stack: Stack) -> None:
+    """Let an image in the making have the layers of its stack that are pinned, or held."""
     for chain, part in zip(stack.chains, stack.parts, strict=True):
-        if pins.is_pinned(paths, chain):
-            making.lend(str(part["digest"]), pins.path(paths, chain))
+        digest = str(part["digest"])
+        held = link_of(paths, chain, digest)
+        if os.path.exists(held):
+            making.lend(digest, held)  # its image may be removed at any moment
+        elif pins.is_pinned(paths, chain):
+            making.lend(digest, pins.path(paths, chain))

@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 
+from rootless.build import holding
 from rootless.build.cache import living
 from rootless.build.cache.pruning import sweep_files
 from rootless.build.place import BuildPaths, Site, runtime_mark
@@ -32,6 +33,7 @@ def sweep(paths: Paths) -> list[str]:
     sweep_files(paths, living.since(paths))
     _sweep_halves(paths)
     for build in found:
+        holding.release(paths, build)
         living.bury(paths, build)
     return found
 

@@ -8,6 +8,7 @@ hashes/     digests of files of contexts
 scratch/    what builds have fetched and unpacked, as long as they run (scratch)
 mounts/     what RUN --mount=type=cache keeps
 veils/      layers that hide what an ignore file hides, while a command sees a context
+held/       by build, links to the blobs of layers of images that it uses (holding)
 running/    a locked file for each build under way (cache.living)
 gone/       what is being thrown away
 key         of the store, by which secrets count in keys (cache.keys)

@@ -248,15 +248,15 @@ def _blobs(layout: Layout, entry: Document) -> list[str]:
 def _bury(paths: Paths, chains: set[str]) -> list[str]:
     """Rename away those of the layers that no container names; return where they are now."""
     buried = {}
-    for chain in chains - _in_use(paths):
+    for chain in chains - _in_use(paths) - pins.held(paths):
         if pins.is_pinned(paths, chain):
             continue
         dead = f"{paths.layers}/{WORK}dead-{chain}-{os.urandom(4).hex()}"
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{paths.layers}/{chain}", dead)
             buried[chain] = dead
-    # A container may have been made meanwhile; Containers.create looks in the other order.
-    for chain in _in_use(paths) & buried.keys():
+    # A container may have been made meanwhile, or a build begun: both look in the other order.
+    for chain in (_in_use(paths) | pins.held(paths)) & buried.keys():
         with contextlib.suppress(OSError):  # somebody unpacked it again
             os.rename(buried[chain], f"{paths.layers}/{chain}")
             del buried[chain]

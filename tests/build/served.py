@@ -25,13 +25,19 @@ class Web:
 
 
 @contextlib.contextmanager
-def web(directory: Path) -> Iterator[Web]:
-    """Serve a directory."""
+def web(directory: Path, authorization: str = "") -> Iterator[Web]:
+    """Serve a directory; to those alone who say `authorization`, if that is something."""
     asked: list[str] = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args, directory=str(directory))
+
+        def send_head(self) -> Any:
+            if authorization and self.headers["Authorization"] != authorization:
+                self.send_error(401)
+                return None
+            return super().send_head()
 
         def log_message(self, *args: Any) -> None:
             asked.append(self.path)

@@ -66,7 +66,7 @@ def left(store: Store) -> list[str]:
     builds = Path(store.root, "builds")
     found = [
         str(path)
-        for name in ("running", "containers", "veils", "gone")
+        for name in ("running", "containers", "veils", "gone", "held")
         for path in builds.glob(f"{name}/*")
         if path.name != ".names"
     ]

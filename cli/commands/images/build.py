@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from rootless.build.contexts import Place
+    from rootless.build.given import Given
     from rootless.build.request import BuildRequest
     from rootless.cli.options import building as opt
     from rootless.engine import Engine
@@ -57,6 +58,7 @@ def build(
         raise UsageError(f"{named('print')}: nothing is known of {what!r}", " and ".join(PRINTS))
     if what and kind != "build":
         raise UsageError(f"{named('print')} and {named('call')} contradict each other", "name one")
+    _give(place.given, asked)
     if what == "tree":
         return _print(engine, place)
     with opened(engine.paths, place, choice.current().dockerfiles) as request:
@@ -117,15 +119,6 @@ def _fill(request: BuildRequest, asked: opt.BuildAsked) -> None:
     for text in asked.get("label") or ():
         name, _, value = text.partition("=")
         request.labels[name] = value
-    for text in asked.get("secret") or ():
-        words = text.split(",")
-        secret, content = _secret(",".join(word for word in words if word != "cache=content"))
-        if "cache=content" in words:
-            request.given.counted.add(secret)
-        request.given.secrets[secret] = content
-    for text in asked.get("ssh") or ():
-        name, _, socket = text.partition("=")
-        request.given.agents[name] = _agent(name, socket)
     request.target = asked.get("target", "")
     request.use_cache = not asked.get("no_cache", False)
     named = asked.get("no_cache_filter") or []
@@ -135,6 +128,18 @@ def _fill(request: BuildRequest, asked: opt.BuildAsked) -> None:
     request.jobs = asked.get("jobs", 0)
     request.pull = _policy(asked.get("pull", ""))
     buildflags.fill(request, asked)
+
+
+def _give(given: Given, asked: opt.BuildAsked) -> None:
+    for text in asked.get("secret") or ():
+        words = text.split(",")
+        secret, content = _secret(",".join(word for word in words if word != "cache=content"))
+        if "cache=content" in words:
+            given.counted.add(secret)
+        given.secrets[secret] = content
+    for text in asked.get("ssh") or ():
+        name, _, socket = text.partition("=")
+        given.agents[name] = _agent(name, socket)
 
 
 def _policy(text: str) -> str:

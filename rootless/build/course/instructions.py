@@ -218,6 +218,7 @@ class Stages:
         copy.scratch = self._scratch.new() if copy.unpacks else ""
         parts = [part for part in copy.parts if isinstance(part, remote.Part)]
         for part in parts:
+            part.let_in(self._request.given.secrets)
             yield from part.identify(self._scratch, functools.partial(self._work, step))
         result = None
         try:

@@ -7,6 +7,7 @@ from rootless.build.course.order import Other, Work
 from rootless.build.dockerfile import model
 from rootless.build.fetching.remotes import fetch_context
 from rootless.build.files.origins import Origin
+from rootless.build.holding import hold
 from rootless.build.state import State
 from rootless.build.steps import resolve
 from rootless.errors import NotFound
@@ -59,7 +60,9 @@ class Sources:
         elif opening:
             step.text = f"FROM {resolve.whole(self._images.name_of(name) or name, image.digest)}"
             self._watcher.begin(step)
-        return State.of(image)
+        state = State.of(image)
+        hold(self._paths, image, state.stack)
+        return state
 
     def origins(
         self, step: Step, stage: Stage, done: model.Run
@@ -96,9 +99,8 @@ class Sources:
         if known not in self._contexts:
             path = named.directory
             if not path:
-                path = yield self._work(
-                    step, fetch_context, named.source, self._build.scratch.new()
-                )
+                how = (named.source, self._build.scratch.new(), self._request.given.secrets)
+                path = yield self._work(step, fetch_context, *how)
             self._contexts[known] = Origin(path, ignore_of(path))
         return self._contexts[known]
 

@@ -10,8 +10,13 @@ import os
 import subprocess
 from urllib.parse import parse_qsl
 
+from rootless.build.fetching import entrance
 from rootless.errors import HostError, NotFound, UsageError
 from rootless.oci.distribution.http import shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PROTOCOLS = "http:https:git:ssh"
 _HEX = frozenset("0123456789abcdef")
@@ -22,13 +27,18 @@ class Repository:
     """What a source names: where it is, which commit of it, and which directory."""
 
     def __init__(self, url: str, ref: str = "", directory: str = "") -> None:
-        self.url = url
+        self.url, self.header = entrance.parted(url)
+        """Where it is, and what the server is told that lets us in; "" for nothing."""
         self.ref = ref
         self.directory = directory
         self.checksum = ""
         """The commit that it has to be, or how that begins."""
         self.keep = False
         """Whether the directory .git comes along."""
+
+    def let_in(self, secrets: Mapping[str, bytes]) -> None:
+        """Take from a build's secrets what lets git in. Raises UsageError."""
+        self.header = entrance.header_of(self.url, secrets) or self.header
 
 
 def parse(text: str) -> Repository | None:
@@ -116,7 +126,7 @@ def check_out(one: Repository, commit: str, directory: str) -> str:
     fetch = (*run, "fetch", "--quiet", "--no-tags")
     try:
         if not commit:
-            raise NotFound(f"{one.url} is to be fetched whole")
+            raise NotFound(f"{shown(one.url)} is to be fetched whole")
         _git(one, *fetch, "--depth=1", "--", one.url, commit)
     except (NotFound, HostError):
         # Few servers give a commit by its name, and those of plain files no single one.
@@ -141,6 +151,7 @@ def _git(one: Repository, *words: str) -> str:
         "GIT_LFS_SKIP_SMUDGE": "1",
         "LC_ALL": "C",
     }
+    environment |= entrance.variables(one.url, one.header, environment)
     options = ("-c", "core.symlinks=true", "-c", "core.hooksPath=/dev/null")
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         environment.pop(name, None)
@@ -158,6 +169,13 @@ def _git(one: Repository, *words: str) -> str:
         raise HostError(f"{shown(one.url)} needs git, which is not here", hint) from None
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().replace("\n", "; ")
-        hint = "see whether the URL and the reference are right, and whether it wants a password"
+        if (
+            one.header
+        ):  # git leaves it out of its errors, but not of all that it can be made to trace
+            said = said.replace(one.header, "***")
+        hint = (
+            "see whether the URL and the reference are right, and whether it wants a password: "
+            f"the secret {entrance.TOKEN}"
+        )
         raise NotFound(f"{shown(one.url)}: git says {said[:500] or done.returncode}", hint)
     return done.stdout.decode("utf-8", "surrogateescape")

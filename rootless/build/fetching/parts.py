@@ -13,7 +13,7 @@ from rootless.build.steps.copy import Part as Taken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from typing import Any
 
     from rootless.build.fetching.git import Repository
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 class Part(Taken, abc.ABC):
     """Something that is not here yet."""
+
+    def let_in(self, secrets: Mapping[str, bytes]) -> None:
+        """Take from a build's secrets what a server wants. Raises UsageError."""
 
     @abc.abstractmethod
     def identify(self, scratch: Scratch, work: Asked) -> Way:
@@ -77,6 +80,10 @@ class Checkout(Part):
         one = self._repository
         self._commit = commit
         self.digest = key_of("git", commit, one.directory, one.keep, self.wanted.excluded)
+
+    def let_in(self, secrets: Mapping[str, bytes]) -> None:
+        """See Part.let_in."""
+        self._repository.let_in(secrets)
 
     def identify(self, scratch: Scratch, work: Asked) -> Way:
         """See Part.identify: the commit says enough."""

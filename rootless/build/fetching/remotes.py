@@ -13,6 +13,8 @@ from rootless.oci.remove import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rootless.build.crew import Line
     from rootless.oci.digest import Readable
     from rootless.store.paths import Paths
@@ -58,13 +60,17 @@ def check_out(
     return [commit, os.path.join(directory, path) if path else directory]
 
 
-def fetch_context(_line: Line | None, _paths: Paths, source: str, directory: str) -> str:
+def fetch_context(
+    _line: Line | None, _paths: Paths, source: str, directory: str, secrets: Mapping[str, bytes]
+) -> str:
     """Bring a context into an empty directory; return where it is.
 
-    What is at a URL may be a Dockerfile alone. Raises NotFound, HttpError, UsageError, HostError.
+    What is at a URL may be a Dockerfile alone. Some `secrets` let git in (fetching.entrance).
+    Raises NotFound, HttpError, UsageError, HostError.
     """
     repository = git.parse(source)
     if repository is not None:
+        repository.let_in(secrets)
         commit = git.commit_of(repository)
         return check_out(_line, _paths, repository, commit, directory)[1]  # type: ignore[arg-type]
     from rootless.oci.distribution.http import Client
