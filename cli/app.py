@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 PROGRAM = "rootless"
 OPTIONS = "rootless.cli.options"
+_FOLDERS = (OPTIONS, f"{OPTIONS}.working")
+"""Where modules of options are."""
+
 CONTAINERS = "Containers"
 IMAGES = "Images"
 VOLUMES = "Volumes"
@@ -142,6 +145,21 @@ GROUPS = {
             "rm": Entry("rm", "images.artifact", "artifact_rm", IMAGES),
         },
     ),
+    "build": GroupEntry(
+        "Make an image step by step, by a script.",
+        {
+            "from": Entry("from", "working.making", "build_from", IMAGES),
+            "run": Entry("run", "working.making", "build_run", IMAGES),
+            "copy": Entry("copy", "working.making", "build_copy", IMAGES),
+            "add": Entry("add", "working.making", "build_add", IMAGES),
+            "config": Entry("config", "working.ending", "build_config", IMAGES),
+            "mount": Entry("mount", "working.ending", "build_mount", IMAGES),
+            "umount": Entry("umount", "working.ending", "build_umount", IMAGES),
+            "commit": Entry("commit", "working.ending", "build_commit", IMAGES),
+            "rm": Entry("rm", "working.ending", "build_rm", IMAGES),
+            "ls": Entry("ls", "working.ending", "build_ls", IMAGES),
+        },
+    ),
     "builder": GroupEntry(
         "Work with builds and their cache.",
         {
@@ -236,7 +254,10 @@ GROUPS = {
 }
 """docker's groups."""
 
-WITHOUT_INTERSPERSED = {"run", "create", "execute", "top", "unshare"}
+_BOTH = "\0command"
+"""Behind the name of a command that is a group as well, until the tree is whole."""
+
+WITHOUT_INTERSPERSED = {"run", "build_run", "create", "execute", "top", "unshare"}
 """Functions whose options end at the first argument: the rest is somebody else's command line."""
 
 LAST_OPTION_H = {"run", "create"}
@@ -269,7 +290,8 @@ def build(commands: Sequence[Entry], groups: Mapping[str, GroupEntry]) -> Any:
     """Return a whole tree."""
     app = _group(PROGRAM)
     for entry in commands:
-        _add(app, entry, entry.panel)
+        both = entry.name in groups
+        _add(app, entry._replace(name=entry.name + _BOTH) if both else entry, entry.panel)
     for name, (text, members, options) in groups.items():
         group = _group(name)
         group.info.help = text
@@ -283,7 +305,21 @@ def build(commands: Sequence[Entry], groups: Mapping[str, GroupEntry]) -> Any:
         app.add_typer(group, name=name, help=text)
     overview, _ = helping.parts(helping.OVERVIEW)
     app.callback(invoke_without_command=True, help=overview)(rootless)
-    return typer.main.get_command(app)
+    root: Any = typer.main.get_command(app)
+    root.commands = {name.removesuffix(_BOTH): one for name, one in _merged(root.commands).items()}
+    return root
+
+
+def _merged(commands: dict[str, Any]) -> dict[str, Any]:
+    """Return them with each command that is a group as well in the place of itself."""
+    found = {name: one for name, one in commands.items() if name + _BOTH not in commands}
+    for name, one in found.items():
+        if name.endswith(_BOTH):
+            group = commands[name.removesuffix(_BOTH)]
+            one.name = group.name
+            group.itself = one
+            found[name] = group
+    return found
 
 
 def resolve(entry: Entry) -> Callable[..., int]:
@@ -416,9 +452,9 @@ def _names(module: types.ModuleType) -> dict[str, Any]:
     """Return what the annotations of commands mean: their options are imported for types alone."""
     found = {"Engine": Any, "Unpack": typing.Unpack, **vars(module)}
     for node in ast.walk(ast.parse(inspect.getsource(module))):
-        if isinstance(node, ast.ImportFrom) and node.module == OPTIONS:
+        if isinstance(node, ast.ImportFrom) and node.module in _FOLDERS:
             for name in node.names:
-                options = importlib.import_module(f"{OPTIONS}.{name.name}")
+                options = importlib.import_module(f"{node.module}.{name.name}")
                 found[name.asname or name.name] = options
     return found
 

@@ -128,15 +128,18 @@ def candidates(
         if last.startswith("-"):
             return _spelled(told.OPTIONS)
         commands = [(name, entry[0]) for name, entry in told.COMMANDS.items()]
-        return [*commands, *told.GROUPS.items()]
+        alone = [each for each in told.GROUPS.items() if each[0] not in told.COMMANDS]
+        return [*commands, *alone]
     name, *following = rest.arguments
     if name == "help":
         return _helped(engine, following, last, load)
+    itself = (top.COMMANDS.get(name), told.COMMANDS.get(name))
     if name not in top.GROUPS:
-        return _for_command(
-            engine, top.COMMANDS.get(name), told.COMMANDS.get(name), following, last
-        )
+        return _for_command(engine, *itself, following, last)
     group, ours = load("grammar", name), load("words", name)
+    if itself[0] and not (following and following[0] in group.COMMANDS):
+        own = [(each, entry[0]) for each, entry in ours.COMMANDS.items() if not following]
+        return [*_for_command(engine, *itself, following, last), *own]
     rest = _after_options(following, group.OPTIONS, interspersed=False)
     if rest.pending:
         return _values(engine, rest.pending, last)

@@ -61,7 +61,8 @@ def arity_of(param: Any) -> int | tuple[str, ...]:
 def texts(tree: Any) -> dict[str, str]:
     """Return the texts of all tables of a tree, by their paths in this folder."""
     groups = {name: one for name, one in tree.commands.items() if hasattr(one, "commands")}
-    alone = {name: one for name, one in tree.commands.items() if name not in groups}
+    alone = {name: getattr(one, "itself", one) for name, one in tree.commands.items()}
+    alone = {name: one for name, one in alone.items() if one is not None}
     own = {repr(_command(one)): name for name, one in alone.items()}
     found = {
         "grammar/top.py": _grammar(tree, alone, {}, groups),

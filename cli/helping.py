@@ -16,6 +16,9 @@ MARK = "Examples:\n"
 GROUPS = "Groups, as docker has them"
 """The panel of the overview that shows the groups."""
 
+STEPS = "Step by step"
+"""The panel of the help of a command that is a group as well: the commands in it."""
+
 OVERVIEW = """Containers without root and without a daemon.
 
 Command lines of docker and podman work as they are.

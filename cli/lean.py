@@ -120,7 +120,7 @@ def read(argv: list[str], load: Load, path: list[str]) -> Call:
         raise NotUnderstood("missing command", help_asked=True)
     name, *words = words
     commands = top.COMMANDS
-    if name in top.GROUPS:
+    if name in top.GROUPS and (name not in commands or _is_member(name, words, load)):
         path.append(name)
         group = load("grammar", name)
         commands = group.COMMANDS
@@ -145,6 +145,11 @@ def read(argv: list[str], load: Load, path: list[str]) -> Call:
     return (module, function, given, settings)
 
 
+def _is_member(group: str, words: list[str], load: Load) -> bool:
+    """Whether the word behind the name of a group, which is a command too, is one of its own."""
+    return bool(words) and words[0] in load("grammar", group).COMMANDS
+
+
 def _in_dialect(
     function: str, options: dict[str, Option], settings: dict[str, Any]
 ) -> dict[str, Option]:
@@ -161,9 +166,11 @@ def _in_dialect(
 
 def known(kind: str, path: list[str], load: Load) -> Any:
     """Return what a table has of the command, or the group, or the program, that `path` names."""
-    top = load(kind, "top")
-    group = load(kind, path[0]) if path and path[0] in load("grammar", "top").GROUPS else top
-    if len(path) == (0 if group is top else 1):
+    top, grammar = load(kind, "top"), load("grammar", "top")
+    group = load(kind, path[0]) if path and path[0] in grammar.GROUPS else top
+    if len(path) == 1 and path[0] in grammar.COMMANDS:  # which may be a group as well
+        group = top
+    elif len(path) == (0 if group is top else 1):
         return group
     found = group.COMMANDS[path[-1]]
     return top.COMMANDS[found] if isinstance(found, str) else found

@@ -71,6 +71,18 @@ class Command(Pflag, TyperCommand):
 class Group(Pflag, TyperGroup):
     """A group."""
 
+    itself: Any = None
+    """The command that has the group's name, where there is one."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Take a group for the command of its name, unless one of its own commands follows."""
+        found: Any = super().resolve_command(ctx, args)
+        name, command, rest = found
+        itself = getattr(command, "itself", None)
+        if itself is not None and not (rest and rest[0] in command.commands):
+            return name, itself, rest
+        return name, command, rest
+
 
 def _of_all(ctx: Any, name: str) -> Any:
     """Return the option of all commands that may stand behind a command, too; None for no such."""

@@ -80,22 +80,29 @@ def _content(path: list[str], load: lean.Load) -> tuple[str, str, list[Section],
         usage = " ".join((called, "[OPTIONS]", *(metavar for metavar, _ in arguments)))
         sections: list[Section] = [("Arguments", list(arguments))] if arguments else []
         sections += _panels(options, known[2])
+        if len(path) == 1 and path[0] in load("grammar", "top").GROUPS:
+            sections.append((helping.STEPS, _members(load("words", path[0]), load)))
         return usage, helping.description(function), sections, helping.examples(function)
     sections = _panels(told.OPTIONS, known.OPTIONS)
     if path:
-        shown = [
-            (name, _summary(each, load))
-            for name, each in told.COMMANDS.items()
-            if not helping.is_other_name(name, isinstance(each, str))
-        ]
         usage = f"{called} {'[OPTIONS] ' if told.OPTIONS else ''}COMMAND"
         about = load("words", "top").GROUPS[path[0]]
-        return usage, about, [*sections, ("Commands", shown)], []
+        return usage, about, [*sections, ("Commands", _members(told, load))], []
     for title, names in told.PANELS.items():
         sections.append((title, [(name, told.COMMANDS[name][0]) for name in names]))
-    sections.append((helping.GROUPS, list(told.GROUPS.items())))
+    alone = [each for each in told.GROUPS.items() if each[0] not in told.COMMANDS]
+    sections.append((helping.GROUPS, alone))
     about, examples = helping.parts(helping.OVERVIEW)
     return f"{called} [OPTIONS] COMMAND", about, sections, examples
+
+
+def _members(told: Any, load: lean.Load) -> list[tuple[str, str]]:
+    """Return the commands of a group, each with what it is for."""
+    return [
+        (name, _summary(each, load))
+        for name, each in told.COMMANDS.items()
+        if not helping.is_other_name(name, isinstance(each, str))
+    ]
 
 
 def _summary(words: Any, load: lean.Load) -> str:

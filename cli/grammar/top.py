@@ -107,4 +107,4 @@ COMMANDS: dict[str, Any] = {
     'help': ('rootless.cli.commands.machine.help', 'help_', {}, (('words', 3),), True),
     'alias': ('rootless.cli.commands.machine.alias', 'alias', _alias, (('name', ('docker', 'podman')),), True),
 }
-GROUPS = ('container', 'artifact', 'builder', 'buildx', 'healthcheck', 'manifest', 'network', 'registry', 'system', 'volume', 'image')
+GROUPS = ('build', 'container', 'artifact', 'builder', 'buildx', 'healthcheck', 'manifest', 'network', 'registry', 'system', 'volume', 'image')

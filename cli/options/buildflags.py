@@ -186,8 +186,8 @@ Uts = security.Uts
 Cgroupns = security.Cgroupns
 
 
-class OfCommands(TypedDict, total=False):
-    """What the containers of RUN are to be."""
+class OfContainers(TypedDict, total=False):
+    """What the containers of commands are to be."""
 
     network: BuildNetwork
     isolation: Isolation
@@ -198,18 +198,23 @@ class OfCommands(TypedDict, total=False):
     cap_drop: CapDrop
     security_opt: SecurityOpt
     device: Device
-    allow: Allow
     add_host: AddHost
     dns: Dns
     dns_search: DnsSearch
     dns_option: DnsOption
     no_hosts: NoHosts
-    no_hostname: NoHostname
     http_proxy: BuildHttpProxy
     pid: Pid
     ipc: Ipc
     uts: Uts
     cgroupns: Cgroupns
+
+
+class OfCommands(OfContainers, total=False):
+    """What the containers of RUN are to be, and what it may ask for."""
+
+    allow: Allow
+    no_hostname: NoHostname
 
 
 class OfImage(TypedDict, total=False):

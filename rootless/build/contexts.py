@@ -153,6 +153,11 @@ class _Context:
         return None
 
 
+def ignore_in(directory: str, file: str) -> Ignore | None:
+    """Return the ignore file `file`, or for none that of a directory. Raises NotFound."""
+    return _Context(Place(directory, ignore_file=file), directory, own=True)._ignore("")
+
+
 def ignore_of(directory: str) -> Ignore | None:
     """Return the ignore file that a directory has. Raises UsageError."""
     return _Context(Place(directory), directory, own=True)._ignore("")

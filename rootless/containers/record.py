@@ -104,6 +104,8 @@ if TYPE_CHECKING:
         volumes: list[Volume]
         requires: NotRequired[list[str]]
         """Ids of the containers that are started before it, where there are any."""
+        working: NotRequired[dict[str, Any]]
+        """Of a working container, the image that is made in it (build.working)."""
         spec: Spec
 
     class State(TypedDict, total=False):

@@ -33,6 +33,7 @@ def test_commands(cli: Store) -> None:
     assert {"run", "ps", "images", "container"} <= {*offered(cli, "")}
     assert offered(cli, "image", "r") == ["rm", "remove", "rmi"]
     assert "__complete" not in offered(cli, "")
+    assert offered(cli, "build", "fro") == ["from", ":files"]
 
 
 def test_they_are_described(cli: Store) -> None:

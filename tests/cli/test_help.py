@@ -55,7 +55,9 @@ def every() -> dict[tuple[str, ...], Any]:
     found = {}
     for name, one in app.tree().commands.items():
         members = getattr(one, "commands", {})
-        found.update({(name, each): member for each, member in members.items()} or {(name,): one})
+        found.update({(name, each): member for each, member in members.items()})
+        if not members or one.itself:
+            found[name,] = getattr(one, "itself", one) or one
     return found
 
 

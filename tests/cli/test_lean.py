@@ -285,3 +285,25 @@ def test_the_tables_have_every_command_of_the_tree() -> None:
     assert {*tree.commands} == {*TOP.COMMANDS, *TOP.GROUPS}
     for name in TOP.GROUPS:
         assert {*tree.commands[name].commands} == {*lean.load("grammar", name).COMMANDS}
+
+
+@pytest.mark.parametrize(
+    ("line", "function", "given"),
+    [
+        ("build", "build", {}),
+        ("build from x", "build_from", {"image": "x"}),
+        ("build ./from", "build", {"context": "./from"}),
+        ("build -t x from", "build", {"tag": ["x"], "context": "from"}),
+        ("build -- from", "build", {"context": "from"}),
+        ("build froms", "build", {"context": "froms"}),
+        ("image build ls", "build", {"context": "ls"}),
+        ("build ls -q", "build_ls", {"quiet": True}),
+        ("build run c -- x -y", "build_run", {"container": "c", "command": ["--", "x", "-y"]}),
+    ],
+)
+def test_a_command_that_is_a_group_as_well(line: str, function: str, given: Any) -> None:
+    """The word behind it decides, and nothing else; Typer reads it as we do."""
+    call = lean.parse(line.split())
+    assert call == app.parse(line.split())
+    assert call is not None
+    assert (call[1], call[2]) == (function, given)

@@ -31,7 +31,8 @@ def ours() -> Options:
 
 
 def _below(command: object, words: Words) -> Iterator[tuple[Words, object, set[str]]]:
-    options = {name for param in command.params if is_option(param) for name in param.opts}
+    itself = getattr(command, "itself", None) or command
+    options = {name for param in itself.params if is_option(param) for name in param.opts}
     yield (words, command, options)
     for name, one in getattr(command, "commands", {}).items():
         yield from _below(one, (*words, name))

@@ -47,6 +47,8 @@ def build(
         rootless build --check .
         # which files of the context it would read, and what hides the others
         rootless build --print=context .
+        # from, run, copy, ... are steps for scripts: a directory of such a name
+        rootless build ./from
         # a shell in what a command has left that fails
         rootless build --on-error shell .
     """
@@ -126,33 +128,21 @@ def _fill(request: BuildRequest, asked: opt.BuildAsked) -> None:
     if ttl := asked.get("cache_ttl", ""):
         request.youngest = _youngest(ttl)
     request.jobs = asked.get("jobs", 0)
-    request.pull = _policy(asked.get("pull", ""))
+    request.pull = buildflags.policy_of(asked.get("pull", ""))
     buildflags.fill(request, asked)
 
 
 def _give(given: Given, asked: opt.BuildAsked) -> None:
     for text in asked.get("secret") or ():
         words = text.split(",")
-        secret, content = _secret(",".join(word for word in words if word != "cache=content"))
+        plain = ",".join(word for word in words if word != "cache=content")
+        secret, content = buildflags.secret_of(plain)
         if "cache=content" in words:
             given.counted.add(secret)
         given.secrets[secret] = content
     for text in asked.get("ssh") or ():
         name, _, socket = text.partition("=")
         given.agents[name] = _agent(name, socket)
-
-
-def _policy(text: str) -> str:
-    """Return when a base is fetched; without a policy as the dialect has it. Raises UsageError."""
-    from rootless.values import boolean
-
-    policies = ("always", "missing", "never", "newer")
-    if not text or text in policies:
-        return text or "missing"
-    try:
-        return choice.current().pulls if boolean(text, "--pull") else "missing"
-    except UsageError:
-        raise UsageError(f"--pull: unknown policy {text!r}", ", ".join(policies)) from None
 
 
 def _youngest(text: str) -> float:
@@ -165,35 +155,6 @@ def _youngest(text: str) -> float:
     if age is None:
         raise UsageError(f"--cache-ttl: {text!r} is no span of time", "for example 24h or 90m")
     return time.time() - age
-
-
-def _secret(text: str) -> tuple[str, bytes]:
-    """Return id and content of `id=ID,src=FILE`, `id=ID,env=NAME`, or `id=ID`. Raises UsageError.
-
-    Without a place it is the variable of that name, or else the file, as docker has it.
-    """
-    from rootless.build.given import check_size
-
-    fields = dict(field.partition("=")[::2] for field in text.split(","))
-    kind, name = fields.pop("type", ""), fields.pop("id", "")
-    path = fields.pop("src", "") or fields.pop("source", "")
-    variable = fields.pop("env", "") or (path if kind == "env" else "")
-    if fields or kind not in ("", "file", "env"):
-        unknown = next(iter(fields), f"type={kind}")
-        raise UsageError(f"the secret {text!r} says {unknown!r}", "id=, src= and env= are known")
-    if not name:
-        raise UsageError(f"the secret {text!r} has no id", "write id=NAME,src=FILE")
-    if not path and not variable:
-        variable, path = (name, "") if name in os.environ else ("", name)
-    if variable:
-        if variable not in os.environ:
-            raise UsageError(f"the secret {name!r}: there is no variable {variable}")
-        return name, check_size(name, os.environb[os.fsencode(variable)])
-    try:
-        with open(os.path.expanduser(path), "rb") as file:
-            return name, check_size(name, file.read(1 << 20))
-    except OSError as error:
-        raise UsageError(f"the secret {name!r}: cannot read {path}: {error.strerror}") from error
 
 
 def _agent(name: str, socket: str) -> str:

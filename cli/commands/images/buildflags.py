@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.build.request import BuildRequest
-    from rootless.cli.options.buildflags import Flags
+    from rootless.cli.options.buildflags import Flags, OfContainers, OfImage
     from rootless.containers.request import Fields
     from rootless.defaults.settings import Settings
 
 _OF_RUN = (
     *("add_host", "cap_add", "cap_drop", "cgroupns", "device", "dns", "dns_option", "dns_search"),
     *("http_proxy", "ipc", "network", "no_hosts", "pid", "security_opt", "shm_size", "ulimit"),
-    *("uts", "volume"),
+    *("mount", "uts", "volume"),
 )
 """Options that `run` has as well, and that mean the same for the commands of RUN."""
 
@@ -39,11 +39,11 @@ _OF_WINDOWS = ("process", "hyperv")
 def fill(request: BuildRequest, asked: Flags) -> None:
     """Put in what the options say. Raises UsageError."""
     _check(asked)
-    request.run = _run(asked)
+    request.run = fields_of(asked)
     request.allowed = _allowed(asked)
     _proxies(request, asked)
     _shape(request, asked)
-    request.epoch = _epoch(asked)
+    request.epoch = epoch_of(asked)
     request.docker = asked.get("format", os.environ.get("BUILDAH_FORMAT", "")) == "docker"
     _platforms(request, asked)
     outputs.fill(request, asked)
@@ -51,12 +51,6 @@ def fill(request: BuildRequest, asked: Flags) -> None:
 
 def _check(asked: Flags) -> None:
     """Refuse what contradicts itself, and what makes no sense here."""
-    isolation = asked.get("isolation", "")
-    if isolation in _OF_WINDOWS:
-        raise UsageError(f"--isolation {isolation} is for containers of Windows", "leave it out")
-    if isolation not in _ISOLATIONS:
-        known = ", ".join(filter(None, _ISOLATIONS))
-        raise UsageError(f"--isolation: unknown type {isolation!r}", f"{known}: always the same")
     if asked.get("no_hostname"):
         raise UsageError(
             "--no-hostname: a container has its own /etc/hostname, which is in no layer",
@@ -72,14 +66,23 @@ def _check(asked: Flags) -> None:
         raise UsageError("--timestamp and --source-date-epoch exclude each other", "name one")
 
 
-def _run(asked: Flags) -> Fields:
-    """Return what the containers of RUN are to be, where it is not as usual."""
+def fields_of(asked: OfContainers, *, further: bool = False) -> Fields:
+    """Return what the containers of RUN are to be, where it is not as usual.
+
+    With `further` the user's own defaults are in what this comes to.
+    """
     from rootless.containers.request import request as usual
     from rootless.containers.words.request import request as of_words
     from rootless.defaults import settings
 
+    isolation = asked.get("isolation", "")
+    if isolation in _OF_WINDOWS:
+        raise UsageError(f"--isolation {isolation} is for containers of Windows", "leave it out")
+    if isolation not in _ISOLATIONS:
+        known = ", ".join(filter(None, _ISOLATIONS))
+        raise UsageError(f"--isolation: unknown type {isolation!r}", f"{known}: always the same")
     given: Any = {key: asked[key] for key in _OF_RUN if key in asked}  # type: ignore[literal-required]
-    conf = settings.load()
+    conf = None if further else settings.load()
     if conf is None:
         made: Fields = of_words("build", (), given, base=os.getcwd(), environ=os.environ)
     else:
@@ -197,7 +200,8 @@ def _platforms(request: BuildRequest, asked: Flags) -> None:
     request.manifest = choice.current().given(given["manifest"]) if "manifest" in given else ""
 
 
-def _epoch(asked: Flags) -> int | None:
+def epoch_of(asked: OfImage) -> int | None:
+    """Return the moment that all counts as made at, by an option or the variable."""
     given: Any = asked
     for name in ("timestamp", "source_date_epoch"):
         if text := given.get(name, ""):
@@ -210,3 +214,45 @@ def _moment(text: str, name: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 12:
         raise UsageError(f"{name}: invalid moment {text!r}", "seconds since 1970, as 1700000000")
     return int(text)
+
+
+def policy_of(text: str) -> str:
+    """Return when a base is fetched; without a policy as the dialect has it. Raises UsageError."""
+    from rootless.values import boolean
+
+    policies = ("always", "missing", "never", "newer")
+    if not text or text in policies:
+        return text or "missing"
+    try:
+        return choice.current().pulls if boolean(text, "--pull") else "missing"
+    except UsageError:
+        raise UsageError(f"--pull: unknown policy {text!r}", ", ".join(policies)) from None
+
+
+def secret_of(text: str) -> tuple[str, bytes]:
+    """Return id and content of `id=ID,src=FILE`, `id=ID,env=NAME`, or `id=ID`. Raises UsageError.
+
+    Without a place it is the variable of that name, or else the file, as docker has it.
+    """
+    from rootless.build.given import check_size
+
+    fields = dict(field.partition("=")[::2] for field in text.split(","))
+    kind, name = fields.pop("type", ""), fields.pop("id", "")
+    path = fields.pop("src", "") or fields.pop("source", "")
+    variable = fields.pop("env", "") or (path if kind == "env" else "")
+    if fields or kind not in ("", "file", "env"):
+        unknown = next(iter(fields), f"type={kind}")
+        raise UsageError(f"the secret {text!r} says {unknown!r}", "id=, src= and env= are known")
+    if not name:
+        raise UsageError(f"the secret {text!r} has no id", "write id=NAME,src=FILE")
+    if not path and not variable:
+        variable, path = (name, "") if name in os.environ else ("", name)
+    if variable:
+        if variable not in os.environ:
+            raise UsageError(f"the secret {name!r}: there is no variable {variable}")
+        return name, check_size(name, os.environb[os.fsencode(variable)])
+    try:
+        with open(os.path.expanduser(path), "rb") as file:
+            return name, check_size(name, file.read(1 << 20))
+    except OSError as error:
+        raise UsageError(f"the secret {name!r}: cannot read {path}: {error.strerror}") from error

@@ -100,6 +100,10 @@ class Command:
         """The configuration of an image of what the command leaves if it fails; None for none."""
         self.script = ""
         """A program with `#!` that is to run in the place of the words."""
+        self.ends: Ends | None = None
+        """Where its input comes from and its output goes; None for the build's own output."""
+        self.keeps = False
+        """Whether what it has changed counts though it fails."""
 
 
 def preload() -> None:
@@ -156,7 +160,7 @@ def _run(
             *(image(item["source"], item["destination"]) for item in mounts.shown),
             *asked.get("mounts", ()),
         ],
-        "hostname": "" if _shares_name(asked) else HOSTNAME,
+        "hostname": "" if _shares_name(asked) else asked.get("hostname") or HOSTNAME,
         "image_volumes": "ignore",
         "log": {"driver": "none", "options": {}},
         "record_owners": True,
@@ -167,8 +171,8 @@ def _run(
     container = Containers(paths).create(wish, base, files=mounts.shown)
     try:
         os.close(os.open(f"{container.directory}/{KEPT}", os.O_CREAT | os.O_CLOEXEC, 0o600))
-        code = container.run(Output(line))
-        if code:
+        code = container.run(command.ends or Output(line), detach_keys="")
+        if code and not command.keeps:
             return {"code": code, "left": _left(paths, base, command, container, code)}
         told = Telling(line)
         result = layer(
@@ -177,7 +181,7 @@ def _run(
     finally:
         line.afterwards(lambda: _remove(container))
     found = _touched(paths, base, command, result)
-    return {"code": 0, "layer": result.layer, "notes": result.notes, "touched": found}
+    return {"code": code, "layer": result.layer, "notes": result.notes, "touched": found}
 
 
 def _touched(paths: BuildPaths, base: StageImage, command: Command, result: Result) -> Document:

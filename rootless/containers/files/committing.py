@@ -77,6 +77,11 @@ def commit(
     """
     wishes = wishes or Wishes()
     names = [reference.name_to_give(ref)] if ref else []
+    if "working" in container.record:
+        raise UsageError(
+            f"container {container.name} is a working container",
+            "rootless build commit makes the image of it",
+        )
     if container.record["rootfs"]["kind"] != "layers":
         raise UsageError(
             f"cannot commit container {container.name}: it was not made from an image",

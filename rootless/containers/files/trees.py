@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from rootless.images.collection import Images
 
 
-def trees_of(container: Handle) -> Trees:
+def trees_of(container: Handle, *, since_image: bool = True) -> Trees:
     """Return the container's root and its image's, with the mount points in between.
 
-    Raises UsageError for a container of the host's own files.
+    A working container has layers of its own above its image's: without `since_image` they count as
+    what was there. Raises UsageError for a container of the host's own files.
     """
     record = container.record
     source = record["rootfs"]
@@ -46,7 +47,10 @@ def trees_of(container: Handle) -> Trees:
         new = [upper, *lowers]
     owners = shift.apparent(record["spec"]["rootless"], identity.detect())
     mounted = [mount["destination"] for mount in record["spec"]["mounts"]]
-    trees = Trees(new, lowers, [*mounted, notify.PLACE, *Marks.PLACES])
+    old = lowers
+    if since_image and (working := record.get("working")):
+        old = stacked(record["layers"][: working["begun"]][::-1])
+    trees = Trees(new, old, [*mounted, notify.PLACE, *Marks.PLACES])
     if new != lowers and (is_copy or choose_driver(container.paths) == "overlay"):
         trees.literal = {new[0]}  # where fuse-overlayfs has no marks of its own
     if owners and source["kind"] == "layers" and new != lowers:

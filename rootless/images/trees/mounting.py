@@ -1,4 +1,4 @@
-"""Images and containers as read-only directories, for who is in `rootless unshare`.
+"""Images and containers as directories, for who is in `rootless unshare`; most are read-only.
 
 Mounts are those of the caller's mount namespace: they end with it, and no other sees them. The
 directories they are on lie in the runtime directory, named after what is mounted, and stay there,
@@ -21,6 +21,7 @@ from rootless.runtime.tree.rootfs import (
     check_finds_data,
     choose_driver,
     data_layers,
+    escaped,
     mount_fuse,
     mount_overlay,
 )
@@ -45,17 +46,26 @@ class Mounts:
         """Return the ids of what is mounted, and where."""
         return {os.path.basename(path): path for path in mounts_below(self._base)}
 
-    def mount(self, id: str, layers: list[str]) -> str:  # noqa: A002 - the field's own word
+    def mount(
+        self,
+        id: str,  # noqa: A002 - the field's own word
+        layers: list[str],
+        above: tuple[str, str] | None = None,
+    ) -> str:
         """Mount directories, topmost first, merged, unless it is done; return where.
 
-        Raises HostError where that may not be.
+        `above` is the directory that takes what is written there, and one beside it for the
+        kernel's use; without it nothing can be written. Raises HostError where that may not be.
         """
         target = f"{self._base}/{id}"
         if id in self.all():
             return target
         try:
             os.makedirs(target, 0o700, exist_ok=True)
-            self._mount(layers, target)
+            if above is not None:
+                self._mount_writable(layers, target, *above)
+            else:
+                self._mount(layers, target)
         except OSError as error:
             refused = error.errno in (errno.EPERM, errno.EACCES)
             kind, hint = (NotPermitted, INSIDE) if refused else (HostError, "")
@@ -82,6 +92,20 @@ class Mounts:
         else:
             raise HostError(
                 f"{len(layers)} layers cannot be mounted at {target} by the driver {driver}",
+                "rootless doctor says what an overlay file system needs",
+            )
+
+    def _mount_writable(self, layers: list[str], target: str, upper: str, work: str) -> None:
+        driver = choose_driver(self._paths)
+        check_finds_data(driver, layers)
+        if driver == "overlay":
+            data = f"upperdir={escaped(upper)},workdir={escaped(work)},userxattr"
+            mount_overlay(layers, target, data, m.MS_NOSUID | m.MS_NODEV)
+        elif driver == "fuse-overlayfs":
+            mount_fuse(layers, upper, work, target)
+        else:
+            raise HostError(
+                f"{target} cannot be written into with the driver {driver}",
                 "rootless doctor says what an overlay file system needs",
             )
 

@@ -1,0 +1,1 @@
+"""`build from`, `build run` and the other steps by which scripts make images."""

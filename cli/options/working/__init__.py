@@ -1,0 +1,1 @@
+"""Options of the steps of `build`: `build from`, `build run` and so on."""
