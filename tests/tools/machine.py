@@ -205,6 +205,25 @@ def checkout() -> Path:
     return target
 
 
+def debian() -> None:
+    """See that there is a small Debian for those users to build upon who cannot make one.
+
+    Where it cannot be made, tests say so (tests/build/debian.py).
+    """
+    archive = CACHE / "debian.tar"
+    if os.geteuid() != 0 or archive.exists() or not shutil.which("mmdebstrap"):
+        return
+    new = archive.with_name("debian.new.tar")
+    words = ["--quiet", "--variant=minbase", "bookworm", str(new)]
+    try:
+        done = subprocess.run(["mmdebstrap", *words], stdin=subprocess.DEVNULL, timeout=600)
+    except subprocess.TimeoutExpired:
+        return
+    if done.returncode == 0:
+        new.chmod(0o644)
+        new.rename(archive)
+
+
 def environment(interpreter: Interpreter, tree: Path) -> str:
     """Return the Python of a virtual environment with `tree` and what its tests need.
 

@@ -118,7 +118,8 @@ def soak(arguments: list[str]) -> int:
 def carry_out(runs: list[Run]) -> int:
     """Do the runs one after the other and print the totals last."""
     tree = machine.checkout()
-    with ThreadPoolExecutor() as pool:  # environments that are not there yet are made side by side
+    with ThreadPoolExecutor() as pool:  # what is not there yet is made side by side
+        pool.submit(machine.debian)
         list(
             pool.map(lambda one: machine.environment(one, tree), {run.interpreter for run in runs})
         )
