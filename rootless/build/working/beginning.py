@@ -80,6 +80,7 @@ def _made(containers: Containers, wish: Beginning, image: WorkingImage, state: S
         name = wish.name or _name(wish.image, number)
         fields: Fields = {**wish.fields, "name": name, "image_volumes": "ignore"}
         fields["labels"] = {LABEL: "true"}
+        fields["record_owners"] = True  # where it is started: steps have it anyway
         try:
             return containers.create(usual(wish.image, command, **fields), image)
         except Conflict:

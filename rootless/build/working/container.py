@@ -29,6 +29,7 @@ from rootless.containers.files.trees import ids_of, trees_of
 from rootless.containers.record import read, write
 from rootless.errors import Conflict, NotFound
 from rootless.images.making import Stack
+from rootless.runtime.supervision.ownership import LINKS
 from rootless.runtime.userns import removal
 from rootless.teller import QUIET
 
@@ -154,6 +155,8 @@ class Working:
         for place in shown.written:
             if os.path.lexists(place):
                 removal.empty(self.paths, place)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self.container.directory}/{LINKS}")
 
     def take(self, result: Result, text: str) -> None:
         """Put what a step has made on top; `text` is the history's word of it, "" for none."""

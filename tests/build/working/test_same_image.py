@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from built import Built, lay
 
+from tests.conftest import user_mode
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -108,3 +110,30 @@ def test_a_lone_layer_is_that_of_a_build(busybox: Store, tmp_path: Path, line: s
     assert done.returncode == 0, done.stderr
     first, second = Built(busybox, "dockerfile:latest"), Built(busybox, "script:latest")
     assert first.manifest == second.manifest
+
+
+CHANGES = (
+    "echo x >/f; chown 3:4 /f; mkdir /d; chmod 1777 /d; rm /etc/group; ln -s f /l; chown -h 5:6 /l;"
+    " echo no >/etc/resolv.conf; echo no >/etc/hosts; echo no >/etc/hostname; echo no >/dev/shm/x; "
+    "mkdir -p /run/x; touch /tmp/y; rm -r /root; mkdir /root; touch /root/new; mkfifo /p"
+)
+
+
+@pytest.mark.parametrize("way", ["run", "build run"])
+def test_commit_leaves_out_what_run_leaves_out(busybox: Store, tmp_path: Path, way: str) -> None:
+    """With one id a plain container has no owners to tell: none is remembered for it."""
+    lay(tmp_path, {"Dockerfile": f"FROM busybox\nRUN {CHANGES}\n"})
+    busybox.ok("build", "-q", "-t", "dockerfile", str(tmp_path))
+    words = ["sh", "-c", CHANGES]
+    if way == "run":
+        busybox.ok("run", "--name", "c", "busybox", *words)
+        busybox.ok("commit", "c", "script")
+    else:
+        busybox.ok("build", "from", "--name", "c", "busybox")
+        busybox.ok("build", "run", "c", *words)
+        busybox.ok("build", "commit", "c", "script")
+    wanted, found = (Built(busybox, f"{name}:latest").files(1) for name in ("dockerfile", "script"))
+    assert wanted["f"] == "file 644 3:4 x\\n"
+    if way == "run" and user_mode() == "single":
+        wanted |= {"f": "file 644 0:0 x\\n", "l": "link 777 0:0 f"}
+    assert found == wanted

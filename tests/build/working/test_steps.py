@@ -262,15 +262,18 @@ def test_what_is_worked_in_outlives_the_cache(busybox: Store, container: str) ->
 
 def test_it_is_a_container_as_any_other(busybox: Store, container: str) -> None:
     """It starts with the settings that the image has by now, and what it writes is the image's."""
-    busybox.ok("build", "config", "--cmd", "sh -c 'echo here >/x; sleep 100'", container)
+    line = "echo here >/x; chown 3:4 /x; ln -s x /l; chown -h 5:6 /l; echo >/etc/hosts; sleep 100"
+    busybox.ok("build", "config", "--cmd", f"sh -c '{line}'", container)
     busybox.ok("start", container)
     done = busybox("build", "run", container, "true")
     assert (done.returncode, "runs" in done.stderr) == (125, True), done.stderr
+    busybox.ok("exec", container, "sh", "-c", "while ! test -L /l; do sleep 0.1; done; sleep 0.3")
     busybox.ok("stop", "-t", "0", container)
     assert busybox.ok("build", "run", container, "cat", "/x") == "here"
-    assert busybox.ok("diff", container).splitlines() == ["A /x"]
+    assert busybox.ok("diff", container).splitlines() == ["A /l", "A /x"]
     busybox.ok("build", "commit", container, "i")
-    assert [*Built(busybox, "i:latest").files(1)] == ["x"]
+    files = {"x": "file 644 3:4 here\\n", "l": "link 777 5:6 x"}
+    assert Built(busybox, "i:latest").files(1) == files
     busybox.ok("rm", container)
     assert busybox.ok("build", "ls", "-q") == ""
 
