@@ -137,11 +137,15 @@ class Layout:
     def _choose(self, index: Document, document: Document, wanted: Platform | None) -> Document:
         from rootless.oci import platform
 
-        wanted = wanted or platform.host()
         # Programs that copy one platform out of several leave the index whole.
         present = [entry for entry in document["manifests"] if self.has(entry["digest"])]
-        chosen = platform.choose(present, wanted)
+        chosen = platform.choose(present, wanted or platform.host())
+        if chosen is None and wanted is None:
+            # What somebody has made for another machine, with attestations beside it.
+            images = [entry for entry in present if platform.is_somewhere(entry.get("platform"))]
+            chosen = images[0] if len(images) == 1 else None
         if chosen is None:
+            wanted = wanted or platform.host()
             raise ImageError(f"no image for platform {wanted} in index {index['digest']}")
         return chosen
 

@@ -94,6 +94,11 @@ def of(document: Any) -> Platform:
     return Platform(*(field if isinstance(field, str) else "" for field in fields))
 
 
+def is_somewhere(document: Any) -> bool:
+    """Whether a platform that is declared is one that something runs on: not unknown/unknown."""
+    return of(document).os != "unknown"
+
+
 def fits(offered: Platform, wanted: Platform) -> bool:
     """Whether an image for `offered` runs where `wanted` is asked for."""
     return _rank(offered, wanted) >= 0

@@ -160,6 +160,7 @@ class Place:
         names = self.store.ok("images", "--format", "{{.Repository}}:{{.Tag}}").split()
         if others := [name for name in names if name != "busybox:latest"]:
             self.store.ok("rmi", "-f", *others)
+        self.store.ok("image", "prune", "-f")
 
     def text(self, page: str) -> str:
         """Return the text of a page, with ports that are free."""

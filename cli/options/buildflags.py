@@ -153,14 +153,30 @@ MetadataFile = Annotated[
 
 Provenance = Annotated[
     str,
-    option("--provenance", metavar="false", panel=OUTPUT, about="Attestations: there are none."),
+    option(
+        "--provenance",
+        metavar="true|false|mode=min|max,...",
+        panel=OUTPUT,
+        about="Say beside the image how it was made (SLSA). (false)",
+    ),
 ]
 Sbom = Annotated[
-    str, option("--sbom", metavar="false", panel=OUTPUT, about="Attestations: there are none.")
+    str,
+    option(
+        "--sbom",
+        metavar="true|false",
+        panel=OUTPUT,
+        about="List beside the image the packages in it (SPDX). (false)",
+    ),
 ]
 Attest = Annotated[
     list[str] | None,
-    option("--attest", metavar="type=KIND,disabled=true", panel=OUTPUT, about="The same."),
+    option(
+        "--attest",
+        metavar="type=sbom|provenance,...",
+        panel=OUTPUT,
+        about="The same as --sbom and --provenance.",
+    ),
 ]
 Builder = Annotated[str, silent("--builder")]
 Rm = Annotated[bool, silent("--rm")]

@@ -12,7 +12,7 @@ import contextlib
 import os
 import sys
 
-from rootless.build.fetching.remotes import DOCKERFILE, fetch_context, fill, is_remote
+from rootless.build.fetching.remotes import DOCKERFILE, fetch_context, fill, is_remote, material
 from rootless.build.files.ignore import Ignore
 from rootless.build.files.trees import DirectoryTree, resolve
 from rootless.build.given import Given
@@ -55,31 +55,35 @@ def opened(paths: Paths, place: Place, names: Sequence[str]) -> Iterator[BuildRe
         hint = f"name a directory as the {named('context')}, or a file as {named('file')}"
         raise UsageError("context and Dockerfile cannot both be standard input", hint)
     with Scratch(paths) as scratch:
-        found = _Context(place, *_directory(paths, place, scratch))
-        request = found.request(names)
+        directory, source = _directory(paths, place, scratch)
+        own = bool(source) or directory != os.path.abspath(place.context)
+        request = _Context(place, directory, own).request(names)
         request.scratch, request.given = scratch, place.given
+        if source:
+            request.source = material(place.context, source)
         yield request
 
 
-def _directory(paths: Paths, place: Place, scratch: Scratch) -> tuple[str, bool]:
-    """Return the directory of a context, and whether it is the build's own."""
+def _directory(paths: Paths, place: Place, scratch: Scratch) -> tuple[str, str]:
+    """Return the directory of a context, and the digest of what was fetched for it, if it was."""
     text = place.context
     if text == "-":
         if sys.stdin.isatty():
             raise UsageError("cannot read a context from a terminal", "redirect standard input")
-        return _filled(0, scratch, "standard input"), True
+        return _filled(0, scratch, "standard input"), ""
     if is_remote(text) and not os.path.exists(text):
-        return fetch_context(None, paths, text, scratch.new(), place.given.secrets), True
+        where, digest = fetch_context(None, paths, text, scratch.new(), place.given.secrets)
+        return where, digest
     context = os.path.abspath(text)
     if os.path.isfile(context):
         fd = os.open(context, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return _filled(fd, scratch, text), True
+            return _filled(fd, scratch, text), ""
         finally:
             os.close(fd)
     if not os.path.isdir(context):
         raise NotFound(f"no directory {text} to build in", f"name one as the {named('context')}")
-    return context, False
+    return context, ""
 
 
 def _filled(fd: int, scratch: Scratch, name: str) -> str:

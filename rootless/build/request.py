@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
+
+from rootless.build.attesting.wishes import Attesting
 from rootless.build.given import Given
 from rootless.build.shape import Shape
+from rootless.times import now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.build.attesting.materials import Material
     from rootless.build.fetching.named import Context
     from rootless.build.files.ignore import Ignore
     from rootless.build.output.wishes import Output
     from rootless.build.scratch import Scratch
     from rootless.containers.request import Fields
+
+    Document = dict[str, Any]
 
 
 class BuildRequest:
@@ -61,6 +70,21 @@ class BuildRequest:
         """Where it goes besides the store. Files alone leave no image there."""
         self.pushed: dict[str, str] = {}
         """What came of it: names, and the digests that registries have them by."""
+        self.attesting = Attesting()
+        """What is said of the image beside it."""
+        self.source: Material | None = None
+        """Where the context was fetched from, if it was."""
+        self.begun = now()
+        self.number = os.urandom(13).hex()[:25]
+        """A name of this build, the same for all its platforms."""
+        self.told = ""
+        """Whether whoever builds wants to know how it was made: min or max; empty for not."""
+        self.provenance: dict[str, Document] = {}
+        """What came of that, by platform."""
+        self.called: list[str] = []
+        """What is said of the image calls it so, where it has no tags of its own."""
+        self.named: dict[str, str] = {}
+        """What came of it: by id the digest of an image with its attestations."""
         self.docker = False
         """Whether the image has a manifest of docker's form as well."""
         self.keep_failed = False

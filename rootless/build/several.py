@@ -48,6 +48,7 @@ def build(
     for platform in request.platforms or [str(platforms.host())]:
         one = copy.copy(request)
         one.platform = platform
+        one.called = request.tags
         one.tags, one.manifest, one.platforms = [], "", []
         one.outputs = [_for(output, platform) for output in request.outputs if output.is_files]
         if one.outputs and len(one.outputs) < len(request.outputs):
@@ -68,10 +69,11 @@ def _for(output: Output, platform: str) -> Output:
 
 def _listed(images: Images, request: BuildRequest, made: list[str], access: Access) -> str:
     lists = Manifests(images.paths, images)
-    members = [f"sha256:{image}" for image in dict.fromkeys(made)]
+    members = [request.named.get(one, f"sha256:{one}") for one in dict.fromkeys(made)]
     found = ""
     if request.manifest:
-        found = lists.create(request.manifest, members, access=access, amend=True)
+        how = {"everything": True, "amend": True}
+        found = lists.create(request.manifest, members, access=access, **how)
         if len(made) == 1:  # the names are those of the image
             for tag in request.tags:
                 images.tag(members[0], tag)
@@ -80,7 +82,7 @@ def _listed(images: Images, request: BuildRequest, made: list[str], access: Acce
     for name in names:
         if images.name_of(name):
             images.untag(name, [name])
-        found = lists.create(name, members, access=access)
+        found = lists.create(name, members, access=access, everything=True)
     if not found:
         return ""  # images without a name, as of any build without one
     for output in request.outputs:

@@ -172,7 +172,9 @@ class Images(Finder):
         image = self.look(ref)
         if has_transport(target) and not image.goes_whole:
             source = f"containers-storage:{ref}"
-            digest = self.copy(source, target, whole(how, everything=False), teller=teller)
+            holds = target.startswith(("oci:", "oci-archive:"))
+            one = whole(how, everything=holds and image.attested is not None)
+            digest = self.copy(source, target, one, teller=teller)
             return Pushed(target, digest)
         if image.goes_whole:
             from rootless.images.lists import pushing as lists

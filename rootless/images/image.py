@@ -8,7 +8,7 @@ from rootless.images import durability
 from rootless.images.entries import list_of, pushed_of, sources_of
 from rootless.oci import jsonio
 from rootless.oci.errors import ImageError
-from rootless.oci.layout import MAX_JSON, Layout, as_go_reads, chain_ids, check_config
+from rootless.oci.layout import INDEXES, MAX_JSON, Layout, as_go_reads, chain_ids, check_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Image:
         self.shared = shared
         self.layout = layout_of(paths, shared)
         self._descriptor = descriptor
+        self._top = descriptor
         self._manifest: Document | None = None
         self._config: Document | None = None
         self._size = -1
@@ -142,7 +143,30 @@ class Image:
     @property
     def stored_digest(self) -> str:
         """The digest of the index entry, which needs no blob."""
-        return str(self._descriptor["digest"])
+        return str(self._top["digest"])
+
+    @property
+    def attested(self) -> Document | None:
+        """The index in which the image is with attestations of it; None where it has none.
+
+        Raises ImageError for a damaged one.
+        """
+        if self._top.get("mediaType") not in INDEXES or self.is_list:
+            return None
+        from rootless.images.lists import attestations
+
+        index = self.layout.document(self.stored_digest)
+        if "manifests" not in index:
+            return None
+        found = attestations.of_image(index["manifests"], self.manifest_digest)
+        return index if found else None
+
+    @property
+    def whole(self) -> Document:
+        """What points at the image with its attestations, or at its manifest where it has none."""
+        if self.attested is None:
+            return self.descriptor
+        return {key: self._top[key] for key in ("mediaType", "digest", "size") if key in self._top}
 
     @property
     def entry(self) -> Document:

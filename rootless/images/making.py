@@ -10,13 +10,14 @@ import os
 
 from rootless.images.entries import entry_for
 from rootless.images.intake import Intake
+from rootless.images.lists import attestations
 from rootless.images.naming import bring_in
 from rootless.images.trees.packing import pack
 from rootless.oci import manifests
 from rootless.oci.blobs import Stored
 from rootless.oci.digest import CHUNK
 from rootless.oci.layers.unpack import widen
-from rootless.oci.layout import OCI_CONFIG, OCI_LAYER, chain_ids
+from rootless.oci.layout import OCI_CONFIG, OCI_INDEX, OCI_LAYER, chain_ids
 from rootless.runtime.userns.worker import spawn
 
 TYPE_CHECKING = False
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from rootless.images.foreman import Foreman, Job
     from rootless.images.image import Image
+    from rootless.images.lists.attestations import Attested
     from rootless.images.trees.comparing import Trees
     from rootless.images.trees.ids import Ids
     from rootless.oci.blobs import Blob
@@ -105,6 +107,8 @@ class Making:
         self._intake = Intake(paths, teller, source=source, foreman=foreman)
         self.stack = below or Stack([], [])
         """All layers so far."""
+        self.entry: Document = {}
+        """What the names of a finished image mean."""
 
     def __enter__(self) -> Self:
         self._intake.__enter__()
@@ -238,11 +242,13 @@ class Making:
         *,
         docker: bool = False,
         annotations: dict[str, str] | None = None,
+        attested: Attested | None = None,
     ) -> str:
         """Name the image, whose configuration this is with the layers added; return its digest.
 
         `annotations` are those of its manifest. With `docker` it has a manifest of docker's form as
-        well, by which a push goes, and which has none.
+        well, by which a push goes, and which has none. With `attested` the names are those of an
+        index of the image and of what is said of it.
         """
         intake = self._intake
         parts, diff_ids = self.stack.parts, self.stack.diff_ids
@@ -256,5 +262,28 @@ class Making:
         digest = intake.take_bytes(manifest)
         own = [intake.take_bytes(manifests.to_docker(part, parts))] if docker else []
         blobs = [*(each["digest"] for each in parts), part["digest"], digest, *own]
-        intake.commit([(names, entry_for(digest, len(manifest), own))], blobs)
+        entry = entry_for(digest, len(manifest), own)
+        if attested is not None:
+            entry, more_blobs = self._attest(attested, entry)
+            blobs += more_blobs
+        intake.commit([(names, entry)], blobs)
+        self.entry = entry
         return str(part["digest"])
+
+    def _attest(self, attested: Attested, entry: Document) -> tuple[Document, list[str]]:
+        """Make an index of an image and of what is said of it; return its entry and the blobs."""
+        take = self._intake.take_bytes
+        about = str(entry["digest"])
+        layers = [
+            attestations.described(take(data), len(data), kind)
+            for kind, data in attestations.statements(attested, about)
+        ]
+        config, manifest = attestations.manifest(layers)
+        said = attestations.reference(manifest, about)
+        described = {key: entry[key] for key in ("mediaType", "digest", "size")}
+        index = attestations.index([{**described, "platform": attested.platform}, said])
+        blobs = [*(str(one["digest"]) for one in layers), take(config), take(manifest)]
+        whole = {"mediaType": OCI_INDEX, "digest": take(index), "size": len(index)}
+        if "annotations" in entry:
+            whole["annotations"] = entry["annotations"]
+        return whole, [*blobs, str(whole["digest"])]

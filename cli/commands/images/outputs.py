@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.build.output.wishes import KINDS, Output
+from rootless.cli.commands.images import attesting
 from rootless.cli.dialects import choice
 from rootless.errors import UsageError
 from rootless.values import boolean
@@ -24,7 +25,7 @@ _IDLE = ("force-compression", "rewrite-timestamp", "unpack", "buildinfo", "name-
 
 def fill(request: BuildRequest, asked: Flags) -> None:
     """Put in where it goes. Raises UsageError."""
-    _refuse_attestations(asked)
+    attesting.fill(request, asked)
     for text in asked.get("output") or ():
         request.outputs.append(_output(request, text))
     if asked.get("load"):
@@ -33,24 +34,17 @@ def fill(request: BuildRequest, asked: Flags) -> None:
         request.outputs.append(pushed := Output("registry"))
         pushed.push = True
     for output in request.outputs:
+        if output.kind == "docker" and output.place and request.attesting:
+            raise UsageError(
+                f"docker's archive {output.place} can hold no attestations",
+                "type=oci,dest=FILE holds them",
+            )
         if output.push and not request.tags:
             raise UsageError(
                 "--push: a name is needed to push to a registry", "give one with --tag"
             )
     if len([output for output in request.outputs if output.place == "-"]) > 1:
         raise UsageError("several outputs cannot all be standard output", "dest=FILE")
-
-
-def _refuse_attestations(asked: Flags) -> None:
-    """Take what asks for none, as scripts do for older registries. Raises UsageError."""
-    wishes = [(f"--{kind}", str(asked.get(kind, ""))) for kind in ("provenance", "sbom")]
-    wishes += [("--attest", text) for text in asked.get("attest") or ()]
-    for option, text in wishes:
-        off = text in ("", "false", "0") or "disabled=true" in text.split(",")
-        if not off:
-            raise UsageError(
-                f"{option} {text}: attestations come with a later version", f"{option}=false"
-            )
 
 
 def _output(request: BuildRequest, text: str) -> Output:
@@ -93,6 +87,10 @@ def _set(request: BuildRequest, output: Output, key: str, value: str, text: str)
         request.shape.annotations[key.partition(".")[2]] = value
     elif key in _IDLE:
         return
+    elif key == "attestation-prefix" and output.is_files:
+        if "/" in value:
+            raise UsageError(f"--output {text}: attestation-prefix is no path", "leave the / out")
+        output.prefix = value
     elif setting is None or output.is_files:
         known = ", ".join(("type", "dest", *_KEYS, "annotation.KEY"))
         raise UsageError(f"--output {text}: unknown field {key!r}", f"known: {known}")
@@ -145,16 +143,21 @@ def tell(engine: Engine, request: BuildRequest, image: str, path: str) -> None:
     """Write what came of a build into a file of JSON, in BuildKit's words. Raises UsageError."""
     from rootless.oci import jsonio, reference
 
-    found: dict[str, object] = {"buildx.build.ref": f"default/default/{os.urandom(13).hex()[:25]}"}
+    found: dict[str, object] = {}
+    for platform, said in request.provenance.items():
+        where = f"/{platform}" if request.platforms[1:] else ""
+        found[f"buildx.build.provenance{where}"] = said
+    found["buildx.build.ref"] = f"default/default/{request.number}"
     if image:
         one = engine.images.get(f"sha256:{image}")
         names = [reference.name_to_give(tag) for tag in request.tags]
-        digest = next(iter(request.pushed.values()), one.manifest_digest)
+        whole = one.whole
+        digest = next(iter(request.pushed.values()), str(whole["digest"]))
         found["containerimage.config.digest"] = f"sha256:{image}"
         found["containerimage.digest"] = digest
-        if digest == one.manifest_digest:
+        if digest == whole["digest"]:
             found["containerimage.descriptor"] = {
-                "mediaType": one.manifest.get("mediaType"),
+                "mediaType": whole.get("mediaType") or one.manifest.get("mediaType"),
                 "digest": digest,
                 "size": os.path.getsize(one.layout.blob_path(digest)),
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.build.attesting.materials import Materials
 from rootless.build.cache.living import Living
 from rootless.build.cache.results import Results
 from rootless.build.course.order import Order
@@ -41,6 +42,9 @@ class Build:
         given = Arguments(request.arguments, target=request.platform or here, build=here)
         self.file = plan(dockerfile, given, request.contexts)
         self.target = self.file.target(request.target)
+        self.materials = Materials()
+        if request.source is not None:
+            self.materials.add(request.source)
         self.images = images
         self.access = access
         self.request = request

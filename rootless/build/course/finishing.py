@@ -10,9 +10,14 @@ from rootless.images.making import Stack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.build.course.attesting import Attestations
     from rootless.build.course.common import Build
     from rootless.build.output.wishes import Output
     from rootless.build.state import State
+
+    Document = dict[str, Any]
 
 
 class Finishing:
@@ -34,11 +39,16 @@ class Finishing:
         if shape.squash:
             self._squash(state, 0 if shape.squash == "all" else state.begun)
         self._compare(state)
-        image = ""
+        image, document = "", state.document(request.epoch)
+        said = None
+        if request.attesting or request.told:
+            from rootless.build.course.attesting import Attestations
+
+            said = Attestations(self._build, state, document)
         if not request.outputs or not all(one.is_files for one in request.outputs):
-            image = self._named(state)
+            image = self._named(state, document, said)
         for output in request.outputs:
-            self._put(state, image, output)
+            self._put(state, image, output, said)
         return image
 
     def _compare(self, state: State) -> None:
@@ -54,22 +64,24 @@ class Finishing:
             stage = stage.parent
         return f"{self._request.name}:{stage.origin.line}"
 
-    def _named(self, state: State) -> str:
+    def _named(self, state: State, document: Document, said: Attestations | None) -> str:
         """Put the image into the store, and return its id."""
         request, shape = self._request, self._request.shape
         step = Step("exporting to image")
         self._watcher.begin(step)
-        document = state.document(request.epoch)
         form = finish.Form(request.tags, shape.annotations, docker=request.docker)
+        form.attested = said.attested if said is not None else None
         image = finish.known(self._paths, state.stack, document, form)
         if not image:
-            value = self._last(step, finish.name, state.stack, document, form)
+            value, entry = self._last(step, finish.name, state.stack, document, form)
             image = str(value).partition(":")[2]
+            if form.attested is not None:
+                request.named[image] = entry
         self._watcher.hear(step, {"do": "image", "id": image, "names": request.tags})
         self._watcher.end(step, cached=False, error="")
         return image
 
-    def _put(self, state: State, image: str, output: Output) -> None:
+    def _put(self, state: State, image: str, output: Output, said: Attestations | None) -> None:
         """Write an output, or push it."""
         from rootless.build.output import sending
 
@@ -78,10 +90,15 @@ class Finishing:
         step = Step(f"exporting to {output.kind}")
         self._watcher.begin(step)
         if output.is_files:
-            epoch = self._request.epoch
-            self._last(step, sending.write_files, state.stack, output, epoch)
+            layers = self._paths.lowers(state.stack)
+            if said is not None and said.statements:
+                names = [f"{output.prefix}{name}" for name, _, _ in said.statements]
+                subjects = self._last(step, sending.subjects, layers, names)
+                layers.append(said.files(subjects, output.prefix))
+            self._last(step, sending.write_files, layers, output, self._request.epoch)
         else:
-            sent = sending.Sent(self._build.images, image, self._request.tags, self._build.access)
+            ref = self._request.named.get(image, image)
+            sent = sending.Sent(self._build.images, ref, self._request.tags, self._build.access)
             self._request.pushed.update(self._last(step, sending.send, sent, output))
         self._watcher.end(step, cached=False, error="")
 

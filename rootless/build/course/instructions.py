@@ -159,6 +159,7 @@ class Stages:
         if script is not None and script.startswith("#!"):
             command.script = script
         command.fields = confining.fields_of(done, self._request)
+        self._build.materials.network |= confining.reaches(command.fields)
         about = {key: state.settings.get(key) for key in ("Env", "User", "WorkingDir")}
         command.given, command.epoch = self._request.given, self._request.epoch
         command.mounts = yield from self._sources.origins(step, stage, done)
@@ -220,6 +221,7 @@ class Stages:
         for part in parts:
             part.let_in(self._request.given.secrets)
             yield from part.identify(self._scratch, functools.partial(self._work, step))
+            self._build.materials.add(part.material)
         result = None
         try:
             if copy.use_cache:

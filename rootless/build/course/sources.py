@@ -5,12 +5,13 @@ from __future__ import annotations
 from rootless.build.contexts import ignore_of
 from rootless.build.course.order import Other, Work
 from rootless.build.dockerfile import model
-from rootless.build.fetching.remotes import fetch_context
+from rootless.build.fetching.remotes import fetch_context, material
 from rootless.build.files.origins import Origin
 from rootless.build.holding import hold
 from rootless.build.state import State
 from rootless.build.steps import resolve
 from rootless.errors import NotFound
+from rootless.oci import platform as platforms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Sources:
             self._watcher.begin(step)
         state = State.of(image)
         hold(self._paths, image, state.stack)
+        about = str(platforms.of(image.config))
+        self._build.materials.add_image(self._images.name_of(name) or name, image.digest, about)
         return state
 
     def origins(
@@ -100,7 +103,8 @@ class Sources:
             path = named.directory
             if not path:
                 how = (named.source, self._build.scratch.new(), self._request.given.secrets)
-                path = yield self._work(step, fetch_context, *how)
+                path, digest = yield self._work(step, fetch_context, *how)
+                self._build.materials.add(material(named.source, digest))
             self._contexts[known] = Origin(path, ignore_of(path))
         return self._contexts[known]
 

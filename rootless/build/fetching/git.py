@@ -10,6 +10,7 @@ import os
 import subprocess
 from urllib.parse import parse_qsl
 
+from rootless.build.attesting.materials import Material
 from rootless.build.fetching import entrance
 from rootless.errors import HostError, NotFound, UsageError
 from rootless.oci.distribution.http import shown
@@ -39,6 +40,13 @@ class Repository:
     def let_in(self, secrets: Mapping[str, bytes]) -> None:
         """Take from a build's secrets what lets git in. Raises UsageError."""
         self.header = entrance.header_of(self.url, secrets) or self.header
+
+    def material(self, commit: str) -> Material:
+        """Return what is said of a commit of it, without a password of its URL."""
+        where = shown(self.url) if "://" in self.url else self.url
+        directory = f":{self.directory}" if self.directory else ""
+        mark = "#" if self.ref or directory else ""
+        return Material(f"{where}{mark}{self.ref}{directory}", "sha1", commit)
 
 
 def parse(text: str) -> Repository | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import abc
 
+from rootless.build.attesting.materials import Material
 from rootless.build.cache.results import key_of
 from rootless.build.fetching import remotes, urls
 from rootless.build.files.gathering import Wanted
 from rootless.build.files.origins import Origin
 from rootless.build.steps.copy import Part as Taken
+from rootless.oci.distribution.http import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ class Part(Taken, abc.ABC):
     def identify(self, scratch: Scratch, work: Asked) -> Way:
         """Find out the digest, by as little as does. `work(function, *arguments)` asks a child."""
 
+    @property
+    @abc.abstractmethod
+    def material(self) -> Material:
+        """What it is, once it is identified."""
+
     @abc.abstractmethod
     def bring(self, scratch: Scratch, work: Asked) -> Way:
         """Have it here."""
@@ -45,6 +52,7 @@ class File(Part):
         """Raises UsageError for a checksum that is none."""
         self._url = url
         self._checksum = checksum
+        self._content = ""
         self._name = urls.name_of(url)
         super().__init__(Origin(), Wanted([self._name], literal=True))
         self.unpack = unpack
@@ -52,7 +60,13 @@ class File(Part):
             self._identified(urls.check_form(checksum))
 
     def _identified(self, content: str) -> None:
+        self._content = content
         self.digest = key_of("file", self._name, content)
+
+    @property
+    def material(self) -> Material:
+        """See Part.material."""
+        return Material(shown(self._url), "sha256", self._content)
 
     def identify(self, scratch: Scratch, work: Asked) -> Way:
         """See Part.identify: a checksum says enough."""
@@ -84,6 +98,11 @@ class Checkout(Part):
     def let_in(self, secrets: Mapping[str, bytes]) -> None:
         """See Part.let_in."""
         self._repository.let_in(secrets)
+
+    @property
+    def material(self) -> Material:
+        """See Part.material."""
+        return self._repository.material(self._commit)
 
     def identify(self, scratch: Scratch, work: Asked) -> Way:
         """See Part.identify: the commit says enough."""

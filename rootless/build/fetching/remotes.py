@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 
+from rootless.build.attesting.materials import Material
 from rootless.build.fetching import git, urls
 from rootless.build.fetching.archives import opened, unpack_context
 from rootless.build.files.trees import DirectoryTree, resolve
@@ -62,22 +64,54 @@ def check_out(
 
 def fetch_context(
     _line: Line | None, _paths: Paths, source: str, directory: str, secrets: Mapping[str, bytes]
-) -> str:
-    """Bring a context into an empty directory; return where it is.
+) -> list[str]:
+    """Bring a context into an empty directory; return where it is, and what it is a copy of.
 
-    What is at a URL may be a Dockerfile alone. Some `secrets` let git in (fetching.entrance).
-    Raises NotFound, HttpError, UsageError, HostError.
+    That is the commit of a repository, or the sha256 of a file. What is at a URL may be a
+    Dockerfile alone. Some `secrets` let git in (fetching.entrance). Raises NotFound, HttpError,
+    UsageError, HostError.
     """
     repository = git.parse(source)
     if repository is not None:
         repository.let_in(secrets)
         commit = git.commit_of(repository)
-        return check_out(_line, _paths, repository, commit, directory)[1]  # type: ignore[arg-type]
+        commit, top = check_out(_line, _paths, repository, commit, directory)  # type: ignore[arg-type]
+        return [top, commit]
     from rootless.oci.distribution.http import Client
 
     with Client().download(source) as (stream, _):
-        fill(stream, directory, shown(source))
-    return directory
+        hashed = _Hashed(stream)
+        fill(hashed, directory, shown(source))
+        while hashed.read(1 << 20):  # what may follow the end of an archive counts as well
+            pass
+    return [directory, hashed.digits]
+
+
+def material(source: str, digest: str) -> Material:
+    """Return what is said of something that was fetched: where it is, and what it was."""
+    repository = git.parse(source)
+    if repository is None:
+        return Material(shown(source), "sha256", digest)
+    return repository.material(digest)
+
+
+class _Hashed:
+    """A stream whose SHA-256 is known at its end."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._state = sha256()
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes, empty at the end."""
+        data = self._stream.read(size)
+        self._state.update(data)
+        return data
+
+    @property
+    def digits(self) -> str:
+        """Of all that was read."""
+        return self._state.hexdigest()
 
 
 def fill(stream: Readable | int, directory: str, name: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from hashlib import sha256
 
 from rootless.build.files.trees import LayersTree, walk
 from rootless.errors import UsageError
@@ -50,6 +51,30 @@ def write_directory(paths: Paths, layers: list[str], place: str, epoch: int | No
     except OSError as error:
         where = error.filename or place
         raise UsageError(f"cannot write {where}: {error.strerror}") from error
+
+
+def hashed(layers: list[str]) -> list[dict[str, object]]:
+    """In the user namespace: return name and digest of each file. Raises UsageError."""
+    if not layers:
+        return []
+    tree = LayersTree(layers)
+    top = tree.look("")
+    found: list[dict[str, object]] = []
+    try:
+        for node in walk(tree, top) if top else ():
+            if node.kind != stat.S_IFREG or (node.truth and node.truth.kind):
+                continue
+            state = sha256()
+            with open(tree.open(node), "rb") as file:
+                while data := file.read(1 << 20):
+                    state.update(data)
+            name = node.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            found.append({"name": name, "digest": {"sha256": state.hexdigest()}})
+    except OSError as error:
+        raise UsageError(f"cannot read {error.filename or 'a file'}: {error.strerror}") from error
+    finally:
+        tree.close()
+    return found
 
 
 def _write(layers: list[str], place: str, epoch: int | None) -> None:

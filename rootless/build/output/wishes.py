@@ -24,6 +24,8 @@ class Output:
         self.compression = ""
         """Of layers in archives and registries: gzip, zstd or uncompressed."""
         self.level = 0
+        self.prefix = ""
+        """With which the names of attestations begin, among files."""
         self.docker = False
         """Whether registries get docker's format."""
 

@@ -53,6 +53,11 @@ def fields_of(run: model.Run, request: BuildRequest) -> Fields:
     return found
 
 
+def reaches(fields: Fields) -> bool:
+    """Whether a container has a network."""
+    return fields.get("networks") != [attachment("none")]
+
+
 def counted(fields: Fields) -> dict[str, Any]:
     """Return what of it decides what comes of the command."""
     return {key: value for key, value in fields.items() if key not in _UNCOUNTED}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rootless.build.crew import Line
     from rootless.build.place import Site
+    from rootless.images.lists.attestations import Attested
     from rootless.images.making import Stack
     from rootless.store.paths import Paths
 
@@ -22,21 +23,32 @@ if TYPE_CHECKING:
 class Form:
     """What an image is called, and what it is besides its layers and its configuration."""
 
-    def __init__(self, names: list[str], annotations: dict[str, str], *, docker: bool) -> None:
+    def __init__(
+        self,
+        names: list[str],
+        annotations: dict[str, str],
+        *,
+        docker: bool,
+        attested: Attested | None = None,
+    ) -> None:
         self.names = names
         """As users write them."""
         self.annotations = annotations
         """Of the manifest."""
         self.docker = docker
         """Whether it has a manifest of docker's form as well."""
+        self.attested = attested
+        """What is said of it beside it."""
 
 
-def name(line: Line, paths: Site, stack: Stack, document: dict[str, Any], form: Form) -> str:
-    """Put the image into the store; return the digest of its configuration."""
+def name(line: Line, paths: Site, stack: Stack, document: dict[str, Any], form: Form) -> list[str]:
+    """Put the image into the store; return the digests of its configuration and of its entry."""
     names = [reference.name_to_give(tag) for tag in form.names]
     with Making(paths, Telling(line), stack, foreman=paths.foreman) as making:
         lend(paths, making, stack)
-        return making.finish(names, document, docker=form.docker, annotations=form.annotations)
+        how = {"annotations": form.annotations, "attested": form.attested}
+        digest = making.finish(names, document, docker=form.docker, **how)  # type: ignore[arg-type]
+        return [digest, str(making.entry["digest"])]
 
 
 def known(paths: Paths, stack: Stack, document: dict[str, Any], form: Form) -> str:
@@ -44,7 +56,7 @@ def known(paths: Paths, stack: Stack, document: dict[str, Any], form: Form) -> s
 
     By its manifest, which is what it would be: other images are not looked at, for there are many.
     """
-    if form.docker:
+    if form.docker or form.attested is not None:
         return ""
     rootfs = {"type": "layers", "diff_ids": stack.diff_ids}
     data = manifests.encode({**document, "rootfs": rootfs})

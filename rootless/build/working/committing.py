@@ -57,7 +57,7 @@ def commit(images: Images, working: Working, wish: Wish, teller: Teller = QUIET)
         docker = extra.docker if wish.docker is None else wish.docker
         form = finish.Form(wish.names, annotations, docker=bool(docker))
         document = state.document(wish.epoch)
-        image: str = finish.name(line, working.paths, state.stack, document, form)
+        image, _ = finish.name(line, working.paths, state.stack, document, form)
     events.tell(working.paths.root, working.container.record, "commit", comment=extra.comment)
     return image.partition(":")[2]
 

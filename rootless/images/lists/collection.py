@@ -15,6 +15,7 @@ from rootless.errors import named as field
 from rootless.images.entries import LIST, list_of, named, renamed
 from rootless.images.events import tell
 from rootless.images.faults import store_errors
+from rootless.images.lists import attestations
 from rootless.images.lists import members as sources
 from rootless.images.lists.list import ListImage, origins_of, with_origins
 from rootless.images.lists.members import Changes
@@ -177,9 +178,14 @@ class Manifests:
             return self._edit(ref, work, edit), gone[0]
 
     def inspect(self, ref: str, *, access: Access) -> Document:
-        """Return a list of the store, else the manifest or index that a registry has."""
+        """Return a list of the store, else the manifest or index that a registry has.
+
+        An image of the store that has attestations is an index as well.
+        """
         with contextlib.suppress(NotFound):
             return self.get(ref).manifest
+        if (index := self._attested(ref)) is not None:
+            return index
         source = self._source(ref, access)
         with contextlib.closing(source):
             found = source.manifest()
@@ -196,7 +202,16 @@ class Manifests:
         with contextlib.suppress(NotFound):
             place = Location("containers-storage", self.get(ref).id)
             return describe(open_source(self._images, place, access), ref)
+        if self._attested(ref) is not None:
+            source = open_source(self._images, Location("containers-storage", ref), access)
+            source.whole = True  # type: ignore[attr-defined]
+            return describe(source, ref)
         return describe(self._source(ref, access), ref)
+
+    def _attested(self, ref: str) -> Document | None:
+        """Return the index of an image of the store with attestations, None for what is none."""
+        found = self._images.look(ref) if self._images.exists(ref) else None
+        return None if found is None or found.host else found.attested
 
     def _source(self, ref: str, access: Access) -> Source:
         """Open a place elsewhere, by default a registry."""
@@ -328,6 +343,7 @@ class Manifests:
         again = {one.descriptor["digest"] for one in found}
         entries = [one for one in document["manifests"] if one["digest"] not in again]
         entries += [one.descriptor for one in found]
+        entries.sort(key=attestations.is_attestation)
         origins = {key: name for key, name in origins_of(entry).items() if key not in again}
         for one in found:
             self._keep(work, one)

@@ -147,8 +147,8 @@ class ListImage(Image):
         wanted = platforms.parse(platform) if platform else platforms.host()
         chosen = platforms.choose(self.members, wanted)
         if chosen is None:
-            known = [str(platforms.of(one.get("platform"))) for one in self.members]
-            offered = ", ".join(filter(None, known))
+            said = filter(platforms.is_somewhere, (one.get("platform") for one in self.members))
+            offered = ", ".join(filter(None, (str(platforms.of(one)) for one in said)))
             raise ImageError(
                 f"the manifest list {(self.names or [self.id[:12]])[0]} has no image for {wanted}",
                 f"it has some for {offered}" if offered else "it is empty",

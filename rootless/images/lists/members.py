@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 
 from rootless.errors import Conflict, NotFound, UsageError
+from rootless.images.lists import attestations
 from rootless.images.lists.list import ListImage
 from rootless.images.transfer.copying import read_document
 from rootless.images.transfer.places import open_source
@@ -140,14 +141,22 @@ def _local(image: Image, changes: Changes, *, everything: bool) -> list[Member]:
         digest, data = image.original()
         kind = media_type_of(data, "", f"manifest {digest}")
         descriptor = {"mediaType": kind, "digest": digest, "size": len(data)}
-        return [Member({**descriptor, **_platform(image.config)}, data)]
+        found = [Member({**descriptor, **_platform(image.config)}, data)]
+        if everything and (index := image.attested) is not None:
+            said = attestations.of_image(index["manifests"], digest)
+            found += [Member(dict(one), _data(image, str(one["digest"]))) for one in said]
+        return found
     members = image.members if everything else [_chosen(image.members, changes, image.names)]
     found = []
     for member in members:
         digest = str(member["digest"])
-        data = document(open_file(image.layout.blob_path(digest), f"blob {digest}"), digest)
+        data = _data(image, digest)
         found.append(Member(dict(member), data, image.origins.get(digest, "")))
     return found
+
+
+def _data(image: Image, digest: str) -> bytes:
+    return document(open_file(image.layout.blob_path(digest), f"blob {digest}"), digest)
 
 
 def _chosen(members: list[Document], changes: Changes, names: list[str]) -> Document:

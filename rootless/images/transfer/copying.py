@@ -13,8 +13,11 @@ import contextlib
 from functools import partial
 
 from rootless.errors import UsageError, named
+from rootless.images.lists import attestations
+from rootless.images.lists.attestations import is_attestation
 from rootless.images.transfer.parallel import Streams, in_parallel
 from rootless.images.transfer.places import (
+    StoreSource,
     check_platform,
     image_manifest,
     open_source,
@@ -73,6 +76,8 @@ def copy(
     def once() -> str:
         try:
             with contextlib.closing(open_source(images, here, accesses[0], teller)) as source:
+                if isinstance(source, StoreSource):
+                    source.whole = wish.everything
                 return _copy(images, source, there, accesses[1], wish, teller)
         except ImageError as error:
             raise error.about(here.path) from None
@@ -109,6 +114,8 @@ class Copy:
         self._numbers = Numbers()
         self._made: dict[str, Blob] = {}
         """Digest -> layers that were compressed for this."""
+        self._texts: dict[str, bytes] = {}
+        """Digest -> what was written for this."""
         self._done: dict[str, Fetched] = {}
         """Digest in an index -> what was made of it; an index may name one many times."""
         self._streams = Streams()
@@ -152,9 +159,14 @@ class Copy:
         entries = models.decode(top.data, models.Index, subject).manifests
         document = jsonio.loads(top.data)
         changed = False
-        for entry, raw in zip(entries, document["manifests"], strict=True):
+        # What is said of images comes last: it names them as they are there.
+        pairs = [*zip(entries, document["manifests"], strict=True)]
+        for entry, raw in sorted(pairs, key=lambda pair: is_attestation(pair[1])):
             entry.check()
-            done = self._done.get(entry.digest) or self._instance(entry, depth)
+            if is_attestation(raw):
+                done = self._attestation(entry, raw)
+            else:
+                done = self._done.get(entry.digest) or self._instance(entry, depth)
             if done.digest != entry.digest:
                 changed = True
                 raw.update(mediaType=done.media_type, digest=str(done.digest), size=len(done.data))
@@ -175,6 +187,45 @@ class Copy:
         self._target.put_manifest(done)
         self._done[entry.digest] = done
         return done
+
+    def _attestation(self, entry: models.Descriptor, raw: Document) -> Fetched:
+        """Copy what is said of an image; where that has become another, so do the statements."""
+        about = attestations.subject_of(raw)
+        fetched = self._source.manifest(entry.digest)
+        check_size(entry.digest, len(fetched.data), entry.size)
+        self._source.admit(fetched.data)
+        manifest = models.decode(fetched.data, models.Manifest, f"manifest {fetched.digest}")
+        manifest.check_copyable()
+        now = self._done.get(about)
+        if now is None or str(now.digest) == about:
+            self._blobs([manifest.config, *manifest.layers])
+            done = Fetched(fetched.data, entry.media_type, fetched.digest)
+        else:
+            layers = [self._moved(one, about, str(now.digest)) for one in manifest.layers]
+            config, data = attestations.manifest(layers)
+            self._texts[f"sha256:{layout.sha256(config)}"] = config
+            raw["annotations"] = {**raw["annotations"], attestations.REFERENCE: str(now.digest)}
+            made = models.decode(data, models.Manifest, "the attestations")
+            self._blobs([made.config, *made.layers])
+            done = _fetched(data, layout.OCI_MANIFEST)
+        self._target.put_manifest(done)
+        return done
+
+    def _moved(self, part: models.Descriptor, before: str, after: str) -> Document:
+        """Return the descriptor of a statement that is about `after`, which `before` has become."""
+        told: Document = {"mediaType": part.media_type, "digest": part.digest, "size": part.size}
+        if part.annotations:
+            told["annotations"] = part.annotations
+        if part.media_type != attestations.LAYER:
+            return told
+        data = read_document(self._source, part, attestations.LARGEST)
+        try:
+            data = attestations.moved(data, before, after)
+        except ValueError as error:
+            raise ImageError(f"the attestation {part.digest} is damaged: {error}") from None
+        digest = f"sha256:{layout.sha256(data)}"
+        self._texts[digest] = data
+        return {**told, "digest": digest, "size": len(data)}
 
     def _index_type(self, top: Fetched) -> str:
         wanted = self._wish.media_type or ("" if self._target.docker else layout.OCI_MANIFEST)
@@ -301,6 +352,9 @@ class Copy:
         self._teller.end(digest, self._target.put(blob, partial(self._content, blob)))
 
     def _content(self, blob: models.Descriptor, start: int) -> Iterator[bytes]:
+        if (text := self._texts.get(blob.digest)) is not None:
+            yield text[start:]
+            return
         made = self._made.get(blob.digest)
         if made is None:
             stream = self._source.blob(blob.digest, blob.size, start)
@@ -312,10 +366,10 @@ class Copy:
                 self._teller.advance(blob.digest, len(data))
 
 
-def read_document(source: Source, blob: models.Descriptor) -> bytes:
+def read_document(source: Source, blob: models.Descriptor, most: int = layout.MAX_JSON) -> bytes:
     """Return a small blob, checked. Raises ImageError for a large one, DigestError."""
-    if blob.size > layout.MAX_JSON:
-        raise ImageError(f"blob {blob.digest} is larger than 4 MiB")
+    if blob.size > most:
+        raise ImageError(f"blob {blob.digest} is larger than {most >> 20} MiB")
     with contextlib.closing(source.blob(blob.digest, blob.size)) as stream:
         checked = Verifier(stream, Digest.parse(blob.digest), blob.size)
         return b"".join(iter(checked.read, b""))

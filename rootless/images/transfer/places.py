@@ -54,9 +54,13 @@ class StoreSource(LocalSource):
         super().__init__(place)
         self._image = image
         self._layout = LayoutSource(place, image.layout)
+        self.whole = False
+        """Whether attestations come along, if there are some."""
 
     def top(self) -> Fetched:
         """Return the manifest as a registry had it, or as it is here."""
+        if self.whole and self._image.attested is not None:
+            return self._layout.manifest(self._image.stored_digest)
         digest, data = self._image.original()
         return self.checked(digest, data, "")
 

@@ -15,7 +15,7 @@ from rootless.oci.blobs import Workspace, initialise, locked, sync_directory, wr
 from rootless.oci.bundle import Bundle
 from rootless.oci.digest import CHUNK, Digest
 from rootless.oci.layers.compression import decompress
-from rootless.oci.layout import OCI_LAYER, OCI_MANIFEST, Layout
+from rootless.oci.layout import OCI_LAYER, OCI_MANIFEST, Layout, parts_of
 from rootless.oci.models import Descriptor
 from rootless.oci.reading import open_file
 from rootless.oci.writing import begin_layout, index_of, replacing, write
@@ -105,8 +105,10 @@ class Chosen:
         self.names: list[str] = []
 
     def manifest(self) -> Document:
-        """The descriptor of its manifest."""
+        """The descriptor of its manifest, or of the index with what is said of it."""
         image = self.image
+        if image.attested is not None:
+            return image.whole
         digest = image.manifest_digest
         size = os.path.getsize(image.layout.blob_path(digest))
         kind = image.manifest.get("mediaType") or OCI_MANIFEST  # docker's, in a manifest list
@@ -119,6 +121,11 @@ class Chosen:
         found: dict[str, Content] = {one: Content(image.layout, one) for one in layers}
         found[config] = Config(image.layout, config)
         found[image.manifest_digest] = Manifest(image.layout, image.manifest_digest)
+        if image.attested is not None:
+            for one, document in image.layout.behind(image.whole):
+                for part in parts_of(document or {}):
+                    found.setdefault(part["digest"], Content(image.layout, part["digest"]))
+                found[one["digest"]] = Manifest(image.layout, one["digest"])
         return found
 
 
@@ -146,6 +153,8 @@ class Unfolded(Chosen):
         digest = str(Digest.of(data))
         self._manifest = {"mediaType": OCI_MANIFEST, "digest": digest, "size": len(data)}
         self._blobs[digest] = Made(data)
+        if digest == image.manifest_digest:  # what is said of it holds
+            self._manifest, self._blobs = super().manifest(), super().blobs()
 
     def manifest(self) -> Document:
         """See Chosen."""
