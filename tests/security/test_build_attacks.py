@@ -179,3 +179,107 @@ def test_the_cache_takes_nobody_elses_layer(busybox: Store, tmp_path: Path) -> N
     busybox.ok("build", "-t", "evil", str(evil))
     busybox.ok("build", "-t", "honest", str(honest))
     assert Built(busybox, "honest:latest").files(1)["g"] == "file 644 0:0 honest"
+
+
+OUT = {
+    "the directory above": ("/a/b", "mv /a /old && ln -s PLACE /a"),
+    "the mount point": ("/a/b", "umount /a/b; mv /a /old; mkdir /a && ln -s PLACE/b /a/b"),
+    "made in a link": ("/l/b", "true"),
+    "made in a link, a file": ("/l/f", "true"),
+}
+
+
+@pytest.mark.parametrize("case", OUT)
+@pytest.mark.parametrize("kind", ["tmpfs", "cache", "bind", "secret"])
+def test_mount_points_are_made_and_removed_inside(
+    kind: str, case: str, shared: Store, tmp_path: Path
+) -> None:
+    """CVE-2024-23652: what was made to mount on was removed by its path, wherever that led then."""
+    place = outside(tmp_path)
+    (place / "b").mkdir()
+    (place / "f").touch()
+    target, command = OUT[case]
+    more = ",id=s" if kind == "secret" else ""
+    command = command.replace("PLACE", str(place))
+    text = (
+        f"FROM busybox\nRUN ln -s {place} /l\n"
+        f"RUN --mount=type={kind},target={target}{more} {command}; true\n"
+        "RUN true\n"
+    )
+    lay(tmp_path / "c", {"Dockerfile": text, "s": "inside"})
+    shared("build", "--no-cache", f"--secret=id=s,src={tmp_path}/c/s", str(tmp_path / "c"))
+    assert sorted(os.listdir(place)) == ["b", "f", "mine"]
+    assert os.listdir(place / "b") == []
+    assert (place / "f").read_text() == ""
+    assert (place / "mine").read_text() == SECRET
+
+
+def test_a_shared_cache_leads_nowhere_else(shared: Store, tmp_path: Path) -> None:
+    """CVE-2024-23651: one step swapped a directory of a cache for a link, another mounted it.
+
+    Of a cache all is mounted, and by its descriptor: what is in it is in nobody's path.
+    """
+    place = outside(tmp_path)
+    swap = (
+        "mkdir -p /c/d; touch /c/begun; for i in $(seq 300); do mv /c/d /c/e; ln -s PLACE /c/d; "
+        "rm /c/d; mv /c/e /c/d; done; ln -s PLACE /c/l"
+    ).replace("PLACE", str(place))
+    look = "until [ -e /c/begun ]; do :; done; cat /c/d/mine /c/l/mine /m/mine /m/d/mine; true"
+    cache = "--mount=type=cache,id=shared"
+    steps = "".join(
+        f"RUN {cache},target=/c {cache},source={source},target=/m {look} # {number}\n"
+        for number, source in enumerate(("d", "/d", "l", "../l") * 2)
+    )
+    text = (
+        f"FROM busybox AS a\nRUN {cache},target=/c {swap}\nFROM busybox AS b\n{steps}"
+        "FROM busybox\nCOPY --from=a /bin/true /a\nCOPY --from=b /bin/true /b\n"
+    )
+    lay(tmp_path / "c", {"Dockerfile": text})
+    done = shared("build", "--no-cache", "--jobs", "2", str(tmp_path / "c"))
+    assert done.returncode == 0, done.stderr
+    assert SECRET not in done.stderr
+    assert unharmed(place)
+
+
+GRANTS = ("--security=insecure", "--network=host")
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+@pytest.mark.parametrize("way", ["plain", "of another stage", "of the base"])
+def test_no_dockerfile_grants_itself_anything(
+    way: str, grant: str, shared: Store, tmp_path: Path
+) -> None:
+    """CVE-2024-23653: what only the user may allow, asked for in a way that was not looked at."""
+    line = f"RUN {grant} touch /ran"
+    if way == "of the base":
+        lay(tmp_path, {"Dockerfile": f"FROM busybox\nONBUILD {line}\n"})
+        shared.ok("build", "-t", "base", str(tmp_path))
+        text = "FROM base\n"
+    elif way == "of another stage":
+        text = f"FROM busybox AS a\nONBUILD {line}\nFROM a\n"
+    else:
+        text = f"FROM busybox\n{line}\n"
+    lay(tmp_path, {"Dockerfile": text})
+    done = shared("build", "--no-cache", str(tmp_path))
+    assert done.returncode == 1
+    assert f"{'security.insecure' if 'security' in grant else 'network.host'} is not allowed" in (
+        done.stderr
+    )
+
+
+@pytest.mark.parametrize("path", ["/proc/self/fd/FD", "/l/FD", "/proc/self/cwd"])
+def test_no_working_directory_is_a_descriptor_of_ours(
+    path: str, shared: Store, tmp_path: Path
+) -> None:
+    """CVE-2024-21626: WORKDIR named a directory of the host that the launcher had open."""
+    place = outside(tmp_path)
+    steps = "".join(
+        f"WORKDIR {path.replace('FD', str(number))}\n"
+        f"RUN cat ../../../../../..{place}/mine ..{place}/mine; true\n"
+        for number in range(3, 12)
+    )
+    lay(tmp_path / "c", {"Dockerfile": f"FROM busybox\nRUN ln -s /proc/self/fd /l\n{steps}"})
+    done = shared("build", "--no-cache", str(tmp_path / "c"))
+    assert SECRET not in done.stderr
+    assert unharmed(place)
+    assert "fault of rootless" not in done.stderr
