@@ -55,11 +55,15 @@ class Prune:
                 raise UsageError(f"invalid filter {key!r}", "one of " + ", ".join(KEYS))
 
     def containers(self) -> Gone:
-        """Remove containers that do not run; their volumes stay."""
+        """Remove containers that do not run; their volumes stay.
+
+        Working containers stay as well: none runs, while a script is in the middle of its work.
+        """
         engine = self._engine
         filters = Filters(self._filters, engine.containers, engine.images)
         stopped = [one for one in listed(engine.containers.list()) if not one.state.active]
-        chosen = [one.container for one in filters.keep(stopped)]
+        kept = [one.container for one in filters.keep(stopped)]
+        chosen = [one for one in kept if "working" not in one.record]
         gone, freed = [], 0
         for container, size in zip(chosen, written_sizes(engine.paths, chosen), strict=True):
             try:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from built import Built, lay
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Store
 
 pytestmark = pytest.mark.each
@@ -250,11 +249,12 @@ def test_commit(busybox: Store, container: str, tmp_path: Path) -> None:
     busybox.ok("build", "rm", container)
 
 
-def test_what_is_worked_in_outlives_the_cache(busybox: Store, container: str) -> None:
+def test_what_is_worked_in_outlives_all_prunes(busybox: Store, container: str) -> None:
     busybox.ok("build", "run", container, "sh", "-c", "echo 1 >/x; chown 3:4 /x")
     busybox.ok("builder", "prune", "-af")
     busybox.ok("build", "run", container, "sh", "-c", "cat /x >/y")
-    busybox.ok("builder", "prune", "-af")
+    busybox.ok("system", "prune", "-af")
+    busybox.ok("container", "prune", "-f")
     busybox.ok("build", "commit", "--rm", container, "i")
     files = Built(busybox, "i:latest").files(1)
     assert (files["x"], files["y"]) == ("file 644 3:4 1\\n", "file 644 0:0 1\\n")
@@ -330,3 +330,19 @@ def test_what_from_says_holds_for_each_command(busybox: Store, tmp_path: Path) -
     words = ("-v", "./other:/other", "--cap-add", "chown", "c", "sh", "-c", line)
     done = busybox.ok("build", "run", *words, cwd=tmp_path)
     assert done.split() == ["of", "hereother1.2.3.4", "far", "CapBnd:", "0000000000000001"]
+
+
+def test_a_killed_step_leaves_nothing(busybox: Store, container: str) -> None:
+    """What it was at is not in the container, and the next step cleans up."""
+    busybox.ok("build", "run", container, "touch", "/a")
+    line = "touch /b; echo ready; sleep 1000"
+    with busybox.start("build", "run", container, "sh", "-c", line) as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == "ready\n"
+        killed.kill()
+    builds = Path(busybox.root, "builds")
+    assert [*(builds / "running").iterdir()] != []
+    done = busybox("build", "run", container, "ls", "/a", "/b")
+    assert (done.returncode, done.stdout) == (1, "/a\n")
+    assert [*(builds / "running").iterdir()] == []
+    assert [one.name for one in (builds / "containers").iterdir()] == [".names"]
