@@ -193,6 +193,7 @@ def test_config(busybox: Store) -> None:
             elif "Healthcheck" not in line.title().replace("-", ""):
                 assert key not in settings, line
     assert "Healthcheck" not in settings
+    assert busybox.ok("inspect", "--format", "{{.Config.Cmd}}", name) == "[x]"
 
 
 def test_config_of_the_document(busybox: Store, container: str) -> None:
