@@ -392,10 +392,16 @@ def replacing(path: str) -> Iterator[int]:
         temporary = path
         if not os.path.exists(path) or stat.S_ISREG(os.stat(path).st_mode):
             temporary = f"{path}.{os.getpid()}"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        nameless = -1 if temporary == path else _nameless(path)
+        fd = nameless
+        if fd < 0:
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
             try:
                 yield fd
+                if nameless >= 0:
+                    # With a descriptor for the directory it is linkat(2), which follows the link.
+                    os.link(f"/proc/self/fd/{fd}", temporary, src_dir_fd=fd)
             finally:
                 os.close(fd)
             if temporary != path:
@@ -404,3 +410,12 @@ def replacing(path: str) -> Iterator[int]:
             if temporary != path:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(temporary)
+
+
+def _nameless(path: str) -> int:
+    """Return a file that goes with whoever is killed, where `path` is to be; -1 for none."""
+    try:
+        flags = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
+        return os.open(os.path.dirname(path) or ".", flags, 0o666)
+    except OSError:
+        return -1  # a file system without them, or no place to write, which the other way tells

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # fmt: off
 _volume_create: dict[str, Any] = {'--driver': ('driver', 1), '--ignore': ('ignore', 0), '--label': ('label', 2), '--opt': ('opt', 2), '-d': ('driver', 1), '-l': ('label', 2), '-o': ('opt', 2)}
+_volume_clone: dict[str, Any] = {'--pause': ('pause', 0)}
+_volume_export: dict[str, Any] = {'--output': ('output', 1), '--pause': ('pause', 0), '-o': ('output', 1)}
 _volume_inspect: dict[str, Any] = {'--all': ('all', 0), '--format': ('format', 1), '-a': ('all', 0), '-f': ('format', 1)}
 _volume_ls: dict[str, Any] = {'--filter': ('filter', 2), '--format': ('format', 1), '--noheading': ('noheading', 0), '--quiet': ('quiet', 0), '-f': ('filter', 2), '-q': ('quiet', 0)}
 _volume_prune: dict[str, Any] = {'--all': ('all', 0), '--filter': ('filter', 2), '--force': ('force', 0), '-a': ('all', 0), '-f': ('force', 0)}
@@ -19,11 +21,19 @@ _volume_rm: dict[str, Any] = {'--all': ('all', 0), '--force': ('force', 0), '--t
 OPTIONS: dict[str, Any] = {}
 COMMANDS: dict[str, Any] = {
     'create': ('rootless.cli.commands.volumes.create', 'volume_create', _volume_create, (('name', 1),), True),
+    'clone': ('rootless.cli.commands.volumes.contents', 'volume_clone', _volume_clone, (('volume', 0), ('name', 1)), True),
     'exists': ('rootless.cli.commands.volumes.create', 'volume_exists', {}, (('volume', 0),), True),
+    'export': ('rootless.cli.commands.volumes.contents', 'volume_export', _volume_export, (('volume', 0),), True),
+    'import': ('rootless.cli.commands.volumes.contents', 'volume_import', {}, (('volume', 0), ('source', 1)), True),
     'inspect': ('rootless.cli.commands.volumes.listing', 'volume_inspect', _volume_inspect, (('volumes', 3),), True),
     'ls': ('rootless.cli.commands.volumes.listing', 'volume_ls', _volume_ls, (), True),
     'list': ('rootless.cli.commands.volumes.listing', 'volume_ls', _volume_ls, (), True),
+    'mount': ('rootless.cli.commands.volumes.contents', 'volume_mount', {}, (('volume', 0),), True),
     'prune': ('rootless.cli.commands.volumes.prune', 'volume_prune', _volume_prune, (), True),
+    'reload': ('rootless.cli.commands.volumes.contents', 'volume_reload', {}, (), True),
+    'rename': ('rootless.cli.commands.volumes.contents', 'volume_rename', {}, (('volume', 0), ('name', 0)), True),
     'rm': ('rootless.cli.commands.volumes.create', 'volume_rm', _volume_rm, (('volumes', 3),), True),
     'remove': ('rootless.cli.commands.volumes.create', 'volume_rm', _volume_rm, (('volumes', 3),), True),
+    'unmount': ('rootless.cli.commands.volumes.contents', 'volume_unmount', {}, (('volume', 0),), True),
+    'umount': ('rootless.cli.commands.volumes.contents', 'volume_unmount', {}, (('volume', 0),), True),
 }

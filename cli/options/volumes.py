@@ -132,4 +132,9 @@ VolumeTime = Annotated[
         about="With --force: remove what uses it, which has so long to end.",
     ),
 ]
+NewName = Annotated[str, argument("NAME", "A name that no volume has.")]
+VolumePause = Annotated[
+    bool, option("--pause", about="Let containers that have it stand still meanwhile.")
+]
+ImportFrom = Annotated[str, argument("[SOURCE]", "A file, a URL, or - for stdin. (-)")]
 PruneNamed = Annotated[bool, option("--all", "-a", about="Also those with names.")]

@@ -12,18 +12,28 @@ if TYPE_CHECKING:
 
 # fmt: off
 _0: Any = ((('--driver', '-d'), 'DRIVER', 'local, which is the only one.', ''), (('--ignore',), '', 'Do not mind where there is one already.', ''), (('--label', '-l'), 'KEY[=VALUE]', 'Write something on it.', ''), (('--opt', '-o'), 'KEY=VALUE', 'type=, device= and o=, as for mount(8).', ''))
-_1: Any = ((('--all', '-a'), '', 'All volumes.', ''), (('--format', '-f'), 'TEMPLATE', 'json, or a Go template.', ''))
-_2: Any = ((('--filter', '-f'), 'KEY=VALUE', 'Only what fits.', ''), (('--format',), 'TEMPLATE', 'json, a Go template, or `table TEMPLATE`.', ''), (('--noheading',), '', 'No line of headings.', ''), (('--quiet', '-q'), '', 'Print names only.', ''))
-_3: Any = ((('--all', '-a'), '', 'Also those with names.', ''), (('--filter',), 'KEY=VALUE', 'Only what fits.', ''), (('--force', '-f'), '', 'Do not ask.', ''))
-_4: Any = ((('--all', '-a'), '', 'All volumes.', ''), (('--force', '-f'), '', 'Do not mind where there is none; see above.', ''), (('--time', '-t'), 'SECONDS', 'With --force: remove what uses it, which has so long to end.', ''))
+_1: Any = ((('--pause',), '', 'Let containers that have it stand still meanwhile.', ''),)
+_2: Any = ((('--output', '-o'), 'FILE', 'Instead of stdout.', ''), (('--pause',), '', 'Let containers that have it stand still meanwhile.', ''))
+_3: Any = ((('--all', '-a'), '', 'All volumes.', ''), (('--format', '-f'), 'TEMPLATE', 'json, or a Go template.', ''))
+_4: Any = ((('--filter', '-f'), 'KEY=VALUE', 'Only what fits.', ''), (('--format',), 'TEMPLATE', 'json, a Go template, or `table TEMPLATE`.', ''), (('--noheading',), '', 'No line of headings.', ''), (('--quiet', '-q'), '', 'Print names only.', ''))
+_5: Any = ((('--all', '-a'), '', 'Also those with names.', ''), (('--filter',), 'KEY=VALUE', 'Only what fits.', ''), (('--force', '-f'), '', 'Do not ask.', ''))
+_6: Any = ((('--all', '-a'), '', 'All volumes.', ''), (('--force', '-f'), '', 'Do not mind where there is none; see above.', ''), (('--time', '-t'), 'SECONDS', 'With --force: remove what uses it, which has so long to end.', ''))
 OPTIONS: Any = ()
 COMMANDS: dict[str, Any] = {
     'create': ('Make a volume: a directory that outlives containers', _0, (('[NAME]', 'Its name; without one it is anonymous.'),)),
+    'clone': ('Make another volume with the same in it', _1, (('VOLUME', 'Name of a volume.'), ('[NAME]', 'Its name; without one it is anonymous.'))),
     'exists': ('End with 0 if there is such a volume, else with 1', (), (('VOLUME', 'Name of a volume.'),)),
-    'inspect': ("Show all that is known of volumes: in docker's shape, with what podman has beyond it", _1, (('[VOLUME]...', 'Names of volumes.'),)),
-    'ls': ('List volumes', _2, ()),
-    'list': ('List volumes', _2, ()),
-    'prune': ('Remove volumes that no container has: those without names, with --all the others, too', _3, ()),
-    'rm': ('Remove volumes, with all that is in them', _4, (('[VOLUME]...', 'Names of volumes.'),)),
-    'remove': ('Remove volumes, with all that is in them', _4, (('[VOLUME]...', 'Names of volumes.'),)),
+    'export': ('Write what is in a volume as a tar archive', _2, (('VOLUME', 'Name of a volume.'),)),
+    'import': ('Put what is in a tar archive into a volume, over what is there', (), (('VOLUME', 'Name of a volume.'), ('[SOURCE]', 'A file, a URL, or - for stdin. (-)'))),
+    'inspect': ("Show all that is known of volumes: in docker's shape, with what podman has beyond it", _3, (('[VOLUME]...', 'Names of volumes.'),)),
+    'ls': ('List volumes', _4, ()),
+    'list': ('List volumes', _4, ()),
+    'mount': ('Print where the files of a volume are', (), (('VOLUME', 'Name of a volume.'),)),
+    'prune': ('Remove volumes that no container has: those without names, with --all the others, too', _5, ()),
+    'reload': ('Nothing: there are no plugins that could have volumes unknown to us', (), ()),
+    'rename': ('Give a volume another name', (), (('VOLUME', 'Name of a volume.'), ('NAME', 'A name that no volume has.'))),
+    'rm': ('Remove volumes, with all that is in them', _6, (('[VOLUME]...', 'Names of volumes.'),)),
+    'remove': ('Remove volumes, with all that is in them', _6, (('[VOLUME]...', 'Names of volumes.'),)),
+    'unmount': ('Nothing but print the name: volumes are not mounted outside of containers', (), (('VOLUME', 'Name of a volume.'),)),
+    'umount': ('Nothing but print the name: volumes are not mounted outside of containers', (), (('VOLUME', 'Name of a volume.'),)),
 }

@@ -84,7 +84,7 @@ class Extractor:
     `owners` is `chown` (as root of a user namespace with many ids, or real root) or `record` (one
     uid: nothing is chowned, the truth is kept in `truths`). Needs umask 0. `data`: where files may
     leave their content. `literal`: names that begin with .wh. are files' like others, as in an
-    archive that is no layer.
+    archive that is no layer. `upon`: files are there already, and stay where the archive has none.
     """
 
     def __init__(
@@ -95,13 +95,15 @@ class Extractor:
         owners: str,
         data: DataLayer | None = None,
         literal: bool = False,
+        upon: bool = False,
     ) -> None:
         self._reader = reader
         self._literal = literal
         self._data = data
         self._places = Places(root, self._over_whiteout, depth=reader.limits.depth)
         self._record = owners == "record"
-        self._me = (os.geteuid(), os.getegid())
+        # What is made in a directory with a set-group-id bit is not ours: every owner is said then.
+        self._me = (-1, -1) if upon else (os.geteuid(), os.getegid())
         self._mapped = Mapped()
         self._foreign = 0
         self._stranger = ""
@@ -489,7 +491,8 @@ class Extractor:
                     self._set_xattrs(entry, path, fd)
             finally:
                 os.close(fd)
-        if mode & ~0o055 != 0o700 or base == b".":  # else it was made with this mode
+        # Else it was made with this mode, in a directory that gives none of its own to others.
+        if mode & ~0o055 != 0o700 or base == b"." or self._me[0] < 0:
             os.chmod(base, mode, dir_fd=at.fd)
         os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=at.fd, follow_symlinks=False)
 

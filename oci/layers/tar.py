@@ -159,6 +159,8 @@ class Reader:
         self.bytes = 0
         """Bytes read from the source so far."""
         self.entries = 0
+        self.ended = False
+        """Whether the archive's own mark of its end was read: layers come without, too."""
         self.last = b""
         """Name of the entry that errors are about."""
         self._ids: dict[bytes, tuple[int, int, int]] = {}
@@ -209,6 +211,7 @@ class Reader:
                 where = f"unpack {show(self.last)}" if self.last else "unpack the archive"
                 raise LayerError(f"{where}: {error}", self.limits.hint(error)) from error
             if entry is None:
+                self.ended = True
                 return None
         self.entries += 1
         if self.entries > self.limits.entries:

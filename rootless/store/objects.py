@@ -159,11 +159,11 @@ class Objects:
         record: object,
         *,
         name: str = "",
-        directories: tuple[str, ...] = (),
+        fill: Callable[[str], None] | None = None,
         durable: bool = True,
         replace: Callable[[str], None] | None = None,
     ) -> int | None:
-        """Make the object `id` with its record and with empty directories; return its lock.
+        """Make the object `id` with its record and what `fill` puts beside it; return its lock.
 
         Under `name`, or under its id alone. Return None, and leave nothing, where another one has
         that: `replace` is called with the id of who has the name and is to remove it, if given. It
@@ -174,8 +174,8 @@ class Objects:
         held, made = None, False
         try:
             held = _make_locked(making)
-            for each in directories:
-                os.mkdir(f"{making}/{each}", 0o755)
+            if fill is not None:
+                fill(making)
             records.write_record(making, self._record, record, durable=durable)
             if name and not self.claim(name, id, replace=replace):
                 return None
@@ -198,6 +198,14 @@ class Objects:
                 self._empty(making)
             if held is not None:
                 os.close(held)
+
+    def scratch(self) -> tuple[str, int]:
+        """Make a hidden directory, for what is to come into an object; return it and its lock.
+
+        A listing removes it once the lock is free. Raises OSError.
+        """
+        path = f"{self.directory}/.new-{new_id()}"
+        return path, _make_locked(path)
 
     def discard(self, id: str, *, durable: bool = False) -> bool:  # noqa: A002
         """Make an object disappear at once, then delete it. Its name is not given up by that.

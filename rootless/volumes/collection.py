@@ -193,10 +193,12 @@ class Volumes:
         *,
         labels: dict[str, str] | None = None,
         options: dict[str, str] | None = None,
+        fill: Callable[[str], None] | None = None,
     ) -> Volume:
         """Make a volume; without a name it is anonymous. It is there after a power cut, too.
 
-        `options` are those of the driver (see `options`). Raises UsageError for what is no name
+        `options` are those of the driver (see `options`); `fill` makes the directory `_data` below
+        the path that it is given, and may leave more there. Raises UsageError for what is no name
         and for options that cannot be, Conflict for a name in use, StoreError.
         """
         record = _record(check_name(name) if name else new_id(), anonymous=not name)
@@ -205,8 +207,8 @@ class Volumes:
             from rootless.volumes.options import checked
 
             record["options"] = checked(options)
-        if not self._make(record, durable=True):
-            raise Conflict(f'the volume name "{record["name"]}" is already in use')
+        if not self._make(record, durable=True, fill=fill):
+            raise _taken(record["name"])
         return Volume(self._objects.path(record["name"]), record)
 
     def ensure(
@@ -260,10 +262,67 @@ class Volumes:
         """Whether more than one container has had this anonymous volume."""
         return os.path.exists(f"{self._objects.path(name)}/{_LENT}")
 
-    def _make(self, record: Record, *, durable: bool) -> bool:
+    # -- what is done with one
+
+    def lock(self, name: str) -> int:
+        """Lock a volume: no container starts with it until the lock, a descriptor, is closed.
+
+        Raises NotFound, StoreError.
+        """
+        held = self._lock(name) if is_name(name) else None
+        if held is None:
+            raise NotFound(f"no such volume: {name}")
+        return held
+
+    def scratch(self) -> tuple[str, int]:
+        """Return a hidden directory of ours and its lock: see `Objects.scratch`. Raises OSError."""
+        return self._objects.scratch()
+
+    def clear(self, path: str) -> None:
+        """Delete such a directory. Raises StoreError."""
+        removal.empty(self._paths, path)
+
+    def rename(self, name: str, new: str, users: Callable[[str], Collection[str]]) -> None:
+        """Give another name to a volume that no container has.
+
+        Their records name it: all of them could not be changed at once. Raises UsageError for what
+        is no name, NotFound, Conflict where it is in use or the new name is, StoreError, and what
+        `users` raises.
+        """
+        check_name(new)
+        held = self.lock(name)
+        try:
+            if found := users(name):
+                raise Conflict(
+                    f"volume {name} is in use by {', '.join(sorted(found))}",
+                    "remove what uses it first, or clone the volume under the new name",
+                )
+            if self.exists(new):
+                raise _taken(new)
+            volume = self.get(name)
+            record: Record = {**volume.record, "name": new, "was": name, "anonymous": False}
+            # First: whoever is killed in between leaves a volume that has its old name still.
+            records.write_record(volume.directory, _RECORD, record)
+            try:
+                os.rename(volume.directory, self._objects.path(new))
+                records.sync_directory(self._objects.directory)
+            except OSError as error:
+                if self.exists(new):
+                    raise _taken(new) from error
+                raise StoreError(
+                    f"cannot rename volume {name}: {error.strerror}", records.remedy(error)
+                ) from error
+            happened = events.happened("volume", "rename", new, new, {"oldName": name})
+            events.record(self._paths.root, happened)
+        finally:
+            os.close(held)
+
+    def _make(
+        self, record: Record, *, durable: bool, fill: Callable[[str], None] | None = None
+    ) -> bool:
         self._paths.prepare()
         name = record["name"]
-        held = self._objects.make(name, record, directories=(DATA,), durable=durable)
+        held = self._objects.make(name, record, fill=fill or _begin, durable=durable)
         if held is None:
             return False
         os.close(held)
@@ -282,9 +341,7 @@ class Volumes:
         Raises NotFound, Conflict where it is in use, StoreError, and what `users` raises where it
         cannot know.
         """
-        held = self._lock(name) if is_name(name) else None
-        if held is None:
-            raise NotFound(f"no such volume: {name}")
+        held = self.lock(name)
         try:
             if found := users(name):
                 raise Conflict(
@@ -350,6 +407,14 @@ class Volumes:
         except OSError:
             pass  # removed meanwhile
         return record
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(f'the volume name "{name}" is already in use')
+
+
+def _begin(directory: str) -> None:
+    os.mkdir(f"{directory}/{DATA}", 0o755)
 
 
 def _record(name: str, *, anonymous: bool) -> Record:

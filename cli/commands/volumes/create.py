@@ -78,7 +78,7 @@ def volume_rm(
         rootless volume rm data
         rootless volume rm --force --time 10 data
     """
-    from rootless.system.volumes import Users, remove
+    from rootless.system.volumes.users import Users, remove
 
     if bool(volumes) == all:
         raise UsageError("which volume?", "name some, or say --all")

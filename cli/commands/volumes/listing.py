@@ -59,7 +59,7 @@ def volume_ls(
     teller = Teller()
     found = engine.volumes.list(teller)
     if filter:
-        from rootless.system.volumes import Users
+        from rootless.system.volumes.users import Users
         from rootless.volumes.filters import Filters
 
         found = Filters(filter, engine.volumes, Users(engine.paths).used).keep(found)
@@ -76,7 +76,7 @@ def volume_ls(
 
 
 def _show(engine: Engine, found: list[Volume], template: str, *, bare: bool) -> None:
-    from rootless.system.volumes import document, mounts
+    from rootless.system.volumes.users import document, mounts
 
     counts = mounts(engine) if found else {}
     rows = [_row(document(one, counts.get(one.name, 0))) for one in found]
@@ -117,7 +117,7 @@ def volume_inspect(
         rootless volume inspect data
         rootless volume inspect -f '{{.Mountpoint}}' data
     """
-    from rootless.system.volumes import document, mounts
+    from rootless.system.volumes.users import document, mounts
 
     if bool(volumes) == all:
         raise UsageError("which volume?", "name some, or say --all")

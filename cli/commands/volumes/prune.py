@@ -29,7 +29,7 @@ def volume_prune(
         rootless volume prune --all --force --filter label!=keep
     """
     from rootless.cli.teller import Teller
-    from rootless.system.volumes import Unused
+    from rootless.system.volumes.users import Unused
 
     dialect, teller = choice.current(), Teller()
     every, filters = dialect.every_volume(all, filter or [])

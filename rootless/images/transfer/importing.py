@@ -41,7 +41,7 @@ def import_(paths: Paths, source: str, ref: str, description: Description, telle
 
     try:
         with Making(paths, teller) as making:
-            with _opened(source) as (stream, size):
+            with opened(source) as (stream, size):
                 teller.begin(source, f"import {source}", size)
                 making.add(decompress(Told(stream, source, teller), name=source))
                 teller.end(source, "imported")
@@ -67,7 +67,7 @@ def _config(description: Description, comment: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _opened(source: str) -> Iterator[tuple[Readable, int]]:
+def opened(source: str) -> Iterator[tuple[Readable, int]]:
     """The stream that `source` means, and its size or -1."""
     if source.startswith(("http://", "https://")):
         from rootless.oci.distribution.http import Client

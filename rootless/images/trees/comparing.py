@@ -52,6 +52,8 @@ class Trees:
         owners that the disk could not have (runtime.supervision.ownership); None where not."""
         self.is_layer = True
         """Whether what is packed is to lie upon others, where such names would delete."""
+        self.rooted = False
+        """Whether the root itself has an entry in any case, for who has another one for it."""
         self.newest: int | None = None
         """Nanoseconds since 1970 that no packed file is younger than; None for as they are."""
         self.rough = False

@@ -54,6 +54,7 @@ def pack(output: int, trees: Trees, everything: bool, ids: Ids) -> tuple[int, li
             ids.look(comparison.new)
             packer = Packer(output, comparison, ids, whole=everything, is_layer=trees.is_layer)
             packer.recorded, packer.newest = trees.recorded, trees.newest
+            packer.rooted = trees.rooted
             return packer.run(), packer.left_out
     except BrokenPipeError:
         raise Error("cannot write the archive: nobody reads it any more") from None
@@ -82,6 +83,8 @@ class Packer:
         """See Trees.recorded."""
         self.newest: int | None = None
         """See Trees.newest."""
+        self.rooted = False
+        """See Trees.rooted."""
         self.left_out: list[str] = []
         """Paths that mean something else in a layer; the first of them."""
         self._links: dict[tuple[str, int], bytes] = {}
@@ -94,7 +97,7 @@ class Packer:
         theirs = self._comparison.old.identity or usual
         # Who unpacks it gives the root the usual mode, unless it is told.
         unusual = mine != usual
-        if mine != theirs or (unusual and self._whole):
+        if mine != theirs or (unusual and self._whole) or self.rooted:
             self._root(self._comparison.new)
         for change in self._comparison.changes():
             if unusual and not self._writer.entries:

@@ -1,0 +1,1 @@
+"""Volumes together with the containers that have them: removal, archives, copies."""
