@@ -48,6 +48,7 @@ HAPPENED = {
     ("container", "exec_die"): "exec_died",
     ("image", "delete"): "remove",
     ("image", "load"): "loadfromarchive",
+    **{("volume", action): "" for action in ("mount", "unmount", "rename", "import")},
 }
 """podman's words for what happens to things of a kind, where docker has others; "" for none."""
 

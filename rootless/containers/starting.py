@@ -223,6 +223,9 @@ def _wishes(record: Record, directory: str) -> Wishes:
     wishes.durable = not record["rm"]
     wishes.event = {"id": record["id"], "name": record["name"], "attributes": about(record)}
     wishes.event["image_name"] = record.get("image_name", "")
+    volumes = [one for one in record["volumes"] if one["type"] == "volume"]
+    if volumes:
+        wishes.event["volumes"] = [[one["name"], one["destination"]] for one in volumes]
     wishes.restart = record["restart"]
     wishes.stop_signal, wishes.stop_timeout = record["stop_signal"], record["stop_timeout"]
     request = record["request"]

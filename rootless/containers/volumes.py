@@ -188,6 +188,7 @@ def _make(path: str) -> None:
     try:
         os.makedirs(path, 0o755, exist_ok=True)
     except OSError as error:
-        raise StoreError(
-            f"cannot make {path}: {error.strerror}", "make it yourself, or name another source"
-        ) from error
+        from rootless.runtime.userns.whose import explained
+
+        hint = explained(path, write=True) or "make it yourself, or name another source"
+        raise StoreError(f"cannot make {path}: {error.strerror}", hint) from error

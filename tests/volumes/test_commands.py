@@ -166,3 +166,14 @@ def test_completion(store: Store) -> None:
     assert offered(store, "volume", "prune", "--filter", "dan") == []
     assert offered(store, "run", "-v", "da") == ["data:/", ":files"]
     assert offered(store, "run", "-v", "/da") == [":files"]
+
+
+def test_events_of_starts_and_ends(store: Store) -> None:
+    store.ok("run", "--rm", "-v", "data:/x", "-v", f"{store.directory}:/y", "busybox", "true")
+    lines = store.ok("events", "--stream=false", "--since", "0", "--filter", "volume=data")
+    told = [line.split(" ", 3) for line in lines.splitlines()][-3:]
+    assert [words[2] for words in told] == ["create", "mount", "unmount"]
+    assert "destination=/x" in told[1][3]
+    theirs = store.ok("--dialect=podman", "events", "--stream=false", "--filter", "volume=data")
+    assert "mount" not in theirs
+    assert "volume create data" in theirs

@@ -419,7 +419,10 @@ def _look(path: str, name: str, field: str) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise UsageError(f"{name}: cannot use {path}: {error.strerror}", field=field) from error
+        from rootless.runtime.userns.whose import explained
+
+        message = f"{name}: cannot use {path}: {error.strerror}"
+        raise UsageError(message, explained(path), field=field) from error
 
 
 def refuse_terminal(driver: str) -> None:

@@ -199,7 +199,19 @@ def tell(charge: Charge, action: str, **attributes: str) -> None:
     every = {**event["attributes"], **attributes}
     told = events.happened("container", action, event["id"], event["name"], every)
     whole = {"image_name": event.get("image_name", "")}  # not in charges of before
+    if action == "start":
+        _tell_of_volumes(charge, "mount")
     events.record(charge["root"], {**told, **whole}, durable=False)
+    if action == "die":
+        _tell_of_volumes(charge, "unmount")
+
+
+def _tell_of_volumes(charge: Charge, action: str) -> None:
+    """Tell of the volumes that it has, as docker does."""
+    for name, destination in charge["event"].get("volumes", ()):  # not in charges of before
+        about = {"container": charge["event"]["id"], "destination": destination, "driver": "local"}
+        happened = events.happened("volume", action, name, name, about)
+        events.record(charge["root"], happened, durable=False)
 
 
 def _follow_rename(directory: str, event: dict[str, Any]) -> None:

@@ -280,5 +280,5 @@ def _give(name: str, directory: int | None, owner: tuple[int, int]) -> None:
 def _refused(path: str, error: OSError) -> LaunchError:
     return LaunchError(
         f"cannot give {path} to the container's user: {error.strerror}",
-        "leave out :U, or chown what is not yours with rootless unshare chown",
+        "leave out :U: given away can be what is yours, or of your subordinate ids",
     )

@@ -150,6 +150,7 @@ def _through(paths: Paths, volume: Volume, scratch: str, stream: Readable) -> li
 def _extract(data: int, word: int, where: tuple[str, str], owners: str) -> list[str]:
     """In the user namespace: extract beside the volume, and change places at the word."""
     volume, scratch = where
+    what = f"the archive for volume {os.path.basename(volume)}"
     os.umask(0)
     fresh = f"{scratch}/_data"
     os.mkdir(fresh, 0o755)
@@ -161,11 +162,11 @@ def _extract(data: int, word: int, where: tuple[str, str], owners: str) -> list[
         extractor = Extractor(root, reader, owners=owners, literal=True, upon=True)
         extractor.run()
         if not reader.ended:
-            raise LayerError("the archive is cut short: its mark of the end is missing")
+            raise LayerError(f"{what} is cut short: it has no mark of its end")
         _give(root, extractor.truths)
         _sync(root)
         if os.read(word, 1) != b"+":
-            raise Error("the archive has not come to its end")
+            raise Error(f"{what} has not come to its end")
     finally:
         os.close(root)
         os.close(old)
