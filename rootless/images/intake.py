@@ -278,7 +278,8 @@ class Intake(Incoming):
         for descriptor, _, chain in wanted:
             if chain not in there and descriptor["digest"] not in self._layers:
                 self._unpack_stored(descriptor, chain)
-        for descriptor, diff_id, chain in wanted:
+        # Those that are missing first: the same layer may be there upon others, and needs no tree.
+        for descriptor, diff_id, chain in sorted(wanted, key=lambda one: one[2] in there):
             layer = self._layers.pop(descriptor["digest"], None)
             if layer is None:
                 if chain in there:
