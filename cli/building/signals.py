@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 
 from rootless.errors import Interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Iterator
     from typing import NoReturn
+else:
+    import _signal
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT)
 
 
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
     """Let them raise Interrupted; what is ignored stays ignored (nohup)."""
-    before = {number: signal.getsignal(number) for number in ENDING}
+    before = {number: _signal.getsignal(number) for number in ENDING}
     try:
         for number, handler in before.items():
-            if handler != signal.SIG_IGN:
-                signal.signal(number, _interrupt)
+            if handler != _signal.SIG_IGN:
+                _signal.signal(number, _interrupt)
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            _signal.signal(number, handler)
 
 
 def _interrupt(number: int, _frame: object) -> NoReturn:
     for each in ENDING:  # one is enough: what cleans up is not to be ended itself
-        signal.signal(each, signal.SIG_IGN)
+        _signal.signal(each, _signal.SIG_IGN)
     raise Interrupted(number)

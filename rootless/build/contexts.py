@@ -14,7 +14,6 @@ import sys
 
 from rootless.build.fetching.remotes import DOCKERFILE, fetch_context, fill, is_remote, material
 from rootless.build.files.ignore import Ignore
-from rootless.build.files.trees import DirectoryTree, resolve
 from rootless.build.given import Given
 from rootless.build.request import BuildRequest
 from rootless.build.scratch import Scratch
@@ -136,6 +135,8 @@ class _Context:
         """Return the place of a file of the context. A stranger's links lead nowhere else."""
         if not self._own:
             return os.path.join(self._top, path)
+        from rootless.build.files.trees import DirectoryTree, resolve
+
         tree = DirectoryTree(self._top)
         try:
             return os.path.join(self._top, resolve(tree, path))

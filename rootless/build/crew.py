@@ -7,23 +7,23 @@ it can fork. Whoever kills the build kills its children, and they their containe
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
-import signal
-import socket
 import struct
 
 from rootless.errors import Error, Interrupted
-from rootless.linux import process
 from rootless.oci import jsonio
-from rootless.runtime.userns.worker import unpacked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Callable
     from typing import Any, NoReturn
 
     Message = dict[str, Any]
+else:
+    import _signal
 
 _GRACE = 30
 """Seconds that a child has to clean up when it is ended."""
@@ -34,7 +34,7 @@ _LENGTH = struct.Struct(">I")
 class Line:
     """A child's way to speak to the build."""
 
-    def __init__(self, stream: socket.socket) -> None:
+    def __init__(self, stream: _socket.socket) -> None:
         self._stream = stream
         self._actions: list[Callable[[], None]] = []
 
@@ -56,7 +56,7 @@ class Line:
 class Member:
     """One child at work."""
 
-    def __init__(self, pid: int, stream: socket.socket) -> None:
+    def __init__(self, pid: int, stream: _socket.socket) -> None:
         self.pid = pid
         self.stream = stream
         self.buffer = bytearray()
@@ -97,7 +97,7 @@ class Crew:
 
         What the function returns is a JSON value.
         """
-        ours, theirs = socket.socketpair()
+        ours, theirs = _socket.socketpair()
         pid = os.fork()
         if pid == 0:
             ours.close()
@@ -139,7 +139,7 @@ class Crew:
         tokens = [token for member, token in self._members.values() if not member.answered]
         for member, _ in self._members.values():
             if not member.answered:
-                os.kill(member.pid, signal.SIGTERM)
+                os.kill(member.pid, _signal.SIGTERM)
         self.wait()
         return tokens
 
@@ -150,6 +150,8 @@ class Crew:
 
 
 def _outcome(token: Any, answer: bytes) -> tuple[Any, Any, Error | None]:
+    from rootless.runtime.userns.worker import unpacked
+
     try:
         return token, unpacked(answer, "a step was killed"), None
     except Error as error:
@@ -157,16 +159,18 @@ def _outcome(token: Any, answer: bytes) -> tuple[Any, Any, Error | None]:
 
 
 def _be_child(
-    stream: socket.socket, function: Callable[..., Any], arguments: tuple[Any, ...]
+    stream: _socket.socket, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> NoReturn:
+    from rootless.linux import process
+
     try:
-        process.prctl(process.PR_SET_PDEATHSIG, signal.SIGTERM)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the build's, which then ends us
-        signal.signal(signal.SIGTERM, _interrupt)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        process.prctl(process.PR_SET_PDEATHSIG, _signal.SIGTERM)
+        _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # it is the build's, which then ends us
+        _signal.signal(_signal.SIGTERM, _interrupt)
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         line = Line(stream)
         line.say(answer=_answer(function, line, arguments).decode("latin-1"))
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)
         line.leave()
     finally:
         os._exit(0)
@@ -188,6 +192,6 @@ def _answer(function: Callable[..., Any], line: Line, arguments: tuple[Any, ...]
 
 
 def _interrupt(number: int, _frame: object) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.alarm(_GRACE)  # whatever holds the cleaning up: SIGALRM ends it
+    _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)
+    _signal.alarm(_GRACE)  # whatever holds the cleaning up: SIGALRM ends it
     raise Interrupted(number)

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.build.place import Site
     from rootless.images.image import Image
-    from rootless.images.making import Stack
+    from rootless.images.trees.stack import Stack
     from rootless.store.paths import Paths
 
 

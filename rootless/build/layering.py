@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rootless.build.place import Site
-    from rootless.images.making import Stack
+    from rootless.images.trees.stack import Stack
     from rootless.teller import Teller
 
 

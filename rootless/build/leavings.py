@@ -12,7 +12,6 @@ import os
 
 from rootless.build import holding
 from rootless.build.cache import living
-from rootless.build.cache.pruning import sweep_files
 from rootless.build.place import BuildPaths, Site, runtime_mark
 from rootless.errors import Error
 from rootless.runtime.userns import removal
@@ -27,6 +26,8 @@ def sweep(paths: Paths) -> list[str]:
     found = living.dead(paths)
     if not found:
         return []
+    from rootless.build.cache.pruning import sweep_files
+
     site = Site(paths.root)
     for build in found:
         sweep_build(site, build)

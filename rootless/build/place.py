@@ -19,19 +19,18 @@ from __future__ import annotations
 
 import os
 
+from rootless.oci.layout import sha256
 from rootless.store.paths import Paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.images.foreman import Foreman
-    from rootless.images.making import Stack
+    from rootless.images.trees.stack import Stack
 
 
 def runtime_mark(root: str) -> str:
     """Return how names of builds of a store begin in the runtime directory, which has several's."""
-    from hashlib import sha256
-
-    return f"build-{sha256(os.fsencode(root)).hexdigest()[:8]}"
+    return f"build-{sha256(os.fsencode(root))[:8]}"
 
 
 class Site(Paths):

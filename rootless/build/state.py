@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rootless.build.history import COMMENT
 from rootless.build.settings import Inherited
-from rootless.images.making import Stack
+from rootless.images.trees.stack import Stack
 from rootless.oci import platform as platforms
 from rootless.times import now, utc
 from rootless.values import PATH

@@ -92,11 +92,11 @@ class Foreman:
 
         What it returns is a JSON value. The descriptors are closed here.
         """
-        import pickle
+        import _pickle  # without the Python of `pickle`, which each child would load
 
         data = os.memfd_create("arguments", os.MFD_CLOEXEC)
         with open(data, "wb", closefd=False) as file:
-            pickle.dump(arguments, file)
+            _pickle.dump(arguments, file)
         order = {"do": "call", "name": [function.__module__, function.__qualname__]}
         return Job(-1, self._send(order, data, *fds))
 
@@ -162,13 +162,14 @@ def _reap(options: int) -> None:
 
 def _called(name: list[str], data: int, fds: list[int]) -> Any:
     """Call what the engine, or a fork of it, has asked for by its own socket."""
-    import importlib
-    import pickle
+    import _pickle
+    import sys
 
-    function = getattr(importlib.import_module(name[0]), name[1])
+    __import__(name[0])
+    function = getattr(sys.modules[name[0]], name[1])
     with open(data, "rb") as file:
         file.seek(0)
-        arguments = pickle.load(file)  # noqa: S301 - nobody else can write to that socket
+        arguments = _pickle.load(file)  # nobody else can write to that socket
     return function(*fds, *arguments)
 
 

@@ -13,11 +13,12 @@ from rootless.images.intake import Intake
 from rootless.images.lists import attestations
 from rootless.images.naming import bring_in
 from rootless.images.trees.packing import pack
+from rootless.images.trees.stack import Stack
 from rootless.oci import manifests
 from rootless.oci.blobs import Stored
 from rootless.oci.digest import CHUNK
 from rootless.oci.layers.unpack import widen
-from rootless.oci.layout import OCI_CONFIG, OCI_INDEX, OCI_LAYER, chain_ids
+from rootless.oci.layout import OCI_CONFIG, OCI_INDEX, OCI_LAYER
 from rootless.runtime.userns.worker import spawn
 
 TYPE_CHECKING = False
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from rootless.images.foreman import Foreman, Job
-    from rootless.images.image import Image
     from rootless.images.lists.attestations import Attested
     from rootless.images.trees.comparing import Trees
     from rootless.images.trees.ids import Ids
@@ -63,28 +63,6 @@ class Lent(Stored):
         self.sync()
         with contextlib.suppress(FileExistsError):
             os.link(self.path, target)
-
-
-class Stack:
-    """Layers upon each other, the lowest first: their descriptors and their diff ids."""
-
-    def __init__(self, parts: list[Document], diff_ids: list[str]) -> None:
-        self.parts = parts
-        self.diff_ids = diff_ids
-
-    @staticmethod
-    def of(image: Image) -> Stack:
-        """Return those of an image. Raises ImageError for a damaged one."""
-        return Stack(list(image.manifest["layers"]), list(image.config["rootfs"]["diff_ids"]))
-
-    def with_layer(self, part: Document, diff_id: str) -> Stack:
-        """Return a stack with one more on top."""
-        return Stack([*self.parts, part], [*self.diff_ids, diff_id])
-
-    @property
-    def chains(self) -> list[str]:
-        """Their chain ids (image-spec, config.md), by which the store knows them unpacked."""
-        return chain_ids(self.diff_ids)
 
 
 class Making:

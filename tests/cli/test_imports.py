@@ -12,6 +12,7 @@ from tests.conftest import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # fmt: off
 ALLOWED = {
@@ -61,8 +62,8 @@ HASHING = {"_hashlib", "hashlib"}
 """Where layers are hashed, OpenSSL is faster by more than it takes to load it."""
 
 
-def loaded(command: list[str], env: dict[str, str]) -> set[str]:
-    """Return the modules that a program loads in all its processes."""
+def loads(command: list[str], env: dict[str, str]) -> list[str]:
+    """Return the modules that a program loads, those of all its processes."""
     done = subprocess.run(
         [command[0], "-X", "importtime", *command[1:]],
         env=env,
@@ -73,7 +74,12 @@ def loaded(command: list[str], env: dict[str, str]) -> set[str]:
     )
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
-    return {line.rpartition("|")[2].strip() for line in lines[1:]}
+    return [line.rpartition("|")[2].strip() for line in lines[1:]]
+
+
+def loaded(command: list[str], env: dict[str, str]) -> set[str]:
+    """Return the same, each once."""
+    return set(loads(command, env))
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +182,24 @@ def test_commands_on_images_load_no_more_than_they_may(
     theirs = {name for name in found if name.split(".")[0] != "rootless"}
     assert theirs - IMAGES - more == set()
     assert "rootless.cli.app" not in found
+
+
+def test_a_build_loads_for_its_steps_once(
+    cli: Store, bare: set[str], busybox_archive: str, tmp_path: Path
+) -> None:
+    """What a child of a build loads, each of its children loads; and what is cached needs few."""
+    cli.ok("load", "-i", busybox_archive)
+    lines = ("FROM busybox", *("COPY f /", "RUN true", "RUN touch /g") * 2, "WORKDIR /w")
+    (tmp_path / "f").write_text("f")
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nCOPY Dockerfile /\nRUN true")
+    cli.ok("build", str(tmp_path))  # the first in a store counts what the cache has
+    (tmp_path / "Dockerfile").write_text("\n".join(lines))
+    line = [*cli.command, "build", "-q", "-t", "b", str(tmp_path)]
+    found = loads(line, cli.env)
+    assert [name for name in dict.fromkeys(found) if found.count(name) > 1] == []
+    assert {"_pickle", "rootless.build.steps.run", "rootless.build.steps.laying"} <= set(found)
+    theirs = {name for name in loaded(line, cli.env) - bare if name.split(".")[0] != "rootless"}
+    assert theirs - IMAGES == set()
 
 
 def test_the_start_script_imports_only_sys(bare: set[str], cli: Store) -> None:

@@ -11,7 +11,8 @@ import stat
 
 from rootless.build.attesting import databases, rpm
 from rootless.build.attesting.packages import MOST, Package, System
-from rootless.build.files.trees import LayersTree, resolve, walk
+from rootless.build.files.layered import LayersTree
+from rootless.build.files.trees import resolve, walk
 from rootless.build.steps.telling import Telling
 from rootless.oci.remove import remove_tree
 from rootless.runtime.userns.worker import call
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from rootless.build.crew import Line
     from rootless.build.files.trees import Node
     from rootless.build.place import Site
-    from rootless.images.making import Stack
+    from rootless.images.trees.stack import Stack
 
     Reader = Callable[[str, str, System], Iterator[Package]]
     Document = dict[str, Any]

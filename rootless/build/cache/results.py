@@ -18,6 +18,7 @@ import time
 from rootless.build.cache.living import guarded
 from rootless.images import durability
 from rootless.oci import jsonio
+from rootless.oci.layout import sha256
 from rootless.store import pins
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from rootless.images.making import Stack
+    from rootless.images.trees.stack import Stack
     from rootless.store.paths import Paths
 
     Document = dict[str, Any]
@@ -38,10 +39,8 @@ LEAVING = ".leaving"
 
 def key_of(*parts: object) -> str:
     """Return the key of a step: a digest of all that decides what comes of it (JSON values)."""
-    from hashlib import sha256
-
     data = jsonio.dumps([_VERSION, *parts], sort_keys=True).encode("utf-8", "surrogatepass")
-    return sha256(data).hexdigest()
+    return sha256(data)
 
 
 class Result:

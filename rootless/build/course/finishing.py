@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rootless.build import emulation
 from rootless.build.cache.results import Result
-from rootless.build.steps import finish, squashing
+from rootless.build.steps import finish
 from rootless.build.watching import Step
-from rootless.images.making import Stack
+from rootless.images.trees.stack import Stack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ class Finishing:
     def _squash(self, state: State, first: int) -> None:
         if len(state.stack.parts) - first < 2:
             return
+        from rootless.build.steps import squashing
+
         step = Step("squashing layers")
         self._watcher.begin(step)
         epoch = self._request.epoch

@@ -17,8 +17,9 @@ from rootless.build.fetching import parts as remote
 from rootless.build.files.gathering import Wanted
 from rootless.build.files.hashes import Unknown
 from rootless.build.state import State
-from rootless.build.steps import confining, run
+from rootless.build.steps import confining, preloading
 from rootless.build.steps import copy as copying
+from rootless.build.steps.command import Command
 from rootless.build.watching import Numbers
 from rootless.errors import Error
 from rootless.oci import platform as platforms
@@ -155,7 +156,7 @@ class Stages:
         script = done.command.script
         words = configuration.words(done.command, state.settings)
         declared = scope.declared()
-        command = run.Command(words, [[*pair] for pair in scope.run_environment().items()])
+        command = Command(words, [[*pair] for pair in scope.run_environment().items()])
         if script is not None and script.startswith("#!"):
             command.script = script
         command.fields = confining.fields_of(done, self._request)
@@ -170,6 +171,9 @@ class Stages:
         result = self._results.get(key, state.stack) if self._uses_cache(stage) else None
         cached = result is not None
         if result is None:
+            preloading.for_run(networked=confining.is_networked(command.fields))
+            from rootless.build.steps import run
+
             emulation.check(platforms.of(state.about))
             command.document = state.document(None) if self._request.keep_failed else None
             value = yield self._work(step, run.run, state.stack, state.settings, command)
@@ -233,7 +237,9 @@ class Stages:
         if result is None:
             for part in parts:
                 yield from part.bring(self._scratch, functools.partial(self._work, step))
-            value = yield self._work(step, copying.copy_files, state.stack, copy)
+            from rootless.build.steps import laying
+
+            value = yield self._work(step, laying.copy_files, state.stack, copy)
             result = Result(value["layer"], value["notes"])
             cached = bool(value.get("cached"))
         self._take(step, state, text, result, cached=cached)
@@ -248,8 +254,10 @@ class Stages:
         result = self._results.get(key, state.stack) if self._uses_cache(stage) else None
         cached = result is not None
         if result is None:
+            from rootless.build.steps import laying
+
             how = (state.stack, path, user, self._request.epoch)
-            value = yield self._work(step, copying.make_directory, *how)
+            value = yield self._work(step, laying.make_directory, *how)
             result = Result(value["layer"], {"created": now(), "text": step.text})
             anew = not self._uses_cache(stage)
             result = self._results.put(key, result, state.stack, anew=anew)

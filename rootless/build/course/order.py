@@ -11,7 +11,7 @@ from collections import deque
 
 from rootless.build.crew import Crew
 from rootless.build.failing import StepFailed
-from rootless.build.steps import run
+from rootless.build.steps import preloading
 from rootless.build.watching import CANCELED
 from rootless.images import durability
 
@@ -118,7 +118,7 @@ class Order:
         if self._paths.foreman is None:
             from rootless.images.foreman import Foreman
 
-            run.preload()
+            preloading.for_all()
             self._paths.prepare()
             self._paths.foreman = Foreman(self._paths, holds=True)
 

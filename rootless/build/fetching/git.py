@@ -7,13 +7,11 @@ for a password, and a ref is never taken for an option.
 from __future__ import annotations
 
 import os
-import subprocess
-from urllib.parse import parse_qsl
 
 from rootless.build.attesting.materials import Material
 from rootless.build.fetching import entrance
+from rootless.build.fetching.urls import shown
 from rootless.errors import HostError, NotFound, UsageError
-from rootless.oci.distribution.http import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,8 +64,11 @@ def parse(text: str) -> Repository | None:
         return None
     ref, _, directory = fragment.partition(":")
     found = Repository(bare, ref, directory)
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        _set(found, key, value, text)
+    if query:
+        from urllib.parse import parse_qsl
+
+        for key, value in parse_qsl(query, keep_blank_values=True):
+            _set(found, key, value, text)
     if found.ref.startswith("-") or bare.startswith("-"):
         raise UsageError(f"the git reference {text!r:.200} begins with a dash", "name a branch")
     return found
@@ -163,6 +164,8 @@ def _git(one: Repository, *words: str) -> str:
     options = ("-c", "core.symlinks=true", "-c", "core.hooksPath=/dev/null")
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         environment.pop(name, None)
+    import subprocess
+
     try:
         done = subprocess.run(
             ["git", *options, *words],

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-from hashlib import sha256
 
 from rootless.build.attesting.materials import Material
 from rootless.build.fetching import git, urls
-from rootless.build.fetching.archives import opened, unpack_context
-from rootless.build.files.trees import DirectoryTree, resolve
+from rootless.build.fetching.urls import shown
 from rootless.errors import NotFound, UsageError
-from rootless.oci.distribution.http import shown
-from rootless.oci.remove import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +42,9 @@ def check_out(
 
     That is the directory that the source names, no link of the repository leads out of.
     """
+    from rootless.build.files.trees import DirectoryTree, resolve
+    from rootless.oci.remove import remove_tree
+
     commit = git.check_out(one, commit, directory)
     if not one.keep:
         remove_tree(f"{directory}/.git")
@@ -99,6 +98,8 @@ class _Hashed:
     """A stream whose SHA-256 is known at its end."""
 
     def __init__(self, stream: Readable) -> None:
+        from hashlib import sha256
+
         self._stream = stream
         self._state = sha256()
 
@@ -119,6 +120,8 @@ def fill(stream: Readable | int, directory: str, name: str) -> None:
 
     Raises ImageError for a damaged archive, UsageError for what is neither.
     """
+    from rootless.build.fetching.archives import opened, unpack_context
+
     head = _Head(stream)
     archive = opened(head, name)
     if archive is not None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-from hashlib import sha256
-from urllib.parse import unquote, urlsplit
 
 from rootless.errors import UsageError
-from rootless.oci.distribution.http import Client, shown
 
 _UNNAMED = "__unnamed__"
 """The name of a file whose URL has none; BuildKit's."""
@@ -18,8 +15,17 @@ def is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
 
 
+def shown(url: str) -> str:
+    """Return a URL fit for messages."""
+    from rootless.oci.distribution import http
+
+    return http.shown(url)
+
+
 def name_of(url: str) -> str:
     """Return the name of a file: the end of the URL's path, without the query."""
+    from urllib.parse import unquote, urlsplit
+
     name = unquote(urlsplit(url).path).rpartition("/")[2]
     return _UNNAMED if name in ("", ".", "..") or "/" in name or "\0" in name else name
 
@@ -37,6 +43,10 @@ def download(url: str, path: str, checksum: str = "") -> str:
 
     Raises HttpError, UsageError where it has another checksum, OSError.
     """
+    from hashlib import sha256
+
+    from rootless.oci.distribution.http import Client
+
     wanted = check_form(checksum) if checksum else ""
     state = sha256()
     with Client().download(url) as (stream, _):

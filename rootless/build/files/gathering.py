@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import posixpath
 import stat
-from hashlib import sha256
 
 from rootless.build.dockerfile.errors import suggestion
 from rootless.build.files.patterns import compiled, is_pattern
 from rootless.build.files.trees import resolve, walk
 from rootless.errors import NotFound, UsageError
+from rootless.oci.layout import own_sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _step(tree: Tree, above: str, step: object) -> Iterator[str]:
 
 def digest(tree: Tree, groups: list[Group], hashes: Hashes, *, trusted: bool, read: bool) -> str:
     """Return the digest of what was gathered. Raises Unknown where not `read`, OSError."""
-    state = sha256()
+    state = own_sha256()(b"")
     for group in groups:
         name = group.name.encode("utf-8", "surrogateescape")
         state.update(b"%d %d %s\0" % (len(group.above), len(group.below), name))
@@ -224,14 +224,14 @@ def digest(tree: Tree, groups: list[Group], hashes: Hashes, *, trusted: bool, re
             about = f"{below}\0{node.kind:o} {mode:o} {node.uid} {node.gid} {len(content)} "
             state.update(about.encode("utf-8", "surrogateescape"))
             state.update(content)
-    return state.hexdigest()
+    return str(state.hexdigest())
 
 
 def _content(tree: Tree, node: Node, hashes: Hashes, *, read: bool) -> bytes:
     import os
 
     if node.content is not None:
-        return sha256(node.content).digest()
+        return bytes(own_sha256()(node.content).digest())
     if not read:
         return hashes.known(node.status)
     try:

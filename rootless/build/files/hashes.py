@@ -10,12 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from hashlib import blake2b, sha256
-
-from rootless.oci.digest import CHUNK
-from rootless.oci.layers import xattrs
-from rootless.oci.layers.tarwriter import HOLES
-from rootless.runtime.tree.copying import extents
+from _blake2 import blake2b
 
 _NAME, _DIGEST = 16, 32
 _RECORD = _NAME + _DIGEST
@@ -91,6 +86,13 @@ class Hashes:
 
 def _digest(fd: int, status: os.stat_result) -> bytes:
     """Hash what a file holds, attributes too; many holes by where they are, not byte by byte."""
+    from hashlib import sha256
+
+    from rootless.oci.digest import CHUNK
+    from rootless.oci.layers import xattrs
+    from rootless.oci.layers.tarwriter import HOLES
+    from rootless.runtime.tree.copying import extents
+
     state = sha256()
     parts = [(0, sys.maxsize)]
     if status.st_size - status.st_blocks * 512 >= HOLES:

@@ -93,3 +93,25 @@ def _changed(mode: int, who: str, sign: str, bits: int) -> int:
         kept &= ~(7 << _SHIFTS[one])
         kept &= ~{"u": 0o4000, "g": 0o2000, "o": 0o1000}[one]
     return kept | bits
+
+
+class Manner:
+    """How files come into a layer."""
+
+    def __init__(self) -> None:
+        self.owner: tuple[int, int] | None = None
+        """Of all that is brought; None for root's, or those of the stage it comes from."""
+        self.mode: Mode | None = None
+        """Of all that is brought; None for their own."""
+        self.parents = False
+        """Whether sources keep the directories that they are in."""
+        self.linked = False
+        """Whether the files come into a layer that knows nothing of those below: no link is
+        followed, and what is in the way goes."""
+        self.epoch: int | None = None
+        """Seconds since 1970: when files of a context are from, and those of a stage at the latest.
+
+        None for as they are.
+        """
+        self.now = 0
+        """Nanoseconds since 1970: when directories are made."""

@@ -8,7 +8,7 @@ from rootless.build.cache.results import key_of
 from rootless.build.files.documents import DocumentsTree
 from rootless.build.files.gathering import clean, matching
 from rootless.build.files.patterns import is_pattern
-from rootless.build.files.trees import DirectoryTree, LayersTree
+from rootless.build.files.trees import DirectoryTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from rootless.build.files.ignore import Ignore
+    from rootless.build.files.layered import LayersTree
 
     Opened: TypeAlias = DirectoryTree | LayersTree | DocumentsTree
 
@@ -33,6 +34,8 @@ class Origin:
     def open(self) -> Opened:
         """Return the tree. Raises OSError."""
         if self.lowers:
+            from rootless.build.files.layered import LayersTree
+
             return LayersTree(self.lowers)
         return DirectoryTree(self.top, self.ignore)
 

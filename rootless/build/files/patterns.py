@@ -8,8 +8,6 @@ Both become regular expressions without backtracking of their own making: each `
 
 from __future__ import annotations
 
-import re
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +24,14 @@ def compiled(pattern: str, *, deep: bool) -> Pattern[str]:
 
     Raises ValueError for a class that does not end, and a backslash before nothing.
     """
+    import re  # which takes longer to load than many a build needs
+
     return re.compile("".join(_parts(pattern, deep=deep)), re.DOTALL)
 
 
 def _parts(pattern: str, *, deep: bool) -> Iterator[str]:
+    from re import escape
+
     at, end = 0, len(pattern)
     while at < end:
         character = pattern[at]
@@ -55,14 +57,16 @@ def _parts(pattern: str, *, deep: bool) -> Iterator[str]:
         elif character == "\\":
             if at == end:
                 raise ValueError(f"{pattern!r:.200} ends in a backslash")
-            yield re.escape(pattern[at])
+            yield escape(pattern[at])
             at += 1
         else:
-            yield re.escape(character)
+            yield escape(character)
 
 
 def _class(pattern: str, at: int) -> tuple[str, int]:
     """Return the expression of the class whose `[` was before `at`, and where it ends."""
+    from re import escape
+
     inside = []
     if negated := pattern[at : at + 1] == "^":
         at += 1
@@ -73,7 +77,7 @@ def _class(pattern: str, at: int) -> tuple[str, int]:
             high, at = _member(pattern, at + 1)
         if high < low:
             raise ValueError(f"{pattern!r:.200} has a range that goes backwards")
-        inside.append(f"{re.escape(low)}-{re.escape(high)}")
+        inside.append(f"{escape(low)}-{escape(high)}")
         if pattern[at : at + 1] == "]":
             break
     return f"(?!/)[{'^' * negated}{''.join(inside)}]", at + 1

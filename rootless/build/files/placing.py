@@ -25,8 +25,9 @@ from rootless.runtime.tree.copying import extents
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.build.files.gathering import Group
-    from rootless.build.files.modes import Mode
-    from rootless.build.files.trees import LayersTree, Node, Tree
+    from rootless.build.files.layered import LayersTree
+    from rootless.build.files.modes import Manner
+    from rootless.build.files.trees import Node, Tree
 
 _KINDS = {
     stat.S_IFREG: tar.FILE,
@@ -38,28 +39,6 @@ _KINDS = {
 }
 _SETID = stat.S_ISUID | stat.S_ISGID
 _REMOVE = "remove it in a step before, or copy to another path"
-
-
-class Manner:
-    """How files come into a layer."""
-
-    def __init__(self) -> None:
-        self.owner: tuple[int, int] | None = None
-        """Of all that is brought; None for root's, or those of the stage it comes from."""
-        self.mode: Mode | None = None
-        """Of all that is brought; None for their own."""
-        self.parents = False
-        """Whether sources keep the directories that they are in."""
-        self.linked = False
-        """Whether the files come into a layer that knows nothing of those below: no link is
-        followed, and what is in the way goes."""
-        self.epoch: int | None = None
-        """Seconds since 1970: when files of a context are from, and those of a stage at the latest.
-
-        None for as they are.
-        """
-        self.now = 0
-        """Nanoseconds since 1970: when directories are made."""
 
 
 class Source:

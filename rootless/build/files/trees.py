@@ -1,4 +1,4 @@
-"""Trees that files are taken from: a context on this machine, or the layers of a stage or image.
+"""Trees that files are taken from: a context on this machine, or layers (`layered`).
 
 Both are asked by paths without a slash before them; a path is walked step by step and no link is
 followed (`resolve` follows them, inside the tree). What is found is a `Node`: what it is, whose,
@@ -12,9 +12,7 @@ import os
 import stat
 
 from rootless.build.files.ignore import HIDDEN, VEILED, VISIBLE
-from rootless.images.trees.views import Layer, View
 from rootless.oci.descent import OPEN
-from rootless.runtime.tree.rootfs import stacked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from rootless.build.files.ignore import Ignore
-    from rootless.images.trees.views import Found
     from rootless.oci.layers.owners import Truth
 
     class Tree(Protocol):
@@ -41,7 +38,7 @@ if TYPE_CHECKING:
 _LINKS = 40
 """As many as the kernel follows (path_resolution(7))."""
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Node:
@@ -125,7 +122,7 @@ class DirectoryTree:
         """See Tree.open. Raises FileNotFoundError where another file is there by now."""
         above, _, name = node.path.rpartition("/")
         try:
-            fd = os.open(name or ".", _READ, dir_fd=self._directory(above))
+            fd = os.open(name or ".", READ, dir_fd=self._directory(above))
         except (FileNotFoundError, NotADirectoryError):
             reason = "it went away while the context was read"
             raise FileNotFoundError(errno.ENOENT, reason, node.path) from None
@@ -153,95 +150,6 @@ class DirectoryTree:
             os.close(self._last[1])
         self._last = (path, fd)
         return fd
-
-
-class LayersTree:
-    """The merged layers of a stage or an image, lowest first, inside the user namespace."""
-
-    def __init__(self, lowers: list[str], *, literal: bool = False) -> None:
-        """`literal` is whether names that begin with .wh. are files' like others."""
-        self._root = View.of(Layer(path, literal=literal) for path in stacked(lowers[::-1]))
-        self._last: tuple[str, View] = ("", self._root)
-
-    def close(self) -> None:
-        """Close what is open."""
-        if self._last[1] is not self._root:
-            self._last[1].close()
-        self._root.close()
-
-    def look(self, path: str) -> Node | None:
-        """See Tree.look."""
-        if not path:
-            return self._top()
-        found = self._find(path)
-        if found is None:
-            return None
-        node = Node(path, found.status, found.link() if stat.S_ISLNK(found.status.st_mode) else "")
-        node.uid, node.gid = found.owner
-        if (truth := found.layer.truths.get(path)) is not None:
-            _take_truth(node, truth)
-        return node
-
-    def names(self, path: str) -> list[str]:
-        """See Tree.names."""
-        return sorted(self._directory(path).entries(), key=os.fsencode)
-
-    def open(self, node: Node) -> int:
-        """See Tree.open."""
-        if not node.path:
-            return os.open(".", _READ, dir_fd=self._root.parts[0][1].fd)
-        found = self._find(node.path)
-        if found is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), node.path)
-        fd = found.open(os.O_RDONLY | os.O_NONBLOCK)
-        if (elsewhere := found.content(fd)) >= 0:
-            os.close(fd)
-            return elsewhere
-        return fd
-
-    def _top(self) -> Node | None:
-        if not self._root.parts:
-            return None
-        layer, directory = self._root.parts[0]
-        node = Node("", os.fstat(directory.fd))
-        node.uid, node.gid = layer.owner(node.status)
-        if (truth := layer.truths.get(".")) is not None:
-            _take_truth(node, truth)
-        return node
-
-    def _find(self, path: str) -> Found | None:
-        above, _, name = path.rpartition("/")
-        try:
-            return self._directory(above).entries().get(name)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
-    def _directory(self, path: str) -> View:
-        """Return the view of a directory, which stays ours. Raises OSError."""
-        if not path:
-            return self._root
-        if self._last[0] == path:
-            return self._last[1]
-        view = self._root
-        for step in path.split("/"):
-            found = view.entries().get(step)
-            below = view.enter(step) if found is not None and found.is_directory else None
-            if view is not self._root:
-                view.close()
-            if below is None:
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
-            view = below
-        if self._last[1] is not self._root:
-            self._last[1].close()
-        self._last = (path, view)
-        return view
-
-
-def _take_truth(node: Node, truth: Truth) -> None:
-    node.truth = truth
-    node.uid, node.gid = truth.uid, truth.gid
-    if truth.mode >= 0:
-        node.mode = truth.mode
 
 
 def _is_same(now: os.stat_result, then: os.stat_result) -> bool:

@@ -11,7 +11,8 @@ import os
 import stat
 from hashlib import sha256
 
-from rootless.build.files.trees import LayersTree, walk
+from rootless.build.files.layered import LayersTree
+from rootless.build.files.trees import walk
 from rootless.errors import UsageError
 from rootless.images.transfer.saving import opened
 from rootless.images.trees.comparing import Trees

@@ -58,6 +58,12 @@ def reaches(fields: Fields) -> bool:
     return fields.get("networks") != [attachment("none")]
 
 
+def is_networked(fields: Fields) -> bool:
+    """Whether the container of a RUN has a network of its own."""
+    networks = fields.get("networks") or ()
+    return not networks or networks[0]["kind"] not in ("none", "host")
+
+
 def counted(fields: Fields) -> dict[str, Any]:
     """Return what of it decides what comes of the command."""
     return {key: value for key, value in fields.items() if key not in _UNCOUNTED}

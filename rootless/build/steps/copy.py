@@ -1,34 +1,21 @@
-"""COPY, ADD of files, and WORKDIR: files from elsewhere as a layer; no container is started."""
+"""COPY and ADD of files: what is to be done, and the key of what comes of it."""
 
 from __future__ import annotations
 
-import os
-import stat
-import time
-
-from rootless.build.cache.results import Results, key_of
-from rootless.build.fetching import archives
+from rootless.build.cache.results import key_of
 from rootless.build.files import gathering
-from rootless.build.files.accounts import owner
 from rootless.build.files.hashes import Hashes
-from rootless.build.files.placing import Manner, Placing, Source
-from rootless.build.files.trees import LayersTree
-from rootless.build.layering import layer
-from rootless.build.steps.telling import Telling
-from rootless.oci.errors import ImageError
-from rootless.runtime.userns import identity
-from rootless.runtime.userns.worker import call
+from rootless.build.files.modes import Manner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from rootless.build.crew import Line
-    from rootless.build.files.gathering import Group, Wanted
+    from rootless.build.files.gathering import Wanted
     from rootless.build.files.origins import Origin
-    from rootless.build.files.trees import Tree
     from rootless.build.place import Site
-    from rootless.images.making import Making, Stack
+    from rootless.images.trees.stack import Stack
 
     Document = dict[str, Any]
 
@@ -101,119 +88,10 @@ def read_digest(_line: Line, paths: Site, origin: Origin, wanted: Wanted) -> str
     try:
         return digest_of(paths, origin, wanted, read=True)
     except PermissionError:
+        from rootless.runtime.userns.worker import call
+
         return str(call(paths, _digest_inside, paths, origin, wanted))
 
 
 def _digest_inside(paths: Site, origin: Origin, wanted: Wanted) -> str:
     return digest_of(paths, origin, wanted, read=True)
-
-
-def copy_files(line: Line, paths: Site, stack: Stack, copy: Copy) -> Document:
-    """Do it, unless the cache has it; return the result.
-
-    Raises UsageError, NotFound, StoreError.
-    """
-    key = _key(paths, stack, copy)
-    results = Results(paths, youngest=copy.youngest)
-    found = results.get(key, stack) if copy.use_cache else None
-    if found is not None:
-        return {"layer": found.layer, "notes": found.notes, "cached": True}
-    lowers = paths.lowers(stack)
-    owners = "record" if identity.detect().mode == "single" else "chown"
-    changed: list[bool] = []
-
-    def fill(making: Making) -> bool:
-        entries, moved = making.add_packed(_pack, copy, lowers, owners)
-        changed.append(moved)
-        return bool(entries)
-
-    result = layer(paths, stack, Telling(line), fill)
-    if not any(changed):
-        result.notes["text"] = copy.text
-        result = results.put(key, result, stack, anew=not copy.use_cache)
-    return {"layer": result.layer, "notes": result.notes}
-
-
-def _key(paths: Site, stack: Stack, copy: Copy) -> str:
-    """Return the key of the step, whatever has to be read for it."""
-    try:
-        return copy.key(paths, stack, read=True)
-    except PermissionError:
-        return str(call(paths, _key_inside, paths, stack, copy))
-
-
-def _key_inside(paths: Site, stack: Stack, copy: Copy) -> str:
-    return copy.key(paths, stack, read=True)
-
-
-def _pack(output: int, copy: Copy, lowers: list[str], owners: str) -> tuple[int, bool]:
-    """In the user namespace: write the layer.
-
-    Return how many entries it has, and whether a file changed meanwhile.
-    """
-    below = LayersTree(lowers)
-    if copy.owner:
-        copy.manner.owner = owner(below, copy.owner)
-    copy.manner.now = time.time_ns()
-    sources = []
-    for part in copy.parts:
-        tree: Tree = part.origin.open()
-        groups = gathering.gather(tree, part.wanted, part.origin.explain)
-        if part.unpack:
-            sources += _unpacked(tree, groups, copy, owners)
-        else:
-            sources.append(Source(tree, groups, trusted=part.wanted.trusted))
-    placing = Placing(output, below, copy.manner)
-    entries = placing.copy(sources, copy.destination)
-    return entries, placing.changed
-
-
-def _unpacked(tree: Tree, groups: list[Group], copy: Copy, owners: str) -> list[Source]:
-    """Return the sources that files are, each archive among them as what is in it."""
-    found: list[Source] = []
-    for group in groups:
-        source = Source(tree, [group], trusted=False)
-        if group.top.kind == stat.S_IFREG:
-            fd = tree.open(group.top)
-            try:
-                stream = archives.opened(fd, group.name)
-                if stream is not None:
-                    directory = f"{copy.scratch}/{len(found)}"
-                    os.mkdir(directory)
-                    source = _archive(*archives.unpack_layer(stream, directory, owners=owners))
-            except ImageError as error:
-                raise error.about(group.name) from None
-            finally:
-                os.close(fd)
-        found.append(source)
-    return found
-
-
-def _archive(top: str, directories: set[str]) -> Source:
-    """Return what is in an unpacked archive, with its owners."""
-    tree = LayersTree([top], literal=True)
-    groups = gathering.gather(tree, gathering.Wanted(["/"], trusted=True), str)
-    source = Source(tree, groups, trusted=True)
-    source.unpacked, source.directories = True, directories
-    return source
-
-
-def make_directory(
-    line: Line, paths: Site, stack: Stack, path: str, user: str, epoch: int | None
-) -> Document:
-    """WORKDIR: make a directory and those above it; return the result."""
-    lowers = paths.lowers(stack)
-
-    def fill(making: Making) -> bool:
-        return bool(making.add_packed(_pack_directory, path, user, lowers, epoch))
-
-    result = layer(paths, stack, Telling(line), fill)
-    return {"layer": result.layer, "notes": result.notes}
-
-
-def _pack_directory(output: int, path: str, user: str, lowers: list[str], epoch: int | None) -> int:
-    below = LayersTree(lowers)
-    manner = Manner()
-    manner.epoch, manner.now = epoch, time.time_ns()
-    manner.owner = owner(below, user) if user else None
-    return Placing(output, below, manner).make_directory(path)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.build.layering import lend
-from rootless.build.steps.telling import Telling
 from rootless.errors import Error
-from rootless.images.making import Making
 from rootless.oci import manifests, reference
 from rootless.oci.layout import OCI_CONFIG, Layout, name_of, sha256
 
@@ -16,7 +13,7 @@ if TYPE_CHECKING:
     from rootless.build.crew import Line
     from rootless.build.place import Site
     from rootless.images.lists.attestations import Attested
-    from rootless.images.making import Stack
+    from rootless.images.trees.stack import Stack
     from rootless.store.paths import Paths
 
 
@@ -43,6 +40,10 @@ class Form:
 
 def name(line: Line, paths: Site, stack: Stack, document: dict[str, Any], form: Form) -> list[str]:
     """Put the image into the store; return the digests of its configuration and of its entry."""
+    from rootless.build.layering import lend
+    from rootless.build.steps.telling import Telling
+    from rootless.images.making import Making
+
     names = [reference.name_to_give(tag) for tag in form.names]
     with Making(paths, Telling(line), stack, foreman=paths.foreman) as making:
         lend(paths, making, stack)

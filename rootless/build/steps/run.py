@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 
-from rootless.build.given import Given
 from rootless.build.layering import layer, lend
 from rootless.build.place import BuildPaths
 from rootless.build.steps.mounts import prepared
@@ -29,13 +28,12 @@ if TYPE_CHECKING:
 
     from rootless.build.cache.results import Result
     from rootless.build.crew import Line
-    from rootless.build.dockerfile.mounts import Mount
-    from rootless.build.files.origins import Origin
     from rootless.build.place import Site
+    from rootless.build.steps.command import Command
     from rootless.build.steps.mounts import Prepared
     from rootless.containers.container import Container
     from rootless.containers.request import Fields
-    from rootless.images.making import Stack
+    from rootless.images.trees.stack import Stack
 
     Document = dict[str, Any]
 
@@ -80,38 +78,6 @@ class Output(Ends):
     def write(self, stream: int, data: bytes) -> None:
         """See Ends.write."""
         self._line.say(do="output", stream=stream, data=data.decode("latin-1"))
-
-
-class Command:
-    """What a RUN is to run, and how."""
-
-    def __init__(self, words: list[str], environment: list[list[str | None]]) -> None:
-        self.words = words
-        self.environment = environment
-        """[name, value] besides that of the stage: arguments and proxies."""
-        self.fields: Fields = {}
-        """Further fields of the container's request."""
-        self.mounts: list[tuple[Mount, Origin | None]] = []
-        """What is mounted, and where it comes from."""
-        self.given = Given()
-        self.epoch: int | None = None
-        """Seconds since 1970 that no file of the layer is younger than; None for as they are."""
-        self.document: Document | None = None
-        """The configuration of an image of what the command leaves if it fails; None for none."""
-        self.script = ""
-        """A program with `#!` that is to run in the place of the words."""
-        self.ends: Ends | None = None
-        """Where its input comes from and its output goes; None for the build's own output."""
-        self.keeps = False
-        """Whether what it has changed counts though it fails."""
-
-
-def preload() -> None:
-    """Load what children need: each would have to do it for itself."""
-    from rootless.containers import starting as _starting  # noqa: F401
-    from rootless.containers.creation import create as _create  # noqa: F401
-    from rootless.containers.running import attach as _attach  # noqa: F401
-    from rootless.images.trees import packing as _packing  # noqa: F401
 
 
 def run(line: Line, paths: Site, stack: Stack, config: Document, command: Command) -> Document:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rootless.build.cache.results import Results, key_of
 from rootless.build.layering import layer
 from rootless.build.steps.telling import Telling
-from rootless.images.making import Stack
 from rootless.images.trees.comparing import Trees
 from rootless.images.trees.ids import Ids
+from rootless.images.trees.stack import Stack
 from rootless.runtime.tree.rootfs import stacked
 from rootless.runtime.userns import identity
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
-from rootless.build.files.trees import LayersTree
+from rootless.build.files.layered import LayersTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

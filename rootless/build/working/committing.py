@@ -6,7 +6,7 @@ from rootless.build.cache.results import Result
 from rootless.build.steps import finish, squashing
 from rootless.containers import events
 from rootless.errors import NotFound
-from rootless.images.making import Stack
+from rootless.images.trees.stack import Stack
 from rootless.store import pins
 from rootless.teller import QUIET
 from rootless.times import now, utc

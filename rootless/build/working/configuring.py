@@ -10,7 +10,7 @@ from rootless.build import history
 from rootless.build import settings as configuration
 from rootless.build.cache.results import Result
 from rootless.build.dockerfile import model
-from rootless.build.steps import copy as copying
+from rootless.build.steps import laying
 from rootless.teller import QUIET
 from rootless.times import now
 
@@ -124,7 +124,7 @@ def _directory(line: Direct, working: Working, one: model.Workdir, changes: Chan
     state = working.state
     configuration.apply(state.settings, one, state.inherited)
     path, user = state.settings["WorkingDir"], state.settings.get("User") or ""
-    value = copying.make_directory(line, working.paths, state.stack, path, user, changes.epoch)
+    value = laying.make_directory(line, working.paths, state.stack, path, user, changes.epoch)
     text = history.told(one, state.settings)
     result = Result(value["layer"], {"created": now(), "text": text})
     working.take(result, text if changes.told else "")

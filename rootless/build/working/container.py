@@ -28,7 +28,7 @@ from rootless.containers.creation.create import Neighbours, compose
 from rootless.containers.files.trees import ids_of, trees_of
 from rootless.containers.record import read, write
 from rootless.errors import Conflict, NotFound
-from rootless.images.making import Stack
+from rootless.images.trees.stack import Stack
 from rootless.runtime.supervision.ownership import LINKS
 from rootless.runtime.userns import removal
 from rootless.teller import QUIET

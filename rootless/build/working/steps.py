@@ -14,7 +14,9 @@ from rootless.build.fetching import parts as remote
 from rootless.build.files.origins import Origin
 from rootless.build.scratch import Scratch
 from rootless.build.steps import copy as copying
+from rootless.build.steps import laying
 from rootless.build.steps import run as running
+from rootless.build.steps.command import Command as RunCommand
 from rootless.build.working.direct import Asked, done
 from rootless.containers.request import request as usual
 from rootless.errors import UsageError
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from rootless.build.working.direct import Direct
     from rootless.containers.request import Fields
     from rootless.containers.running.ends import Ends
-    from rootless.images.making import Stack
+    from rootless.images.trees.stack import Stack
     from rootless.teller import Teller
 
 
@@ -78,7 +80,7 @@ def run(working: Working, wish: Command, teller: Teller = QUIET) -> int:
     with working.step(teller) as line:
         state = working.state
         emulation.check(platforms.of(state.about))
-        command = running.Command(wish.words, wish.environment)
+        command = RunCommand(wish.words, wish.environment)
         command.fields = _merged(working.extra.fields, wish.fields)
         command.mounts, command.ends, command.epoch = wish.mounts, wish.ends, wish.epoch
         command.keeps = True
@@ -188,5 +190,5 @@ def _copied(
             yield from part.bring(scratch, Asked)
         found = part.digest or (yield Asked(copying.read_digest, part.origin, part.wanted))
         digests.append([found, part.unpack])
-    value = yield Asked(copying.copy_files, stack, asked)
+    value = yield Asked(laying.copy_files, stack, asked)
     return key_of("copied", digests), value

@@ -15,7 +15,8 @@ from rootless.containers.files.trees import check_whole, ids_of, trees_of
 from rootless.containers.running.pausing import standing
 from rootless.errors import NotFound, UsageError
 from rootless.images import changes as dockerfile
-from rootless.images.making import Making, Stack
+from rootless.images.making import Making
+from rootless.images.trees.stack import Stack
 from rootless.oci import reference
 from rootless.teller import QUIET
 from rootless.times import now

@@ -59,6 +59,11 @@ def _number(value: object) -> int:
     return value
 
 
+def preload() -> None:
+    """Load the stack, for whoever forks many supervisors that will need it."""
+    from rootless.netstack import stack as _stack  # noqa: F401
+
+
 class Uplink:
     """The stack, if there is a network and something to do."""
 
