@@ -68,6 +68,22 @@ def write_out_later(paths: Paths, directory: str = "") -> None:
     interpreter.spawn("write_out", place, site=interpreter.BARE, leads=True)
 
 
+def write_out_beside(paths: Paths) -> None:
+    """Do the same in a fork, which is there at once; the caller ends soon and has no threads."""
+    if os.fork() == 0:
+        from rootless.runtime.userns.worker import close_others
+
+        try:
+            os.setsid()
+            null = os.open(os.devnull, os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
+            close_others({0, 1, 2})
+            write_out(paths.layers)
+        finally:
+            os._exit(0)
+
+
 def write_out(layers: str) -> None:
     """Have the file system below `layers` written to its disk (syncfs(2)), then remove the marks.
 

@@ -71,6 +71,21 @@ def test_a_new_mark_of_a_layer_is_not_the_old_one(layer: Path) -> None:
     assert before != after
 
 
+def test_a_build_has_it_written_out_in_the_background(
+    cli: Store, busybox_image: str, tmp_path: Path
+) -> None:
+    """Its output ends all the same, though somebody still works."""
+    cli.ok("load", "--input", busybox_image)
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nCOPY Dockerfile /\n")
+    cli.ok("build", "-q", str(tmp_path))
+    layers = [*Path(cli.root, "layers").glob("[0-9a-f]*")]
+    assert len(layers) == 2
+    deadline = time.monotonic() + 60
+    while any(os.path.lexists(layer / "boot") for layer in layers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_load_is_written_out_in_the_background(cli: Store, busybox_image: str) -> None:
     cli.ok("load", "--input", busybox_image)
     (layer,) = Path(cli.root, "layers").glob("[0-9a-f]*")

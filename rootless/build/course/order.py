@@ -154,4 +154,4 @@ class Order:
         self._crew.wait()
         if self._paths.foreman is not None:
             self._paths.foreman.__exit__(None, None, None)
-            durability.write_out_later(self._paths)
+            durability.write_out_beside(self._paths)
