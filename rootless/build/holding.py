@@ -10,7 +10,6 @@ import contextlib
 import os
 
 from rootless.errors import NotFound
-from rootless.images.removing import drop_unpinned
 from rootless.oci.layout import Layout
 from rootless.store import pins
 
@@ -69,4 +68,7 @@ def release(paths: Paths, build: str) -> None:
             os.unlink(f"{directory}/{name}")
     with contextlib.suppress(OSError):
         os.rmdir(directory)
-    drop_unpinned(paths, lost)
+    if lost:
+        from rootless.images.removing import drop_unpinned
+
+        drop_unpinned(paths, lost)

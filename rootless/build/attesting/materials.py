@@ -32,6 +32,8 @@ class Materials:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Material] = {}
+        self._images: list[tuple[str, str, str]] = []
+        """Name, digest and platform: most builds say nothing of them, and need no URLs."""
         self.network = False
         """Whether a command could reach a network."""
 
@@ -41,12 +43,14 @@ class Materials:
 
     def add_image(self, name: str, digest: str, platform: str) -> None:
         """Take an image by the digest that it is known by."""
-        algorithm, _, digits = digest.partition(":")
-        self.add(Material(image_uri(name, platform), algorithm, digits))
+        self._images.append((name, digest, platform))
 
     @property
     def all(self) -> list[Material]:
         """All of them, in order."""
+        for name, digest, platform in self._images:
+            algorithm, _, digits = digest.partition(":")
+            self.add(Material(image_uri(name, platform), algorithm, digits))
         return [self._known[key] for key in sorted(self._known)]
 
 

@@ -10,7 +10,6 @@ environment, which others cannot read as they can its command line; and it is no
 from __future__ import annotations
 
 from binascii import b2a_base64
-from urllib.parse import unquote, urlsplit
 
 from rootless.errors import UsageError
 
@@ -32,6 +31,8 @@ def header_of(url: str, secrets: Mapping[str, bytes]) -> str:
     """
     if not url.lower().startswith(("http://", "https://")):
         return ""
+    from urllib.parse import urlsplit
+
     host = urlsplit(url).netloc.rpartition("@")[2]
     for name in (f"{HEADER}.{host}", f"{TOKEN}.{host}", HEADER, TOKEN):
         if name in secrets:
@@ -52,6 +53,8 @@ def parted(url: str) -> tuple[str, str]:
     user, colon, password = who.partition(":")
     if not colon:
         return url, ""
+    from urllib.parse import unquote
+
     return f"{scheme}://{host}{slash}{path}", _basic(unquote(user), unquote(password))
 
 
