@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.errors import Error
+from rootless.build.dockerfile import model
+from rootless.errors import CommandNotFound, Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class StepFailed(Error):
         if isinstance(error, StepFailed | DockerfileError | Interrupted) or not step.instruction:
             return error
         message, hint = error.marked
-        failed = StepFailed(step, message, step.meant or hint)
+        failed = StepFailed(step, message, step.meant or hint or _shell(step, error))
         failed.said = message
         failed.__cause__ = error
         return failed
@@ -64,6 +65,14 @@ class StepFailed(Error):
         node = self.step.instruction.node
         word = self.said.split("'")[1] if self.said.count("'") > 1 and not self.code else ""
         return marked(node.source, node.line, max(node.line, node.end), word)
+
+
+def _shell(step: Step, error: Error) -> str:
+    """Return a hint where an image lacks the shell itself."""
+    one = step.instruction
+    if isinstance(error, CommandNotFound) and isinstance(one, model.Run) and one.command.shell:
+        return 'the image has no such shell: RUN ["/PROGRAM"] needs none, SHELL names another'
+    return ""
 
 
 def marked(source: Source, first: int, last: int, word: str = "") -> str:

@@ -110,6 +110,7 @@ class Stages:
             if named is not None and not named.image:
                 return (yield from self._directory(step, stage, named, platform))
             name = named.image if named else stage.image
+            step.meant = stage.meant
             state = yield from self._sources.image(step, name, platform)
         self._watcher.end(step, cached=False, error="")
         return state

@@ -52,7 +52,7 @@ class Sources:
         if image is None:
             if opening:
                 self._watcher.begin(step)
-            step.meant = self._file.like(name)
+            step.meant = step.meant or self._file.like(name)
             how = (name, self._request.pull, platform)
             image_id = yield Work(step, resolve.pull, self._images, self._build.access, *how)
             step.meant = ""

@@ -35,6 +35,8 @@ class Stage:
         """The stages that it takes something from, each once, its parent first."""
         self.unset: set[str] = set()
         """Variables that FROM asked for, which have no value."""
+        self.meant = ""
+        """A hint for an image whose name makes no sense without them."""
 
     @property
     def title(self) -> str:
@@ -173,12 +175,13 @@ def _stage(result: Plan, origin: model.From) -> Stage:
     except ExpansionError as error:
         raise origin.node.error(f"FROM: {error.reason}", "", error.token) from None
     stage.unset = expander.unset
+    stage.meant = _meant(result, stage) if stage.unset else ""
     if not stage.image:
         reason = f"base name ({origin.image}) should not be blank"
-        raise origin.node.error(reason, _meant(result, stage), origin.image)
+        raise origin.node.error(reason, stage.meant, origin.image)
     if origin.platform and not stage.platform:
         reason = f"empty platform value from expression {origin.platform}"
-        raise origin.node.error(reason, _meant(result, stage), origin.platform)
+        raise origin.node.error(reason, stage.meant, origin.platform)
     same = result.names.get(stage.image.lower())
     if same and stage.image.lower() not in result.contexts:
         stage.parent, stage.image = same[-1], ""
@@ -191,7 +194,8 @@ def _meant(result: Plan, stage: Stage) -> str:
     """Return a hint for a FROM that comes to nothing."""
     known = [*result.outer.variables, *result.outer.arguments]
     hints = (suggestion(name, known) for name in sorted(stage.unset))
-    default = "an ARG before the first FROM, or a build argument, can give it a value"
+    names = " and ".join(sorted(stage.unset)) or "it"
+    default = f"an ARG before the first FROM, or a build argument, can give {names} a value"
     return next(filter(None, hints), default)
 
 

@@ -50,7 +50,10 @@ def instruction(node: Node) -> model.Instruction:
     maker = _MAKERS.get(node.name)
     if maker is None:
         name = short(node.keyword)
-        hint = suggestion(node.keyword, _MAKERS) or f"there are {', '.join(_MAKERS)}"
+        hint = suggestion(node.keyword, _MAKERS)
+        if not hint and (not name.isalpha() or name.islower()):  # part of a command
+            hint = "a line goes on only where the one before it ends in a backslash"
+        hint = hint or f"there are {', '.join(_MAKERS)}"
         raise node.error(f"unknown instruction: {name}", hint, name)
     if "\0" in node.whole:
         raise node.error(f"there is a NUL byte in {node.name}", "no command or path has one", "\0")

@@ -11,7 +11,7 @@ import stat
 from rootless.build.dockerfile.errors import suggestion
 from rootless.build.files.patterns import compiled, is_pattern
 from rootless.build.files.trees import resolve, walk
-from rootless.errors import NotFound, UsageError
+from rootless.errors import NotFound, UsageError, named
 from rootless.oci.layout import own_sha256
 
 TYPE_CHECKING = False
@@ -115,6 +115,13 @@ def _near(tree: Tree, path: str) -> str:
     return suggestion(name, names)
 
 
+def _climbs(text: str) -> str:
+    """Return a hint for a path that leads out of the tree, and so has begun again at its top."""
+    if posixpath.normpath(text.lstrip("/") or ".").split("/")[0] != "..":
+        return ""
+    return f"nothing is above the {named('context')}: take a directory that has it for that"
+
+
 def _group(
     tree: Tree, base: str, path: str, text: str, wanted: Wanted, explain: Callable[[str], str]
 ) -> Group | None:
@@ -125,7 +132,7 @@ def _group(
     if top is None:
         if why := explain(meant):
             raise NotFound(f"{text!r} is not in the context{why}")
-        raise NotFound(f"{text!r} is not there", _near(tree, whole))
+        raise NotFound(f"{text!r} is not there", _climbs(text) or _near(tree, whole))
     hides = [compiled(clean(one), deep=True) for one in wanted.excluded]
     group = Group(path if wanted.parents else path.rpartition("/")[2], top)
     if wanted.parents:

@@ -90,7 +90,8 @@ class Placing:
             into = slash or (there is not None and there.is_directory) or not target
         if several and not (into or self._manner.parents):
             raise UsageError(
-                f"several sources go into a directory, and {destination!r} does not end in a slash"
+                f"several sources go into a directory, and {destination!r} does not end in a slash",
+                f"write it as {f'{destination}/'!r}",
             )
         for source in sources:
             self._source = source
@@ -193,7 +194,7 @@ class Placing:
                 self._existing(way, node)
                 continue
             if node is not None and not self._manner.linked:
-                raise UsageError(f"/{way} is no directory", "copy to another path")
+                raise UsageError(f"/{way} is no directory", "name another path")
             uid, gid = self._manner.owner or (0, 0)
             self._made = True
             made = Entry(os.fsencode(way), tar.DIRECTORY, (mode, uid, gid), 0, self._time_of_new())

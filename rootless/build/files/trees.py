@@ -126,6 +126,9 @@ class DirectoryTree:
         except (FileNotFoundError, NotADirectoryError):
             reason = "it went away while the context was read"
             raise FileNotFoundError(errno.ENOENT, reason, node.path) from None
+        except PermissionError as error:
+            reason = f"{error.strerror} (an ignore file can leave it out)"
+            raise PermissionError(error.errno, reason, node.path) from None
         if not _is_same(os.fstat(fd), node.status):
             os.close(fd)
             raise FileNotFoundError(errno.ESTALE, "it was replaced while it was read", node.path)

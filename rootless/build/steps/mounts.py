@@ -22,7 +22,7 @@ import stat
 from rootless.build.cache.results import key_of
 from rootless.build.files.trees import resolve, walk
 from rootless.containers.request import bind
-from rootless.errors import NotFound
+from rootless.errors import NotFound, named
 from rootless.runtime.userns.worker import call
 from rootless.volumes.mounts import image, tmpfs
 
@@ -229,7 +229,8 @@ def _secret(
     value = given.secrets.get(name)
     if value is None:
         if mount.required:
-            raise NotFound(f"the secret {name!r} is required, and was not given")
+            hint = f"{named('secret')} id={name},src=FILE gives it"
+            raise NotFound(f"the secret {name!r} is required, and was not given", hint)
         yield
         return
     if mount.env:
@@ -272,7 +273,8 @@ def _agent(mount: Mount, given: Given, target: str, result: Prepared) -> None:
     socket = given.agents.get(name)
     if socket is None:
         if mount.required:
-            raise NotFound(f"the ssh agent {name!r} is required, and was not given")
+            hint = f"{named('ssh')} {name} gives it"
+            raise NotFound(f"the ssh agent {name!r} is required, and was not given", hint)
         return
     count = sum(item["destination"].startswith("/run/buildkit/") for item in result.volumes)
     place = target or f"/run/buildkit/ssh_agent.{count}"
