@@ -14,6 +14,7 @@ from rootless.values import is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from rootless.cli.options.registries import Patience, Reach
@@ -144,6 +145,15 @@ def refuse_encrypted(keys: list[str] | None) -> None:
         raise UsageError(
             "--decryption-key: encrypted images are not supported", "skopeo copy decrypts them"
         )
+
+
+def change_of(lines: list[str] | None) -> Callable[[dict[str, Any]], None] | None:
+    """Return what --change does to an image's settings, None for nothing. Raises UsageError."""
+    if not lines:
+        return None
+    from rootless.build.changing import changed_by
+
+    return changed_by(lines)
 
 
 def tell_digest(digest: str, file: str, *, quiet: bool) -> None:

@@ -10,6 +10,7 @@ from rootless.teller import QUIET
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
     from rootless.images.image import Image
     from rootless.images.transfer.access import Access
@@ -115,15 +116,18 @@ class Images(Finder):
         source: str,
         ref: str = "",
         *,
-        changes: Iterable[str] = (),
+        change: Callable[[dict[str, Any]], None] | None = None,
         message: str = "",
         platform: str = "",
         teller: Teller = QUIET,
     ) -> Image:
-        """Make an image of one layer from the tar of a root file system: file, URL, or "-"."""
+        """Make an image of one layer from the tar of a root file system: file, URL, or "-".
+
+        `change` puts in its settings (`config`); `build.changing` makes one of lines.
+        """
         from rootless.images.transfer.importing import Description, import_
 
-        image_id = import_(self.paths, source, ref, Description(changes, message, platform), teller)
+        image_id = import_(self.paths, source, ref, Description(change, message, platform), teller)
         self._tell("import", ref or image_id)
         return self.get(image_id)
 

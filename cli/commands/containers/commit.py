@@ -42,6 +42,7 @@ def commit(
         rootless commit web localhost/web:2
         rootless commit -c 'CMD ["serve"]' -c 'ENV MODE=fast' -m 'with tools' web localhost/web:3
     """
+    from rootless.cli.reach import change_of
     from rootless.cli.teller import Teller
     from rootless.containers.files.committing import Wishes
     from rootless.containers.files.committing import commit as make
@@ -49,7 +50,7 @@ def commit(
     wishes = Wishes(
         author=author,
         message=message,
-        changes=change or [],
+        change=change_of(change),
         pause=pause,
         squash=squash,
         volumes=include_volumes,

@@ -10,6 +10,7 @@ from rootless.cli.dialects import choice
 from rootless.cli.output import complain, say
 from rootless.cli.reach import (
     access_of,
+    change_of,
     here_for,
     platform_of,
     refuse_encrypted,
@@ -231,7 +232,7 @@ def import_(
         image = images.import_(
             file,
             given,
-            changes=change or [],
+            change=change_of(change),
             message=message,
             platform=platform_of(asked),
             teller=teller,

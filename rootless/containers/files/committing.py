@@ -14,7 +14,6 @@ from rootless.containers.creation.environment import PROXIES
 from rootless.containers.files.trees import check_whole, ids_of, trees_of
 from rootless.containers.running.pausing import standing
 from rootless.errors import NotFound, UsageError
-from rootless.images import changes as dockerfile
 from rootless.images.making import Making
 from rootless.images.trees.stack import Stack
 from rootless.oci import reference
@@ -24,7 +23,7 @@ from rootless.values import PATH, signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from rootless.containers.handle import Handle
@@ -44,7 +43,7 @@ class Wishes:
         *,
         author: str = "",
         message: str = "",
-        changes: Iterable[str] = (),
+        change: Callable[[Document], None] | None = None,
         pause: bool = True,
         squash: bool = False,
         volumes: bool = False,
@@ -52,8 +51,8 @@ class Wishes:
     ) -> None:
         self.author = author
         self.message = message
-        self.changes = list(changes)
-        """Lines of a Dockerfile; see images.changes."""
+        self.change = change
+        """Alters its settings (`config`); `build.changing` makes one of lines."""
         self.pause = pause
         """Whether a running container stands still meanwhile."""
         self.squash = squash
@@ -91,7 +90,8 @@ def commit(
     base = _base(images, container)
     inner = base.config.get("config") or {}
     settings = _settings(container.record, inner, every_volume=wishes.volumes)
-    dockerfile.apply(settings, wishes.changes)
+    if wishes.change is not None:
+        wishes.change(settings)
     still = standing(container) if wishes.pause else contextlib.nullcontext()
     with still, _locked(container):
         below = None if wishes.squash else Stack.of(base)

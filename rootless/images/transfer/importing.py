@@ -8,7 +8,6 @@ import sys
 
 from rootless import times
 from rootless.errors import UsageError
-from rootless.images import changes
 from rootless.images.making import Making, Told
 from rootless.oci import platform, reference
 from rootless.oci.errors import ImageError
@@ -16,7 +15,7 @@ from rootless.oci.layers.compression import decompress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from rootless.oci.digest import Readable
@@ -27,10 +26,13 @@ if TYPE_CHECKING:
 class Description:
     """What is said of an image that is made from a bare tree."""
 
-    def __init__(self, lines: Iterable[str], message: str, platform_: str) -> None:
-        """`lines` are Dockerfile instructions. Raises UsageError for what they may not be."""
+    def __init__(
+        self, change: Callable[[dict[str, Any]], None] | None, message: str, platform_: str
+    ) -> None:
+        """`change` makes the settings of none. Raises what it raises, UsageError."""
         self.settings: dict[str, Any] = {}
-        changes.apply(self.settings, [*lines])
+        if change is not None:
+            change(self.settings)
         self.message = message
         self.platform = platform.parse(platform_) if platform_ else platform.host()
 

@@ -14,8 +14,8 @@ import zstandard
 from archives import digest, layer
 from images_help import content
 
+from rootless.build.changing import changed_by
 from rootless.errors import UsageError
-from rootless.images import changes
 from rootless.oci.errors import Error, InvalidReference, LayerError
 
 if TYPE_CHECKING:
@@ -99,41 +99,4 @@ def test_bad_requests(images: Images, as_file: Callable[[bytes], str], tmp_path:
         (as_file(ROOT), "x@" + digest(b""), []),
     ):
         with pytest.raises((UsageError, InvalidReference)):
-            images.import_(source, ref, changes=lines)
-
-
-@pytest.mark.parametrize(
-    ("lines", "settings"),
-    [
-        (['CMD ["a", "b"]'], {"Cmd": ["a", "b"]}),
-        (['CMD=["a"]'], {"Cmd": ["a"]}),
-        (["CMD a $b | c"], {"Cmd": ["/bin/sh", "-c", "a $b | c"]}),
-        (["CMD [broken"], {"Cmd": ["/bin/sh", "-c", "[broken"]}),
-        (['CMD ["x"]', 'ENTRYPOINT ["e"]'], {"Entrypoint": ["e"]}),
-        (["ENV A=1 B='2 3'", "env A=4"], {"Env": ["B=2 3", "A=4"]}),
-        (["ENV A  old form"], {"Env": ["A=old form"]}),
-        (["ENV=A=1"], {"Env": ["A=1"]}),
-        (["EXPOSE 80 53/UDP"], {"ExposedPorts": {"80/tcp": {}, "53/udp": {}}}),
-        (["EXPOSE 70-71"], {"ExposedPorts": {"70/tcp": {}, "71/tcp": {}}}),
-        (["LABEL a=b c.d='e f'"], {"Labels": {"a": "b", "c.d": "e f"}}),
-        (["ONBUILD RUN make"], {"OnBuild": ["RUN make"]}),
-        (["STOPSIGNAL SIGQUIT"], {"StopSignal": "SIGQUIT"}),
-        (["USER 1:2"], {"User": "1:2"}),
-        (['VOLUME ["/a b"]', "VOLUME /c /d"], {"Volumes": {"/a b": {}, "/c": {}, "/d": {}}}),
-        (["WORKDIR /a", "WORKDIR b/../c"], {"WorkingDir": "/a/c"}),
-    ],
-)  # fmt: skip
-def test_changes(lines: list[str], settings: dict[str, Any]) -> None:
-    found: dict[str, Any] = {}
-    changes.apply(found, lines)
-    assert found == settings
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["", "FROM x", "CMD", "ENV A", "ENV =b", "LABEL a", "ENV A='b", "EXPOSE x", "EXPOSE 70000",
-     "EXPOSE 9-8", "EXPOSE 1/icmp", "ONBUILD FROM x", 'CMD [1]'],
-)  # fmt: skip
-def test_bad_changes_are_refused(line: str) -> None:
-    with pytest.raises(UsageError, match="invalid change"):
-        changes.apply({}, [line])
+            images.import_(source, ref, change=changed_by(lines))
