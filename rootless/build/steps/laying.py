@@ -18,6 +18,7 @@ from rootless.build.steps.telling import Telling
 from rootless.oci.errors import ImageError
 from rootless.runtime.userns import identity
 from rootless.runtime.userns.worker import call
+from rootless.times import now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def copy_files(line: Line, paths: Site, stack: Stack, copy: Copy) -> Document:
 
     result = layer(paths, stack, Telling(line), fill)
     if not any(changed):
-        result.notes["text"] = copy.text
+        result.notes.update(created=now(), text=copy.text)
         result = results.put(key, result, stack, anew=not copy.use_cache)
     return {"layer": result.layer, "notes": result.notes}
 

@@ -122,3 +122,11 @@ def test_a_secret_counts_if_it_is_wanted(busybox: Store, tmp_path: Path) -> None
     assert os.stat(key).st_mode & 0o777 == 0o600
     os.unlink(key)
     assert cached(busybox, *counted) == 0
+
+
+def test_what_is_cached_has_the_same_id(shared: Store, tmp_path: Path) -> None:
+    """Without a base and without a RUN, too: an image was made when its last layer was."""
+    lay(tmp_path, {"Dockerfile": "FROM scratch\nCOPY f /\nWORKDIR /w\nLABEL a=b\n", "f": "cached"})
+    first = shared.ok("build", "-q", str(tmp_path))
+    assert shared.ok("build", "-q", str(tmp_path)) == first
+    assert shared.ok("build", "-q", "--no-cache", str(tmp_path)) != first
