@@ -135,6 +135,7 @@ class Engine:
 
         This process must not have threads.
         """
+        request.check()
         if request.manifest or len(request.platforms) > 1:
             from rootless.build import several
 

@@ -20,6 +20,7 @@ class Steps(Lines):
         super().__init__()
         self._streams = streams or Streams()
         self.returns = self.silent = self._streams.raw
+        self._stages = 1
         self._stage = 1
         """The stage that is told of; what happens in later ones waits."""
         self._waiting: dict[int, list[tuple[bool, str]]] = {}
@@ -33,6 +34,7 @@ class Steps(Lines):
     def opened(self, step: Step, course: Course) -> None:
         """See Lines.opened."""
         if step.instruction is not None:
+            self._stages = step.stages
             stage = f"[{step.index}/{step.stages}] " if step.stages > 1 else ""
             number, total = step.place
             self._say(step, f"{stage}STEP {number}/{total}: {step.written}")
@@ -54,15 +56,17 @@ class Steps(Lines):
     def named(self, step: Step, course: Course, image: str, names: list[str]) -> None:
         """See Lines.named."""
         self.close()
-        self._streams.out(f"COMMIT {names[0].removeprefix('localhost/')}" if names else "COMMIT")
+        if names:
+            stage = f"[{self._stages}/{self._stages}] " if self._stages > 1 else ""
+            self._streams.out(f"{stage}COMMIT {names[0].removeprefix('localhost/')}")
         self._streams.out(f"--> {image[:SHORT]}")
+        if self.epilogue:
+            self._streams.out(self.epilogue)
+            self.epilogue = ""
         for name in names:
             from rootless.cli.building.plain import whole
 
             self._streams.out(f"Successfully tagged {whole(name)}")
-        if self.epilogue:
-            self._streams.out(self.epilogue)
-            self.epilogue = ""
         self._streams.out(image)
 
     def closed(self, step: Step, course: Course, how: str) -> None:

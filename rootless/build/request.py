@@ -7,6 +7,7 @@ import os
 from rootless.build.attesting.wishes import Attesting
 from rootless.build.given import Given
 from rootless.build.shape import Shape
+from rootless.oci import reference
 from rootless.times import now
 
 TYPE_CHECKING = False
@@ -89,3 +90,8 @@ class BuildRequest:
         """Whether the image has a manifest of docker's form as well."""
         self.keep_failed = False
         """Whether what a failed command has left becomes an image without a name."""
+
+    def check(self) -> None:
+        """Raise InvalidReference for a name that no image can have, before anything is done."""
+        for name in (*self.tags, *([self.manifest] if self.manifest else ())):
+            reference.name_to_give(name)

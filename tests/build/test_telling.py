@@ -78,7 +78,7 @@ rest
 [2/2] STEP 3/4: COPY --from=one /etc/passwd /p
 --> ID
 [2/2] STEP 4/4: RUN echo wrong >&2; :   x
-COMMIT t:1
+[2/2] COMMIT t:1
 --> ID
 Successfully tagged localhost/t:1
 Successfully tagged quay.io/a/b:latest

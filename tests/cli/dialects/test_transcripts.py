@@ -26,6 +26,15 @@ HERE = Path(__file__).parent / "transcripts"
 PORT = "8085"
 """The one in the transcripts; a run takes one that is free."""
 
+CONTEXT = {
+    "f": "1\n",
+    "Dockerfile": "FROM scratch\nCOPY f /\n",
+    "bad": "FROM scratch\nCOPY none /\n",
+    "typo": "FROM scratch\nCOPPY f /\n",
+    "fails": "FROM busybox\nRUN exit 3\n",
+    "two": "FROM busybox AS one\nRUN echo said\nFROM scratch\nCOPY --from=one /bin/sh /\n",
+}
+
 DAEMON = "Error response from daemon: "
 THEIRS = (f"E| docker: {DAEMON}", f"E| {DAEMON}", "E| docker: ", "E| error: ")
 
@@ -60,7 +69,7 @@ def plain(lines: list[str]) -> list[str]:
         if line.startswith("E| Error"):
             line = re.sub(r" \([^()]*(\([^()]*\)[^()]*)*\)$", "", line)
         line = re.sub(r"/blobs/\S+:", "/blobs/…:", line)  # whichever is asked for first
-        line = re.sub(r"\b([0-9a-f]{64}|[0-9a-f]{12})\b", "ID", line)
+        line = re.sub(r"\b([0-9a-f]{64}|[0-9a-f]{11,12})\b", "ID", line)
         line = re.sub(r'^E\| time="[^"]*"', 'E| time="NOW"', line)
         line = re.sub(r"(About an?|Less than a|an?|\d+) (second|minute|hour|day)s?\b", "TIME", line)
         line = re.sub(r"\b\d+(\.\d+)? ?[kMG]?B\b", "SIZE", line)
@@ -77,11 +86,17 @@ def answer(store: Store, line: str, directory: Path) -> list[str]:
 
 @pytest.fixture
 def archive(busybox: Store, tmp_path: Path) -> Path:
-    """A directory with busybox.tar, docker's form of the image, and a store that is empty."""
+    """A directory with busybox.tar, docker's form of the image, and a store that is empty.
+
+    And with a context, `app`, whose files are Dockerfiles of all kinds.
+    """
     name = "docker.io/library/busybox:latest"
     busybox.ok("tag", "busybox", name)
     busybox.ok("save", "-o", str(tmp_path / "busybox.tar"), name)
     busybox.ok("system", "reset", "--force")
+    (tmp_path / "app").mkdir()
+    for file, text in CONTEXT.items():
+        (tmp_path / "app" / file).write_text(text)
     return tmp_path
 
 
