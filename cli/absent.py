@@ -7,7 +7,7 @@ it is loaded before a mistake was made.
 from __future__ import annotations
 
 LIMITS = "limits come with a later version"
-NETWORKS = "networks with names come with a later version"
+NETWORKS = "an address of that kind is nobody's here"
 PODS = "pods come with a later version"
 BUILDING = "'rootless build' gets it with a later version"
 BUILDERS = "there are no builders to choose from: builds run on this machine itself"
@@ -25,7 +25,6 @@ COMMANDS = {
     "buildx bake": BAKING,
     "compose": "compose files come with a later version",
     "cp": "it comes with a later version; 'rootless export NAME | tar -x PATH' takes files out",
-    "network": NETWORKS,
     "volume update": SWARM,
     "pod": PODS,
     "secret": "secrets come with a later version",
@@ -58,7 +57,7 @@ OPTIONS = (
     ("--cpuset-cpus --cpuset-mems --blkio-weight --blkio-weight-device --kernel-memory", LIMITS),
     ("--device-read-bps --device-read-iops --device-write-bps --device-write-iops", LIMITS),
     ("--pids-limit", LIMITS),
-    ("--ip --ip6 --link-local-ip --network-alias", NETWORKS),
+    ("--link-local-ip", NETWORKS),
     ("--init-ctr --pod --pod-id-file", PODS),
     ("--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops", WINDOWS),
     ("--use-api-socket --tls --tlscacert --tlscert --tlskey --tlsverify", DAEMON),
@@ -100,6 +99,20 @@ OWN = {
     ("create", "--type"): SWARM,
 }
 """Options whose names mean something else in other commands."""
+
+_OF_NETWORKS = (
+    ("connect --driver-opt", "a network here has no options for one container"),
+    ("connect --gw-priority", "the first network that leads anywhere is the way out"),
+    ("connect --link", "--alias gives a name that all on the network know"),
+    ("connect --link-local-ip", NETWORKS),
+    ("create --attachable --ingress --scope", SWARM),
+    ("create --aux-address", "--ip-range says which addresses are given away"),
+    ("create --config-from --config-only", SWARM),
+    ("create --interface-name --route", "the bridge is in a namespace of its own"),
+    ("create --ipam-driver --ipam-opt", "addresses are given by the network itself"),
+    ("create --ipv4", "each network has a subnet of IPv4"),
+)
+OWN |= {(words.split()[0], name): why for words, why in _OF_NETWORKS for name in words.split()[1:]}
 
 _BUILD = "--cache-from --cache-to --from"
 OWN |= {("build", name): BUILDING for name in _BUILD.split()}

@@ -200,7 +200,20 @@ GROUPS = {
     ),
     "network": GroupEntry(
         "Work with the networks of containers.",
-        {"capture": Entry("capture", "containers.network", "capture", CONTAINERS)},
+        {
+            "capture": Entry("capture", "containers.network", "capture", CONTAINERS),
+            "connect": Entry("connect", "networks.create", "network_connect", CONTAINERS),
+            "create": Entry("create", "networks.create", "network_create", CONTAINERS),
+            "disconnect": Entry("disconnect", "networks.create", "network_disconnect", CONTAINERS),
+            "exists": Entry("exists", "networks.create", "network_exists", CONTAINERS),
+            "inspect": Entry("inspect", "networks.listing", "network_inspect", CONTAINERS),
+            "list": Entry("ls", "networks.listing", "network_ls", CONTAINERS),
+            "ls": Entry("ls", "networks.listing", "network_ls", CONTAINERS),
+            "prune": Entry("prune", "networks.prune", "network_prune", CONTAINERS),
+            "reload": Entry("reload", "networks.create", "network_reload", CONTAINERS),
+            "remove": Entry("rm", "networks.create", "network_rm", CONTAINERS),
+            "rm": Entry("rm", "networks.create", "network_rm", CONTAINERS),
+        },
     ),
     "registry": GroupEntry(
         "Be a registry.",

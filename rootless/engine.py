@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rootless.images.image import Image
     from rootless.images.lists.collection import Manifests
     from rootless.images.transfer.access import Access
+    from rootless.networks.collection import Networks
     from rootless.teller import Teller
     from rootless.volumes.collection import Volumes
     from rootless.volumes.mounts import Volume
@@ -77,6 +78,13 @@ class Engine:
         from rootless.volumes.collection import Volumes
 
         return Volumes(self.paths)
+
+    @property
+    def networks(self) -> Networks:
+        """The networks with names of this store."""
+        from rootless.networks.collection import Networks
+
+        return Networks(self.paths)
 
     @property
     def artifacts(self) -> Artifacts:

@@ -42,18 +42,19 @@ MAY_IMPORT = {
     "images": "images runtime settings store linux oci",
     "artifacts": "artifacts images settings store linux oci",
     "volumes": "volumes runtime store linux",
-    "containers": "containers volumes images runtime netstack store linux oci",
+    "networks": "networks runtime netstack store",
+    "containers": "containers networks volumes images runtime netstack store linux oci",
     "httpd": "httpd linux",
     "registry": "registry httpd images settings store linux oci",
-    "engine": "engine build artifacts containers volumes images store",
+    "engine": "engine build artifacts containers networks volumes images store",
     "doors": "doors engine containers images runtime netstack linux",
     "doctor": "doctor runtime store linux oci",
-    "system": "system doctor engine build artifacts defaults containers volumes images runtime"
-    " store linux oci",
+    "system": "system doctor engine build artifacts defaults containers networks volumes images"
+    " runtime store linux oci",
     "build": "build containers volumes images runtime settings store linux oci",
     "testing": "testing registry httpd",
-    "cli": "cli settings system doctor engine build registry artifacts defaults containers volumes"
-    " images runtime store linux oci",
+    "cli": "cli settings system doctor engine build registry artifacts defaults containers networks"
+    " volumes images runtime store linux oci",
 }
 """Part -> the parts that it may import, for types as well. A part is a folder of rootless/, or a
 module beside them; each stands here."""

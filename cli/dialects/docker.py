@@ -33,6 +33,8 @@ OWN = {
     *("push", "search", "login", "logout", "load", "save", "import_", "tag", "rmi", "history"),
     *("build", "events", "info", "version", "df", "container_prune", "image_prune", "system_prune"),
     *("volume_create", "volume_ls", "volume_inspect", "volume_rm", "volume_prune"),
+    *("network_connect", "network_create", "network_disconnect", "network_inspect"),
+    *("network_ls", "network_prune", "network_rm"),
 }
 """Functions of the commands that docker has as well; the others have podman's exit codes."""
 

@@ -197,7 +197,7 @@ class Podman(Docker):
 
     def exit_code(self, command: str) -> int:
         """podman: 1 for what is not there to be removed, else 125."""
-        return 1 if command in ("rm", "rmi", "volume_rm") else 125
+        return 1 if command in ("rm", "rmi", "volume_rm", "network_rm") else 125
 
     def miscounted(self, line: str, least: int, most: int | None, received: int) -> str:
         """As cobra says it."""

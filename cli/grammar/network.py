@@ -11,7 +11,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 # fmt: off
+_network_connect: dict[str, Any] = {'--alias': ('alias', 2), '--ip': ('ip', 1), '--ip6': ('ip6', 1), '--mac-address': ('mac_address', 1)}
+_network_create: dict[str, Any] = {'--disable-dns': ('disable_dns', 0), '--dns': ('dns', 2), '--driver': ('driver', 1), '--gateway': ('gateway', 2), '--ignore': ('ignore', 0), '--internal': ('internal', 0), '--ip-range': ('ip_range', 2), '--ipv6': ('ipv6', 0), '--label': ('label', 2), '--opt': ('opt', 2), '--subnet': ('subnet', 2), '-d': ('driver', 1), '-o': ('opt', 2)}
+_network_disconnect: dict[str, Any] = {'--force': ('force', 0), '-f': ('force', 0)}
+_network_inspect: dict[str, Any] = {'--format': ('format', 1), '--verbose': ('verbose', 0), '-f': ('format', 1), '-v': ('verbose', 0)}
+_network_ls: dict[str, Any] = {'--filter': ('filter', 2), '--format': ('format', 1), '--no-trunc': ('no_trunc', 0), '--noheading': ('noheading', 0), '--quiet': ('quiet', 0), '-f': ('filter', 2), '-q': ('quiet', 0)}
+_network_prune: dict[str, Any] = {'--filter': ('filter', 2), '--force': ('force', 0), '-f': ('force', 0)}
+_network_reload: dict[str, Any] = {'--all': ('all', 0), '--latest': ('latest', 0), '-a': ('all', 0), '-l': ('latest', 0)}
+_network_rm: dict[str, Any] = {'--force': ('force', 0), '--time': ('time', 3), '-f': ('force', 0), '-t': ('time', 3)}
 OPTIONS: dict[str, Any] = {}
 COMMANDS: dict[str, Any] = {
     'capture': ('rootless.cli.commands.containers.network', 'capture', {}, (('container', 0), ('file', 0)), True),
+    'connect': ('rootless.cli.commands.networks.create', 'network_connect', _network_connect, (('network', 0), ('container', 0)), True),
+    'create': ('rootless.cli.commands.networks.create', 'network_create', _network_create, (('name', 0),), True),
+    'disconnect': ('rootless.cli.commands.networks.create', 'network_disconnect', _network_disconnect, (('network', 0), ('container', 0)), True),
+    'exists': ('rootless.cli.commands.networks.create', 'network_exists', {}, (('network', 0),), True),
+    'inspect': ('rootless.cli.commands.networks.listing', 'network_inspect', _network_inspect, (('networks', 2),), True),
+    'list': ('rootless.cli.commands.networks.listing', 'network_ls', _network_ls, (), True),
+    'ls': ('rootless.cli.commands.networks.listing', 'network_ls', _network_ls, (), True),
+    'prune': ('rootless.cli.commands.networks.prune', 'network_prune', _network_prune, (), True),
+    'reload': ('rootless.cli.commands.networks.create', 'network_reload', _network_reload, (('containers', 3),), True),
+    'remove': ('rootless.cli.commands.networks.create', 'network_rm', _network_rm, (('networks', 2),), True),
+    'rm': ('rootless.cli.commands.networks.create', 'network_rm', _network_rm, (('networks', 2),), True),
 }

@@ -1,23 +1,31 @@
-"""Options of `run` and `create`: the network."""
+"""Options about networks: those of `run` and `create`, and of the group `network`."""
 
 from __future__ import annotations
 
 from typing import Annotated, TypedDict
 
-from rootless.cli.options.declare import option
+from rootless.cli.options.declare import argument, option
 
 NETWORK = "Network"
 
 Network = Annotated[
-    str,
+    list[str],
     option(
         "--network",
         "--net",
-        metavar="MODE",
+        metavar="NAME[:ip=,alias=,...]|MODE",
         panel=NETWORK,
-        about="private[:cidr=,mtu=,ipv6=,host-loopback=,buffers=], none, host, ... (private)",
+        about="One that was made, or private[:cidr=,mtu=,...], none, host, ... (private)",
     ),
 ]
+NetworkAlias = Annotated[
+    list[str],
+    option("--network-alias", metavar="NAME", panel=NETWORK, about="A further name there."),
+]
+Ip = Annotated[
+    str, option("--ip", metavar="IP", panel=NETWORK, about="Its address in a network with a name.")
+]
+Ip6 = Annotated[str, option("--ip6", metavar="IP", panel=NETWORK, about="The same of IPv6.")]
 Domainname = Annotated[
     str,
     option("--domainname", metavar="NAME", panel=NETWORK, about="What follows its host name."),
@@ -97,11 +105,53 @@ NoHosts = Annotated[
     bool, option("--no-hosts", panel=NETWORK, about="Leave the image's /etc/hosts alone.")
 ]
 
+NewNetwork = Annotated[str, argument(metavar="NAME", about="Its name.")]
+NetworkName = Annotated[str, argument(metavar="NETWORK", about="Name or id.")]
+SomeNetworks = Annotated[list[str], argument(metavar="NETWORK...", about="Names or ids.")]
+Driver = Annotated[str, option("--driver", "-d", metavar="NAME", about="bridge, the only one.")]
+Subnet = Annotated[
+    list[str] | None, option("--subnet", metavar="CIDR", about="Its subnet, one each of v4 and v6.")
+]
+Gateway = Annotated[list[str] | None, option("--gateway", metavar="IP", about="The way out of it.")]
+IpRange = Annotated[
+    list[str] | None,
+    option("--ip-range", metavar="CIDR", about="What of the subnet containers get addresses of."),
+]
+Internal = Annotated[bool, option("--internal", about="Lead nowhere outside.")]
+NetworkIpv6 = Annotated[bool, option("--ipv6", about="Have a subnet of IPv6 as well.")]
+NetworkDns = Annotated[
+    list[str] | None,
+    option("--dns", metavar="IP", about="Who knows names that are no container's."),
+]
+DisableDns = Annotated[bool, option("--disable-dns", about="Know no names of containers.")]
+NetworkLabel = Annotated[
+    list[str] | None, option("--label", metavar="KEY=VALUE", about="Write this on it.")
+]
+Opt = Annotated[list[str] | None, option("--opt", "-o", metavar="KEY=VALUE", about="mtu=..., ...")]
+Ignore = Annotated[bool, option("--ignore", about="One that is there already will do.")]
+NetworkForce = Annotated[bool, option("--force", "-f", about="Do not complain of none.")]
+NoAsking = Annotated[bool, option("--force", "-f", about="Do not ask first.")]
+MemberAlias = Annotated[
+    list[str] | None, option("--alias", metavar="NAME", about="A further name there.")
+]
+MemberIp = Annotated[str, option("--ip", metavar="IP", about="Its address there.")]
+MemberIp6 = Annotated[str, option("--ip6", metavar="IP", about="The same of IPv6.")]
+MemberMac = Annotated[str, option("--mac-address", metavar="MAC", about="Its link address there.")]
+NetworkTime = Annotated[
+    int | None,
+    option("--time", "-t", metavar="SECONDS", about="Until what is on it is killed."),
+]
+NetworkVerbose = Annotated[bool, option("--verbose", "-v", about="Accepted: all is shown.")]
+NetworkQuiet = Annotated[bool, option("--quiet", "-q", about="Names, or ids, alone.")]
+
 
 class NetworkAsked(TypedDict, total=False):
     """Its network."""
 
     network: Network
+    network_alias: NetworkAlias
+    ip: Ip
+    ip6: Ip6
     publish: Publish
     publish_all: PublishAll
     expose: Expose

@@ -11,7 +11,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 # fmt: off
+_0: Any = ((('--alias',), 'NAME', 'A further name there.', ''), (('--ip',), 'IP', 'Its address there.', ''), (('--ip6',), 'IP', 'The same of IPv6.', ''), (('--mac-address',), 'MAC', 'Its link address there.', ''))
+_1: Any = ((('--disable-dns',), '', 'Know no names of containers.', ''), (('--dns',), 'IP', "Who knows names that are no container's.", ''), (('--driver', '-d'), 'NAME', 'bridge, the only one.', ''), (('--gateway',), 'IP', 'The way out of it.', ''), (('--ignore',), '', 'One that is there already will do.', ''), (('--internal',), '', 'Lead nowhere outside.', ''), (('--ip-range',), 'CIDR', 'What of the subnet containers get addresses of.', ''), (('--ipv6',), '', 'Have a subnet of IPv6 as well.', ''), (('--label',), 'KEY=VALUE', 'Write this on it.', ''), (('--opt', '-o'), 'KEY=VALUE', 'mtu=..., ...', ''), (('--subnet',), 'CIDR', 'Its subnet, one each of v4 and v6.', ''))
+_2: Any = ((('--force', '-f'), '', 'Do not complain of none.', ''),)
+_3: Any = ((('--format', '-f'), 'TEMPLATE', 'json, or a Go template.', ''), (('--verbose', '-v'), '', 'Accepted: all is shown.', ''))
+_4: Any = ((('--filter', '-f'), 'KEY=VALUE', 'Only what fits.', ''), (('--format',), 'TEMPLATE', 'json, a Go template, or `table TEMPLATE`.', ''), (('--no-trunc',), '', 'Do not shorten ids and commands.', ''), (('--noheading',), '', 'No line of headings.', ''), (('--quiet', '-q'), '', 'Names, or ids, alone.', ''))
+_5: Any = ((('--filter',), 'KEY=VALUE', 'Only what fits.', ''), (('--force', '-f'), '', 'Do not ask.', ''))
+_6: Any = ((('--all', '-a'), '', 'All containers.', ''), (('--latest', '-l'), '', 'The one that was created last.', ''))
+_7: Any = ((('--force', '-f'), '', 'Do not complain of none.', ''), (('--time', '-t'), 'SECONDS', 'Until what is on it is killed.', ''))
 OPTIONS: Any = ()
 COMMANDS: dict[str, Any] = {
     'capture': ("Write what crosses a container's link to a pcap file", (), (('CONTAINER', 'Name or id, which may be shortened.'), ('FILE', 'A pcap file; - is stdout.'))),
+    'connect': ('Bring a container onto a network; one that runs is there at once', _0, (('NETWORK', 'Name or id.'), ('CONTAINER', 'Name or id, which may be shortened.'))),
+    'create': ('Make a network: containers on it find each other by name, and none of another', _1, (('NAME', 'Its name.'),)),
+    'disconnect': ('Take a container off a network', _2, (('NETWORK', 'Name or id.'), ('CONTAINER', 'Name or id, which may be shortened.'))),
+    'exists': ('End with 0 if there is such a network, else with 1', (), (('NETWORK', 'Name or id.'),)),
+    'inspect': ('Show networks as JSON, with the containers that are on them now', _3, (('NETWORK...', 'Names or ids.'),)),
+    'list': ('List networks: those that were made, and those that are there by themselves', _4, ()),
+    'ls': ('List networks: those that were made, and those that are there by themselves', _4, ()),
+    'prune': ('Remove the networks that no container is on, whether it runs or not', _5, ()),
+    'reload': ('Accepted for scripts: what podman loads again are rules of a firewall, and there are none', _6, (('[CONTAINER]...', 'Names or ids, which may be shortened.'),)),
+    'remove': ('Remove networks. One that a container is on stays', _7, (('NETWORK...', 'Names or ids.'),)),
+    'rm': ('Remove networks. One that a container is on stays', _7, (('NETWORK...', 'Names or ids.'),)),
 }

@@ -43,6 +43,11 @@ class Containers:
         self.holding = False
         """See `Engine.holding`."""
 
+    @property
+    def paths(self) -> Paths:
+        """The directories of its store."""
+        return self._paths
+
     def check(self, request: Request, *, parsed: bool = False) -> None:
         """Refuse a request that cannot be, before an image is pulled for it.
 
@@ -55,6 +60,10 @@ class Containers:
         for one in request["networks"]:
             if one["kind"] == "container":
                 self.get(one["name"])
+            elif one["kind"] == "named":
+                from rootless.networks.collection import Networks
+
+                Networks(self._paths).get(one["name"])
         for name in request["requires"]:
             self.get(name)
         for other in (*request["volumes_from"], *request["links"]):

@@ -67,7 +67,7 @@ def hosts(record: Record) -> str:
     if domain := record["request"]["domainname"]:
         names.insert(0, f"{record['hostname']}.{domain}")
     own = [name for name in names if name not in known]
-    if own:
+    if own and not (private and private.get("wires")):  # there its address comes with the start
         # Programs look up their own host name; without a network that is the loopback.
         address = private["settings"]["guest"] if private else "127.0.0.1"
         text += f"{address}\t{' '.join(dict.fromkeys(own))}\n"
@@ -119,6 +119,13 @@ def resolv_conf(record: Record) -> str:
     kept["search"] = [name for name in dns["search"] or kept["search"] if name != "."]
     kept["options"] = dns["options"] or kept["options"]
     gateway = [private["names"]] if private else kept["nameserver"]
+    if private and private.get("wires"):
+        from rootless.runtime.switch.table import ZONE
+
+        if not dns["search"]:
+            kept["search"].insert(0, ZONE)
+        if dns["servers"] != ["none"]:
+            dns = {**dns, "servers": []}  # the network's own asks them
     text = "".join(f"nameserver {server}\n" for server in dns["servers"] or gateway)
     for word in ("search", "options"):
         if kept[word]:

@@ -23,6 +23,13 @@ def tell(root: str, record: Record, action: str, **attributes: str) -> None:
     events.record(root, _happened(record, action, attributes), durable=durable)
 
 
+def tell_network(root: str, action: str, network: Any, container: str) -> None:
+    """Record that a container has come onto a network, or has left it."""
+    attributes = {"container": container, "name": network["name"], "type": "bridge"}
+    event = events.happened("network", action, network["id"], network["name"], attributes)
+    events.record(root, event)
+
+
 def later(root: str, record: Record, action: str, **attributes: str) -> events.Later:
     """Prepare the record of what will happen inside the container, where nobody finds the file."""
     return events.Later(root, _happened(record, action, attributes))

@@ -44,6 +44,8 @@ class State:
         """starting, healthy or unhealthy; empty without a check."""
         self.ports: list[Port] = values.get("ports", []) if self.running else []
         """What is published, with the host's ports."""
+        self.networks: dict[str, Any] = values.get("networks", {}) if self.running else {}
+        """Networks with names that it is on -> its addresses there (supervision.plugs.shown)."""
         self.degraded: list[str] = values.get("degraded", [])
         """What the kernel or an outer container refused, and what was done instead."""
 

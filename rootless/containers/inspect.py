@@ -463,9 +463,12 @@ def _published(record: Record, state: Status) -> dict[str, list[dict[str, str]] 
     return found | {text: None for text in record["exposed"] if text not in found}
 
 
-def _endpoint(record: Record, state: Status) -> dict[str, Any]:
+def _endpoint(record: Record, state: Status, name: str = "") -> dict[str, Any]:
+    """Return how the container is in its private network, or in that of a name."""
     private = record["spec"]["rootless"]["network"]
-    if not private or not state.running:
+    if name and state.running and (there := state.networks.get(name)):
+        return _named_endpoint(record, there)
+    if not private or not private["settings"]["guest"] or not state.running:
         return {
             "EndpointID": "",
             "Gateway": "",
@@ -490,6 +493,21 @@ def _endpoint(record: Record, state: Status) -> dict[str, Any]:
     }
 
 
+def _named_endpoint(record: Record, there: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "EndpointID": record["id"],
+        "Gateway": there["gateway"],
+        "GlobalIPv6Address": there["ipv6"],
+        "GlobalIPv6PrefixLen": there["prefix6"] if there["ipv6"] else 0,
+        "IPAddress": there["ipv4"],
+        "IPPrefixLen": there["prefix"],
+        "IPv6Gateway": there["gateway6"],
+        "MacAddress": there["mac"],
+        "NetworkID": there["id"],
+        "DNSNames": there["names"],
+    }
+
+
 def _network(record: Record, state: Status) -> dict[str, Any]:
     endpoint = _endpoint(record, state)
     return {
@@ -504,7 +522,11 @@ def _network(record: Record, state: Status) -> dict[str, Any]:
         "Ports": _published(record, state) if state.running else {},
         **endpoint,
         "Networks": {
-            networks.mode([one]): {"Aliases": None, "NetworkID": "", **endpoint}
+            networks.mode([one]): {
+                "Aliases": one["aliases"] or None,
+                "NetworkID": "",
+                **(_endpoint(record, state, one["name"]) if one["kind"] == "named" else endpoint),
+            }
             for one in record["networks"]
         },
     }

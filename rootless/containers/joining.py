@@ -1,16 +1,18 @@
-"""--network container:ID: into a network that is there already."""
+"""Into networks that are there already: that of another container, and those with names."""
 
 from __future__ import annotations
 
 from rootless.containers import networks
 from rootless.containers.handle import Handle
 from rootless.containers.record import read
-from rootless.errors import Conflict, NotFound
+from rootless.errors import Conflict, LaunchError, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from rootless.containers.record import Record
-    from rootless.runtime.spec import Namespace
+    from rootless.runtime.spec import Attachment, Namespace, Segment, Wire
     from rootless.store.paths import Paths
 
 
@@ -61,3 +63,87 @@ def _owner(paths: Paths, record: Record) -> Record:
         except FileNotFoundError:
             break  # of a release that let it go
     return record
+
+
+# -- networks with names
+
+
+def attached(paths: Paths, record: Record, before: dict[str, Any]) -> Record:
+    """Return the record with its networks as they are now, to be started.
+
+    `before` is what its state says of the networks in its last life. Raises LaunchError where one
+    was removed, StoreError.
+    """
+    wires = [
+        wire(paths, record, one, f"eth{number}", before)
+        for number, one in enumerate(record["networks"])
+        if one["kind"] == "named"
+    ]
+    ways = [one for one in wires if not one["segment"]["internal"]]
+    spec = record["spec"]
+    network = spec["rootless"]["network"]
+    first = (ways or wires)[0]["segment"]
+    if network is None or not network["settings"]["guest"]:
+        for one in ways[:1]:
+            one["route"] = True
+        network = {"settings": _settings(first), "helper": "", "names": "", "needed": True}
+    network = {**network, "names": first["gateway"], "wires": wires, "called": _called(record)}
+    return {
+        **record,
+        "spec": {**spec, "rootless": {**spec["rootless"], "network": network}},
+    }
+
+
+def wire(
+    paths: Paths, record: Record, one: Attachment, interface: str, before: dict[str, Any]
+) -> Wire:
+    """Return a container's place on one of its networks. Raises LaunchError, StoreError."""
+    from rootless.networks.collection import Networks
+
+    try:
+        network = Networks(paths).get(one["name"])
+    except NotFound:
+        raise LaunchError(
+            f"network {one['name']} not found", "it was removed after the container was made"
+        ) from None
+    known = before.get(network.name, {})
+    servers = record["dns"]["servers"]
+    return {
+        "segment": network.segment(),
+        "interface": one.get("interface") or interface,
+        "names": names(record, one),
+        "ipv4": one["ipv4"],
+        "ipv6": one["ipv6"],
+        "mac": one["mac"],
+        "before": [known.get("ipv4", ""), known.get("ipv6", "")],
+        "route": False,
+        "servers": [] if servers == ["none"] else servers,
+    }
+
+
+def names(record: Record, one: Attachment) -> list[str]:
+    """Return the names of a container on a network, as docker has them; the first is its own."""
+    return [
+        *dict.fromkeys([record["name"], *one["aliases"], record["id"][:12], record["hostname"]])
+    ]
+
+
+def _called(record: Record) -> list[str]:
+    """Return what it calls itself in /etc/hosts."""
+    own = [record["hostname"], record["name"]]
+    if domain := record["request"]["domainname"]:
+        own.insert(0, f"{record['hostname']}.{domain}")
+    return [*dict.fromkeys(own)]
+
+
+def _settings(segment: Segment) -> Any:
+    return {
+        "guest": "",
+        "gateway": segment["gateway"],
+        "prefix": segment["prefix"],
+        "guest6": "",
+        "gateway6": segment["gateway6"],
+        "prefix6": segment["prefix6"],
+        "mtu": segment["mtu"],
+        "host_loopback": False,
+    }

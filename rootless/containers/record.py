@@ -156,6 +156,10 @@ if TYPE_CHECKING:
             """Whether it runs, or will by itself."""
 
         @property
+        def networks(self) -> dict[str, Any]:
+            """Networks with names that it is on -> its addresses there."""
+
+        @property
         def supervisor(self) -> int:
             """The supervisor's pid, 0 without one."""
 

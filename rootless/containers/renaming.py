@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.containers import events
+from rootless.containers import events, networks
 from rootless.containers.names import check_name
 from rootless.containers.record import objects, read, write
 from rootless.errors import Conflict
@@ -41,6 +41,10 @@ def rename(container: Handle, name: str) -> bool:
             raise
         names.free(old, container.id)
         names.sync_names()
+        if networks.has_named(record["networks"]):
+            from rootless.containers.running.calling import call
+
+            call(container, record)
     finally:
         os.close(held)
     events.tell(container.root, record, "rename", oldName=f"/{old}")

@@ -111,10 +111,7 @@ def _prepare(
     who = identity.detect()
     shift.check(record["spec"]["rootless"]["userns"], who)
     trace.mark("identity known")
-    if networks.kind(record["networks"]) == "container":
-        from rootless.containers.joining import joined
-
-        record = joined(paths, record)
+    record = _with_networks(paths, record, directory)
     spec = record["spec"]
     program = seccomp.filter_for(
         spec["linux"]["seccomp"],
@@ -161,6 +158,23 @@ def _prepare(
     if spec["rootless"]["overlay_binds"] or spec["rootless"].get("layers"):
         launch.driver = rootfs.choose_driver(paths)
     return Startup(paths, launch, wishes)
+
+
+def _with_networks(paths: Paths, record: Record, directory: str) -> Record:
+    """Return the record with what others have made of its networks by now."""
+    if networks.kind(record["networks"]) == "container":
+        from rootless.containers.joining import joined
+
+        return joined(paths, record)
+    if not networks.has_named(record["networks"]):
+        return record
+    from rootless.containers.joining import attached
+
+    try:
+        before = records.read_record(f"{directory}/state.json").get("networks", {})
+    except (OSError, StoreError):
+        before = {}
+    return attached(paths, record, before)
 
 
 def _way_to_one() -> str:

@@ -67,6 +67,7 @@ def completed(asked: Asked, conf: Settings) -> Asked:
         for key, option in same.items():
             value = conf.get(table, key)
             value = _OTHER_WORDS.get((key, str(value)), value)
+            value = [value] if key == "netns" and value else value
             if value not in (None, "", []):
                 given.setdefault(option, value)
     _namespaces(given, conf)
@@ -137,7 +138,8 @@ def _is_own(sysctl: str, given: dict[str, Any]) -> bool:
     podman leaves the others out, too: they are defaults, and were not meant for this container.
     """
     if sysctl.startswith("net."):
-        return given.get("network", "").partition(":")[0] not in ("host", "container", "ns")
+        modes = given.get("network") or [""]
+        return modes[0].partition(":")[0] not in ("host", "container", "ns")
     return given.get("ipc") != "host"
 
 

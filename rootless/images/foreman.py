@@ -69,7 +69,7 @@ class Foreman:
             theirs.close()
         self._membership = None
         if holds:
-            self._membership = Membership(paths, identity.detect().mode, self._userns)
+            self._membership = Membership(paths.runtime, identity.detect().mode, self._userns)
 
     def extract(self, directory: str, *, owners: str, limits: Limits, beside: str) -> Job:
         """Begin to extract the uncompressed tar fed to the job; see `layers.unpack.extract_fd`."""

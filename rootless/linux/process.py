@@ -47,9 +47,17 @@ def set_dumpable(dumpable: bool) -> None:
     prctl(PR_SET_DUMPABLE, int(dumpable))
 
 
-def set_subreaper() -> None:
-    """Orphaned descendants become children of this process (PR_SET_CHILD_SUBREAPER)."""
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+def set_subreaper(*, wanted: bool = True) -> None:
+    """Orphaned descendants become children of this process (PR_SET_CHILD_SUBREAPER), or not."""
+    prctl(PR_SET_CHILD_SUBREAPER, int(wanted))
+
+
+def reap(pid: int) -> None:
+    """Wait for the end of a child, unless a handler of SIGCHLD has done so."""
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass
 
 
 def die_with_parent() -> None:

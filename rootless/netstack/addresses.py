@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         """Bytes that may wait in the stack, for each guest."""
         mac: NotRequired[str]
         """The guest's link address, GUEST_MAC where it is missing."""
+        internal: NotRequired[bool]
+        """Whether nothing outside can be reached."""
         extra: NotRequired[list[str]]
         """Options of the program that makes the network in the place of our stack."""
 
@@ -67,7 +69,7 @@ class Addresses:
         self.settings = settings
         self.mtu = settings["mtu"]
         self.buffers = settings.get("buffers", BUFFERS)
-        self.guest4 = pack(settings["guest"])
+        self.guest4 = pack(settings["guest"]) if settings["guest"] else b""
         self.gateway4 = pack(settings["gateway"])
         self.guest6 = pack(settings["guest6"]) if settings["guest6"] else b""
         self.gateway6 = pack(settings["gateway6"]) if settings["gateway6"] else b""
@@ -100,10 +102,10 @@ class Addresses:
         and what has no meaning outside of this link: link-local, multicast, unspecified.
         """
         if address in (self.gateway4, self.gateway6):
-            if not self.settings["host_loopback"]:
+            if not self.settings["host_loopback"] or self.settings.get("internal"):
                 return ""
             return "127.0.0.1" if len(address) == 4 else "::1"
-        if self.is_on_link(address) or _is_special(address):
+        if self.is_on_link(address) or _is_special(address) or self.settings.get("internal"):
             return ""
         return unpack(address)
 

@@ -411,8 +411,10 @@ class Connection:
         the host's side knows as well; we have answered for it meanwhile.
         """
         sock, tcp = self.sock, _socket.IPPROTO_TCP
-        if sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE):
-            return
+        if sock.family == _socket.AF_UNIX or sock.getsockopt(
+            _socket.SOL_SOCKET, _socket.SO_KEEPALIVE
+        ):
+            return  # it is our own name service, or does so
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)
         info = sock.getsockopt(tcp, _socket.TCP_INFO, _TCP_INFO.size)
         silence = min(max(1, round(min(_TCP_INFO.unpack(info)) / 1000)), _MAX_SILENCE)

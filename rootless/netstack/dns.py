@@ -73,6 +73,18 @@ class Servers:
         return self._servers or ["127.0.0.1"]
 
 
+class Given(Servers):
+    """Name servers that somebody has chosen."""
+
+    def __init__(self, servers: list[str]) -> None:
+        super().__init__()
+        self._servers = servers[:MAX_SERVERS]
+
+    def get(self) -> list[str]:
+        """See Servers."""
+        return self._servers
+
+
 def _read_servers(text: str) -> list[str]:
     found = []
     for line in text.splitlines():

@@ -7,6 +7,7 @@ handled by what the guest of its link address has, and nothing there bears anoth
 
 from __future__ import annotations
 
+import _socket
 import struct
 
 from rootless.netstack import dns, icmp, ipv4, ipv6, neighbour
@@ -20,6 +21,7 @@ from rootless.netstack.udp import Udp
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.linux.loop import Loop
+    from rootless.netstack import names
     from rootless.netstack.addresses import Settings
     from rootless.netstack.connection import Connection
 
@@ -73,6 +75,10 @@ class Guest:
         self._echo.send = self._send
         self._names = dns.Forwarder(loop, servers)
         self._names.answer = self._answer
+        self.zone: names.Zone | None = None
+        """The names of the network, where it has some of its own."""
+        self._loop = loop
+        self.tcp.serve = self._serve
         self._take_segment, self._take_datagram = self.tcp.receive, self.udp.receive
 
     @property
@@ -233,7 +239,7 @@ class Guest:
     def _deliver_udp(self, version: int, key: bytes, data: bytes) -> None:
         half = 4 if version == 4 else 16
         if key[half : 2 * half] == self.addresses.gateway(version) and key[-2:] == _NAMES:
-            self._names.ask(key, data)
+            self._ask(key, data)
         else:
             self.udp.receive(version, key, data, 0)
 
@@ -268,6 +274,29 @@ class Guest:
             self._link.send(IPV4 if version == 4 else IPV6, answer)
 
     # -- name service
+
+    def _ask(self, key: bytes, message: bytes) -> None:
+        said = None
+        if self.zone is not None:
+            from rootless.netstack import names  # most networks have none
+
+            said = names.answer(message, self.zone)
+        if said is not None:
+            self._answer(key, said)
+        elif self.zone is None or not self.zone.closed:
+            self._names.ask(key, message)
+
+    def _serve(self, address: bytes, port: int) -> _socket.socket | None:
+        """Return the guest's end of a conversation about names, None for anything else."""
+        if self.zone is None or port != dns.PORT or address not in self._gateways:
+            return None
+        from rootless.netstack import names
+
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        ours.setblocking(False)
+        others = list[str] if self.zone.closed else self._servers.for_tcp
+        names.Conversation(self._loop, theirs, self.zone, others)
+        return ours
 
     def _redirect(self, address: bytes, port: int) -> list[str]:
         """Return the hosts that stand behind an address and port of ours."""

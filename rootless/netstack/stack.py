@@ -82,7 +82,7 @@ class Stack:
         self._leaving: dict[Guest, _Rest] = {}
         self._timer = -1
         if settings["guest"]:
-            self._add(settings)
+            self._add(settings, servers)
         loop.watch(fd, select.POLLIN, self.receive)
         loop.spins = SPINS
 
@@ -99,16 +99,16 @@ class Stack:
             return next(iter(self._guests.values())) if len(self._guests) == 1 else None
         return self._guests.get(pack(address))
 
-    def add_guest(self, member: Member) -> Guest:
-        """Let a further guest use the network.
+    def add_guest(self, member: Member, servers: dns.Servers | None = None) -> Guest:
+        """Let a further guest use the network, and ask `servers` in place of the network's.
 
         Raises ValueError where one of its addresses is taken, or not of this network, and OSError
         for an IP address that is none. One that was removed and has not gone yet makes way.
         """
-        return self._add({**self._settings, **member})
+        return self._add({**self._settings, **member}, servers or self._servers)
 
-    def _add(self, settings: Settings) -> Guest:
-        guest = Guest(self._loop, self._tap, settings, self._servers, self._owed)
+    def _add(self, settings: Settings, servers: dns.Servers) -> Guest:
+        guest = Guest(self._loop, self._tap, settings, servers, self._owed)
         own, mac = guest.addresses, guest.addresses.mac
         taken = {own.gateway4, own.gateway6, GATEWAY_MAC}
         for one in self.guests:

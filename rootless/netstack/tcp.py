@@ -61,6 +61,8 @@ class Tcp:
         self._timer = -1
         self.redirect: Callable[[bytes, int], list[str]] = lambda _address, _port: []
         """Returns the hosts that serve (address, port) in its place, one after the other."""
+        self.serve: Callable[[bytes, int], _socket.socket | None] = lambda _address, _port: None
+        """Returns what stands for the host's side of (address, port): ours, where we serve it."""
         self.listen: Callable[[], None] = lambda: None
         """Takes what the guest has to say now.
 
@@ -215,10 +217,11 @@ class Tcp:
         """The guest's SYN: connect on the host."""
         half = 4 if version == 4 else 16
         address, port = key[half : 2 * half], int.from_bytes(key[-2:], "big")
-        hosts = [*self.redirect(address, port)] or [self._addresses.outside(address)]
         if self.is_full:
             return  # where we are full, the guest will ask again
-        if not hosts[0] or not port:
+        served = self.serve(address, port)
+        hosts = [*self.redirect(address, port)] or [self._addresses.outside(address)]
+        if served is None and (not hosts[0] or not port):
             self._refuse_segment(version, key, seq, 0, SYN, 0)
             return
         self.budget.divide(len(self.connections) + 1)
@@ -229,7 +232,11 @@ class Tcp:
         connection.prepare(*self._options(version, start))
         connection.snd_wnd = window
         self.connections[key] = connection
-        self._connect(connection)
+        if served is not None:
+            connection.take_over(served)
+            connection.open()
+        else:
+            self._connect(connection)
 
     def _connect(self, connection: Connection) -> None:
         """Open the host's side, to the first of its hosts that are left."""

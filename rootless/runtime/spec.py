@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from rootless.netstack.addresses import Settings
 
-    Kind: TypeAlias = Literal["none", "host", "container", "ns", "private", "pasta", "slirp4netns"]
+    Kind: TypeAlias = Literal[
+        "none", "host", "container", "ns", "private", "pasta", "slirp4netns", "named"
+    ]
     """What makes a container's network; `networks.kinds` has a driver for each."""
 
     class Attachment(TypedDict):
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
 
         kind: Kind
         name: str
-        """Of kind container its name or id, of kind ns the path of a namespace, else empty."""
+        """That of a container or network, or its id; the path of a namespace; else empty."""
         settings: Settings | None
         """Of private, pasta and slirp4netns; None for the usual ones."""
+        interface: NotRequired[str]
+        """What it is called inside, eth0 and so on where it is missing."""
         aliases: list[str]
         """Further names of the container in that network."""
         ipv4: str
@@ -136,6 +140,44 @@ if TYPE_CHECKING:
         home: str
         """Where he is at home in the container."""
 
+    class Segment(TypedDict):
+        """A network with a name, as a switch has to know it: plain values."""
+
+        id: str
+        name: str
+        gateway: str
+        prefix: int
+        range: list[str]
+        """The first and the last address that containers get."""
+        gateway6: str
+        """Empty without IPv6."""
+        prefix6: int
+        range6: list[str]
+        mtu: int
+        internal: bool
+        """Whether it leads nowhere."""
+        resolves: bool
+        """Whether names are looked up in it."""
+        servers: list[str]
+        """Who knows all other names; empty for the host's."""
+
+    class Wire(TypedDict):
+        """A container's place on a segment."""
+
+        segment: Segment
+        interface: str
+        names: list[str]
+        ipv4: str
+        """That was asked for; empty for any."""
+        ipv6: str
+        mac: str
+        before: list[str]
+        """The addresses of its last life, v4 and v6, which it gets again where they are free."""
+        route: bool
+        """Whether it reaches the world this way."""
+        servers: list[str]
+        """Who knows all other names to this container; empty for the network's."""
+
     class PrivateNetwork(TypedDict):
         """A network of the container's own, behind a stack in user mode."""
 
@@ -146,6 +188,10 @@ if TYPE_CHECKING:
         """The address that answers questions for names."""
         needed: bool
         """Whether it was asked for expressly: without it nothing starts."""
+        wires: NotRequired[list[Wire]]
+        """The networks with names that the container is on, in place of one of its own."""
+        called: NotRequired[list[str]]
+        """What it calls itself there in /etc/hosts."""
 
     class Private(TypedDict):
         """What the runtime is told beyond the OCI specification, under the key `rootless`."""

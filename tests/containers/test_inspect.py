@@ -43,6 +43,7 @@ class Seen:
         self.restart_count = values.get("restart_count", 0)
         self.health = values.get("health", "")
         self.ports = values.get("ports", [])
+        self.networks: dict[str, Any] = values.get("networks", {})
 
 
 def inspect(record: Record, state: Any) -> dict[str, Any]:
@@ -252,7 +253,7 @@ def test_host_config(composed: Composed) -> None:
         rm=True,
         privileged=True,
         read_only=True,
-        network="host",
+        network=["host"],
         pid="host",
         cap_add=["NET_RAW"],
         ulimit=["nofile=1:2", "core=-1"],
@@ -309,7 +310,7 @@ def test_network(composed: Composed) -> None:
     assert inspect(record, Seen("exited"))["NetworkSettings"]["IPAddress"] == ""
     assert shown["Config"]["MacAddress"] == ""
     for kind in ("private", "pasta"):
-        other = composed(mac_address="92:D0:C6:0A:29:33", network=kind)
+        other = composed(mac_address="92:D0:C6:0A:29:33", network=[kind])
         shown = inspect(other, Seen("running", pid=7))
         assert shown["Config"]["MacAddress"] == "92:d0:c6:0a:29:33"
         assert shown["NetworkSettings"]["MacAddress"] == "92:d0:c6:0a:29:33"

@@ -73,7 +73,7 @@ HOST: Any = attachment("host")
 CANNOT: list[tuple[dict[str, Any], str, str]] = [
     ({"remove": True, "restart": ALWAYS}, "restart", "restart and remove"),
     ({"ports": [publish(80)], "networks": [{**HOST, "kind": "ns", "name": "/x"}]}, "ports", "ns:"),
-    ({"networks": [HOST, HOST]}, "networks.1", "one network"),
+    ({"networks": [HOST, HOST]}, "networks.1", "and another exclude each other"),
     ({"environment": [["A", "\0"]]}, "environment", "holds a NUL byte"),
     ({"labels": {"a": "\ud800"}}, "labels", "holds a NUL byte"),
     ({"workdir": "x"}, "workdir", "absolute path"),

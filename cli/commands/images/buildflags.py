@@ -82,6 +82,8 @@ def fields_of(asked: OfContainers, *, further: bool = False) -> Fields:
         known = ", ".join(filter(None, _ISOLATIONS))
         raise UsageError(f"--isolation: unknown type {isolation!r}", f"{known}: always the same")
     given: Any = {key: asked[key] for key in _OF_RUN if key in asked}  # type: ignore[literal-required]
+    if "network" in given:
+        given["network"] = [given["network"]]
     conf = None if further else settings.load()
     if conf is None:
         made: Fields = of_words("build", (), given, base=os.getcwd(), environ=os.environ)

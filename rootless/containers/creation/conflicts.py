@@ -230,8 +230,13 @@ def check_user(text: str, name: str) -> None:
 def _check_network(request: Request) -> None:
     """Ports and names that the network of the container cannot have."""
     wanted = request["networks"]
-    if len(wanted) > 1:
-        raise UsageError(f"{named('networks')}: a container has one network", field="networks.1")
+    beside = [one for one in wanted[1:] if one["kind"] != "named"]
+    if len(wanted) > 1 and (beside or wanted[0]["kind"] not in ("private", "named")):
+        raise UsageError(
+            f"{named('networks')} {networks.mode(wanted)} and another exclude each other",
+            "several networks have to have names; 'rootless network connect' adds them later",
+            field="networks.1",
+        )
     kind = networks.kind(wanted) if wanted else "private"
     if request["ports"] and kind not in (*networks.OWN, "none", "host"):
         raise UsageError(

@@ -207,14 +207,17 @@ def _networks(wanted: list[Attachment]) -> None:
             raise _refuse("which container?", f"{where}.name")
         if kind == "ns":
             _absolute(name, f"{where}.name")
-        if name and kind not in ("container", "ns"):
+        if kind == "named" and not name:
+            raise _refuse("which network?", f"{where}.name")
+        if name and kind not in ("container", "ns", "named"):
             raise _refuse(f"{kind} has no name", f"{where}.name")
         if one["mac"]:
             _mac(one["mac"], f"{where}.mac")
-        if wrong := [key for key in ("aliases", "ipv4", "ipv6") if one[key]]:
+        wrong = [key for key in ("aliases", "ipv4", "ipv6") if one[key]]
+        if wrong and kind != "named":
             raise _refuse(f"{kind} knows none", f"{where}.{wrong[0]}")
         if one["settings"] is not None:
-            if kind not in networks.OWN:
+            if kind not in networks.OWN or kind == "named":
                 raise _refuse(f"{kind} has none", f"{where}.settings")
             _settings(one, f"{where}.settings")
 

@@ -16,6 +16,7 @@ are not as usual; what a shape cannot say is in `sense`.
 
 from __future__ import annotations
 
+from rootless.containers import networks
 from rootless.containers.creation import choices
 from rootless.errors import UsageError, named
 
@@ -130,9 +131,10 @@ SHAPES: dict[str, Any] = {
     "shm_size_systemd": _MANY,
     "networks": [
         {
-            "kind": ("none", "host", "container", "ns", "private", "pasta", "slirp4netns"),
+            "kind": networks.KINDS,
             "name": str,
             "settings": Maybe(_SETTINGS),
+            "interface?": str,
             "aliases": _TEXTS,
             "ipv4": str,
             "ipv6": str,

@@ -62,7 +62,10 @@ class Asked(TypedDict, total=False):
     mac_address: str
     mount: list[str]
     name: str
-    network: str
+    network: list[str]
+    ip: str
+    ip6: str
+    network_alias: list[str]
     publish: list[str]
     publish_all: bool
     expose: list[str]

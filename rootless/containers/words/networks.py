@@ -35,30 +35,69 @@ def namespaces(asked: Asked) -> Namespaces:
     return found
 
 
-def networks(mode: str, mac: str = "") -> list[Attachment]:
-    """Parse --network and --mac-address; nothing asked is nothing wanted."""
-    found = _networks(mode or ("private" if mac else ""))
-    if mac:
+def networks(asked: Asked) -> list[Attachment]:
+    """Parse --network, --ip, --ip6, --network-alias and --mac-address.
+
+    Nothing asked is nothing wanted.
+    """
+    modes, mac = asked.get("network", ()), asked.get("mac_address", "")
+    found = [_network(mode) for mode in modes if mode]
+    if not found and mac:
+        found = [attachment("private")]
+    if len(found) == 1 and found[0]["kind"] == "private" and found[0]["settings"] is None:
         from rootless.netstack import addresses
 
-        try:
-            found[0]["mac"] = addresses.link_address(mac)
-        except ValueError as error:
-            raise UsageError(f"{named('mac_address')}: {error}") from None
+        found[0]["settings"] = addresses.parse("")
+    for key, field in (("ip", "ipv4"), ("ip6", "ipv6")):
+        if address := asked.get(key, ""):
+            _only_named(found, key)
+            found[0][field] = _address(named(key), str(address))  # type: ignore[literal-required]
+    if aliases := asked.get("network_alias", ()):
+        _only_named(found, "network_alias")
+        for one in found:
+            one["aliases"] = [*one["aliases"], *aliases]
+    if mac:
+        found[0]["mac"] = _mac(named("mac_address"), mac)
     return found
 
 
-def _networks(mode: str) -> list[Attachment]:
-    if not mode:
-        return []
+def _only_named(found: list[Attachment], key: str) -> None:
+    """Raise UsageError where no network has addresses or names of its own."""
+    if not found or found[0]["kind"] != "named":
+        raise UsageError(
+            f"{named(key)}: only containers on a network with a name have one of their own",
+            f"'rootless network create' makes one; {named('network')} NAME goes there",
+        )
+
+
+def _mac(option: str, text: str) -> str:
+    from rootless.netstack import addresses
+
+    try:
+        return addresses.link_address(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def _address(option: str, text: str) -> str:
+    from rootless.netstack import addresses
+
+    try:
+        return addresses.unpack(addresses.pack(text))
+    except OSError:
+        raise UsageError(f"{option}: {text!r:.60} is no IP address") from None
+
+
+def _network(mode: str) -> Attachment:
     option, (name, _, options) = f"{named('network')} {mode}", mode.partition(":")
     if mode in ("none", "host"):
-        return [attachment(mode)]  # type: ignore[arg-type]
+        return attachment(mode)  # type: ignore[arg-type]
     if (name == "container" and options) or (name == "ns" and options.startswith("/")):
-        return [attachment(name, options)]  # type: ignore[arg-type]
+        return attachment(name, options)  # type: ignore[arg-type]
+    if name in ("container", "ns"):
+        raise UsageError(f"{option}: whose network?", "container:NAME, or ns:/PATH")
     if name not in ("", "bridge", "default", "private", *HELPERS):
-        modes = "private (the default), none, host, container:NAME, ns:/PATH, pasta and slirp4netns"
-        raise UsageError(f"{option} {_LATER}", f"now: {modes}")
+        return _named(mode)
     from rootless.netstack import addresses
 
     kind = name if name in HELPERS else "private"
@@ -72,7 +111,46 @@ def _networks(mode: str) -> list[Attachment]:
     if kind in HELPERS and "buffers=" in options:
         raise UsageError(f"{option}: {kind} has no such option", "it is private's")
     _hand_on(extra, settings, option)
-    return [attachment(kind, "", settings)]  # type: ignore[arg-type]
+    return attachment(kind, "", settings)  # type: ignore[arg-type]
+
+
+_KEYS = {
+    "ip": "ipv4",
+    "ip6": "ipv6",
+    "mac": "mac",
+    "mac-address": "mac",
+    "interface_name": "interface",
+    "alias": "aliases",
+}
+"""Key of a network's options, docker's and podman's -> field of the attachment."""
+
+
+def _named(text: str) -> Attachment:
+    """Parse NAME[:key=value,...], podman's form, or name=NAME,key=value,..., which is docker's."""
+    option = f"{named('network')} {text}"
+    name, _, options = text.partition(":")
+    if text.startswith("name="):
+        name, _, options = text[5:].partition(",")
+    found = attachment("named", name)
+    for word in options.split(",") if options else ():
+        key, equals, value = word.partition("=")
+        if key not in _KEYS or not equals or not value:
+            raise UsageError(f"{option}: unknown option {word!r}", f"{'=, '.join(_KEYS)}=")
+        if key == "alias":
+            found["aliases"].append(value)
+        elif key in ("ip", "ip6"):
+            found[_KEYS[key]] = _address(f"{option}: {key}", value)  # type: ignore[literal-required]
+        elif key == "interface_name":
+            if len(value.encode()) > _INTERFACE or "/" in value or not value.isprintable():
+                raise UsageError(f"{option}: {value!r:.60} is no name of an interface")
+            found["interface"] = value
+        else:
+            found["mac"] = _mac(option, value)
+    return found
+
+
+_INTERFACE = 15
+"""Bytes of the name of an interface (IFNAMSIZ, without the end)."""
 
 
 def _of_podman(word: str) -> str:

@@ -174,9 +174,7 @@ def _spaces(asked: Asked, _base: str, _: Mapping[str, str]) -> Fields:
     return {
         "namespaces": networks.namespaces(asked),
         "userns": _in("userns", networks.userns, asked.get("userns", "")),
-        "networks": _in(
-            "networks", networks.networks, asked.get("network", ""), asked.get("mac_address", "")
-        ),
+        "networks": _in("networks", networks.networks, asked),
         "dns": {
             "servers": apart(asked.get("dns", ())),
             "search": apart(asked.get("dns_search", ())),
@@ -282,7 +280,8 @@ _SUBJECTS: tuple[tuple[str, Callable[[Asked, str, Mapping[str, str]], Fields]], 
     ("env env_file env_merge label label_file", _environment),
     ("volume mount tmpfs volumes_from image_volume device", _mounts),
     (
-        "pid ipc uts cgroupns userns network mac_address dns dns_search dns_option add_host link",
+        "pid ipc uts cgroupns userns network mac_address ip ip6 network_alias dns dns_search "
+        "dns_option add_host link",
         _spaces,
     ),
     ("publish expose publish_privileged", _ports),

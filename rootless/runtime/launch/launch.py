@@ -90,6 +90,8 @@ class Launch:
             pid = os.fork()
             if pid == 0:
                 self._init(report)
+            if self.network.named is not None:
+                report.send(Phase.LINK, fd=_link_of_here())
             report.send(Phase.FORKED, pid=pid, fd=self._network_for_outside())
             status = 0
         except BaseException as error:  # noqa: BLE001 - nothing may return to the caller's stack
@@ -98,7 +100,7 @@ class Launch:
 
     def _network_for_outside(self) -> int:
         """Return the network namespace where it is to be served from outside, else -1."""
-        if self.network.outside is None:
+        if self.network.outside is None and self.network.named is None:
             return -1
         return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
@@ -259,6 +261,13 @@ class Launch:
             for number, fd in enumerate(self.stdio):
                 os.dup2(fd, number)
         own_stdio(user)
+
+
+def _link_of_here() -> int:
+    """Return a socket of rtnetlink(7) by which this network namespace is changed from outside."""
+    from rootless.linux import rtnetlink  # few containers are on such a network
+
+    return rtnetlink.opened().detach()
 
 
 def give_volumes(sources: list[str], user: User, change: shift.Shift | None) -> None:

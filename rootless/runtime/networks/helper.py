@@ -56,6 +56,7 @@ class Helped:
 
     own = True
     settings = None
+    named = None
     home = -1
 
     def __init__(self, program: Program) -> None:

@@ -13,6 +13,7 @@ class Host:
     own = False
     settings = None
     outside = None
+    named = None
     home = -1
 
     def check(self) -> None:

@@ -19,6 +19,7 @@ class Joined:
     own = False
     settings = None
     outside = None
+    named = None
     home = -1
     """The user namespace that owns the network. It is another than that of our other containers
     where the network was made in another session, and only from inside it may be joined."""

@@ -6,6 +6,7 @@
      container, ns        another's          nothing              nobody
      private              its own            loopback, TAP        our stack, in the supervisor
      pasta, slirp4netns   its own            loopback             a helper program
+     named                its own            loopback, veth       a switch for each network
 
 Only the driver that is wanted is loaded.
 """
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rootless.netstack.addresses import Settings
     from rootless.netstack.ports import Port
     from rootless.runtime.spec import PrivateNetwork, Spec
+    from rootless.runtime.switch.client import Guest, Plug
     from rootless.runtime.tree.operations import Operation
 
     class Outside(Protocol):
@@ -35,6 +37,15 @@ if TYPE_CHECKING:
             Raises LaunchError.
             """
 
+    class Named(Protocol):
+        """Networks with names, which have a switch each outside."""
+
+        called: list[str]
+        """What the container calls itself in /etc/hosts."""
+
+        def attach(self, guest: Guest, netns: int, netlink: int) -> list[Plug]:
+            """Bring the container onto all; see `Guest.attach`."""
+
     class Driver(Protocol):
         """What a kind of network needs, of the namespace, inside and outside."""
 
@@ -45,6 +56,10 @@ if TYPE_CHECKING:
         @property
         def settings(self) -> Settings | None:
             """The addresses of the link whose other end the supervisor gets, None without one."""
+
+        @property
+        def named(self) -> Named | None:
+            """The networks with names that are come onto from outside."""
 
         @property
         def outside(self) -> Outside | None:
@@ -80,6 +95,8 @@ def of_spec(spec: Spec) -> Driver:
             if path := space.get("path", ""):
                 return driver("ns", path=path)
             kind = (network["helper"] or "private") if network else "none"
+            if network and network.get("wires") and not network["settings"]["guest"]:
+                kind = "named"
             return driver(kind, network)
     return driver("host")
 
@@ -108,6 +125,12 @@ def _private(network: PrivateNetwork | None, _path: str) -> Driver:
     return Private(_wanted(network))
 
 
+def _named(network: PrivateNetwork | None, _path: str) -> Driver:
+    from rootless.runtime.networks.named import Wired
+
+    return Wired(_wanted(network))
+
+
 def _pasta(network: PrivateNetwork | None, _path: str) -> Driver:
     from rootless.runtime.networks.helper import Helped
     from rootless.runtime.networks.pasta import Pasta
@@ -134,6 +157,7 @@ _MAKERS: dict[str, Callable[[PrivateNetwork | None, str], Driver]] = {
     "container": _joined,
     "ns": _joined,
     "private": _private,
+    "named": _named,
     "pasta": _pasta,
     "slirp4netns": _slirp4netns,
 }

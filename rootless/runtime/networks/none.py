@@ -15,6 +15,7 @@ class Alone:
     own = True
     settings = None
     outside = None
+    named = None
     home = -1
 
     def check(self) -> None:

@@ -17,6 +17,7 @@ from rootless.runtime.tree.operations import Loopback
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.netstack.addresses import Settings
+    from rootless.runtime.networks.named import Wired
     from rootless.runtime.spec import PrivateNetwork
     from rootless.runtime.tree.operations import Operation
     from rootless.runtime.tree.tree import Tree
@@ -32,6 +33,11 @@ class Private:
     def __init__(self, network: PrivateNetwork) -> None:
         self.settings = network["settings"]
         self._needed = network["needed"]
+        self.named: Wired | None = None
+        if network.get("wires"):
+            from rootless.runtime.networks.named import Wired  # few have others beside it
+
+            self.named = Wired(network)
 
     def check(self) -> None:
         """See Driver: only inside is it known whether there may be a TAP device."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rootless.runtime.supervision.clients import ClientCharge
     from rootless.runtime.supervision.health import Checks
     from rootless.runtime.supervision.notify import Listening, Notice
+    from rootless.runtime.switch.client import Plug
 
     class Charge(TypedDict):
         """What a supervisor holds: plain values, so that they outlive execve(2).
@@ -62,6 +63,12 @@ if TYPE_CHECKING:
         """Its addresses."""
         ports: list[Port]
         """What is published."""
+        plugs: list[Plug]
+        """The networks with names that the container is on."""
+        netns: int
+        """Its network namespace where it is on such, else -1."""
+        rtnetlink: int
+        """What that is changed by (linux.rtnetlink), -1 likewise."""
         clients: list[ClientCharge]
         listener: int
         """Socket through which others attach, -1 without one."""
@@ -97,6 +104,9 @@ _NEUTRAL: dict[str, Any] = {
     "link": -1,
     "network": None,
     "ports": [],
+    "plugs": [],
+    "netns": -1,
+    "rtnetlink": -1,
     "clients": [],
     "listener": -1,
     "space": -1,
@@ -136,7 +146,8 @@ def upgraded(charge: dict[str, Any]) -> Charge:
 
 def descriptors(charge: Charge) -> list[int]:
     """Return all that is open and passes on with the charge."""
-    names = ("init", "stdin", "terminal", "link", "listener", "alive", "userns", "space")
+    names = ["init", "stdin", "terminal", "link", "listener", "alive", "userns", "space"]
+    names += ["netns", "rtnetlink"]
     found = [int(charge[name]) for name in names]  # type: ignore[literal-required]
     found.append(charge["log"]["fd"])
     if charge["notice"] is not None:
@@ -144,6 +155,8 @@ def descriptors(charge: Charge) -> list[int]:
     found += handed_over(charge)
     found += [fd for client in charge["clients"] for fd in (client["fd"], *client["passed"])]
     found += [port["fd"] for port in charge["ports"]]
+    held = ("fd", "netlink", "tap", "space")
+    found += [plug[name] for plug in charge["plugs"] for name in held]  # type: ignore[literal-required]
     return [fd for fd in (*found, *map(int, charge["outputs"])) if fd >= 0]
 
 

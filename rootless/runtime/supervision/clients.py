@@ -250,6 +250,8 @@ class Clients:
         """Called with a client that wants the health check run."""
         self.on_ports: Callable[[Client, bytes], None] = lambda client, _payload: client.close()
         """Called with a client that wants other ports published, and what it says of them."""
+        self.on_networks: Callable[[Client, bytes], None] = lambda client, _payload: client.close()
+        """Called with a client that wants the container on other networks."""
         self._paused = False
         if self._listener is not None:
             self._listener.setblocking(False)
@@ -314,6 +316,10 @@ class Clients:
             client.on_frame = lambda _kind, _payload: None
             client.wish = streams.frame(kind, payload)
             self.on_ports(client, payload)
+        elif kind == streams.NETWORKS:
+            client.on_frame = lambda _kind, _payload: None
+            client.wish = streams.frame(kind, payload)
+            self.on_networks(client, payload)
         else:
             client.close()
 

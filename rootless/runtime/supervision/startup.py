@@ -33,10 +33,11 @@ if TYPE_CHECKING:
     from rootless.netstack.ports import Port
     from rootless.runtime.launch.launch import Launch
     from rootless.runtime.logs.charge import LogCharge
-    from rootless.runtime.networks.kinds import Outside
+    from rootless.runtime.networks.kinds import Named, Outside
     from rootless.runtime.supervision.charge import Charge
     from rootless.runtime.supervision.health import Checks
     from rootless.runtime.supervision.notify import Listening, Notice
+    from rootless.runtime.switch.client import Plug
     from rootless.store.paths import Paths
 else:
     import _signal
@@ -93,6 +94,11 @@ class Startup:
         self._init_pid = -1
         self._terminal = -1
         self._link = -1
+        self._plugs: list[Plug] = []
+        self._space = self._rtnetlink = -1
+        """The container's network namespace, and what changes it, where it has plugs."""
+        self._hosts = -1
+        """Its /etc/hosts, open as long as it lacks its own address: it will be another's file."""
         self._stdin = -1
         self._outputs: dict[str, int] = {}
         self._membership: Membership | None = None
@@ -199,6 +205,13 @@ class Startup:
             from rootless.runtime.supervision.scope import leave_session
 
             leave_session(os.path.basename(directory)[:12])
+        if self._launch.network.named is not None:
+            try:
+                self._hosts = os.open(
+                    f"{directory}/hosts", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+                )
+            except FileNotFoundError:
+                pass  # none is wanted
         report, theirs = Report.pair()
         for_init = self._make_pipes()
         launcher = self._fork_launcher(theirs, report)
@@ -220,6 +233,10 @@ class Startup:
             "exit_code": before.get("exit_code", 0),  # of the life before, for who waits for that
             "ports": self._wishes.forwarded + [{**port, "fd": -1} for port in self._wishes.ports],
         }
+        if self._plugs:
+            from rootless.runtime.supervision import plugs
+
+            state["networks"] = plugs.shown(self._plugs)
         if self._wishes.health is not None:
             state["health"] = self._wishes.health["status"]
         charge = self._charge(state, client)
@@ -258,7 +275,10 @@ class Startup:
             "terminal": self._terminal,
             "link": self._link,
             "network": self._launch.network.settings,
-            "ports": wishes.ports if self._link >= 0 else [],
+            "ports": wishes.ports if self._link >= 0 or self._plugs else [],
+            "plugs": self._plugs,
+            "netns": self._space,
+            "rtnetlink": self._rtnetlink,
             "clients": [client_of(client, first=True)] if client >= 0 else [],
             "listener": clients.listen(self._launch.directory),
             "log": open_log(wishes.log),
@@ -308,7 +328,7 @@ class Startup:
                 report.close()
                 self._launch.launcher(entry, theirs)
             self._userns = entry.serve(pid)
-            self._membership = Membership(self._paths, self._launch.who.mode, self._userns)
+            self._membership = Membership(self._paths.runtime, self._launch.who.mode, self._userns)
         finally:
             if lock is not None:
                 # Closing alone would not do: the launcher has inherited it.
@@ -330,6 +350,8 @@ class Startup:
                     self._cgroup = cgroup.make(name, self._init_pid)
                     if (outside := self._launch.network.outside) is not None:
                         self._serve(outside, message["fd"])
+                    elif (named := self._launch.network.named) is not None:
+                        self._attach(named, message["fd"])
                     report.send(Phase.GO)
                 elif message["phase"] == Phase.TERMINAL:
                     self._take_terminal(message["fd"])
@@ -352,6 +374,21 @@ class Startup:
             wishes.forwarded = outside.start(spaces, self._launch.directory, wishes.forwarded)
         finally:
             os.close(netns)
+
+    def _attach(self, named: Named, netns: int) -> None:
+        """Bring the container onto its networks with names, before init goes on."""
+        from rootless.runtime.supervision import plugs
+        from rootless.runtime.switch.client import Guest
+
+        container = os.path.basename(self._launch.directory)
+        guest = Guest(container, (self._launch.who.mode, self._userns), self._paths.runtime)
+        self._space, self._rtnetlink, self._link = netns, self._link, -1
+        self._plugs = named.attach(guest, netns, self._rtnetlink)
+        if self._launch.network.settings is None:  # else they are the private network's
+            plugs.publish(self._plugs, self._wishes.ports)
+        if self._hosts >= 0:
+            os.write(self._hosts, plugs.host_lines(self._plugs, named.called))
+            os.close(self._hosts)
 
     def _record_owners(self, listener: int) -> None:
         """Have a child remember the owners that files are given; it ends with the container."""
@@ -380,6 +417,8 @@ class Startup:
         write_state(self._launch.directory, state, durable=self._wishes.durable)
         for port in self._wishes.ports:
             os.close(port["fd"])
+        for plug in self._plugs:
+            os.close(plug["fd"])
         clean_up(self._paths.root, self._launch.directory)
         starter.fail(getattr(error, "step", "") or "start the container", error)
 

@@ -10,7 +10,9 @@ bytes, length big-endian), in both directions, on one stream socket:
 A client that comes later, through the socket in the container's directory, says first what it
 wants: ATTACH, which is answered with the same when the output begins to flow; CHECK, which has the
 health check run and is answered with its exit code; or PORTS, which changes what is published
-({"add": ports whose sockets come along, "remove": [[container port, protocol]]}, empty answer).
+({"add": ports whose sockets come along, "remove": [[container port, protocol]]}, empty answer);
+or NETWORKS ({"attach": runtime.spec.Wire, "runtime": directory}, {"detach": id of the network},
+{"names": {id: [name]}}), which is answered with {} or {"error": text}.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ ATTACH = 5
 CHECK = 6
 PORTS = 7
 LOST = 8
+NETWORKS = 9
 
 SOCKET = "attach"
 """Name of the socket in the container's directory."""

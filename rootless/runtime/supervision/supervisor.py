@@ -44,10 +44,12 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import NoReturn
 
+    from rootless.netstack.names import Zone
     from rootless.runtime.supervision.charge import Charge
     from rootless.runtime.supervision.clients import Client
     from rootless.runtime.supervision.health import Checks, Health
     from rootless.runtime.supervision.notify import Notice, Notifier
+    from rootless.runtime.supervision.plugs import Plugs
     from rootless.runtime.supervision.unread import Unread
 else:
     import _signal
@@ -91,11 +93,17 @@ class Supervisor:
         self._clients.on_check = self._check
         self._patience: int | None = None
         """Milliseconds without an event until it makes itself small, None where it is."""
-        self._uplink = Uplink(self._loop, charge["link"], charge["network"], charge["ports"])
+        own = charge["ports"] if charge["link"] >= 0 else []
+        self._uplink = Uplink(self._loop, charge["link"], charge["network"], own)
+        self._uplink.find_zone = self._find_zone
         self._uplink.on_wake = self._grow
         self._uplink.on_need = self._give_way
-        if charge["link"] >= 0:
+        self._plugs: Plugs | None = None
+        if charge["plugs"]:
+            self._make_plugs()
+        if charge["link"] >= 0 or charge["plugs"]:
             self._clients.on_ports = self._change_ports
+        self._clients.on_networks = self._change_networks
         self._notifier = self._make_notifier(charge["notice"])
         if new and self._notifier is not None:
             self._notifier.started()
@@ -249,14 +257,56 @@ class Supervisor:
             client.close()  # who asked is told that it was not done
             return
         client.passed.clear()
-        for container, protocol in removed:
-            self._uplink.withdraw(container, protocol)
-        for port in added:
-            self._uplink.publish(port)
-        self._charge["ports"] = self._uplink.ports
-        self._charge["state"]["ports"] = [{**port, "fd": -1} for port in self._uplink.ports]
+        outside = self._uplink if self._charge["link"] >= 0 else self._make_plugs()
+        try:
+            for container, protocol in removed:
+                outside.withdraw(container, protocol)
+            for port in added:
+                outside.publish(port)
+        except OSError:
+            client.close()
+            return
+        self._charge["ports"] = outside.ports
+        self._charge["state"]["ports"] = [{**port, "fd": -1} for port in outside.ports]
         self._write_state()
         client.leave(streams.PORTS, b"")
+
+    def _make_plugs(self) -> Plugs:
+        """Return what serves the networks with names; most containers are on none."""
+        if self._plugs is None:
+            from rootless.runtime.supervision.plugs import Plugs
+
+            self._plugs = Plugs(self._loop, self._charge)
+        return self._plugs
+
+    def _find_zone(self) -> Zone | None:
+        """Return the names that the container knows beside those of its private network."""
+        if not self._charge["plugs"]:
+            return None
+        from rootless.runtime.switch.table import View
+
+        directory = self._charge["plugs"][0]["directory"]
+        return View(None, os.path.basename(self._charge["directory"]), directory)
+
+    def _change_networks(self, client: Client, payload: bytes) -> None:
+        """Come onto a network with a name, or leave one; say how it went."""
+        self._give_way()
+        from rootless.errors import Error
+        from rootless.oci import jsonio
+        from rootless.runtime.supervision import plugs
+
+        answer = {}
+        try:
+            self._make_plugs().change(jsonio.loads(payload))
+        except (OSError, Error) as error:
+            answer["error"] = getattr(error, "strerror", "") or str(error)
+        except (ValueError, TypeError, KeyError):
+            client.close()
+            return
+        self._uplink.look_again()
+        self._charge["state"]["networks"] = plugs.shown(self._charge["plugs"])
+        self._write_state()
+        client.leave(streams.NETWORKS, jsonio.dump_bytes(answer))
 
     # -- health
 
@@ -381,6 +431,11 @@ class Supervisor:
         _forget(f"{self._charge['directory']}/{streams.SOCKET}")
         self._record_exit()
         self._uplink.close()
+        if self._plugs is not None:
+            self._plugs.close()
+            for name in ("netns", "rtnetlink"):
+                os.close(self._charge[name])
+                self._charge[name] = -1
         self._read_rest()
         if self._charge["state"]["status"] == "restarting":
             self._clients.dismiss(self._charge["state"]["exit_code"])

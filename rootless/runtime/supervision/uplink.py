@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rootless.linux.loop import Loop
     from rootless.netstack.addresses import Settings
+    from rootless.netstack.names import Zone
     from rootless.netstack.ports import Listener, Port
     from rootless.netstack.stack import Stack
 
@@ -77,6 +78,8 @@ class Uplink:
         """Called when the stack is loaded."""
         self.on_need: Callable[[], None] = lambda: None
         """Called before it is."""
+        self.find_zone: Callable[[], Zone | None] = lambda: None
+        """Returns the names that are known here, if there are any."""
         if fd >= 0:
             loop.watch(fd, select.POLLIN, self._wake)
         self._listeners: list[Listener] = []
@@ -105,8 +108,15 @@ class Uplink:
             self._stack = Stack(self._loop, self._fd, self._settings, Servers())
             # Each connection is a file of ours; a quarter of them is for all else.
             self._stack.limit(files.allow_many() * 3 // 4)
+            self.look_again()
             self.on_wake()
         return self._stack
+
+    def look_again(self) -> None:
+        """The names may be others now."""
+        guest = self._stack.guest() if self._stack is not None else None
+        if guest is not None:
+            guest.zone = self.find_zone()
 
     def publish(self, port: Port) -> None:
         """Publish a further port. Owns its descriptor."""

@@ -69,12 +69,12 @@ def _forget(path: str) -> None:
 class Membership:
     """This process's word that it holds U: others may join through it until `leave`."""
 
-    def __init__(self, paths: Paths, mode: str, fd: int) -> None:
-        directory = f"{paths.runtime}/userns/{mode}"
+    def __init__(self, runtime: str, mode: str, fd: int) -> None:
+        directory = f"{runtime}/userns/{mode}"
         os.makedirs(directory, 0o700, exist_ok=True)
         self.path = f"{directory}/{os.getpid()}"
         # Read whole or not at all: a torn file is stale to its reader, which removes it.
-        temporary = f"{paths.runtime}/userns/.{os.getpid()}"
+        temporary = f"{runtime}/userns/.{os.getpid()}"
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(f"{fd} {os.fstat(fd).st_ino}")
         os.rename(temporary, self.path)

@@ -193,7 +193,7 @@ def test_options_win_over_the_image(composed: Composed) -> None:
         rm=True,
         hostname="box.example",
         annotation=["a.b=c=d"],
-        network="host",
+        network=["host"],
     )
     assert record["user"] == "0"
     assert record["spec"]["process"]["cwd"] == "/else"
@@ -212,7 +212,7 @@ def test_a_label_that_nobody_can_be_handed(composed: Composed) -> None:
     assert record["labels"] == {"a\ufffd": "b\ufffdc"}
 
 
-@pytest.mark.parametrize("options", [{"network": "host"}, {"uts": "host"}])
+@pytest.mark.parametrize("options", [{"network": ["host"]}, {"uts": "host"}])
 def test_the_hosts_name(composed: Composed, options: dict[str, str]) -> None:
     record = composed(**options)
     assert record["hostname"] == os.uname().nodename
@@ -353,7 +353,7 @@ def test_users_of_this_machine(composed: Composed) -> None:
 
 def test_hosts_without_a_network(composed: Composed) -> None:
     hosts = ["db;cache:10.0.0.1", "six:::1"]
-    record = composed(name="web", hostname="box", add_host=hosts, network="none")
+    record = composed(name="web", hostname="box", add_host=hosts, network=["none"])
     lines = etc.hosts(record).splitlines()
     assert lines[0] == "127.0.0.1\tlocalhost"
     assert lines[-3:] == ["10.0.0.1\tdb cache", "::1\tsix", "127.0.0.1\tbox web"]
@@ -362,17 +362,17 @@ def test_hosts_without_a_network(composed: Composed) -> None:
 
 
 def test_hosts_of_a_domain(composed: Composed) -> None:
-    record = composed(name="web", hostname="box", domainname="example.org", network="none")
+    record = composed(name="web", hostname="box", domainname="example.org", network=["none"])
     assert etc.hosts(record).endswith("127.0.0.1\tbox.example.org box web\n")
 
 
 def test_hosts_that_name_the_container_already(composed: Composed) -> None:
-    record = composed(name="box", hostname="box", add_host=["box:10.0.0.1"], network="none")
+    record = composed(name="box", hostname="box", add_host=["box:10.0.0.1"], network=["none"])
     assert etc.hosts(record).endswith("10.0.0.1\tbox\n")
 
 
 def test_files_on_the_hosts_network(composed: Composed) -> None:
-    record = composed(network="host", add_host=["gate:host-gateway"])
+    record = composed(network=["host"], add_host=["gate:host-gateway"])
     files = etc.files(record)
     assert "127.0.0.1\tgate\n" in files["hosts"]
     assert files["hosts"].endswith("127.0.0.1\thost.containers.internal host.docker.internal\n")
@@ -405,7 +405,7 @@ def test_how_the_host_completes_names(
 
 @pytest.mark.parametrize("network", ["private", "none"])
 def test_the_hosts_address_as_the_request_has_it(composed: Composed, network: str) -> None:
-    record = composed(network=network, add_host=["gate:host-gateway"] * (network != "none"))
+    record = composed(network=[network], add_host=["gate:host-gateway"] * (network != "none"))
     names = "host.containers.internal host.docker.internal"
     record["request"]["host_address"] = "10.9.9.9"
     told = network == "private"
@@ -419,7 +419,7 @@ def test_the_hosts_address_as_the_request_has_it(composed: Composed, network: st
 def test_files_of_a_private_network(composed: Composed) -> None:
     """The container is its own address, the host's loopback and name servers are the gateway."""
     network = "private:cidr=10.1.0.0/16,host-loopback=on"
-    record = composed(name="web", network=network, add_host=["up:host-gateway"])
+    record = composed(name="web", network=[network], add_host=["up:host-gateway"])
     files = etc.files(record)
     lines = files["hosts"].splitlines()
     assert lines[-3] == "10.1.0.2\tup"
@@ -430,7 +430,7 @@ def test_files_of_a_private_network(composed: Composed) -> None:
 
 def test_the_host_without_its_loopback(composed: Composed, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is known by its own address, where it has one and that means something inside."""
-    record = composed(network="private:cidr=10.1.0.0/16", add_host=["up:host-gateway"])
+    record = composed(network=["private:cidr=10.1.0.0/16"], add_host=["up:host-gateway"])
     own, inside, none = "192.0.2.7", "10.1.9.9", ""
     for found, expected in ((own, own), (inside, "10.1.0.2"), (none, "10.1.0.2")):
         monkeypatch.setattr(addresses, "of_host", lambda found=found: found)
@@ -474,7 +474,7 @@ def test_ports_that_are_exposed(composed: Composed) -> None:
 
 
 def test_no_hosts(composed: Composed) -> None:
-    assert set(etc.files(composed(no_hosts=True, network="none"))) == {"hostname", "containerenv"}
-    mounts = {"volume": ["/tmp:/etc/hostname"], "network": "none"}
+    assert set(etc.files(composed(no_hosts=True, network=["none"]))) == {"hostname", "containerenv"}
+    mounts = {"volume": ["/tmp:/etc/hostname"], "network": ["none"]}
     assert set(etc.files(composed(**mounts))) == {"hosts", "containerenv"}
     assert {*etc.files(composed(volume=["/tmp:/etc"]))} >= {"hosts", "hostname", "resolv.conf"}

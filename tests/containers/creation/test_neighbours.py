@@ -96,7 +96,7 @@ def test_a_link_within_one_network(composed: Composed) -> None:
 )
 def test_networks_in_common(composed: Composed, ours: str, theirs: str, linked: bool) -> None:
     """Each has its own unless both are told otherwise."""
-    other = composed(name="other", network=theirs)
+    other = composed(name="other", network=[theirs])
     kind, _, name = ours.partition(":")
     wanted = [attachment(kind, name)] if kind else []  # type: ignore[arg-type]
     link = [{"container": "other", "alias": "o"}]

@@ -149,14 +149,15 @@ def test_nothing_is_left_to_be_completed(composed: Composed) -> None:
     ],
 )
 def test_namespaces_of_the_host(composed: Composed, option: str, absent: str) -> None:
-    spec = composed(**{option: "host"})["spec"]
+    value = ["host"] if option == "network" else "host"
+    spec = composed(**{option: value})["spec"]
     kinds = [space["type"] for space in spec["linux"]["namespaces"]]
     all_kinds = ["mount", "pid", "network", "ipc", "uts", "cgroup"]
     assert kinds == [kind for kind in all_kinds if kind != absent]
 
 
 def test_the_hosts_network_shows_the_hosts_sys(composed: Composed, paths: Paths) -> None:
-    mounts = by_path(composed(network="host"))
+    mounts = by_path(composed(network=["host"]))
     assert mounts["/sys"] == ("bind", "/sys", ["rbind", *SAFE, "ro", "rro", "rprivate"])
     assert mounts["/sys/fs/cgroup"] == SYSTEM["/sys/fs/cgroup"]
     source = f"{paths.containers}/{ID}/resolv.conf"
@@ -207,7 +208,7 @@ def test_privileged(composed: Composed) -> None:
     assert mounts["/sys"] == ("sysfs", "sysfs", SAFE)
     assert mounts["/sys/fs/cgroup"] == ("cgroup2", "cgroup2", [*SAFE, "relatime"])
     assert spec["rootless"]["privileged"]
-    on_host = by_path(composed(privileged=True, network="host"))
+    on_host = by_path(composed(privileged=True, network=["host"]))
     assert on_host["/sys"] == ("bind", "/sys", ["rbind", *SAFE, "rprivate"])
 
 
