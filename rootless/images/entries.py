@@ -65,6 +65,14 @@ def identity(descriptor: Document) -> str:
     return list_of(descriptor) or str(descriptor["digest"])
 
 
+def entries_of(entries: Iterable[Document], descriptor: Document) -> list[Document]:
+    """Return the entries of the same image, among what may be hundreds."""
+    wanted = identity(descriptor)
+    if list_of(descriptor):
+        return [entry for entry in entries if identity(entry) == wanted]
+    return [entry for entry in entries if entry["digest"] == wanted and not list_of(entry)]
+
+
 def entry_for(digest: str, size: int, sources: Iterable[str] = ()) -> Document:
     """Return an entry for an OCI manifest, and the digests that a registry knows it by."""
     entry: Document = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}

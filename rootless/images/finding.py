@@ -7,8 +7,11 @@ entry without one. Other programs may have written entries too, so a name need n
 
 from __future__ import annotations
 
+import os
+import time
+
 from rootless.errors import Ambiguous, Conflict, NotFound
-from rootless.images.entries import identity, list_of
+from rootless.images.entries import entries_of, identity, list_of
 from rootless.images.image import HostImage, Image, layout_of
 from rootless.oci import reference
 from rootless.oci.errors import ImageError, InvalidReference
@@ -39,6 +42,10 @@ _SHORTEST = 4
 """Digits of which an image's id is suspected behind a name: shorter ones are names such as `a`."""
 
 
+_GRAIN = 0.05
+"""Seconds within which times of files may not differ: some jiffies, and more."""
+
+
 class Finder:
     """The images of one store, to be found and listed. Takes no lock and changes nothing."""
 
@@ -46,6 +53,9 @@ class Finder:
         """`by_last_part` is whether x:1 may mean HOST/team/x:1, asked where nothing else fits."""
         self._paths = paths
         self._by_last_part = by_last_part
+        self._known: Entries = []
+        self._mark: tuple[int, ...] | None = None
+        """What tells the index.json that `_known` was read from."""
 
     def list(self, teller: Teller = QUIET) -> Found:
         """Return all images that can be read, newest first; `teller` is told why others cannot."""
@@ -117,7 +127,7 @@ class Finder:
 
         Raises NotFound, Ambiguous, and Conflict for an image of a shared store or of a list alone.
         """
-        descriptor = self.find_entry(self._entries(), ref)
+        descriptor = self.find_entry(self.entries(), ref)
         if descriptor is not None:
             return descriptor
         found = self._find(ref)
@@ -197,7 +207,7 @@ class Finder:
         for shared, entries in self._stores():
             descriptor = self.find_entry(entries, ref, shared)
             if descriptor is not None:
-                same = [one for one in entries if identity(one) == identity(descriptor)]
+                same = entries_of(entries, descriptor)
                 names = [*dict.fromkeys(name for name, _ in _named(same))]
                 return self._image(names, descriptor, shared)
         return self._in_lists(ref.removeprefix("sha256:"))
@@ -216,9 +226,21 @@ class Finder:
                     continue  # a damaged list
         return None
 
-    def _entries(self) -> Entries:
-        entries = Layout(self._paths.images).index()["manifests"]
-        return list(entries)
+    def entries(self) -> Entries:
+        """Return the entries of the user's own store, which nobody changes. Raises ImageError.
+
+        An index of hundreds is read once, as long as it is the same file.
+        """
+        try:
+            status = os.stat(f"{self._paths.images}/index.json")
+        except OSError:
+            return list(Layout(self._paths.images).index()["manifests"])
+        mark = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if mark != self._mark:
+            self._known = list(Layout(self._paths.images).index()["manifests"])
+            # What was written just now may be written again within the grain of its times.
+            self._mark = mark if status.st_ctime < time.time() - _GRAIN else None
+        return self._known
 
     def _image(self, names: Names, descriptor: Document, shared: Paths | None) -> Image:
         if not list_of(descriptor):
@@ -229,7 +251,7 @@ class Finder:
 
     def _stores(self, teller: Teller = QUIET) -> Iterable[tuple[Paths | None, Entries]]:
         """The index entries of the user's store (None), then of each shared one."""
-        yield None, self._entries()
+        yield None, self.entries()
         for shared in self._shared():
             try:
                 yield shared, list(layout_of(self._paths, shared).index()["manifests"])

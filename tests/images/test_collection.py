@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -343,3 +344,26 @@ def test_fifty_images_are_listed_newest_first(
         oci.name(oci.manifest([numbered(number)], json.dumps(conf).encode()), f"q.io/x:{number}")
     images.load(as_file(oci.archive()))
     assert [image.names for image in images.list()] == [[f"q.io/x:{n}"] for n in range(49, -1, -1)]
+
+
+def test_an_index_that_changes_is_read_anew(three: Images) -> None:
+    """By the same object, which reads it once as long as it is the same file."""
+    index = Path(three.paths.images, "index.json")
+    old = index.stat().st_mtime - 100
+    before = three.entries()
+    assert len(before) == 3
+    time.sleep(0.2)  # until the file is older than the grain of its times
+    assert three.entries() == before
+    assert three.entries() is three.entries()
+    document = json.loads(index.read_text())
+    document["manifests"] = document["manifests"][:2]
+    three.tag("busybox:1", "other:1")
+    assert len(three.entries()) == 4
+    index.write_text(json.dumps(document))  # as other programs do, in place
+    os.utime(index, (old, old))
+    assert [one["digest"] for one in three.entries()] == [
+        one["digest"] for one in document["manifests"]
+    ]
+    assert three.exists("busybox:1")
+    index.unlink()
+    assert three.entries() == []

@@ -71,7 +71,7 @@ class Finishing:
         self._watcher.begin(step)
         form = finish.Form(request.tags, shape.annotations, docker=request.docker)
         form.attested = said.attested if said is not None else None
-        image = finish.known(self._paths, state.stack, document, form)
+        image = finish.known(self._build.images, state.stack, document, form)
         if not image:
             value, entry = self._last(step, finish.name, state.stack, document, form)
             image = str(value).partition(":")[2]

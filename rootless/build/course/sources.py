@@ -49,6 +49,7 @@ class Sources:
         """
         image = self._here(name, platform)
         opening = isinstance(step.instruction, model.From)
+        here = image is not None
         if image is None:
             if opening:
                 self._watcher.begin(step)
@@ -58,13 +59,14 @@ class Sources:
             step.meant = ""
             image = self._images.get(f"sha256:{image_id}")
             self._watcher.hear(step, {"do": "found", "name": name, "digest": image.digest})
-        elif opening:
-            step.text = f"FROM {resolve.whole(self._images.name_of(name) or name, image.digest)}"
+        full = self._images.name_of(name) or name
+        if opening and here:
+            step.text = f"FROM {resolve.whole(full, image.digest)}"
             self._watcher.begin(step)
         state = State.of(image)
         hold(self._paths, image, state.stack)
         about = str(platforms.of(image.config))
-        self._build.materials.add_image(self._images.name_of(name) or name, image.digest, about)
+        self._build.materials.add_image(full, image.digest, about)
         return state
 
     def origins(

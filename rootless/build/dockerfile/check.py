@@ -197,6 +197,11 @@ class _Stages:
             yield from self._of_repetition(stage)
             yield from self._of_steps(stage)
 
+    @property
+    def _has_variables(self) -> bool:
+        """Whether anything asks for one: else nobody need look what a base image has."""
+        return any("$" in one.whole or one.heredocs for one in self.dockerfile.syntax.nodes)
+
     def _defaults(self) -> dict[str, str]:
         """Return the arguments before the first FROM, as they are if nobody gives a value."""
         empty = {name: "" for one in self.dockerfile.arguments for name, _ in one.pairs}
@@ -233,7 +238,7 @@ class _Stages:
         if stage.parent and stage.parent.index in self.scopes:
             scope, known = self.scopes[stage.parent.index]
             return scope.child(scope.environment), known
-        environment = self.knowledge.environment(stage)
+        environment = self.knowledge.environment(stage) if self._has_variables else None
         return self.plan.scope(environment or {}), environment is not None
 
     def _of_steps(self, stage: Stage) -> Iterator[Finding]:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from rootless.build.crew import Line
     from rootless.build.place import Site
+    from rootless.images.collection import Images
     from rootless.images.lists.attestations import Attested
     from rootless.images.trees.stack import Stack
-    from rootless.store.paths import Paths
 
 
 class Form:
@@ -52,7 +52,7 @@ def name(line: Line, paths: Site, stack: Stack, document: dict[str, Any], form: 
         return [digest, str(making.entry["digest"])]
 
 
-def known(paths: Paths, stack: Stack, document: dict[str, Any], form: Form) -> str:
+def known(images: Images, stack: Stack, document: dict[str, Any], form: Form) -> str:
     """Return the id of the image where the store has it, as it would be named; else "".
 
     By its manifest, which is what it would be: other images are not looked at, for there are many.
@@ -66,8 +66,8 @@ def known(paths: Paths, stack: Stack, document: dict[str, Any], form: Form) -> s
     more = {"annotations": form.annotations} if form.annotations else {}
     manifest = f"sha256:{sha256(manifests.make_manifest(part, stack.parts, **more))}"
     try:
-        layout = Layout(paths.images)
-        entries = [one for one in layout.index()["manifests"] if one["digest"] == manifest]
+        layout = Layout(images.paths.images)
+        entries = [one for one in images.entries() if one["digest"] == manifest]
     except Error:
         return ""
     names = {reference.name_to_give(tag) for tag in form.names}
