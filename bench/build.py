@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -33,6 +34,8 @@ class Pair:
         self.ours = ours
         self.env = theirs.env
         places = theirs.command[1:5]  # --root and --runroot with their values
+        self.peaks: dict[str, float] = {}
+        """MB of the largest process of any build, by the engine's name, shared pages included."""
         self.buildah = ["buildah", *places, "--storage-driver=overlay"]
         self.work = work
         for engine in (ours, theirs):
@@ -45,6 +48,11 @@ class Pair:
         (directory / "Dockerfile").write_text(dockerfile)
         return directory
 
+    def cold(self, context: Path, *words: str, jobs: int = 0) -> Builds:
+        """Return what builds a context that is new to both, each time."""
+        ours, theirs = self.builds(context, "--no-cache", *words, jobs=jobs)
+        return Cold(ours, context), Cold(theirs, context)
+
     def builds(self, context: Path, *words: str, jobs: int = 0) -> Builds:
         """Return what builds a context, by each."""
         ours = self.ours.argv("build", "-q", *words, "-t", "b", str(context))
@@ -56,14 +64,53 @@ class Pair:
         )
 
     def _run(self, argv: list[str], env: dict[str, str]) -> Callable[[], object]:
+        name = os.path.basename(argv[0])
+
         def work() -> None:
-            done = subprocess.run(
-                argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
-            )
-            if done.returncode:
-                raise SystemExit(f"{' '.join(argv)}: {done.stdout}{done.stderr}")
+            with tempfile.TemporaryFile() as said:
+                done = subprocess.Popen(
+                    argv, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+                )
+                _, status, usage = os.wait4(done.pid, 0)
+                done.returncode = os.waitstatus_to_exitcode(status)
+                if done.returncode:
+                    said.seek(0)
+                    text = said.read().decode("utf-8", "replace")
+                    raise SystemExit(f"{' '.join(argv)}: {text}")
+            # Of the process and of all whose ends it, and they, have waited for (getrusage(2)).
+            self.peaks[name] = max(self.peaks.get(name, 0), usage.ru_maxrss / 1024)
 
         return work
+
+    def weighed(self) -> str:
+        """Say how large the largest processes were."""
+        found = (f"{name} {peak:.0f}" for name, peak in sorted(self.peaks.items()))
+        return f"largest process, MB: {', '.join(found)}"
+
+
+class Cold:
+    """A build of a context that neither engine has seen, each time it is called.
+
+    `--no-cache` alone leaves them something: the digests of files whose times they know, and
+    layers that came out the same. So before each build files get other times, and a file is new.
+    Nothing is deleted (see Bench.fresh).
+    """
+
+    def __init__(self, build: Callable[[], object], context: Path) -> None:
+        self._build = build
+        self._context = context
+
+    def __call__(self) -> None:
+        """Build it."""
+        self._build()
+
+    def prepare(self) -> None:
+        """Make the context new."""
+        now = time.time_ns() - 10**9  # what was written just now is a case of its own
+        for place, _, names in os.walk(self._context):
+            for name in names:
+                os.utime(f"{place}/{name}", ns=(now, now))
+        (self._context / "new").write_bytes(os.urandom(16))
 
 
 def example(pair: Pair) -> Builds:
@@ -74,18 +121,18 @@ def example(pair: Pair) -> Builds:
     )
     context = pair.context("example", text)
     (context / "app.py").write_text("print('hello')\n")
-    return pair.builds(context, "--no-cache")
+    return pair.cold(context)
 
 
-def thirty(pair: Pair, *words: str) -> Builds:
+def thirty(pair: Pair, *, cold: bool = False) -> Builds:
     """Thirty instructions, a third of them each ENV, COPY and RUN."""
     lines = [f"FROM {BASE}"]
     for number in range(10):
         lines += [f"ENV A{number}={number}", f"COPY f{number} /data/", f"RUN echo {number} > /r"]
-    context = pair.context(f"thirty{len(words)}", "\n".join(lines) + "\n")
+    context = pair.context(f"thirty{cold:d}", "\n".join(lines) + "\n")
     for number in range(10):
         (context / f"f{number}").write_text(f"{number}\n" * 1000)
-    return pair.builds(context, *words)
+    return pair.cold(context) if cold else pair.builds(context)
 
 
 def changed(pair: Pair) -> Builds:
@@ -121,7 +168,7 @@ def large(pair: Pair) -> Builds:
     context = pair.context("large", f"FROM {BASE}\nCOPY . /c/\n")
     for number in range(16):
         (context / f"f{number}").write_bytes(os.urandom(1 << 26))
-    return pair.builds(context, "--no-cache")
+    return pair.cold(context)
 
 
 def small(pair: Pair) -> Builds:
@@ -131,7 +178,7 @@ def small(pair: Pair) -> Builds:
         (context / f"d{directory}").mkdir()
         for number in range(200):
             (context / f"d{directory}/f{number}").write_text(f"{directory} {number}\n" * 20)
-    return pair.builds(context, "--no-cache")
+    return pair.cold(context)
 
 
 def crowded(pair: Pair) -> tuple[float, float]:
