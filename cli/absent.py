@@ -132,6 +132,18 @@ _OF_BUILD = (
     ("--userns-uid-map --userns-uid-map-user", _MAPS),
 )
 OWN |= {("build", name): why for names, why in _OF_BUILD for name in names.split()}
+_NAMELESS = "an OCI image has none; `run` gives a container one"
+_OF_STEPS = (
+    ("config", "--hostname --domainname", _NAMELESS),
+    ("from", "-c -m", LIMITS),
+    ("from", "--cgroup-parent", "commands are in the control group of whoever runs them"),
+    ("from", "--decryption-key", "images cannot be encrypted here"),
+    ("from", "--userns --userns-gid-map --userns-gid-map-group", _MAPS),
+    ("from", "--userns-uid-map --userns-uid-map-user", _MAPS),
+    ("commit", "--encrypt-layer --encryption-key", "images cannot be encrypted here"),
+    ("run", "--no-pivot", "a container's root is always pivoted to"),
+)
+OWN |= {(step, name): why for step, names, why in _OF_STEPS for name in names.split()}
 OWN |= {("remove", name): OWN["rm", name] for name in ("--link", "--platform")}
 OWN["list", "--tree"] = OWN["ls", "--tree"]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rootless.build.dockerfile.mounts import Mount
     from rootless.build.files.origins import Origin
     from rootless.build.working.steps import Command, Wanted
+    from rootless.cli.options.registries import Patience
     from rootless.cli.options.working import beginning as opt
     from rootless.engine import Engine
 
@@ -167,7 +168,7 @@ def _whole(text: str) -> str:
 
 def _origin_of(engine: Engine, found: Mount, asked: opt.RunAsked) -> Origin | None:
     if found.stage:
-        return _files_of(engine, found.stage)
+        return _files_of(engine, found.stage, {})
     if found.type == "bind":
         from rootless.build.files.origins import Origin
 
@@ -230,7 +231,7 @@ def _place(engine: Engine, wish: Wanted, asked: opt.CopyAsked) -> None:
 
     context, ignored = asked.get("contextdir", ""), asked.get("ignorefile", "")
     if source := asked.get("contained", ""):
-        wish.origin = _files_of(engine, source)
+        wish.origin = _files_of(engine, source, asked)
         return
     if ignored and not context:
         raise UsageError("--ignorefile goes with --contextdir only", "name that as well")
@@ -242,10 +243,10 @@ def _place(engine: Engine, wish: Wanted, asked: opt.CopyAsked) -> None:
     ]
 
 
-def _files_of(engine: Engine, name: str) -> Origin:
+def _files_of(engine: Engine, name: str, asked: Patience) -> Origin:
     """Return the files of a working container or an image. Raises NotFound."""
     from rootless.build.working.elsewhere import files_of
 
-    access = lambda: reach.access_of({}, {})  # noqa: E731
+    access = lambda: reach.access_of({}, asked)  # noqa: E731
     with Teller(lines=True) as teller:
         return files_of(engine.containers, engine.images, name, access, teller)

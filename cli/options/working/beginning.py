@@ -6,7 +6,7 @@ from typing import Annotated, TypedDict
 
 from rootless.cli.options import buildflags, network, run, security
 from rootless.cli.options.declare import argument, option, option_with, silent
-from rootless.cli.options.registries import PatientReach
+from rootless.cli.options.registries import Patience, PatientReach
 
 HISTORY = "--add-history"
 
@@ -132,7 +132,7 @@ class RunAsked(Historic, total=False):
     cgroupns: Cgroupns
 
 
-class CopyAsked(Historic, total=False):
+class CopyAsked(Historic, Patience, total=False):
     """What is asked of a copy."""
 
     contained: Contained
