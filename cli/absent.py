@@ -114,7 +114,7 @@ _OF_NETWORKS = (
 )
 OWN |= {(words.split()[0], name): why for words, why in _OF_NETWORKS for name in words.split()[1:]}
 
-_BUILD = "--cache-from --cache-to --from"
+_BUILD = "--from"
 OWN |= {("build", name): BUILDING for name in _BUILD.split()}
 _MAPS = "a build maps ids as the store does, so that its layers fit all containers"
 _OF_BUILD = (

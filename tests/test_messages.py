@@ -48,6 +48,7 @@ WITHIN = {
     "oci/layers/tar.py": "what opens the archive names it, as that of oci/archive.py",
     "oci/signatures/": "images.policy has the image and policy.json before it",
     "rootless/images/mending.py": "its callers have what is to be mended before it",
+    "rootless/build/carriers/opening.py": "course.lazily has the cache before it",
     "rootless/registry/catalogue.py": "an answer to a request, which names it",
 }
 """Files whose errors are a reason within another's sentence -> who begins that."""

@@ -245,6 +245,9 @@ class Docker:
     pulls = "always"
     """When `build --pull` without a policy fetches a base."""
 
+    plain_cache = ("", False)
+    """For a cache that is a name alone: its tag where it has none, and if it has all stages."""
+
     numbered_steps = False
     """Whether a build is told of as STEP 1/3, on standard output, and not as BuildKit does."""
 

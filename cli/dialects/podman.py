@@ -62,6 +62,7 @@ class Podman(Docker):
     column = 12
     gap = 2
     newest_first = False
+    plain_cache = ("buildcache", True)
     by_last_part = True
     makes_paths = overwrites = counts_first = False
     inner_ids = counts = True

@@ -95,6 +95,25 @@ CacheTtl = Annotated[
         about="Take no results that are older: 24h, 90m.",
     ),
 ]
+CacheFrom = Annotated[
+    list[str] | None,
+    option(
+        "--cache-from",
+        metavar="NAME|type=KIND,...",
+        panel=STEPS,
+        about="Take results from there as well: type=local,src=DIR, type=registry,ref=NAME.",
+    ),
+]
+CacheTo = Annotated[
+    list[str] | None,
+    option(
+        "--cache-to",
+        metavar="NAME|type=KIND,...",
+        panel=STEPS,
+        about="Write the results there: type=local,dest=DIR, type=registry,ref=NAME, type=inline; "
+        "mode=max, mounts=true, compression=KIND, ignore-error=true.",
+    ),
+]
 BuildPull = Annotated[
     str,
     option_with(
@@ -225,6 +244,8 @@ class BuildAsked(Flags, total=False):
     no_cache: NoCache
     no_cache_filter: NoCacheFilter
     cache_ttl: CacheTtl
+    cache_from: CacheFrom
+    cache_to: CacheTo
     pull: BuildPull
     platform: BuildPlatform
     manifest: BuildManifest

@@ -8,6 +8,8 @@ from rootless.build import holding, leavings, leftovers
 from rootless.build.course.common import Build
 from rootless.build.course.finishing import Finishing
 from rootless.build.course.instructions import Stages
+from rootless.build.course.lazily import Lazily
+from rootless.build.course.order import Again
 from rootless.build.dockerfile import model
 from rootless.build.failing import StepFailed
 from rootless.build.steps import confining
@@ -50,8 +52,11 @@ class Builder:
             ends.callback(holding.release, paths, build.living.id)
             ends.callback(build.order.close)
             try:
-                state = build.order.go(needed, build.target, Stages(build, needed).way)
-                image = Finishing(build).finish(state)
+                lazily = Lazily(build)
+                lazily.load()
+                stages = Stages(build, needed, lazily)
+                while (image := _go(build, needed, stages, lazily)) is None:
+                    build.imports.begin_again()
             except BaseException as error:
                 build.order.cancel()
                 leavings.sweep_build(paths, build.living.id)  # of children that were killed
@@ -59,6 +64,15 @@ class Builder:
                     leftovers.keep(build.images, error.left)
                 raise
         return image
+
+
+def _go(build: Build, needed: list[Stage], stages: Stages, lazily: Lazily) -> str | None:
+    """Do it once; None where an imported result was counted on that cannot be had."""
+    try:
+        state = build.order.go(needed, build.target, stages.way)
+        return Finishing(build, lazily).finish(state)
+    except Again:
+        return None
 
 
 def _check(request: BuildRequest, needed: list[Stage]) -> None:

@@ -92,6 +92,11 @@ class Crew:
         """Whether one more may begin."""
         return sum(not member.answered for member, _ in self._members.values()) < self._jobs
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is at work."""
+        return all(member.answered for member, _ in self._members.values())
+
     def start(self, token: object, function: Callable[..., Any], *arguments: Any) -> None:
         """Have a child call `function(line, *arguments)`; `turn` returns `token` with the end.
 

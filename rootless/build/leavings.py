@@ -52,9 +52,9 @@ def sweep_build(site: Site, build: str) -> None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{paths.runtime}/{name}")
     for name in _names(f"{paths.builds}/mounts"):
-        place = f"{paths.builds}/mounts/{name}/new-{build}"
-        if os.path.lexists(place):
-            removal.empty(paths, place)
+        for new in _names(f"{paths.builds}/mounts/{name}"):
+            if new.startswith(f"new-{build}"):
+                removal.empty(paths, f"{paths.builds}/mounts/{name}/{new}")
 
 
 def _sweep_containers(paths: BuildPaths, build: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.build.attesting.wishes import Attesting
+from rootless.build.carriers.collected import Caching
 from rootless.build.given import Given
 from rootless.build.shape import Shape
 from rootless.oci import reference
@@ -51,10 +52,7 @@ class BuildRequest:
         self.pull = "missing"
         """missing, always, never or newer."""
         self.use_cache = True
-        self.uncached: list[str] = []
-        """Stages, by name or number, of which every step is done again."""
-        self.youngest = 0.0
-        """Results from before this moment (seconds since 1970) do not count."""
+        self.caching = Caching()
         self.jobs = 0
         """How many steps at once; 0 for as many as this process may use cores."""
         self.epoch: int | None = None

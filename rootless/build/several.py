@@ -45,8 +45,10 @@ def build(
     """
     check(request)
     made = []
-    for platform in request.platforms or [str(platforms.host())]:
+    wanted = request.platforms or [str(platforms.host())]
+    for platform in wanted:
         one = copy.copy(request)
+        one.caching.exports = platform == wanted[-1]  # what all have made is written once
         one.platform = platform
         one.called = request.tags
         one.tags, one.manifest, one.platforms = [], "", []

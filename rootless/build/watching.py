@@ -85,9 +85,16 @@ class Numbers:
     def __init__(self, needed: list[Stage], all_stages: int) -> None:
         self._needed = needed
         self._all = all_stages
+        self._known: dict[tuple[int, int], list[Step]] = {}
 
     def steps(self, stage: Stage, instructions: list[Instruction]) -> list[Step]:
-        """Return the steps of a stage: that of its FROM, then those of its instructions."""
+        """Return the steps of a stage: that of its FROM, then those of its instructions.
+
+        They are the same where the stage is begun again.
+        """
+        known = self._known.get((stage.index, len(instructions)))
+        if known is not None:
+            return known
         found = [Step(one.text, one) for one in (stage.origin, *instructions)]
         busy = sum(not step.is_silent for step in found)
         count = 0
@@ -97,6 +104,7 @@ class Numbers:
             step.index, step.stages = self._needed.index(stage) + 1, len(self._needed)
             if self._all > 1:
                 step.stage = stage.name or f"stage-{stage.index}"
+        self._known[stage.index, len(instructions)] = found
         return found
 
 
@@ -116,3 +124,20 @@ class Unwatched:
 
     def tick(self) -> None:
         """See Watcher.tick."""
+
+
+class Once:
+    """A watcher that hears once of a step that has ended, though the build is begun again."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self.interval = watcher.interval
+        self._ended: dict[Step, bool] = {}
+        self.begin, self.hear, self.tick = watcher.begin, watcher.hear, watcher.tick
+
+    def end(self, step: Step, *, cached: bool, error: str) -> None:
+        """See Watcher.end: what was cached, and was done after all, is told again."""
+        before = self._ended.get(step)
+        if before is None or error or (before and not cached):
+            self._ended[step] = cached
+            self._watcher.end(step, cached=cached, error=error)

@@ -124,12 +124,16 @@ def _fill(request: BuildRequest, asked: opt.BuildAsked) -> None:
     request.target = asked.get("target", "")
     request.use_cache = not asked.get("no_cache", False)
     named = asked.get("no_cache_filter") or []
-    request.uncached = [stage for text in named for stage in text.split(",")]
+    request.caching.uncached = [stage for text in named for stage in text.split(",")]
     if ttl := asked.get("cache_ttl", ""):
-        request.youngest = _youngest(ttl)
+        request.caching.youngest = _youngest(ttl)
     request.jobs = asked.get("jobs", 0)
     request.pull = buildflags.policy_of(asked.get("pull", ""))
     buildflags.fill(request, asked)
+    if asked.get("cache_from") or asked.get("cache_to"):
+        from rootless.cli.commands.images import caches
+
+        caches.fill(request, asked)
 
 
 def _give(given: Given, asked: opt.BuildAsked) -> None:

@@ -50,7 +50,9 @@ class Result:
         self.layer = layer
         """Descriptor of the layer with its diff id as `diffID`; None where nothing changed."""
         self.notes = notes or {}
-        """`created`, and the `text` of the instruction."""
+        """`created`, the `text` of the instruction, and `content`: see cache.contents."""
+        self.made = 0.0
+        """When, if that was not just now: seconds since 1970."""
 
     def upon(self, stack: Stack) -> Stack:
         """Return the stack with the layer on top."""
@@ -95,12 +97,16 @@ class Results:
 
         It counts as used now, and leaves after what was used before.
         """
+        return self._kept(key, stack)
+
+    def _kept(self, key: str, stack: Stack) -> Result | None:
         path = self._path(key)
         try:
             with open(path, "rb") as file:
                 document = jsonio.loads(file.read())
             result = Result(document["layer"], document["notes"])
-            if float(document["made"]) < self._youngest:
+            result.made = float(document["made"])
+            if result.made < self._youngest:
                 return None
             if result.layer is not None and not self._has(result.upon(stack).chains[-1]):
                 return None
@@ -121,10 +127,13 @@ class Results:
         both; unless the step was to be done `anew`.
         """
         with guarded(self._paths, alone=True):
-            found = None if anew else self.get(key, stack)
+            found = None if anew else self._kept(key, stack)
             if found is None:
                 self._write(key, result, stack)
         return found or result
+
+    def used(self, key: str, result: Result, stack: Stack) -> None:
+        """Note what a child has found or made upon `stack`, or what was known before."""
 
     def _write(self, key: str, result: Result, stack: Stack) -> None:
         path = self._path(key)
@@ -134,7 +143,7 @@ class Results:
             "notes": result.notes,
             "chain": result.upon(stack).chains[-1] if result.layer is not None else "",
             "below": stack.chains[-1] if stack.diff_ids else "",
-            "made": time.time(),
+            "made": result.made or time.time(),
         }
         temporary = f"{path}.{os.getpid()}"
         try:

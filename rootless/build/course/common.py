@@ -5,6 +5,7 @@ from __future__ import annotations
 from rootless.build.attesting.materials import Materials
 from rootless.build.cache.living import Living
 from rootless.build.cache.results import Results
+from rootless.build.carriers.imports import CarriedResults, Imports
 from rootless.build.course.order import Order
 from rootless.build.dockerfile.directives import refuse_frontend
 from rootless.build.dockerfile.parsing import parse
@@ -12,7 +13,7 @@ from rootless.build.dockerfile.scope import Arguments
 from rootless.build.dockerfile.stages import plan
 from rootless.build.place import Site
 from rootless.build.scratch import Scratch
-from rootless.build.watching import Unwatched
+from rootless.build.watching import Once, Unwatched
 from rootless.oci import platform as platforms
 
 TYPE_CHECKING = False
@@ -49,8 +50,16 @@ class Build:
         self.access = access
         self.request = request
         self.watcher = watcher or Unwatched()
+        if request.caching.sources:
+            self.watcher = Once(self.watcher)
         self.paths = Site(images.paths.root)
-        self.results = Results(images.paths, youngest=request.youngest)
+        self.results = Results(images.paths, youngest=request.caching.youngest)
+        self.imports = Imports(images.paths, request.caching.youngest)
+        if request.caching.sources or request.caching.targets:
+            collected = request.caching.collected if request.caching.targets else None
+            self.results = CarriedResults(
+                images.paths, request.caching.youngest, self.imports, collected
+            )
         self.living = Living(images.paths)
         self.paths.build = self.living.id
         self.scratch = request.scratch or Scratch(images.paths)

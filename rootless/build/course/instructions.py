@@ -6,7 +6,7 @@ import functools
 
 from rootless.build import advice, copies, emulation, history
 from rootless.build import settings as configuration
-from rootless.build.cache import keys
+from rootless.build.cache import contents, keys
 from rootless.build.cache.results import Result, key_of
 from rootless.build.course.order import Other
 from rootless.build.course.sources import Sources
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.build.course.common import Build
+    from rootless.build.course.lazily import Lazily
     from rootless.build.course.order import Way, Work
     from rootless.build.dockerfile.model import Instruction
     from rootless.build.dockerfile.mounts import Mount
@@ -45,13 +46,14 @@ if TYPE_CHECKING:
 class Stages:
     """The stages of one build."""
 
-    def __init__(self, build: Build, needed: list[Stage]) -> None:
+    def __init__(self, build: Build, needed: list[Stage], lazily: Lazily) -> None:
         self._build = build
         self._request = build.request
         self._watcher = build.watcher
         self._paths = build.paths
         self._results = build.results
         self._scratch = build.scratch
+        self._bring = lazily.bring
         self._work = build.order.work
         self._failed = build.order.failed
         self._sources = Sources(build)
@@ -124,7 +126,7 @@ class Stages:
         return state
 
     def _uses_cache(self, stage: Stage) -> bool:
-        named = {one.lower() for one in self._request.uncached}
+        named = {one.lower() for one in self._request.caching.uncached}
         return self._request.use_cache and not named & {stage.name, str(stage.index)}
 
     def _instruction(
@@ -176,6 +178,12 @@ class Stages:
             from rootless.build.steps import run
 
             emulation.check(platforms.of(state.about))
+            yield from self._bring(step, state.stack)
+            for _, origin in command.mounts:
+                if origin is not None and origin.stack is not None:
+                    yield from self._bring(step, origin.stack)
+            if self._build.imports.caches:
+                command.imports, command.reach = self._build.imports, self._build.access
             command.document = state.document(None) if self._request.keep_failed else None
             value = yield self._work(step, run.run, state.stack, state.settings, command)
             if value["code"]:
@@ -194,17 +202,39 @@ class Stages:
         """Return what of the mounts counts for the key: of a bind the content, of secrets none."""
         found = []
         for mount, origin in mounts:
+            if mount.type == "cache":
+                told = [mount.id or mount.target, *keys.owner_of(mount)]
+                self._request.caching.collected.mounts[keys.name_of(mount, origin)] = told
             content = ""
             if origin is not None and mount.type == "bind":
                 wanted = Wanted([mount.source or "/"], trusted=bool(origin.lowers))
-                try:
-                    content = copying.digest_of(self._paths, origin, wanted, read=False)
-                except (Unknown, OSError):
-                    content = yield self._work(step, copying.read_digest, origin, wanted)
+                content = yield from self._content(step, origin, wanted)
             elif mount.type == "secret":
                 content = keys.of_secret(self._paths, mount, self._request.given)
             found.append([mount.text, content])
         return found
+
+    def _content(
+        self, step: Step, origin: Origin, wanted: Wanted
+    ) -> Generator[Work | Other, Any, str]:
+        """Return the digest of files; that of files in layers is known from the last time."""
+        if origin.stack is not None:
+            known = self._results.get(contents.key(origin.stack, wanted), origin.stack)
+            if known is not None:
+                return str(known.notes["content"])
+            yield from self._bring(step, origin.stack)
+        try:
+            content = copying.digest_of(self._paths, origin, wanted, read=False)
+        except (Unknown, OSError):
+            content = yield self._work(step, copying.read_digest, origin, wanted)
+        self._know(origin, wanted, content)
+        return content
+
+    def _know(self, origin: Origin, wanted: Wanted, content: str) -> None:
+        """Keep the digest of files in layers."""
+        if origin.stack is not None:
+            key = contents.key(origin.stack, wanted)
+            self._results.put(key, contents.result(content), origin.stack)
 
     def _copy(
         self, step: Step, stage: Stage, state: State, done: model.Copy
@@ -220,22 +250,20 @@ class Stages:
         """Put the layer of a copy on top."""
         copy.manner.epoch = self._request.epoch
         copy.text, copy.use_cache = step.text, self._uses_cache(stage)
-        copy.youngest = self._request.youngest
+        copy.youngest = self._request.caching.youngest
         copy.scratch = self._scratch.new() if copy.unpacks else ""
         parts = [part for part in copy.parts if isinstance(part, remote.Part)]
         for part in parts:
             part.let_in(self._request.given.secrets)
             yield from part.identify(self._scratch, functools.partial(self._work, step))
             self._build.materials.add(part.material)
-        result = None
-        try:
-            if copy.use_cache:
-                key = copy.key(self._paths, state.stack, read=False)
-                result = self._results.get(key, state.stack)
-        except (Unknown, OSError):
-            pass  # a child reads it
+        result = yield from self._laid(step, state, copy)
         cached = result is not None
         if result is None:
+            yield from self._bring(step, state.stack)
+            for one in copy.parts:
+                if one.origin.stack is not None:
+                    yield from self._bring(step, one.origin.stack)
             for part in parts:
                 yield from part.bring(self._scratch, functools.partial(self._work, step))
             from rootless.build.steps import laying
@@ -243,7 +271,40 @@ class Stages:
             value = yield self._work(step, laying.copy_files, state.stack, copy)
             result = Result(value["layer"], value["notes"])
             cached = bool(value.get("cached"))
+            self._note(copy, value["found"])
+            if value["key"]:
+                self._results.used(value["key"], result, state.stack)
         self._take(step, state, text, result, cached=cached)
+
+    def _laid(
+        self, step: Step, state: State, copy: Copy
+    ) -> Generator[Work | Other, Any, Result | None]:
+        """Return what the cache has of a copy; None where it has nothing, or a child looks."""
+        for part in copy.parts:
+            origin = part.origin
+            if origin.stack is not None:
+                key = contents.key(origin.stack, part.wanted)
+                known = self._results.get(key, origin.stack)
+                if known is not None:
+                    part.digest = str(known.notes["content"])
+                else:
+                    yield from self._bring(step, origin.stack)
+        if not copy.use_cache:
+            return None
+        try:
+            found = copy.digests(self._paths)
+        except (Unknown, OSError):
+            if not self._build.imports.caches:
+                return None  # the child that does it reads it, and looks
+            found = yield self._work(step, copying.read_digests, copy)
+        self._note(copy, found)
+        return self._results.get(copy.key(state.stack, found), state.stack)
+
+    def _note(self, copy: Copy, found: list[str]) -> None:
+        """Keep the digests of what a copy takes of layers, where they are new."""
+        for part, digest in zip(copy.parts, found, strict=True):
+            if not part.digest:
+                self._know(part.origin, part.wanted, digest)
 
     def _workdir(
         self, step: Step, stage: Stage, state: State, done: model.Workdir
@@ -255,6 +316,7 @@ class Stages:
         result = self._results.get(key, state.stack) if self._uses_cache(stage) else None
         cached = result is not None
         if result is None:
+            yield from self._bring(step, state.stack)
             from rootless.build.steps import laying
 
             how = (state.stack, path, user, self._request.epoch)

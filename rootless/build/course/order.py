@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     Way = Generator["Work | Other", Any, State]
 
 
+class Again(Exception):
+    """A result that was counted on cannot be had: the build begins again without it."""
+
+
 class Work:
     """What a child is to do for a step."""
 
@@ -68,9 +72,14 @@ class Order:
         self._courses: dict[int, _Course] = {}
         self._ready: deque[tuple[_Course, Any]] = deque()
         self._pending: deque[tuple[_Course, Work]] = deque()
+        self._again: Again | None = None
 
     def go(self, needed: list[Stage], target: Stage, way: Callable[[Stage], Way]) -> State:
-        """Go the way of each stage that is needed, until the target has ended."""
+        """Go the way of each stage that is needed, until the target has ended.
+
+        Raises Again where all has to be begun again, when what is under way has ended.
+        """
+        self._reset()
         for stage in needed:
             course = self._courses[stage.index] = _Course(stage, way(stage))
             self._ready.append((course, None))
@@ -78,7 +87,9 @@ class Order:
         while last.state is None:
             while self._ready:
                 self._go_on(*self._ready.popleft())
-            while self._pending and self._crew.has_room:
+            if self._again is not None and self._crew.is_idle:
+                raise self._again
+            while self._pending and self._crew.has_room and self._again is None:
                 self._hire()
                 course, work = self._pending.popleft()
                 token = (course, work.step)
@@ -86,6 +97,11 @@ class Order:
             if last.state is None:
                 self._turn()
         return last.state
+
+    def _reset(self) -> None:
+        self._courses, self._again = {}, None
+        self._ready.clear()
+        self._pending.clear()
 
     def _turn(self) -> None:
         for (course, step), value, error in self._crew.turn(self._watcher.interval, self._hear):
@@ -100,6 +116,9 @@ class Order:
         except StopIteration as end:
             course.state = end.value
             self._ready.extend((other, course.state) for other in course.waiting)
+            return
+        except Again as again:
+            self._again = again
             return
         if isinstance(wish, Work):
             self._pending.append((course, wish))

@@ -96,7 +96,9 @@ class Sources:
         else:
             name = named.image if named else name
             state = yield from self.image(step, name, self._request.platform)
-        return Origin(lowers=self._paths.lowers(state.stack))
+        origin = Origin(lowers=self._paths.lowers(state.stack))
+        origin.stack = state.stack
+        return origin
 
     def context(self, step: Step, named: Context) -> Generator[Work | Other, Any, Origin]:
         """Return where the files of a named context are, fetched once."""

@@ -80,12 +80,15 @@ def unpack_layer(stream: Stream, directory: str, *, owners: str) -> tuple[str, s
     return f"{directory}/fs", {os.fsdecode(path) for path in directories}
 
 
-def unpack_context(stream: Stream, directory: str) -> None:
-    """Unpack files for COPY into an empty directory; owners do not matter. Raises LayerError."""
+def unpack_context(stream: Stream, directory: str, *, owners: str = "record") -> None:
+    """Unpack files into an empty directory, as nothing but a directory. Raises LayerError.
+
+    Owners do not matter for COPY; in the user namespace they are given where `owners` is chown.
+    """
     before = os.umask(0)
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        extractor = Extractor(root, Reader(stream), owners="record", literal=True)
+        extractor = Extractor(root, Reader(stream), owners=owners, literal=True)
         extractor.run()
         _give_modes(directory, extractor.truths)
     finally:
@@ -103,7 +106,7 @@ def _give_modes(directory: str, truths: dict[bytes, Truth]) -> None:
             if node is not None and node.kind in (stat.S_IFREG, stat.S_IFDIR):
                 fd = tree.open(node)
                 try:
-                    os.fchmod(fd, mode & 0o777)
+                    os.fchmod(fd, mode & 0o1777)
                 finally:
                     os.close(fd)
     finally:

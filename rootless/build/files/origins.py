@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rootless.build.files.ignore import Ignore
     from rootless.build.files.layered import LayersTree
+    from rootless.images.trees.stack import Stack
 
     Opened: TypeAlias = DirectoryTree | LayersTree | DocumentsTree
 
@@ -30,6 +31,8 @@ class Origin:
         self.top = top
         self.ignore = ignore
         self.lowers = lowers or []
+        self.stack: Stack | None = None
+        """The layers, of which some may not be here yet."""
 
     def open(self) -> Opened:
         """Return the tree. Raises OSError."""

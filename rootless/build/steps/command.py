@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from rootless.build.carriers.imports import Imports
+    from rootless.build.carriers.opening import Reach
     from rootless.build.dockerfile.mounts import Mount
     from rootless.build.files.origins import Origin
     from rootless.containers.request import Fields
@@ -32,6 +34,9 @@ class Command:
         """Seconds since 1970 that no file of the layer is younger than; None for as they are."""
         self.document: Document | None = None
         """The configuration of an image of what the command leaves if it fails; None for none."""
+        self.imports: Imports | None = None
+        self.reach: Reach = None
+        """Imported caches that may have something for cache mounts, and how they are reached."""
         self.script = ""
         """A program with `#!` that is to run in the place of the words."""
         self.ends: Ends | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rootless.build.cache.results import key_of
 from rootless.build.files import gathering
-from rootless.build.files.hashes import Hashes
+from rootless.build.files.hashes import Hashes, Unknown
 from rootless.build.files.modes import Manner
+from rootless.store.paths import Paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,20 +58,32 @@ class Copy:
         """Whether there may be archives to unpack."""
         return any(part.unpack for part in self.parts)
 
-    def key(self, paths: Site, stack: Stack, *, read: bool) -> str:
-        """Return the key of the step. Raises what `digest_of` raises."""
+    def digests(self, paths: Site) -> list[str]:
+        """Return those of what is taken from each place. Raises Unknown, NotFound, OSError."""
+        return [
+            part.digest or digest_of(paths, part.origin, part.wanted, read=False)
+            for part in self.parts
+        ]
+
+    def key(self, stack: Stack, digests: list[str]) -> str:
+        """Return the key of the step."""
         manner = self.manner
         mode = manner.mode.text if manner.mode else None
         how = [self.destination, self.owner, mode, manner.parents, manner.linked, manner.epoch]
-        found = []
-        for part in self.parts:
-            digest = part.digest or digest_of(paths, part.origin, part.wanted, read=read)
-            found.append([digest, part.wanted.trusted, part.unpack])
+        found = [
+            [digest, part.wanted.trusted, part.unpack]
+            for digest, part in zip(digests, self.parts, strict=True)
+        ]
         return key_of("copy", stack.diff_ids, how, found)
 
 
-def digest_of(paths: Site, origin: Origin, wanted: Wanted, *, read: bool) -> str:
-    """Return the digest of what is wanted. Raises Unknown where not `read`; NotFound, OSError."""
+def digest_of(paths: Paths, origin: Origin, wanted: Wanted, *, read: bool) -> str:
+    """Return the digest of what is wanted. Raises Unknown where not `read`; NotFound, OSError.
+
+    That of files in layers tells owners as they are in the user namespace: it is for who is there.
+    """
+    if origin.lowers and not read:
+        raise Unknown
     tree = origin.open()
     try:
         groups = gathering.gather(tree, wanted, origin.explain)
@@ -85,13 +98,25 @@ def digest_of(paths: Site, origin: Origin, wanted: Wanted, *, read: bool) -> str
 
 def read_digest(_line: Line, paths: Site, origin: Origin, wanted: Wanted) -> str:
     """Return the digest of what is wanted, whatever has to be read for it."""
-    try:
-        return digest_of(paths, origin, wanted, read=True)
-    except PermissionError:
-        from rootless.runtime.userns.worker import call
+    if not origin.lowers:
+        try:
+            return digest_of(paths, origin, wanted, read=True)
+        except PermissionError:
+            pass
+    how = (paths.root, origin, wanted)
+    if paths.foreman is not None:
+        return str(paths.foreman.call(_digest_inside, *how).result())
+    from rootless.runtime.userns.worker import call
 
-        return str(call(paths, _digest_inside, paths, origin, wanted))
+    return str(call(paths, _digest_inside, *how))
 
 
-def _digest_inside(paths: Site, origin: Origin, wanted: Wanted) -> str:
-    return digest_of(paths, origin, wanted, read=True)
+def _digest_inside(root: str, origin: Origin, wanted: Wanted) -> str:
+    return digest_of(Paths(root), origin, wanted, read=True)
+
+
+def read_digests(line: Line, paths: Site, copy: Copy) -> list[str]:
+    """Return the digests of what is taken, whatever has to be read for them."""
+    return [
+        part.digest or read_digest(line, paths, part.origin, part.wanted) for part in copy.parts
+    ]

@@ -14,10 +14,10 @@ from rootless.build.files.layered import LayersTree
 from rootless.build.files.modes import Manner
 from rootless.build.files.placing import Placing, Source
 from rootless.build.layering import layer
+from rootless.build.steps.copy import read_digests
 from rootless.build.steps.telling import Telling
 from rootless.oci.errors import ImageError
 from rootless.runtime.userns import identity
-from rootless.runtime.userns.worker import call
 from rootless.times import now
 
 TYPE_CHECKING = False
@@ -36,15 +36,17 @@ if TYPE_CHECKING:
 
 
 def copy_files(line: Line, paths: Site, stack: Stack, copy: Copy) -> Document:
-    """Do it, unless the cache has it; return the result.
+    """Do it, unless the cache has it; return the result, its key, and the digests of the sources.
 
-    Raises UsageError, NotFound, StoreError.
+    There is no key where a source has changed meanwhile. Raises UsageError, NotFound, StoreError.
     """
-    key = _key(paths, stack, copy)
+    digests = read_digests(line, paths, copy)
+    key = copy.key(stack, digests)
     results = Results(paths, youngest=copy.youngest)
     found = results.get(key, stack) if copy.use_cache else None
     if found is not None:
-        return {"layer": found.layer, "notes": found.notes, "cached": True}
+        told = {"layer": found.layer, "notes": found.notes, "cached": True}
+        return {**told, "key": key, "found": digests}
     lowers = paths.lowers(stack)
     owners = "record" if identity.detect().mode == "single" else "chown"
     changed: list[bool] = []
@@ -55,22 +57,12 @@ def copy_files(line: Line, paths: Site, stack: Stack, copy: Copy) -> Document:
         return bool(entries)
 
     result = layer(paths, stack, Telling(line), fill)
-    if not any(changed):
+    if any(changed):
+        key = ""
+    else:
         result.notes.update(created=now(), text=copy.text)
         result = results.put(key, result, stack, anew=not copy.use_cache)
-    return {"layer": result.layer, "notes": result.notes}
-
-
-def _key(paths: Site, stack: Stack, copy: Copy) -> str:
-    """Return the key of the step, whatever has to be read for it."""
-    try:
-        return copy.key(paths, stack, read=True)
-    except PermissionError:
-        return str(call(paths, _key_inside, paths, stack, copy))
-
-
-def _key_inside(paths: Site, stack: Stack, copy: Copy) -> str:
-    return copy.key(paths, stack, read=True)
+    return {"layer": result.layer, "notes": result.notes, "key": key, "found": digests}
 
 
 def _pack(output: int, copy: Copy, lowers: list[str], owners: str) -> tuple[int, bool]:

@@ -19,10 +19,12 @@ import os
 import posixpath
 import stat
 
-from rootless.build.cache.results import key_of
+from rootless.build.cache import keys
+from rootless.build.fetching import archives
 from rootless.build.files.trees import resolve, walk
 from rootless.containers.request import bind
 from rootless.errors import NotFound, named
+from rootless.runtime.userns import identity
 from rootless.runtime.userns.worker import call
 from rootless.volumes.mounts import image, tmpfs
 
@@ -30,6 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rootless.build.carriers.mounts import Lent
     from rootless.build.dockerfile.mounts import Mount
     from rootless.build.files.origins import Origin
     from rootless.build.given import Given
@@ -57,9 +60,11 @@ def prepared(
     mounts: list[tuple[Mount, Origin | None]],
     given: Given,
     workdir: str,
+    lent: Lent | None = None,
 ) -> Iterator[Prepared]:
     """Make the mounts ready; what is held and written for them goes at the end.
 
+    `lent` has what cache mounts may begin with.
     Raises NotFound for a secret that is required and was not given, UsageError, OSError.
     """
     result = Prepared()
@@ -70,7 +75,7 @@ def prepared(
                 options = [f"size={mount.size}"] if mount.size else []
                 result.volumes.append(tmpfs(target, *options, "mode=1777"))
             elif mount.type == "cache":
-                place = stack.enter_context(_cache(paths, mount, origin))
+                place = stack.enter_context(_cache(paths, mount, origin, lent))
                 result.volumes.append(bind(place, target, rw=not mount.readonly))
             elif mount.type == "secret":
                 stack.enter_context(_secret(paths, mount, given, target, result))
@@ -132,19 +137,36 @@ def _hide(layer: str, origin: Origin) -> None:
 # -- caches
 
 
+class _Beginning:
+    """What a cache is to begin with."""
+
+    def __init__(self, mount: Mount, origin: Origin | None) -> None:
+        self.owner = keys.owner_of(mount)
+        self.origin = origin
+        self.source = mount.source
+        self.archive = ""
+        """The file of an archive, which goes before the files of `origin`."""
+        self.owners = "record" if identity.detect().mode == "single" else "chown"
+
+
 @contextlib.contextmanager
-def _cache(paths: BuildPaths, mount: Mount, origin: Origin | None) -> Iterator[str]:
+def _cache(
+    paths: BuildPaths, mount: Mount, origin: Origin | None, lent: Lent | None
+) -> Iterator[str]:
     """Yield the directory of a cache, locked as its sharing wants it."""
-    owner = (mount.uid or 0, mount.gid or 0, 0o755 if mount.mode is None else mount.mode)
-    begun = [*(origin.lowers or [origin.top]), mount.source] if origin else []
-    key = key_of("cache", mount.id or posixpath.normpath(mount.target), begun, *owner)[:40]
+    key = keys.name_of(mount, origin)
     held = _held(f"{paths.builds}/mounts/{key}", mount.sharing or "shared")
     try:
         directory = os.readlink(f"/proc/self/fd/{held}")
         data = f"{directory}/data"
         if not os.path.isdir(data):
             new = f"{directory}/new-{paths.build}-{os.urandom(4).hex()}"
-            call(paths, _begin, new, data, owner, origin, mount.source)
+            beginning = _Beginning(mount, origin)
+            if lent is not None and lent.fetch(key, f"{new}.tar"):
+                beginning.archive = f"{new}.tar"
+            call(paths, _begin, new, data, beginning)
+            if beginning.archive:
+                os.unlink(beginning.archive)
         with contextlib.suppress(FileExistsError):
             os.symlink(mount.id or mount.target, f"{directory}/name")
         os.utime(directory)  # the least recently used leaves first
@@ -178,14 +200,15 @@ def _held(directory: str, sharing: str) -> int:
         os.close(fd)  # it was thrown away while we waited
 
 
-def _begin(
-    new: str, data: str, owner: tuple[int, int, int], origin: Origin | None, source: str
-) -> None:
+def _begin(new: str, data: str, beginning: _Beginning) -> None:
     """In the user namespace: make the data of a cache, with what it is to begin with."""
     os.mkdir(new, 0o700)
-    if origin is not None:
-        _fill(new, origin, source)
-    uid, gid, mode = owner
+    if beginning.archive:
+        with open(beginning.archive, "rb", buffering=0) as file:
+            archives.unpack_context(archives.Stream(file), new, owners=beginning.owners)
+    elif beginning.origin is not None:
+        _fill(new, beginning.origin, beginning.source)
+    uid, gid, mode = beginning.owner
     _give(new, uid, gid)
     os.chmod(new, mode)
     with contextlib.suppress(OSError):  # another build was faster

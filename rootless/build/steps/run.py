@@ -90,7 +90,13 @@ def run(line: Line, paths: Site, stack: Stack, config: Document, command: Comman
     own.prepare()
     workdir = str(config.get("WorkingDir") or "/")
     with contextlib.ExitStack() as stack_of_files:
-        mounts = stack_of_files.enter_context(prepared(own, command.mounts, command.given, workdir))
+        lent = None
+        if command.imports is not None:
+            from rootless.build.carriers.mounts import Lent
+
+            lent = Lent(command.imports, command.reach, Telling(line))
+        how = (command.mounts, command.given, workdir, lent)
+        mounts = stack_of_files.enter_context(prepared(own, *how))
         if command.script:
             place = stack_of_files.enter_context(_script(own, command.script))
             mounts.volumes.append(bind(place, SCRIPT, rw=False))

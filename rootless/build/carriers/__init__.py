@@ -1,0 +1,1 @@
+"""The cache of builds carried elsewhere: in directories, in registries, within images."""
