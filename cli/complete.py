@@ -45,6 +45,8 @@ FILTERS = {
     "events": ("container", "event", "image", "label", "type", "volume"),
     "images": (*PRUNED, "before", "containers", "dangling", "id", "reference", "since"),
     "search": ("is-automated", "is-official", "stars"),
+    "network_ls": ("dangling", "driver", "id", "label", "name", "scope", "type", "until"),
+    "network_prune": ("label", "until"),
     "volume_ls": (*PRUNED, "dangling", "driver", "name", "opt", "scope", "since"),
     "volume_prune": (*PRUNED, "name", "since"),
 }
@@ -71,6 +73,7 @@ IMAGES = (
     "TARGET...",
     *EITHER,
 )
+NETWORKS = ("NETWORK", "NETWORK...")
 VOLUMES = ("VOLUME", "[VOLUME]...")
 PATHS = (
     *("volume", "env_file", "label_file", "cidfile", "iidfile", "pidfile", "digestfile"),
@@ -293,6 +296,9 @@ def _values(engine: Engine, option: Any, last: str, function: str = "") -> list[
         return _capabilities()
     if name == "network" and last.startswith("container:"):
         return [(f"container:{each}", "") for each in engine.containers.names()]
+    if name == "network":
+        words = [(each, "") for each in VALUES["network"]]
+        return words + [(each, "network") for each in engine.networks.names()]
     if name == "volume" and last and "/" not in last:
         return [(f"{each}:/", "volume") for each in engine.volumes.names()] + [FILES]
     if name in PATHS:
@@ -319,6 +325,8 @@ def _arguments(engine: Engine, metavar: str, given: set[str]) -> list[tuple[str,
             found.append((familiar, "image"))
     if metavar in VOLUMES:
         found += [(name, "volume") for name in engine.volumes.names()]
+    elif metavar in NETWORKS:
+        found += [(name, "network") for name in engine.networks.names()]
     elif metavar == "[NAME]":
         return []  # of something new
     elif metavar == "IMAGE":

@@ -142,7 +142,7 @@ def _by_health(_: Known, value: str) -> Any:
 
 
 def _by_network(_: Known, value: str) -> Any:
-    return lambda one: networks.mode(one.record["networks"]) == value
+    return lambda one: any(networks.mode([each]) == value for each in one.record["networks"])
 
 
 def _by_exposed(_: Known, value: str) -> Any:

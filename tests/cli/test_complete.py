@@ -92,6 +92,10 @@ def test_only_containers_in_the_right_state(cli: Store) -> None:
     assert offered(cli, "unpause", "") == []
     assert offered(cli, "rm", "") == ["new", "up"]
     assert offered(cli, "run", "--network", "container:u") == ["container:up"]
+    cli.ok("network", "create", "mine")
+    assert offered(cli, "run", "--network", "mi") == ["mine"]
+    assert offered(cli, "network", "rm", "") == ["mine"]
+    assert offered(cli, "network", "connect", "mine", "u") == ["up"]
 
 
 def test_nonsense_offers_nothing(cli: Store) -> None:

@@ -216,7 +216,7 @@ def _whole(row: output.Row, one: Listed, *, full: bool) -> output.Row:
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
         "LocalVolumes": str(sum(volume["type"] == "volume" for volume in record["volumes"])),
         "Mounts": ",".join(m if full else output.shorten(m, 15) for m in mounts),
-        "Networks": networks.mode(record["networks"]),
+        "Networks": ",".join(networks.mode([one]) for one in record["networks"]),
         "Platform": "",
         "State": state.status,
     }
