@@ -16,7 +16,8 @@ from rootless.images.filters import filtered
 from rootless.runtime.tree.sizes import tree_sizes
 from rootless.runtime.userns import removal
 from rootless.system import leftovers
-from rootless.system.usage import discard_volumes, images_size
+from rootless.system.usage import images_size
+from rootless.system.volumes.users import Unused
 from rootless.teller import QUIET
 
 TYPE_CHECKING = False
@@ -76,10 +77,11 @@ class Prune:
                 freed += size
         return Gone(gone, freed)
 
-    def volumes(self) -> Gone:
-        """Remove the anonymous volumes that no container names."""
+    def volumes(self, *, every: bool = False) -> Gone:
+        """Remove the anonymous volumes that no container names, or `every` one."""
         try:
-            gone = discard_volumes(self._engine)
+            unused = Unused(self._engine, self._filters, every=every, teller=self._teller)
+            gone = unused.remove()
         except Error as error:
             self._teller.problem(error)
             return Gone([], 0)

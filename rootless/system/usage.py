@@ -9,7 +9,6 @@ from rootless.images.removing import image_ids
 from rootless.images.trees import skeletons
 from rootless.runtime.tree.sizes import layer_size, tree_sizes
 from rootless.system import leftovers
-from rootless.teller import Quiet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,32 +112,6 @@ class Usage:
 
     def _pieces(self, image: Image) -> dict[str, int]:
         return self._known[image.stored_digest]
-
-
-def discard_volumes(engine: Engine) -> dict[str, int]:
-    """Remove the volumes without a name of their own that no container has; return their bytes.
-
-    Raises StoreError where a container's record is damaged: what it has is not known.
-    """
-
-    def used() -> set[str]:
-        found = engine.containers.list(_Strict())
-        return {each["name"] for one in found for each in one.record["volumes"]}
-
-    volumes = engine.volumes
-    unused = [one for one in volumes.unused(used) if one.anonymous]
-    sizes = tree_sizes(engine.paths, [one.data for one in unused])
-    for one in unused:
-        volumes.discard(one.name)
-    return {one.name: size for one, size in zip(unused, sizes, strict=True)}
-
-
-class _Strict(Quiet):
-    """A teller for whom the first problem is the end."""
-
-    def problem(self, error: Error) -> None:
-        """Raise it."""
-        raise error
 
 
 def images_size(paths: Paths, images: list[Image]) -> int:

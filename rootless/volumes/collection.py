@@ -105,9 +105,13 @@ class Volumes:
 
     # -- finding
 
-    def names(self) -> builtins.list[str]:
-        """Return the names of all volumes, in order: no record is read."""
-        return sorted(filter(self.exists, self._objects.ids()))
+    def names(self, *, sweep: bool = False) -> builtins.list[str]:
+        """Return the names of all volumes, in order: no record is read.
+
+        With `sweep` what killed processes left half made or removed goes. Raises StoreError where
+        the directory cannot be read.
+        """
+        return sorted(filter(self.exists, self._objects.ids(sweep=sweep)))
 
     def exists(self, name: str) -> bool:
         """Whether there is a volume of this name."""

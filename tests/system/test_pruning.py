@@ -75,10 +75,11 @@ def test_a_damaged_container_keeps_all_volumes(used: Store) -> None:
 
 def test_filters(used: Store) -> None:
     before = left(used)
-    for words in ("--filter until=2000-01-01", "--filter label=x", "-a --filter until=10h"):
+    plain = ("--filter until=2000-01-01", "--filter label=x", "-a --filter until=10h")
+    for words in (*plain, "--volumes --filter label=x"):
         assert used.ok("system", "prune", "-f", *words.split()).endswith(": 0B")
     assert left(used) == before
-    for words in ("--filter name=x", "--volumes --filter label=x"):
+    for words in ("--filter name=x", "--volumes --filter until=1h"):
         assert used("system", "prune", "-f", *words.split()).returncode == 1
     used.ok("container", "prune", "-f", "--filter", "label!=x")
     assert left(used)[0] == ["runs"]

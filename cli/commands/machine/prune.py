@@ -84,13 +84,15 @@ def system_prune(
         rootless system prune --all --volumes --force
     """
     pruning = Pruning(engine, filter)
-    if volumes and filter:
-        raise UsageError("--volumes and --filter contradict each other: volumes have no labels")
+    if volumes and any(text.startswith("until=") for text in filter or ()):
+        raise UsageError('the "until" filter is not supported with --volumes')
+    every, _ = choice.current().every_volume(False, [])
+    which = "all volumes" if every else "all anonymous volumes"
     goes = [
         "all stopped containers",
         "all images without at least one container" if all else "all dangling images",
         "all that is left of pulls that broke off" if all else "old parts of broken-off pulls",
-        *(["all anonymous volumes not used by at least one container"] if volumes else []),
+        *([f"{which} not used by at least one container"] if volumes else []),
         "all build cache" if all else "unused build cache",
     ]
     if not force and not _agreed("This will remove:\n" + "".join(f"  - {x}\n" for x in goes)):
@@ -99,7 +101,7 @@ def system_prune(
 
     pruning.show("Deleted Containers:", pruning.prune.containers())
     if volumes:
-        pruning.show("Deleted Volumes:", pruning.prune.volumes())
+        pruning.show("Deleted Volumes:", pruning.prune.volumes(every=every))
     temporaries.sweep(engine.paths)
     pruning.show_images(every=all)
     pruning.show("Deleted build cache objects:", pruning.prune.build_cache(every=all))

@@ -54,6 +54,10 @@ def volume_ls(
         rootless volume ls -q --filter dangling=true
         rootless volume ls --format '{{.Name}} {{.Mountpoint}}'
     """
+    quiet = quiet and not format
+    if not filter and (quiet or format in output.TABLE):
+        _list(engine.volumes.names(sweep=True), quiet=quiet, bare=noheading)
+        return exits.OK
     from rootless.cli.teller import Teller
 
     teller = Teller()
@@ -63,16 +67,20 @@ def volume_ls(
         from rootless.volumes.filters import Filters
 
         found = Filters(filter, engine.volumes, Users(engine.paths).used).keep(found)
-    if quiet and not format:
-        output.say_lines(one.name for one in found)
-    elif format in output.TABLE:
-        head = [] if noheading else [[HEADINGS[name] for name in COLUMNS]]
-        # podman prints nothing where there is nothing.
-        if found or choice.current().empty_tables:
-            output.say_table([*head, *(["local", one.name] for one in found)])
+    if quiet or format in output.TABLE:
+        _list([one.name for one in found], quiet=quiet, bare=noheading)
     else:
         _show(engine, found, format, bare=noheading)
     return exits.FAILED if teller.problems else exits.OK
+
+
+def _list(names: list[str], *, quiet: bool, bare: bool) -> None:
+    """Print names, or what the table has beside them: no record is read for it."""
+    if quiet:
+        output.say_lines(names)
+    elif names or choice.current().empty_tables:  # podman prints nothing where there is nothing
+        head = [] if bare else [[HEADINGS[name] for name in COLUMNS]]
+        output.say_table([*head, *(["local", name] for name in names)])
 
 
 def _show(engine: Engine, found: list[Volume], template: str, *, bare: bool) -> None:

@@ -201,7 +201,7 @@ class Copier:
                 return
         kind = stat.S_IFMT(status.st_mode)
         if kind == stat.S_IFREG:
-            if not self._file(source, target, name):
+            if not self._file(source, target, name, status):
                 self.left_out += 1
                 self._links.pop((status.st_dev, status.st_ino), None)
             return
@@ -222,7 +222,7 @@ class Copier:
         times = (status.st_atime_ns, status.st_mtime_ns)
         os.utime(name, ns=times, dir_fd=target, follow_symlinks=False)
 
-    def _file(self, source: int, target: int, name: str) -> bool:
+    def _file(self, source: int, target: int, name: str, status: os.stat_result) -> bool:
         """Copy a regular file; False where it may not be read and that is accepted."""
         try:
             original = os.open(name, _OPEN, dir_fd=source)
@@ -231,10 +231,16 @@ class Copier:
                 return False
             raise
         try:
+            mode = stat.S_IMODE(status.st_mode)
             copy = os.open(name, _CREATE, 0o600, dir_fd=target)
             try:
-                self._content(original, copy)
-                self.attributes(original, copy)
+                if status.st_size:
+                    self._content(original, copy, status)
+                if (status.st_uid, status.st_gid) != self._me:
+                    _give(copy, status)
+                _copy_xattrs(original, copy)
+                os.fchmod(copy, mode)  # chown(2) clears bits, and a directory's ACL takes some
+                os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
             finally:
                 os.close(copy)
         finally:
@@ -245,20 +251,14 @@ class Copier:
         """Give the open file `target` owner, extended attributes, mode and times of `source`."""
         status = os.fstat(source)
         if (status.st_uid, status.st_gid) != self._me:
-            try:
-                os.fchown(target, status.st_uid, status.st_gid)
-            except OSError as error:
-                _accept_unmapped(error)
+            _give(target, status)
         _copy_xattrs(source, target)
         os.fchmod(target, stat.S_IMODE(status.st_mode))
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     # -- content
 
-    def _content(self, source: int, target: int) -> None:
-        status = os.fstat(source)
-        if not status.st_size:
-            return
+    def _content(self, source: int, target: int, status: os.stat_result) -> None:
         if self._clone:
             try:
                 fcntl.ioctl(target, _FICLONE, source)
@@ -369,6 +369,13 @@ def _make_node(status: os.stat_result, target: int, name: str) -> None:
         os.mknod(name, stat.S_IFMT(status.st_mode) | 0o600, status.st_rdev, dir_fd=target)
     except PermissionError:
         os.close(os.open(name, _CREATE, 0o600, dir_fd=target))
+
+
+def _give(fd: int, status: os.stat_result) -> None:
+    try:
+        os.fchown(fd, status.st_uid, status.st_gid)
+    except OSError as error:
+        _accept_unmapped(error)
 
 
 def _accept_unmapped(error: OSError) -> None:
