@@ -55,10 +55,10 @@ class Pair:
 
     def builds(self, context: Path, *words: str, jobs: int = 0) -> Builds:
         """Return what builds a context, by each."""
+        if jobs:
+            words += (f"--jobs={jobs}",)
         ours = self.ours.argv("build", "-q", *words, "-t", "b", str(context))
         how = ["build", "-q", "--layers", "--isolation=chroot", *words, "-t", "b"]
-        if jobs:
-            how.append(f"--jobs={jobs}")
         return self._run(ours, self.ours.env), self._run(
             [*self.buildah, *how, str(context)], self.env
         )

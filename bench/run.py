@@ -363,7 +363,7 @@ ROWS: dict[str, tuple[Callable[[Bench], Result], str, float]] = {
         0.05,
     ),
     "build-changed": (lambda bench: bench.build(build.changed, 5), "one changed file", 0.12),
-    "build-stages": (lambda bench: bench.build(build.stages, 3), "8 stages, buildah --jobs 8", 0.2),
+    "build-stages": (lambda bench: bench.build(build.stages, 3), "8 stages, --jobs 8", 0.2),
     "build-large": (lambda bench: bench.build(build.large, 3), "COPY of 1 GB", 0.8),
     "build-small": (lambda bench: bench.build(build.small, 3), "COPY of 20,000 files", 0.4),
     "build-crowded": (Bench.build_crowded, "all cached, 900 images against few", 1.1),
