@@ -116,16 +116,19 @@ class Scope:
         }
 
     def declare(self, name: str, default: str | None) -> str | None:
-        """Let ARG name an argument; return the value that it has from here on."""
+        """Let ARG name an argument; return the value that this gives it.
+
+        Where that is none it keeps the one that it has, of an ARG before or of the stage below.
+        """
         value = self.given.given.get(name, default)
         if value is None:
             value = self.outer.get(name)
+        if value is None:
+            self.arguments.setdefault(name, None)
+            return None
         self.arguments[name] = value
         if name not in self.environment:
-            if value is None:
-                self.variables.pop(name, None)
-            else:
-                self.variables[name] = value
+            self.variables[name] = value
         return value
 
     def set(self, name: str, value: str) -> None:

@@ -66,7 +66,7 @@ def values(text: str, **given: str) -> dict[str, str]:
         ("ARG X=1 Y=${X}y\nFROM a\nARG Y", {}, {"Y": "1y"}),
         ("FROM a\nARG A=1 B=${A}x", {}, {"A": "1", "B": "1x"}),
         ("FROM a\nARG A=1 B=${A}x", {"A": "2"}, {"A": "2", "B": "2x"}),
-        ("FROM a\nARG A=1\nARG A", {}, {}),
+        ("FROM a\nARG A=1\nARG A", {}, {"A": "1"}),
         ("FROM a\nENV P=1\nENV P=2 Q=$P", {}, {"P": "2", "Q": "1"}),
         ("FROM a\nENV P=1\nENV P 2 $P", {}, {"P": "2 1"}),
         ("FROM a\nENV P \"a b\" 'c'", {}, {"P": "a b c"}),
