@@ -21,7 +21,7 @@ _6: Any = ((('--all', '-a'), '', 'All containers.', ''), (('--latest', '-l'), ''
 _7: Any = ((('--force', '-f'), '', 'Do not complain of none.', ''), (('--time', '-t'), 'SECONDS', 'Until what is on it is killed.', ''))
 OPTIONS: Any = ()
 COMMANDS: dict[str, Any] = {
-    'capture': ("Write what crosses a container's link to a pcap file", (), (('CONTAINER', 'Name or id, which may be shortened.'), ('FILE', 'A pcap file; - is stdout.'))),
+    'capture': ('Write what crosses the link of a container, or all of a network, to a pcap file', (), (('CONTAINER', 'Name or id, which may be shortened.'), ('FILE', 'A pcap file; - is stdout.'))),
     'connect': ('Bring a container onto a network; one that runs is there at once', _0, (('NETWORK', 'Name or id.'), ('CONTAINER', 'Name or id, which may be shortened.'))),
     'create': ('Make a network: containers on it find each other by name, and none of another', _1, (('NAME', 'Its name.'),)),
     'disconnect': ('Take a container off a network', _2, (('NETWORK', 'Name or id.'), ('CONTAINER', 'Name or id, which may be shortened.'))),

@@ -233,3 +233,17 @@ def test_the_same_address_after_a_restart(net: Store) -> None:
     net.ok("restart", "-t", "0", "web")
     assert net.ok("inspect", "-f", form, "web") == before
     until(lambda: fetch(net, "db", "web"))
+
+
+def test_what_crosses_a_network(net: Store, tmp_path: Path) -> None:
+    net.ok("network", "create", "seen")
+    server = ["busybox", "sh", "-c", SERVER]
+    net.ok("run", "-d", "--name", "server", "--network", "seen", *server)
+    file = tmp_path / "seen.pcap"
+    capture = net.start("network", "capture", "seen", str(file))
+    until(lambda: file.exists() and file.stat().st_size)
+    net.ok("run", "--rm", "--network", "seen", "busybox", "wget", "-qO-", "http://server/")
+    net.ok("rm", "-f", "-t", "0", "server")
+    assert "frames" in capture.communicate(timeout=20)[1]
+    assert b"GET / HTTP" in file.read_bytes()
+    net.ok("network", "rm", "seen")

@@ -1,4 +1,4 @@
-"""network capture: the packets of a container."""
+"""network capture: the packets of a container, or of a network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 
 from rootless.cli.output import say
-from rootless.errors import Error, HostError
+from rootless.errors import Error, HostError, NotFound
 from rootless.store.records import remedy
 
 TYPE_CHECKING = False
@@ -17,23 +17,34 @@ if TYPE_CHECKING:
 
 
 def capture(engine: Engine, container: common.Container, file: opt.CaptureFile) -> int:
-    """Write what crosses a container's link to a pcap file.
+    """Write what crosses the link of a container, or all of a network, to a pcap file.
 
-    Until Ctrl-C or the container's end. The kernel leaves checksums and the cutting into segments
-    to whoever is outside: frames of up to 64 KiB with unfinished checksums are as they should be.
+    Until Ctrl-C or the end of the container, or of the last one on the network. The kernel leaves
+    checksums and the cutting into segments to whoever is outside: frames of up to 64 KiB with
+    unfinished checksums are as they should be.
 
     Examples:
         rootless network capture web web.pcap
+        rootless network capture backend backend.pcap
         rootless network capture web - | tcpdump -r -
     """
-    from rootless.containers.running.capturing import capture as run
+    from rootless.containers.running import capturing
 
-    found = engine.containers.get(container)
+    network = None
+    try:
+        found = engine.containers.get(container)
+    except NotFound:
+        if container not in engine.networks.names():
+            raise
+        network = engine.networks.get(container)
     is_new = file != "-" and not os.path.lexists(file)
     try:
         opened = open(sys.stdout.fileno(), "wb", closefd=False) if file == "-" else open(file, "wb")
         with opened as output:
-            count = run(engine.paths, found, output)
+            if network is None:
+                count = capturing.capture(engine.paths, found, output)
+            else:
+                count = capturing.capture_network(engine.paths, network, output)
     except BrokenPipeError:
         return 0  # whoever read it has seen enough
     except OSError as error:

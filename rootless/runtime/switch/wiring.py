@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rootless.runtime.spec import Segment, Wire
 
-_BRIDGE, _UPLINK = "bridge0", "uplink"
+BRIDGE, _UPLINK = "bridge0", "uplink"
 _BRIDGE_MAC = bytes.fromhex("020000000003")
 _UPLINK_MAC = bytes.fromhex("020000000004")
 """The port's own. GATEWAY_MAC, which is behind it, has to be nobody's on the bridge."""
@@ -69,8 +69,8 @@ def _make(userns: int, segment: Segment, theirs: _socket.socket) -> NoReturn:
         _without_ipv6()
         mtu = segment["mtu"]
         with contextlib.closing(rtnetlink.opened()) as netlink:
-            rtnetlink.apply([rtnetlink.bridge(_BRIDGE, mtu, _BRIDGE_MAC)], netlink)
-            bridge = rtnetlink.index_of(_BRIDGE, netlink)
+            rtnetlink.apply([rtnetlink.bridge(BRIDGE, mtu, _BRIDGE_MAC)], netlink)
+            bridge = rtnetlink.index_of(BRIDGE, netlink)
             tap = tun.open_tap(_UPLINK)
             port = rtnetlink.index_of(_UPLINK, netlink)
             rtnetlink.apply(
@@ -105,7 +105,7 @@ def plug(
     `guest` are the container's network namespace and a socket of rtnetlink(7) there.
     """
     space, inside = guest
-    bridge = rtnetlink.index_of(_BRIDGE, netlink)
+    bridge = rtnetlink.index_of(BRIDGE, netlink)
     mac = bytes.fromhex(wire["mac"].replace(":", ""))
     pair = rtnetlink.veth(name, segment["mtu"], bridge, (space, wire["interface"]), mac)
     try:
