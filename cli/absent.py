@@ -9,7 +9,6 @@ from __future__ import annotations
 LIMITS = "limits come with a later version"
 NETWORKS = "an address of that kind is nobody's here"
 PODS = "pods come with a later version"
-BUILDING = "'rootless build' gets it with a later version"
 BUILDERS = "there are no builders to choose from: builds run on this machine itself"
 BAKING = "write a 'rootless build' for each target"
 WINDOWS = "it is for containers of Windows"
@@ -114,12 +113,9 @@ _OF_NETWORKS = (
 )
 OWN |= {(words.split()[0], name): why for words, why in _OF_NETWORKS for name in words.split()[1:]}
 
-_BUILD = "--from"
-OWN |= {("build", name): BUILDING for name in _BUILD.split()}
 _MAPS = "a build maps ids as the store does, so that its layers fit all containers"
 _OF_BUILD = (
     ("-c -m", LIMITS),
-    ("--all-platforms", "name those that you want: --platform linux/amd64,linux/arm64"),
     ("--cgroup-parent", "RUN is in the control group of whoever builds"),
     (
         "--cpp-flag",
@@ -128,6 +124,22 @@ _OF_BUILD = (
     ("--decryption-key", "images cannot be encrypted here"),
     ("--hooks-dir --runtime-flag", PODMAN),
     ("--stdin", "RUN reads nothing: many may run at once"),
+    (
+        "--sbom-image-output --sbom-image-purl-output --sbom-merge-strategy --sbom-output"
+        " --sbom-purl-output --sbom-scanner-command --sbom-scanner-image",
+        "'--sbom=true' lists packages without a scanner, and -o DIR writes the list as a file",
+    ),
+    ("--compat-volumes", "what is written after VOLUME is in the image, as BuildKit has it"),
+    ("--created-annotation", "a manifest has those annotations that are asked for"),
+    ("--inherit-annotations", "none is inherited"),
+    ("--inherit-labels", "'--unsetlabel KEY' leaves one out"),
+    ("--cw", "images for confidential machines are made by tools of their own"),
+    ("--group-add", "USER and the image's /etc/group say which groups a command has"),
+    ("--layer-label --save-stages --stage-labels", "'--target STAGE -t NAME' keeps a stage"),
+    ("--policy --source-policy-file", "'rootless image trust' says which images are let in"),
+    ("--transient-run-mounts", "'--volume' mounts for each RUN"),
+    ("--cleanup --farm --local", BUILDERS),
+    ("--detach --invoke --server-config", BUILDERS),
     ("--userns --userns-gid-map --userns-gid-map-group", _MAPS),
     ("--userns-uid-map --userns-uid-map-user", _MAPS),
 )

@@ -144,6 +144,11 @@ class Engine:
         This process must not have threads.
         """
         request.check()
+        if request.every_platform:
+            from rootless.build.course.offered import offered
+
+            request.platforms = offered(self.images, request, self.access)
+            request.platform = request.platforms[0]
         if request.manifest or len(request.platforms) > 1:
             from rootless.build import several
 

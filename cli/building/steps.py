@@ -21,6 +21,7 @@ class Steps(Lines):
         self._streams = streams or Streams()
         self.returns = self.silent = self._streams.raw
         self._stages = 1
+        self._cached = False
         self._stage = 1
         """The stage that is told of; what happens in later ones waits."""
         self._waiting: dict[int, list[tuple[bool, str]]] = {}
@@ -56,9 +57,10 @@ class Steps(Lines):
     def named(self, step: Step, course: Course, image: str, names: list[str]) -> None:
         """See Lines.named."""
         self.close()
-        if names:
+        if names or not self._cached:
             stage = f"[{self._stages}/{self._stages}] " if self._stages > 1 else ""
-            self._streams.out(f"{stage}COMMIT {names[0].removeprefix('localhost/')}")
+            name = names[0].removeprefix("localhost/") if names else ""
+            self._streams.out(f"{stage}COMMIT {name}".rstrip())
         self._streams.out(f"--> {image[:SHORT]}")
         if self.epilogue:
             self._streams.out(self.epilogue)
@@ -73,6 +75,8 @@ class Steps(Lines):
         """See Lines.closed."""
         number, total = step.place
         is_last = number == total
+        if step.instruction is not None:
+            self._cached = how == "CACHED"
         if how in ("DONE", "CACHED") and step.result and number > 1:
             if how == "CACHED":
                 self._say(step, f"--> Using cache {step.result}")

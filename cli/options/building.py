@@ -66,6 +66,15 @@ IgnoreFile = Annotated[
         about="Take this in place of .dockerignore.",
     ),
 ]
+BuildFrom = Annotated[
+    str,
+    option(
+        "--from",
+        metavar="IMAGE",
+        panel=DOCKERFILE,
+        about="Take this image in the place of what the first FROM names.",
+    ),
+]
 BuildTarget = Annotated[
     str,
     option(
@@ -134,6 +143,10 @@ BuildPlatform = Annotated[
         panel=IMAGE,
         about="Build for this platform, or for several and make a manifest list of them.",
     ),
+]
+AllPlatforms = Annotated[
+    bool,
+    option("--all-platforms", panel=IMAGE, about="Build for every platform of its base images."),
 ]
 BuildManifest = Annotated[
     str,
@@ -239,6 +252,7 @@ class BuildAsked(Flags, total=False):
     ignorefile: IgnoreFile
     build_arg: BuildArgument
     build_context: BuildContexts
+    from_: BuildFrom
     target: BuildTarget
     label: BuildLabel
     no_cache: NoCache
@@ -248,6 +262,7 @@ class BuildAsked(Flags, total=False):
     cache_to: CacheTo
     pull: BuildPull
     platform: BuildPlatform
+    all_platforms: AllPlatforms
     manifest: BuildManifest
     iidfile: IidFile
     jobs: Jobs

@@ -50,6 +50,7 @@ class Checking:
         here = str(platforms.host())
         target = request.platform or here
         self._arguments = Arguments(request.arguments, target=target, build=here)
+        self._arguments.base = request.base
 
     def report(self) -> Report:
         """Return what docker's checks say. Raises DockerfileError for a check directive."""

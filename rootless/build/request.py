@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from rootless.build.attesting.wishes import Attesting
 from rootless.build.carriers.collected import Caching
 from rootless.build.given import Given
 from rootless.build.shape import Shape
 from rootless.oci import reference
-from rootless.times import now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,11 +39,15 @@ class BuildRequest:
         """Where the build's things lie for a while; a front end's, which removes it."""
         self.tags: list[str] = []
         self.arguments: dict[str, str] = {}
+        self.base = ""
+        """An image that stands in the place of what the first FROM names; empty for none."""
         self.target = ""
         self.labels: dict[str, str] = {}
         self.platform = ""
         self.platforms: list[str] = []
         """Several, for a manifest list of an image for each; `platform` does not count then."""
+        self.every_platform = False
+        """Whether it is to be for all that its bases are there for; `platforms` follows then."""
         self.manifest = ""
         """A manifest list that gets the image as well; it is made if it is not there."""
         self.pull = "missing"
@@ -73,11 +74,6 @@ class BuildRequest:
         """What is said of the image beside it."""
         self.source: Material | None = None
         """Where the context was fetched from, if it was."""
-        self.begun = now()
-        self.number = os.urandom(13).hex()[:25]
-        """A name of this build, the same for all its platforms."""
-        self.told = ""
-        """Whether whoever builds wants to know how it was made: min or max; empty for not."""
         self.provenance: dict[str, Document] = {}
         """What came of that, by platform."""
         self.called: list[str] = []

@@ -254,3 +254,43 @@ def test_a_policy_of_pulls(shared: Store, tmp_path: Path) -> None:
     done = shared("build", "--pull", f"{tmp_path}/other")
     assert done.returncode
     assert "localhost:1" in done.stderr
+
+
+def test_another_base(shared: Store, tmp_path: Path) -> None:
+    """--from: in the place of the first FROM alone, whatever that names; checks go by it, too."""
+    first = "ARG NOTHING\nFROM $NOTHING AS one\nRUN echo 1 > /one\n"
+    second = "FROM scratch\nCOPY --from=one /one /\n"
+    lay(tmp_path, {"Dockerfile": first + second, "f": "x"})
+    shared.ok("build", "-t", "based", "--from", "busybox", str(tmp_path))
+    assert Built(shared, "based:latest").files() == {"one": "file 644 0:0 1\\n"}
+    words = ("build", "--from=scratch", "-t", "based", "-f", "-", str(tmp_path))
+    shared.ok(*words, input="FROM nosuch:1\nCOPY f /\n")
+    assert Built(shared, "based:latest").files() == {"f": "file 644 0:0 x"}
+    told = shared.ok("build", "--call=targets,format=json", "--from=busybox", str(tmp_path))
+    assert [one["base"] for one in json.loads(told)["targets"]] == ["busybox", "scratch"]
+
+
+def test_all_platforms_of_the_bases(shared: Store, tmp_path: Path) -> None:
+    """Those that all of them have; one that has no registry is for its own alone."""
+    lay(
+        tmp_path,
+        {"f": "x", "Dockerfile": "FROM scratch\nARG TARGETARCH\nLABEL a=$TARGETARCH\nCOPY f /\n"},
+    )
+    for name, more in (("wide", ",linux/s390x"), ("other", "")):
+        several = f"--platform=linux/amd64,linux/arm64{more}"
+        shared.ok("build", "-q", "-t", name, several, str(tmp_path))
+    text = "FROM wide AS one\nFROM other\nCOPY --from=one . /\nCOPY f /\n"
+    words = ("build", "-q", "-t", "all", "--all-platforms", "-f", "-", str(tmp_path))
+    shared.ok(*words, input=text)
+    listed = json.loads(shared.ok("manifest", "inspect", "all"))["manifests"]
+    assert [one["platform"]["architecture"] for one in listed] == ["amd64", "arm64"]
+    refused = {
+        "FROM scratch\nCOPY f /\n": "no stage has a base",
+        "FROM scratch AS x\nFROM x\n": "no stage has a base",
+    }
+    for text, wanted in refused.items():
+        done = shared(*words, input=text)
+        assert done.returncode == 1
+        assert wanted in done.stderr
+    assert "contradict" in shared(*words, "--platform=linux/amd64", input=text).stderr
+    shared.ok("manifest", "rm", "wide", "other", "all")

@@ -43,7 +43,9 @@ def fill(request: BuildRequest, asked: Flags) -> None:
         raise UsageError(f"{option}: docker's format has no attestations", "--format oci")
     if asked.get("metadata_file"):
         told = os.environ.get("BUILDX_METADATA_PROVENANCE", "min").lower()
-        request.told = told if told in MODES else "" if _WORDS.get(told) is not True else "min"
+        request.attesting.told = (
+            told if told in MODES else "" if _WORDS.get(told) is not True else "min"
+        )
 
 
 def _put(

@@ -121,6 +121,7 @@ def _fill(request: BuildRequest, asked: opt.BuildAsked) -> None:
     for text in asked.get("label") or ():
         name, _, value = text.partition("=")
         request.labels[name] = value
+    request.base = asked.get("from_", "")
     request.target = asked.get("target", "")
     request.use_cache = not asked.get("no_cache", False)
     named = asked.get("no_cache_filter") or []

@@ -199,6 +199,9 @@ def _platforms(request: BuildRequest, asked: Flags) -> None:
     request.platforms = list(dict.fromkeys(found))
     if len(request.platforms) == 1:
         request.platform = request.platforms[0]
+    request.every_platform = given.get("all_platforms", False)
+    if request.every_platform and found:
+        raise UsageError("--all-platforms and --platform contradict each other", "name one")
     request.manifest = choice.current().given(given["manifest"]) if "manifest" in given else ""
 
 

@@ -147,7 +147,7 @@ def tell(engine: Engine, request: BuildRequest, image: str, path: str) -> None:
     for platform, said in request.provenance.items():
         where = f"/{platform}" if request.platforms[1:] else ""
         found[f"buildx.build.provenance{where}"] = said
-    found["buildx.build.ref"] = f"default/default/{request.number}"
+    found["buildx.build.ref"] = f"default/default/{request.attesting.number}"
     if image:
         one = engine.images.get(f"sha256:{image}")
         names = [reference.name_to_give(tag) for tag in request.tags]

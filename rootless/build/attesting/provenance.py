@@ -160,4 +160,5 @@ class _Told:
     def _moments(self, number: str, begun: str, ended: str) -> Document:
         if self._request.epoch is not None:
             return {}
-        return {number: self._request.number, begun: self._request.begun, ended: now()}
+        wish = self._request.attesting
+        return {number: wish.number, begun: wish.begun, ended: now()}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+from rootless.times import now
+
 V02, V1 = "v0.2", "v1"
 VERSIONS = (V02, V1)
 """Of SLSA's provenance; BuildKit's default is the first."""
@@ -23,6 +27,11 @@ class Attesting:
         """A URL: who has built it."""
         self.reproducible = False
         """Whether whoever builds says that it is."""
+        self.told = ""
+        """Whether whoever builds wants to know how it was made: min or max; empty for not."""
+        self.begun = now()
+        self.number = os.urandom(13).hex()[:25]
+        """A name of the build, the same for all its platforms."""
 
     def __bool__(self) -> bool:
         return self.sbom or self.provenance

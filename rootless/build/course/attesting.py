@@ -38,9 +38,9 @@ class Attestations:
             said = provenance.predicate(request, wish, build.materials)
             kind = provenance.type_of(wish)
             self.statements.append((provenance.FILE, kind, said))
-        if request.told:
+        if wish.told:
             told = Wish()
-            told.mode, told.version, told.builder = request.told, wish.version, wish.builder
+            told.mode, told.version, told.builder = wish.told, wish.version, wish.builder
             told.reproducible = wish.reproducible
             said = provenance.predicate(request, told, build.materials)
             request.provenance[str(self._platform)] = said

@@ -41,6 +41,7 @@ class Build:
         refuse_frontend(dockerfile.syntax, request.arguments.get("BUILDKIT_SYNTAX"))
         here = str(platforms.host())
         given = Arguments(request.arguments, target=request.platform or here, build=here)
+        given.base = request.base
         self.file = plan(dockerfile, given, request.contexts)
         self.target = self.file.target(request.target)
         self.materials = Materials()

@@ -44,7 +44,7 @@ class Finishing:
         self._compare(state)
         image, document = "", state.document(request.epoch)
         said = None
-        if request.attesting or request.told:
+        if request.attesting or request.attesting.told:
             from rootless.build.course.attesting import Attestations
 
             if request.attesting.sbom:

@@ -45,6 +45,8 @@ class Arguments:
         stage: str = "",
     ) -> None:
         self.given = dict(given)
+        self.base = ""
+        """An image that stands in the place of what the first FROM names."""
         self.predefined = {"TARGETSTAGE": stage or "default"}
         for side, platform in (("TARGET", target), ("BUILD", build)):
             system, machine, variant = [*platform.split("/", 2), "", ""][:3]

@@ -170,7 +170,7 @@ def _stage(result: Plan, origin: model.From) -> Stage:
     stage = Stage(len(result.stages), origin)
     expander = Expander(result.outer.variables, result.outer.escape)
     try:
-        stage.image = expander.word(origin.image)
+        stage.image = (not result.stages and result.arguments.base) or expander.word(origin.image)
         stage.platform = expander.word(origin.platform)
     except ExpansionError as error:
         raise origin.node.error(f"FROM: {error.reason}", "", error.token) from None
