@@ -124,3 +124,20 @@ def test_memory_is_of_one_container(store: Store) -> None:
     store.ok("restart", "-t", "0", "has")
     store.ok("rm", "-f", "has")
     store.ok("run", "--rm", "-v", "memory:/x", "busybox", "true")
+
+
+def test_a_part_is_looked_up_in_the_volume(store: Store) -> None:
+    """Links that a container has made in it lead nowhere else."""
+    links = f"ln -s d in; ln -s {store.directory} out; ln -s ../.. up"
+    line = f"cd /x; mkdir d; touch d/f; {links}"
+    store.ok("run", "--rm", "-v", "parts:/x", "busybox", "sh", "-c", line)
+
+    def part(name: str) -> tuple[str, ...]:
+        return ("run", "--rm", "-v", f"parts:/y:ro,subpath={name}", "busybox", "ls", "/y")
+
+    assert store.ok(*part("d")) == store.ok(*part("in")) == "f"
+    assert store.ok(*part("up")).split() == ["d", "in", "out", "up"]
+    for name in ("out", "nothing", "d/nothing"):
+        done = store(*part(name))
+        assert (done.returncode, done.stdout) == (125, "")
+        assert f"cannot mount {name} of the volume" in done.stderr
