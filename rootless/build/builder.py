@@ -47,6 +47,7 @@ class Builder:
         paths.prepare()  # before a step leaves something there, and it looks like another's
         leavings.sweep(paths)
         with build.living, contextlib.ExitStack() as ends:  # each comes, whatever became of others
+            ends.callback(_note, build)
             if build.request.scratch is None:
                 ends.callback(build.scratch.close)
             ends.callback(holding.release, paths, build.living.id)
@@ -73,6 +74,11 @@ def _go(build: Build, needed: list[Stage], stages: Stages, lazily: Lazily) -> st
         return Finishing(build, lazily).finish(state)
     except Again:
         return None
+
+
+def _note(build: Build) -> None:
+    """Last of all: see whether something could not be removed."""
+    build.living.left = leavings.remains(build.paths, build.living.id)
 
 
 def _check(request: BuildRequest, needed: list[Stage]) -> None:

@@ -35,8 +35,20 @@ def sweep(paths: Paths) -> list[str]:
     _sweep_halves(paths)
     for build in found:
         holding.release(paths, build)
-        living.bury(paths, build)
+        if not remains(paths, build):
+            living.bury(paths, build)
     return found
+
+
+def remains(paths: Paths, build: str) -> bool:
+    """Whether containers or veils of a build are still there, which somebody could not remove.
+
+    Then it is not forgotten: the next build tries again.
+    """
+    names = _names(f"{paths.builds}/containers/.names")
+    return any(name.startswith(f"build-{build}") for name in names) or any(
+        name.startswith(build) for name in _names(f"{paths.builds}/veils")
+    )
 
 
 def sweep_build(site: Site, build: str) -> None:
@@ -72,7 +84,7 @@ def _sweep_containers(paths: BuildPaths, build: str) -> None:
             # Damaged: of a build that died while it made it, for those of others are whole.
             if not math.isinf(living.since(paths)):
                 continue
-        with contextlib.suppress(Error):
+        with contextlib.suppress(Error, OSError):
             containers.remove(container, force=True, volumes=True)
 
 

@@ -30,6 +30,8 @@ class Living:
         self.id = f"{os.getpid()}-{os.urandom(4).hex()}"
         self._place = f"{_directory(paths)}/{self.id}"
         self._lock = -1
+        self.left = False
+        """Whether it leaves something behind, which the next build is to look after."""
 
     def __enter__(self) -> Living:
         os.makedirs(os.path.dirname(self._place), 0o700, exist_ok=True)
@@ -41,8 +43,9 @@ class Living:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._place)
+        if not self.left:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._place)
         os.close(self._lock)
 
 

@@ -2,7 +2,8 @@
 
 A file may be written again within the grain of its times, so what was written just before it was
 read is not remembered (git calls that racily clean). One file of the store for each tree: records
-of 48 bytes, half of which name the file as it was.
+of 48 bytes, half of which name the file as it was. Nobody syncs it: after a power failure its end
+may be cut, or zeros.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from _blake2 import blake2b
 
 _NAME, _DIGEST = 16, 32
 _RECORD = _NAME + _DIGEST
+_TAIL = 4
+"""Bytes at the end of a digest that are not all zero: else it was not written to its end."""
 _MOST = 500_000
 """Records of one tree: 24 MB."""
 _GRAIN = 50_000_000
@@ -39,10 +42,11 @@ class Hashes:
                 data = file.read()
         except OSError:
             data = b""
-        self._records = len(data) // _RECORD
+        self._records, self._torn = divmod(len(data), _RECORD)
         for start in range(0, self._records * _RECORD, _RECORD):
-            name = data[start : start + _NAME]
-            self._known[name] = data[start + _NAME : start + _RECORD]
+            digest = data[start + _NAME : start + _RECORD]
+            if any(digest[-_TAIL:]):
+                self._known[data[start : start + _NAME]] = digest
 
     def known(self, status: os.stat_result) -> bytes:
         """Return the digest of the content of a file. Raises Unknown."""
@@ -60,7 +64,11 @@ class Hashes:
         digest = _digest(fd, status)
         newest = max(status.st_mtime_ns, status.st_ctime_ns)
         name = _name(status)
-        if newest < time.time_ns() - _GRAIN and _name(os.fstat(fd)) == name:
+        if (
+            any(digest[-_TAIL:])
+            and newest < time.time_ns() - _GRAIN
+            and _name(os.fstat(fd)) == name
+        ):
             self._known[name] = digest
             self._new.append(name + digest)
         return digest
@@ -72,6 +80,8 @@ class Hashes:
         data, how = b"".join(self._new), os.O_APPEND
         if self._records > _MOST:  # files come and go: begin anew with what is of now
             how = os.O_TRUNC
+        elif self._torn:  # what is added would not be where records are
+            data, how = b"".join(name + one for name, one in self._known.items()), os.O_TRUNC
         self._new = []
         try:
             os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
