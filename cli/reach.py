@@ -6,6 +6,7 @@ Who we are to a registry and how long we try (the options `Reach` and `Patience`
 
 from __future__ import annotations
 
+import errno
 import os
 
 from rootless.cli import output
@@ -166,8 +167,15 @@ def tell_digest(digest: str, file: str, *, quiet: bool) -> None:
 
 def write_digest(path: str, digest: str) -> None:
     """Write the digest of a manifest to a file. Raises UsageError where that cannot be done."""
+    write_file(path, digest.encode())
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Write what somebody waits for to a file, whole or not at all. Raises UsageError."""
     try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(digest)
+        with open(path, "wb") as file:
+            file.write(data)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and os.path.isfile(path):
+            os.unlink(path)  # a half of it would be taken for the whole
         raise UsageError(f"cannot write {path}: {error.strerror}") from error

@@ -41,6 +41,8 @@ def tell(error: StepFailed, watcher: Lines) -> int:
     tail = watcher.tail(error.step)
     if watcher.repeats:
         _place(error, tail if not dialect.numbered_steps else [])
+    if error.code and (hint := error.marked[1]):
+        streams.err(one_line(hint))
     words = error.said if error.code else told(error)
     streams.err(one_line(dialect.build_failed(words, error.step.written, error.code)))
     return dialect.build_code(error.code)

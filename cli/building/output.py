@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from rootless.errors import UsageError
 from rootless.oci.errors import shown
 
 TYPE_CHECKING = False
@@ -36,8 +37,7 @@ class Log(Streams):
     raw = True
 
     def __init__(self, path: str) -> None:
-        from rootless.errors import UsageError
-
+        self._path = path
         try:
             self._file: IO[bytes] = open(path, "wb")
         except OSError as error:
@@ -45,8 +45,11 @@ class Log(Streams):
 
     def out(self, text: str) -> None:
         """Write a line."""
-        self._file.write(os.fsencode(text) + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(os.fsencode(text) + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise UsageError(f"cannot write the log {self._path}: {error.strerror}") from error
 
     err = out
 

@@ -7,8 +7,12 @@ from rootless.errors import CommandNotFound, Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from rootless.build.dockerfile.errors import Source
     from rootless.build.watching import Step
+
+    Document = dict[str, Any]
 
 _AROUND = 4
 """So many lines around an instruction are shown with it."""
@@ -50,12 +54,16 @@ class StepFailed(Error):
         return failed
 
     @staticmethod
-    def ended(step: Step, words: list[str], code: int, left: str) -> StepFailed:
-        """Return the error of a command that has ended with another code than 0."""
+    def ended(step: Step, words: list[str], value: Document) -> StepFailed:
+        """Return the error of a command that has ended with another code than 0: see steps.run."""
+        code = value["code"]
         reason = f'process "{" ".join(words)}" did not complete successfully: exit code: {code}'
-        failed = StepFailed(step, reason)
+        hint = ""
+        if value["full"]:
+            hint = f"the disk of {value['full']} is full: make room with rootless builder prune"
+        failed = StepFailed(step, reason, hint)
         failed.said = reason
-        failed.code, failed.left = code, left
+        failed.code, failed.left = code, value["left"]
         return failed
 
     def excerpt(self) -> str:

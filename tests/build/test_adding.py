@@ -145,6 +145,26 @@ def test_names_that_delete_are_refused_in_archives(shared: Store, tmp_path: Path
     assert Built(shared, "t:latest").files(1)["f"] == "file 640 0:0 1"
 
 
+def test_chown_takes_capabilities_away(shared: Store, tmp_path: Path) -> None:
+    """As the kernel has it; where one id exists, too, and chown(2) is only remembered."""
+    key = "SCHILY.xattr.security.capability"
+    value = "\x01\0\0\x02\0\x20" + "\0" * 14
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name in "tu":
+            tar.addfile(entry(name, mode=0o755, pax_headers={key: value}))
+    text = "FROM busybox\nADD a.tar /\nRUN chown 3:4 /t; chmod 711 /u\n"
+    lay(tmp_path, {"a.tar": file.getvalue(), "Dockerfile": text})
+    shared.ok("build", "-t", "t", str(tmp_path))
+    built = Built(shared, "t:latest")
+    found = []
+    for layer in built.manifest["layers"][1:]:
+        with tarfile.open(built.blobs / layer["digest"].partition(":")[2]) as archive:
+            found.append({one.name: key in one.pax_headers for one in archive if one.isfile()})
+    assert found == [{"t": True, "u": True}, {"t": False, "u": True}]
+    assert built.files(1)["t"] == "file 755 3:4"
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_archives_stay_inside(case: str, shared: Store, tmp_path: Path) -> None:
     """Whether they are refused or not, nothing outside of the image is made or changed."""

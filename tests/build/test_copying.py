@@ -300,6 +300,13 @@ def test_holes_cost_nothing(shared: Store, tmp_path: Path) -> None:
     assert "10737418241," in done.stderr
     blobs = Built(shared, "t:latest").manifest["layers"]
     assert blobs[1]["size"] < 1 << 20
+    shared.ok("build", "-o", f"type=local,dest={tmp_path}/out", str(tmp_path))
+    status = (tmp_path / "out/big").stat()
+    assert status.st_size == (10 << 30) + 1
+    assert status.st_blocks * 512 < 1 << 20
+    with open(tmp_path / "out/big", "rb") as file:
+        file.seek(10 << 30)
+        assert file.read() == b"!"
 
 
 def test_a_context_that_changes_is_not_kept(busybox: Store, tmp_path: Path) -> None:

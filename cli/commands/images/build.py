@@ -80,8 +80,7 @@ def build(
     if code:
         return code
     if (path := asked.get("iidfile")) and image:
-        with open(path, "w", encoding="ascii") as output:
-            output.write(f"sha256:{image}")
+        reach.write_digest(path, f"sha256:{image}")
     if path := asked.get("metadata_file"):
         outputs.tell(engine, request, image, path)
     if quiet and image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.build.output.wishes import KINDS, Output
+from rootless.cli import reach
 from rootless.cli.commands.images import attesting
 from rootless.cli.dialects import choice
 from rootless.errors import UsageError
@@ -163,8 +164,4 @@ def tell(engine: Engine, request: BuildRequest, image: str, path: str) -> None:
             }
         if names:
             found["image.name"] = ",".join(names)
-    try:
-        with open(path, "wb") as file:
-            file.write(jsonio.dump_bytes(found) + b"\n")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    reach.write_file(path, jsonio.dump_bytes(found) + b"\n")

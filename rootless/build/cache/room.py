@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rootless.store.paths import Paths
 
 _MOST = 20 << 30
+_NOTHING = 1 << 20
 
 
 def cap(paths: Paths) -> int:
@@ -25,6 +26,12 @@ def cap(paths: Paths) -> int:
         return given
     disk = os.statvfs(paths.root)
     return min(_MOST, disk.f_blocks * disk.f_frsize // 10)
+
+
+def is_used_up(paths: Paths) -> bool:
+    """Whether next to nothing can be written any more: a command's error may be that."""
+    disk = os.statvfs(paths.root)
+    return disk.f_bavail * disk.f_frsize < _NOTHING
 
 
 def make(paths: Paths, added: int = 0) -> None:

@@ -187,7 +187,7 @@ class Stages:
             command.document = state.document(None) if self._request.keep_failed else None
             value = yield self._work(step, run.run, state.stack, state.settings, command)
             if value["code"]:
-                raise StepFailed.ended(step, words, value["code"], value["left"])
+                raise StepFailed.ended(step, words, value)
             if found := value["touched"]:
                 text = advice.of_touched(stage, done, state.settings, found)
                 self._watcher.hear(step, {"do": "note", "text": text})

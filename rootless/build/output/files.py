@@ -11,9 +11,10 @@ import os
 import stat
 from hashlib import sha256
 
+from rootless.build.files.contents import copy_content
 from rootless.build.files.layered import LayersTree
 from rootless.build.files.trees import walk
-from rootless.errors import UsageError
+from rootless.errors import StoreError, UsageError
 from rootless.images.transfer.saving import opened
 from rootless.images.trees.comparing import Trees
 from rootless.images.trees.ids import Ids
@@ -41,7 +42,11 @@ def write_tar(paths: Paths, layers: list[str], place: str, epoch: int | None) ->
     trees.newest = None if epoch is None else epoch * 10**9
     with opened(place) as fd:
         ids = Ids(identity.detect(), "", "")
-        spawn(paths, pack, fd, trees, True, ids, keep_fds=(fd,)).result()
+        try:
+            spawn(paths, pack, fd, trees, True, ids, keep_fds=(fd,)).result()
+        except StoreError as error:
+            where = "standard output" if place == "-" else place
+            raise UsageError(f"{where}: {error.message}") from error
 
 
 def write_directory(paths: Paths, layers: list[str], place: str, epoch: int | None) -> None:
@@ -150,9 +155,7 @@ class _Writing:
             open(self._tree.open(node), "rb") as source,
             open(os.open(name, _CREATE, 0o600, dir_fd=fd), "wb") as target,
         ):
-            while data := source.read(1 << 20):
-                target.write(data)
-            target.flush()
+            copy_content(source.fileno(), target.fileno())
             os.fchmod(target.fileno(), node.mode & ~_SETID)
 
     def _time(self, node: Node) -> int:

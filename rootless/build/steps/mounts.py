@@ -21,7 +21,9 @@ import stat
 
 from rootless.build.cache import keys
 from rootless.build.fetching import archives
+from rootless.build.files.contents import copy_content
 from rootless.build.files.trees import resolve, walk
+from rootless.build.steps.private import private_file
 from rootless.containers.request import bind
 from rootless.errors import NotFound, named
 from rootless.runtime.userns import identity
@@ -232,8 +234,7 @@ def _fill(new: str, origin: Origin, source: str) -> None:
             os.mkdir(place, 0o700)
         elif stat.S_ISREG(node.status.st_mode):
             with open(tree.open(node), "rb") as source_file, open(place, "xb") as target:
-                while data := source_file.read(1 << 20):
-                    target.write(data)
+                copy_content(source_file.fileno(), target.fileno())
         else:
             continue
         _give(place, node.uid, node.gid)
@@ -261,19 +262,11 @@ def _secret(
         if not mount.target:
             yield
             return
-    file = paths.private()
-    try:
-        with open(
-            os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
-        ) as out:
-            out.write(value)
+    with private_file(paths, value) as file:
         mode = 0o400 if mount.mode is None else mount.mode
         call(paths, _own, file, mount.uid or 0, mount.gid or 0, mode)
         result.volumes.append(bind(file, target or f"{SECRETS}/{name}", rw=False))
         yield
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(file)
 
 
 def _own(path: str, uid: int, gid: int, mode: int) -> None:

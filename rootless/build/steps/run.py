@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 
+from rootless.build.cache import room
 from rootless.build.layering import layer, lend
 from rootless.build.place import BuildPaths
 from rootless.build.steps.mounts import prepared
+from rootless.build.steps.private import private_file
 from rootless.build.steps.telling import Telling
 from rootless.build.steps.touched import touched
 from rootless.containers.collection import Containers
@@ -83,7 +85,8 @@ class Output(Ends):
 def run(line: Line, paths: Site, stack: Stack, config: Document, command: Command) -> Document:
     """Run it; return the result as `Result` has it, and its exit code as `code`.
 
-    Of a command that has failed there is no result; `left` is the id of the image of what it left.
+    Of a command that has failed there is no result; `left` is the id of the image of what it left,
+    `full` the root of the store where its disk is, and else "".
     Raises LaunchError, StoreError.
     """
     own = BuildPaths(paths)
@@ -107,15 +110,9 @@ def run(line: Line, paths: Site, stack: Stack, config: Document, command: Comman
 @contextlib.contextmanager
 def _script(paths: BuildPaths, text: str) -> Iterator[str]:
     """Write a program to a file of this build's alone."""
-    path = paths.private()
-    try:
-        with open(path, "x", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
+    with private_file(paths, text.encode("utf-8", "surrogateescape")) as path:
         os.chmod(path, 0o755)  # noqa: S103 - to be executed by the user of the container
         yield path
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
 
 
 def _run(
@@ -145,7 +142,9 @@ def _run(
         os.close(os.open(f"{container.directory}/{KEPT}", os.O_CREAT | os.O_CLOEXEC, 0o600))
         code = container.run(command.ends or Output(line), detach_keys="")
         if code and not command.keeps:
-            return {"code": code, "left": _left(paths, base, command, container, code)}
+            full = room.is_used_up(paths)
+            left = _left(paths, base, command, container, code)
+            return {"code": code, "left": left, "full": paths.root if full else ""}
         told = Telling(line)
         result = layer(
             paths, base.stack, told, lambda making: _changes(making, container, command.epoch)

@@ -43,12 +43,12 @@ def touched(words: list[str], layer: str, lowers: list[str]) -> Touched | None:
         return None
     below = LayersTree(lowers)
     total, first = 0, ""
-    for path, size, moment in _files(layer):
+    for path, size, moment, taken in _files(layer):
         node = below.look(path)
         if node is None or not stat.S_ISREG(node.status.st_mode):
             continue
         if (node.status.st_size, int(node.status.st_mtime)) == (size, moment):
-            total, first = total + size, first or f"/{path}"
+            total, first = total + taken, first or f"/{path}"
     return Touched(total, first, flags) if total > ENOUGH else None
 
 
@@ -64,11 +64,12 @@ def _flags(text: str) -> str:
     return " ".join(found.values())
 
 
-def _files(layer: str) -> Iterator[tuple[str, int, int]]:
-    """Yield path, size and time of the large files of an unpacked layer, as far as it is open."""
+def _files(layer: str) -> Iterator[tuple[str, int, int, int]]:
+    """Yield path, size, time and bytes on disk of a layer's large files, as far as it is open."""
     for place, _, names in os.walk(layer):
         for name in names:
             path = f"{place}/{name}"
             status = os.lstat(path)
             if stat.S_ISREG(status.st_mode) and status.st_size >= _LARGE:
-                yield path[len(layer) + 1 :], status.st_size, int(status.st_mtime)
+                taken = min(status.st_size, status.st_blocks * 512)
+                yield path[len(layer) + 1 :], status.st_size, int(status.st_mtime), taken

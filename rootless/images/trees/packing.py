@@ -7,6 +7,7 @@ what a container has changed keeps it as far as it left it as it was on the disk
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
 import stat
@@ -198,9 +199,13 @@ class Packer:
         if not kept:
             self._show(entry, here)
         same_content = (now.st_size, now.st_mtime_ns) == (then.st_size, then.st_mtime_ns)
+        truth = before.layer.truths.get(path) if before else None
+        if truth is not None and truth.xattrs and before is not None:
+            # What the container could see there and has not any more, chown(2) has taken away.
+            truth = _without_seen(truth, before)
         _correct(
             entry,
-            before.layer.truths.get(path) if before else None,
+            truth,
             owner=kept,
             mode=now.st_mode == then.st_mode,
             content=same_content or not stat.S_ISREG(now.st_mode),
@@ -234,6 +239,21 @@ def _asked(fd: int) -> tuple[int, int] | None:
         except OSError:
             return None
     return asked
+
+
+def _without_seen(truth: Truth, before: Found) -> Truth:
+    """Return a truth without the attributes that the file has on the disk as well."""
+    try:
+        fd = before.open(os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return truth
+    try:
+        seen = {os.fsdecode(name) for name, _ in xattrs.read_all(fd)}
+    finally:
+        os.close(fd)
+    kept = copy.copy(truth)
+    kept.xattrs = {name: one for name, one in (truth.xattrs or {}).items() if name not in seen}
+    return kept
 
 
 def _merged(entry: Entry, asked: tuple[int, int]) -> tuple[int, int]:

@@ -12,6 +12,7 @@ that is harmless: what is noted is a wish about files within the container's own
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -38,6 +39,7 @@ _NOTICE = struct.Struct("=QIIiIQ6Q")  # struct seccomp_notif with struct seccomp
 _ANSWER = struct.Struct("=QqiI")  # struct seccomp_notif_resp
 _UNCHANGED = 0xFFFFFFFF
 _UNCHANGED_16 = 0xFFFF
+_CAPABILITY = "security.capability"
 _AT_FDCWD = -100
 _AT_SYMLINK_NOFOLLOW = 0x100
 _AT_EMPTY_PATH = 0x1000
@@ -208,6 +210,9 @@ def _write(fd: int, uid: int, gid: int, pid: int, notes: int) -> None:
         gid = known[1] if gid == _UNCHANGED else gid
     os.setxattr(path, OWNER_ATTRIBUTE, b"%d:%d" % (uid, gid))
     mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISREG(status.st_mode):
+        with contextlib.suppress(OSError):  # it has none
+            os.removexattr(path, _CAPABILITY)
     if stat.S_ISREG(status.st_mode) and (kept := mode & ~_dropped(mode)) != mode:
         os.chmod(path, kept)
 

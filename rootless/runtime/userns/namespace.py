@@ -15,7 +15,7 @@ from __future__ import annotations
 import _socket
 import os
 
-from rootless.errors import HostError
+from rootless.errors import HostError, StoreError
 from rootless.linux import namespaces
 from rootless.runtime.userns import identity
 
@@ -75,9 +75,14 @@ class Membership:
         self.path = f"{directory}/{os.getpid()}"
         # Read whole or not at all: a torn file is stale to its reader, which removes it.
         temporary = f"{runtime}/userns/.{os.getpid()}"
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(f"{fd} {os.fstat(fd).st_ino}")
-        os.rename(temporary, self.path)
+        try:
+            with open(temporary, "w", encoding="utf-8") as file:
+                file.write(f"{fd} {os.fstat(fd).st_ino}")
+            os.rename(temporary, self.path)
+        except OSError as error:
+            _forget(temporary)
+            message = f"cannot write to the runtime directory {runtime}: {error.strerror}"
+            raise StoreError(message, "make room there") from error
 
     def leave(self) -> None:
         """Take the word back."""
