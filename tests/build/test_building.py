@@ -226,7 +226,8 @@ def test_owners_of_a_run_are_in_the_image(
     """Also where there is one id only: what was asked for is remembered."""
     text = (
         "FROM busybox\nRUN mkdir -p /d/e && touch /d/f && ln -s f /d/l && chown -R 33:44 /d && "
-        "chown -h 5:6 /d/l && chown 7:44 /d/f && cp -a /d /copy\n"
+        "chown -h 5:6 /d/l && chown 7:44 /d/f && cp -a /d /copy && echo 1 > /h1 && ln /h1 /h2 && "
+        "chown 8:9 /h2 && chmod 4755 /h1\n"
         "RUN echo more >> /d/f && chown 33:9 /d/e && cp -p /d/f /kept\n"
     )
     lay(tmp_path, {"Dockerfile": text})
@@ -235,6 +236,8 @@ def test_owners_of_a_run_are_in_the_image(
     assert first["d"] == first["d/e"] == "directory 755 33:44"
     assert first["d/f"] == "file 644 7:44"
     assert first["d/l"] == "link 777 5:6 f"
+    assert first["h1"] == "file 4755 8:9 1\\n"
+    assert first["h2"] == "hardlink 4755 8:9 h1"
     assert second["d/f"] == "file 644 7:44 more\\n"
     assert second["d/e"] == "directory 755 33:9"
     if in_user_mode != "single":  # a program that reads owners and sets them sees root's there

@@ -88,8 +88,8 @@ class Packer:
         """See Trees.rooted."""
         self.left_out: list[str] = []
         """Paths that mean something else in a layer; the first of them."""
-        self._links: dict[tuple[str, int], bytes] = {}
-        """Layer and inode of each file with several names -> the name it was written under."""
+        self._links: dict[tuple[str, int], Entry] = {}
+        """Layer and inode of each file with several names -> what was written of it."""
 
     def run(self) -> int:
         """Write the archive; return the number of its entries. Raises OSError."""
@@ -138,14 +138,13 @@ class Packer:
 
     def _add(self, path: bytes, here: Found, before: Found | None) -> None:
         kind = _KINDS[stat.S_IFMT(here.status.st_mode)]
-        if kind == tar.FILE and here.status.st_nlink > 1:
-            first = self._links.setdefault((here.layer.path, here.status.st_ino), path)
-            if first != path:
-                entry = _entry(path, tar.LINK, here.status)
-                entry.link = first
-                self._tell_truth(entry, here, before)
-                self._write(entry)  # its owner is that of the first name
-                return
+        file = (here.layer.path, here.status.st_ino)
+        if kind == tar.FILE and here.status.st_nlink > 1 and (first := self._links.get(file)):
+            entry = _entry(path, tar.LINK, here.status)
+            entry.link = first.name
+            entry.mode, entry.uid, entry.gid = first.mode, first.uid, first.gid
+            self._write(entry)
+            return
         if kind not in _OPENED:
             entry = _entry(path, kind, here.status)
             if kind == tar.SYMLINK:
@@ -174,6 +173,8 @@ class Packer:
             if self.recorded is not None and not here.layer.unpacked and (asked := _asked(fd)):
                 entry.uid, entry.gid = _merged(entry, asked)
             self._write(entry, opened[-1])
+            if kind == tar.FILE and here.status.st_nlink > 1:
+                self._links[file] = entry
         finally:
             for one in opened:
                 os.close(one)
