@@ -7,7 +7,6 @@ what a container has changed keeps it as far as it left it as it was on the disk
 
 from __future__ import annotations
 
-import copy
 import errno
 import os
 import stat
@@ -23,6 +22,8 @@ from rootless.values import OWNER_ATTRIBUTE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from rootless.images.trees.comparing import Change, Trees
     from rootless.images.trees.ids import Ids
     from rootless.images.trees.views import Found, View
@@ -201,12 +202,11 @@ class Packer:
             self._show(entry, here)
         same_content = (now.st_size, now.st_mtime_ns) == (then.st_size, then.st_mtime_ns)
         truth = before.layer.truths.get(path) if before else None
-        if truth is not None and truth.xattrs and before is not None:
-            # What the container could see there and has not any more, chown(2) has taken away.
-            truth = _without_seen(truth, before)
         _correct(
             entry,
             truth,
+            # What the container could see there and has not any more, chown(2) has taken away.
+            seen=_seen(before) if before and truth is not None and truth.xattrs else set(),
             owner=kept,
             mode=now.st_mode == then.st_mode,
             content=same_content or not stat.S_ISREG(now.st_mode),
@@ -242,19 +242,16 @@ def _asked(fd: int) -> tuple[int, int] | None:
     return asked
 
 
-def _without_seen(truth: Truth, before: Found) -> Truth:
-    """Return a truth without the attributes that the file has on the disk as well."""
+def _seen(found: Found) -> set[str]:
+    """Return the names of the attributes that a file has on the disk."""
     try:
-        fd = before.open(os.O_RDONLY | os.O_NONBLOCK)
+        fd = found.open(os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
-        return truth
+        return set()
     try:
-        seen = {os.fsdecode(name) for name, _ in xattrs.read_all(fd)}
+        return {os.fsdecode(name) for name, _ in xattrs.read_all(fd)}
     finally:
         os.close(fd)
-    kept = copy.copy(truth)
-    kept.xattrs = {name: one for name, one in (truth.xattrs or {}).items() if name not in seen}
-    return kept
 
 
 def _merged(entry: Entry, asked: tuple[int, int]) -> tuple[int, int]:
@@ -288,8 +285,12 @@ def _correct(
     owner: bool = True,
     mode: bool = True,
     content: bool = True,
+    seen: Container[str] = (),
 ) -> None:
-    """Put in what the side file says, of each group that holds still."""
+    """Put in what the side file says, of each group that holds still.
+
+    But for attributes that were `seen` on the disk, which tells of them itself.
+    """
     if truth is None:
         return
     if owner:
@@ -300,6 +301,10 @@ def _correct(
         entry.type = tar.CHARACTER if truth.kind == "c" else tar.BLOCK_DEVICE
         entry.major, entry.minor = truth.device
     if content and truth.xattrs:
-        known = {name for name, _ in entry.xattrs or ()}
-        more = ((os.fsencode(name), value) for name, value in truth.xattrs.items())
-        entry.xattrs = [*(entry.xattrs or ()), *(pair for pair in more if pair[0] not in known)]
+        known = {os.fsdecode(name) for name, _ in entry.xattrs or ()}
+        more = [
+            (os.fsencode(name), value)
+            for name, value in truth.xattrs.items()
+            if name not in known and name not in seen
+        ]
+        entry.xattrs = [*(entry.xattrs or ()), *more]
