@@ -70,7 +70,7 @@ def test_init_and_cleanup(one: Store) -> None:
 def test_runlabel(one: Store, tmp_path: Path) -> None:
     archive = one.directory + "/tree.tar"
     assert os.system(f"tar cf {archive} -C {tmp_path} .") == 0
-    line = "podman run --rm --name NAME -e IMAGE=IMAGE -e N=${NAME} host env"
+    line = "podman run --rm --name NAME -e IMAGE=IMAGE -e N=\\${NAME} host env"
     labels = (f'LABEL show="{line}"', 'LABEL evil="/bin/sh -c true"')
     one.ok("import", *(word for text in labels for word in ("-c", text)), archive, "localhost/t:1")
     shown = one.ok("container", "runlabel", "--display", "show", "localhost/t:1")
