@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import ipaddress
 import os
-import re
 import time
 
 from rootless.errors import Conflict, NotFound, StoreError, UsageError
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from rootless.runtime.spec import Segment
     from rootless.store.paths import Paths
     from rootless.teller import Teller
-
-_NAME = re.compile("[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 
 RESERVED = frozenset(
     ("none", "host", "private", "bridge", "default", "container", "ns", "pasta", "slirp4netns")
@@ -82,7 +79,7 @@ class Networks:
 
         Raises NotFound, Conflict for the beginning of several ids, StoreError.
         """
-        if _NAME.fullmatch(ref):
+        if shapes.is_name(ref):
             try:
                 return Network(self._read(ref))
             except FileNotFoundError:
@@ -137,7 +134,7 @@ class Networks:
         subnet that clashes, HostError where none is free, StoreError.
         """
         name = record["name"]
-        if not _NAME.fullmatch(name):
+        if not shapes.is_name(name):
             raise UsageError(f"invalid network name {name!r:.60}", "letters, digits, _ . and -")
         if name in RESERVED:
             raise UsageError(f"operation is not permitted on predefined {name} network")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
         """Of its driver, as they were given: mtu, ..."""
 
 
-MTU = "mtu"
+is_name = re.compile("[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}").fullmatch
+"""Whether a text is the name of a network, or an id."""
+
 _MTU_NAMES = ("mtu", "com.docker.network.driver.mtu")
 
 

@@ -48,7 +48,6 @@ SAME = [
     ("init", True, "init"),
     ("ipcns", "host", "ipc"),
     ("log_driver", "k8s-file", "log_driver"),
-    ("netns", "none", "network"),
     ("no_hosts", True, "no_hosts"),
     ("oom_score_adj", 500, "oom_score_adj"),
     ("pidns", "host", "pid"),
@@ -73,6 +72,10 @@ def test_a_key_is_the_default_of_its_option(key: str, value: Any, option: str) -
 
 
 OTHERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    # a network is one of several
+    ({"netns": "none"}, {}, {"network": ["none"]}),
+    ({"netns": "none"}, {"network": ["host"]}, {}),
+    ({"netns": ""}, {}, {}),
     # annotations and sysctls by their names
     ({"annotations": ["a=1", "b=2"]}, {"annotation": ["b=3"]}, {"annotation": ["a=1", "b=3"]}),
     (
@@ -80,8 +83,8 @@ OTHERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
         {"sysctl": ["net.a=9,kernel.sem=8"]},
         {"sysctl": ["net.b=2", "net.a=9,kernel.sem=8"]},
     ),
-    ({"default_sysctls": ["net.a=1"]}, {"network": "host"}, {}),
-    ({"default_sysctls": ["net.a=1"]}, {"network": "container:x"}, {}),
+    ({"default_sysctls": ["net.a=1"]}, {"network": ["host"]}, {}),
+    ({"default_sysctls": ["net.a=1"]}, {"network": ["container:x"]}, {}),
     ({"default_sysctls": ["kernel.sem=3"]}, {"ipc": "host"}, {}),
     # mounts by their places, whatever the option
     (

@@ -167,6 +167,16 @@ def test_others_cannot_be_reached(net: Store) -> None:
     )
 
 
+def test_names_do_not_leave_an_internal_network_without_names(net: Store) -> None:
+    """CVE-2024-29018."""
+    net.ok("network", "create", "--internal", "--disable-dns", "mute")
+    options = ["--network", "mute", "--dns", "127.0.0.1"]
+    line = ["busybox", "sh", "-c", "nslookup example.com 2>&1; nslookup web 2>&1"]
+    said = net("run", "--rm", *options, *line)
+    assert said.stdout.count("NXDOMAIN") >= 2
+    net.ok("network", "rm", "mute")
+
+
 def test_a_published_port(net: Store) -> None:
     port = int(net.ok("port", "web", "80").rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:

@@ -270,13 +270,18 @@ def test_a_link_in_the_place_of_an_object(some: Objects, tmp_path: Path) -> None
     assert (tmp_path / "elsewhere/file").exists()
 
 
+def within(path: str) -> None:
+    """Put a directory beside the record."""
+    os.mkdir(f"{path}/in")
+
+
 def test_without_names(things: Objects) -> None:
     """What is called by its id, which somebody may have used before, and may be long."""
     os.mkdir(things.directory)
     long = "x" * 255
     for one in ("plain", long):
         for made in (True, False):
-            done = let_go(things.make(one, {"created": 1}, directories=("in",)))
+            done = let_go(things.make(one, {"created": 1}, fill=within))
             assert done == made
         assert entries(things, one) == ["in", "thing.json"]
     assert entries(things) == ["plain", long]
@@ -395,7 +400,7 @@ def killed_at(step: int, what: Callable[[], object]) -> Callable[[], None]:
 
 STORIES: dict[str, Callable[[Objects], object]] = {
     "make": lambda some: make(some, C, "three"),
-    "make without a name": lambda some: let_go(some.make("three", {}, directories=("in",))),
+    "make without a name": lambda some: let_go(some.make("three", {}, fill=within)),
     "replace": lambda some: make(some, C, "one", replace=lambda one: remove(some, one, "one")),
     "remove": lambda some: remove(some, A, "one"),
 }

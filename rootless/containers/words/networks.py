@@ -131,6 +131,10 @@ def _named(text: str) -> Attachment:
     name, _, options = text.partition(":")
     if text.startswith("name="):
         name, _, options = text[5:].partition(",")
+    from rootless.networks.records import is_name
+
+    if not is_name(name):
+        raise UsageError(f"{option}: {name!r:.60} is no name of a network")
     found = attachment("named", name)
     for word in options.split(",") if options else ():
         key, equals, value = word.partition("=")

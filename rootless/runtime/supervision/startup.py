@@ -326,6 +326,8 @@ class Startup:
             pid = os.fork()
             if pid == 0:
                 report.close()
+                if self._hosts >= 0:
+                    os.close(self._hosts)  # a file of the host's is nothing for init
                 self._launch.launcher(entry, theirs)
             self._userns = entry.serve(pid)
             self._membership = Membership(self._paths.runtime, self._launch.who.mode, self._userns)

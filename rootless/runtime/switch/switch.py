@@ -63,6 +63,9 @@ _HELD = ("listener", "netlink", "tap", "space", "userns")
 _LINGER = 0.5
 """Seconds that a network without containers waits for the next one."""
 
+_RETURN = 10.0
+"""Seconds that those whom a killed switch has left have for coming back to their addresses."""
+
 _SETTLED, _QUIET = 1000, 15000
 """Milliseconds without an event before it makes itself small: at first, and with the stack."""
 
@@ -88,6 +91,8 @@ class Switch:
         self._listener.setblocking(False)
         self._loop.watch(self._listener.fileno(), select.POLLIN, self._accept)
         self._loop.watch(charge["tap"], select.POLLIN, self._wake)
+        if self._table.left:
+            self._loop.at(time.monotonic() + _RETURN, self._table.left.clear)
         for member in charge["members"]:
             self._know(_socket.socket(fileno=member["fd"]), member["id"])
             self._listen(member)
@@ -268,8 +273,12 @@ class Switch:
         guest: Guest = {"guest": member["ipv4"], "guest6": member["ipv6"], "mac": member["mac"]}
         own = _servers(member["servers"]) if member["servers"] else None
         added = stack.add_guest(guest, own)
-        if self._charge["segment"]["resolves"]:
-            added.zone = View(self._table, member["id"], self._charge["directory"])
+        segment = self._charge["segment"]
+        if segment["resolves"] or segment["internal"]:
+            table = self._table if segment["resolves"] else None
+            added.zone = View(table, member["id"], self._charge["directory"])
+            # Or a question would leave a network that leads nowhere (CVE-2024-29018).
+            added.zone.closed = segment["internal"]
 
     # -- memory, and the end
 

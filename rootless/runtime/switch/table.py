@@ -56,7 +56,7 @@ class Table:
         self.segment = segment
         self._path = f"{directory}/{FILE}"
         self.members = {member["id"]: member for member in members}
-        self._left = {} if self.members else self._read_left()
+        self.left = {} if self.members else self._read_left()
         """Addresses of those whom a switch that was killed has left: container -> (v4, v6)."""
         self._next: dict[str, int] = {}
         self._turn = 0
@@ -90,7 +90,7 @@ class Table:
         taken = {self.segment["gateway"], self.segment["gateway6"]}
         for one in self._others(container):
             taken.update((one["ipv4"], one["ipv6"]))
-        for other, addresses in self._left.items():
+        for other, addresses in self.left.items():
             if other != container:
                 taken.update(addresses)
         if wanted:
@@ -126,7 +126,7 @@ class Table:
     def add(self, member: Member) -> None:
         """Know a further container, or one by other names."""
         self.members[member["id"]] = member
-        self._left.pop(member["id"], None)
+        self.left.pop(member["id"], None)
         self._index()
         self.write()
 
@@ -216,7 +216,7 @@ class View:
 
         `directory` is that of its switch, or of any network that the container is on.
         """
-        self.closed = table is not None and table.segment["internal"]
+        self.closed = False
         self._table = table
         self._container = container
         self._others = os.path.dirname(directory)

@@ -113,6 +113,15 @@ def plug(
     except FileExistsError:  # of a life before this one, whose namespace is still being cleared
         unplug(netlink, name)
         rtnetlink.apply([pair], netlink)
+    try:
+        _set_up(segment, wire, mac, inside)
+    except OSError:
+        unplug(netlink, name)
+        raise
+
+
+def _set_up(segment: Segment, wire: Wire, mac: bytes, inside: int) -> None:
+    """Give the container's end its addresses. Raises OSError."""
     with contextlib.closing(_socket.socket(fileno=os.dup(inside))) as link:
         index = rtnetlink.index_of(wire["interface"], link)
         rtnetlink.apply(

@@ -56,7 +56,8 @@ def test_a_volume_comes_and_goes(eventful: Store) -> None:
     assert [line[4:6] for line in both] == [["volume", "create"]] * 2
     assert [line[6] for line in both if len(line[6]) != 64] == ["made"]
     assert all(len(line) == 7 for line in both)
-    shown = told(eventful, "--dialect", "docker", *filters, "--filter", "volume=made")
+    one = ("--filter", "volume=made", "--filter", "event=create")
+    shown = told(eventful, "--dialect", "docker", *filters, *one)
     assert shown.endswith(" volume create made (driver=local)")
     eventful.ok("run", "--rm", "-v", "/brief", "busybox", "true")
     show = ("--format", "{{.Status}}")

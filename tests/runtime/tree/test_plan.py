@@ -69,7 +69,7 @@ def test_the_order(words: Words) -> None:
 
 
 def test_nothing_is_done_to_what_is_the_hosts(words: Words) -> None:
-    steps = words(network="host", uts="host")
+    steps = words(network=["host"], uts="host")
     assert not [step for step in steps if "network" in step or "host name" in step]
     (resolv,) = [step for step in steps if step.endswith(" at /etc/resolv.conf")]
     assert resolv.endswith(f"/containers/{ID}/resolv.conf at /etc/resolv.conf")

@@ -45,7 +45,7 @@ def test_it_is_found_through_who_holds_it(rootless_root: str) -> None:
     pid = in_child(entry.enter)
     fd = entry.serve(pid)
     assert end(pid) == 0
-    member = namespace.Membership(paths, mode, fd)
+    member = namespace.Membership(paths.runtime, mode, fd)
     assert worker.call(paths, inside)["namespace"] == f"user:[{os.fstat(fd).st_ino}]"
     assert worker.call(paths, MARK.read_text) != "1001\n"
     worker.call(paths, lambda: MARK.write_text("1002"))
