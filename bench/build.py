@@ -11,13 +11,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import peers
 
 Builds = tuple[Callable[[], object], Callable[[], object]]
@@ -43,8 +42,7 @@ class Pair:
 
     def context(self, name: str, dockerfile: str) -> Path:
         """Return a new directory with a Dockerfile."""
-        directory = self.work / f"context-{name}"
-        directory.mkdir()
+        directory = Path(tempfile.mkdtemp(prefix=f"context-{name}-", dir=self.work))
         (directory / "Dockerfile").write_text(dockerfile)
         return directory
 
@@ -136,8 +134,10 @@ def thirty(pair: Pair, *, cold: bool = False) -> Builds:
 
 
 def changed(pair: Pair) -> Builds:
-    """One file of the context is another, which the last two of ten instructions need."""
-    lines = [f"FROM {BASE}", *(f"RUN echo {number} > /r{number}" for number in range(8))]
+    """One file of the context is another, which the last two of thirty instructions need."""
+    lines = [f"FROM {BASE}"]
+    for number in range(14):
+        lines += [f"ENV A{number}={number}", f"RUN echo {number} > /r{number}"]
     context = pair.context("changed", "\n".join([*lines, "COPY f /", "RUN cat /f > /g"]) + "\n")
     count = iter(range(1, 10_000))
     both = pair.builds(context)
