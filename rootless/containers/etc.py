@@ -63,18 +63,23 @@ def hosts(record: Record) -> str:
         text += f"{address}\t{' '.join(names)}\n"
     known = {word for line in text.splitlines() for word in line.partition("#")[0].split()[1:]}
     private = record["spec"]["rootless"]["network"]
-    names = [record["hostname"], record["name"]]
-    if domain := record["request"]["domainname"]:
-        names.insert(0, f"{record['hostname']}.{domain}")
-    own = [name for name in names if name not in known]
+    own = [name for name in own_names(record) if name not in known]
     if own and not (private and private.get("wires")):  # there its address comes with the start
         # Programs look up their own host name; without a network that is the loopback.
         address = private["settings"]["guest"] if private else "127.0.0.1"
-        text += f"{address}\t{' '.join(dict.fromkeys(own))}\n"
+        text += f"{address}\t{' '.join(own)}\n"
     if (private or on_host) and record["request"]["host_address"] != "none":
         gateway = [name for name in GATEWAY_NAMES if name not in known]
         text += f"{_host_gateway(record)}\t{' '.join(gateway)}\n" if gateway else ""
     return text
+
+
+def own_names(record: Record) -> list[str]:
+    """Return what a container calls itself."""
+    found = [record["hostname"], record["name"]]
+    if domain := record["request"]["domainname"]:
+        found.insert(0, f"{record['hostname']}.{domain}")
+    return [*dict.fromkeys(found)]
 
 
 def _host_gateway(record: Record) -> str:

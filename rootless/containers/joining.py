@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from rootless.containers import networks
+from rootless.containers import etc, networks
 from rootless.containers.handle import Handle
 from rootless.containers.record import read
 from rootless.errors import Conflict, LaunchError, NotFound
+from rootless.runtime.switch.table import settings_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from rootless.containers.record import Record
-    from rootless.runtime.spec import Attachment, Namespace, Segment, Wire
+    from rootless.runtime.spec import Attachment, Namespace, Wire
     from rootless.store.paths import Paths
 
 
@@ -86,8 +87,13 @@ def attached(paths: Paths, record: Record, before: dict[str, Any]) -> Record:
     if network is None or not network["settings"]["guest"]:
         for one in ways[:1]:
             one["route"] = True
-        network = {"settings": _settings(first), "helper": "", "names": "", "needed": True}
-    network = {**network, "names": first["gateway"], "wires": wires, "called": _called(record)}
+        network = {"settings": settings_of(first), "helper": "", "names": "", "needed": True}
+    network = {
+        **network,
+        "names": first["gateway"],
+        "wires": wires,
+        "called": etc.own_names(record),
+    }
     return {
         **record,
         "spec": {**spec, "rootless": {**spec["rootless"], "network": network}},
@@ -126,24 +132,3 @@ def names(record: Record, one: Attachment) -> list[str]:
     return [
         *dict.fromkeys([record["name"], *one["aliases"], record["id"][:12], record["hostname"]])
     ]
-
-
-def _called(record: Record) -> list[str]:
-    """Return what it calls itself in /etc/hosts."""
-    own = [record["hostname"], record["name"]]
-    if domain := record["request"]["domainname"]:
-        own.insert(0, f"{record['hostname']}.{domain}")
-    return [*dict.fromkeys(own)]
-
-
-def _settings(segment: Segment) -> Any:
-    return {
-        "guest": "",
-        "gateway": segment["gateway"],
-        "prefix": segment["prefix"],
-        "guest6": "",
-        "gateway6": segment["gateway6"],
-        "prefix6": segment["prefix6"],
-        "mtu": segment["mtu"],
-        "host_loopback": False,
-    }

@@ -209,6 +209,19 @@ def test_a_container_with_a_private_network_comes_along(net: Store) -> None:
     net.ok("rm", "-f", "-t", "0", "guest")
 
 
+def test_a_further_network_is_no_other_way_out(net: Store) -> None:
+    before = inside(net, "web", "ip route | grep default")
+    net.ok("network", "connect", "back", "web")
+    assert inside(net, "web", "ip route | grep default") == before
+    net.ok("network", "disconnect", "front", "web")
+    assert "via 10.89." in inside(net, "web", "ip route | grep default")
+    assert fetch(net, "web", "10.89.1.77") == fetch(net, "api", "localhost")
+    net.ok("network", "connect", "front", "web")
+    net.ok("network", "disconnect", "back", "web")
+    until(lambda: fetch(net, "db", "web"))
+    test_a_published_port(net)
+
+
 def test_a_new_name_is_known_at_once(net: Store) -> None:
     net.ok("rename", "api", "service")
     assert fetch(net, "db", "service")

@@ -37,6 +37,8 @@ def network_create(
         rootless network create --subnet 10.90.7.0/24 --internal closed
         rootless run -d --network backend --name db postgres
     """
+    from rootless.cli.commands.volumes.create import pairs
+
     if driver != "bridge":
         raise UsageError(f"--driver {driver}: there are networks of the driver bridge alone")
     wanted: Record = {
@@ -48,8 +50,8 @@ def network_create(
         "ipv6": ipv6,
         "dns": not disable_dns,
         "servers": dns or [],
-        "labels": _pairs("label", label),
-        "options": _pairs("opt", opt),
+        "labels": pairs(label, ""),
+        "options": pairs(opt, "opt"),
     }
     made = engine.networks.create(wanted, ignore=ignore)
     output.say(made.id)
@@ -70,16 +72,6 @@ def _subnets(subnets: list[str], gateways: list[str], ranges: list[str]) -> list
     for one in (*gateways, *ranges):
         if (":" in one) not in versions:
             raise UsageError(f"{one} is in no subnet that was given", "give it with --subnet")
-    return found
-
-
-def _pairs(name: str, texts: list[str] | None) -> dict[str, str]:
-    found = {}
-    for text in texts or ():
-        key, equals, value = text.partition("=")
-        if not key or (name == "opt" and not equals):
-            raise UsageError(f"--{name}: {text!r:.60} is no pair", "KEY=VALUE")
-        found[key] = value
     return found
 
 

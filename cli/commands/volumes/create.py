@@ -34,7 +34,7 @@ def volume_create(
     from rootless.volumes.options import check_driver
 
     check_driver(driver, name)
-    labels, options = _pairs(label, ""), _pairs(opt, "opt")
+    labels, options = pairs(label, ""), pairs(opt, "opt")
     try:
         made = engine.volumes.create(name, labels=labels, options=options)
     except Conflict:
@@ -46,7 +46,8 @@ def volume_create(
     return exits.OK
 
 
-def _pairs(texts: list[str] | None, strict: str) -> dict[str, str]:
+def pairs(texts: list[str] | None, strict: str) -> dict[str, str]:
+    """Return KEY=VALUE as a dictionary; `strict` is the option whose values may not be missing."""
     found = {}
     for text in texts or ():
         key, equals, value = text.partition("=")

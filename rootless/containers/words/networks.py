@@ -43,11 +43,7 @@ def networks(asked: Asked) -> list[Attachment]:
     modes, mac = asked.get("network", ()), asked.get("mac_address", "")
     found = [_network(mode) for mode in modes if mode]
     if not found and mac:
-        found = [attachment("private")]
-    if len(found) == 1 and found[0]["kind"] == "private" and found[0]["settings"] is None:
-        from rootless.netstack import addresses
-
-        found[0]["settings"] = addresses.parse("")
+        found = [_network("private")]
     for key, field in (("ip", "ipv4"), ("ip6", "ipv6")):
         if address := asked.get(key, ""):
             _only_named(found, key)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from rootless.runtime.tree.operations import Loopback
 
 TYPE_CHECKING = False
@@ -39,6 +37,8 @@ class Wired:
 
     def attach(self, guest: Guest, netns: int, netlink: int) -> list[Plug]:
         """See `kinds.Named`."""
+        from rootless.runtime.switch import client  # the supervisor's business, not init's
+
         plugs: list[Plug] = []
         try:
             for wire in self._wires:
@@ -46,7 +46,6 @@ class Wired:
                 plugs.append(plug)
         except BaseException:
             for plug in plugs:
-                for fd in (plug["fd"], plug["netlink"], plug["tap"], plug["space"]):
-                    os.close(fd)
+                client.close(plug)
             raise
         return plugs

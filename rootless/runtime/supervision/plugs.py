@@ -122,7 +122,7 @@ class Plugs:
         was = plug is publisher(charge["plugs"]) and charge["link"] < 0
         charge["plugs"].remove(plug)
         self._loop.unwatch(plug["fd"])
-        close(plug)
+        client.close(plug)
         after = publisher(charge["plugs"])
         if was and after is not None:
             client.publish(after, charge["ports"])
@@ -134,15 +134,8 @@ class Plugs:
         """The container has ended."""
         for plug in self._charge["plugs"]:
             self._loop.unwatch(plug["fd"])
-            close(plug)
+            client.close(plug)
         self._charge["plugs"].clear()
-
-
-def close(plug: Plug) -> None:
-    """Leave a segment, by hanging up."""
-    for fd in (plug["fd"], plug["netlink"], plug["tap"], plug["space"]):
-        if fd >= 0:
-            os.close(fd)
 
 
 def publisher(plugs: list[Plug]) -> Plug | None:
@@ -162,6 +155,7 @@ def shown(plugs: list[Plug]) -> dict[str, Any]:
             "gateway6": plug["wire"]["segment"]["gateway6"],
             "prefix6": plug["wire"]["segment"]["prefix6"],
             "names": plug["wire"]["names"],
+            "route": plug["wire"]["route"],
         }
         for plug in plugs
     }

@@ -61,10 +61,7 @@ class Guest:
         segment = wire["segment"]
         try:
             directory = place.directory(self._runtime, segment["id"])
-            with place.locked(directory):
-                sock = place.connect(directory)
-                if sock is None:
-                    sock = self._start(segment, directory, None)
+            sock = self._connect(segment, directory, None)
             wish = {"attach": wire, "id": self.container}
             said, fds = ask(sock, wish, [netns, netlink])
         except OSError as error:
@@ -87,14 +84,11 @@ class Guest:
 
     def mend(self, plug: Plug) -> None:
         """Come to a new switch of the same segment, whose own was killed. Raises OSError."""
-        os.close(plug["fd"])
-        plug["fd"] = -1
-        directory = plug["directory"]
-        os.makedirs(directory, 0o700, exist_ok=True)
-        with place.locked(directory):
-            sock = place.connect(directory)
-            if sock is None:
-                sock = self._start(plug["wire"]["segment"], directory, plug)
+        if plug["fd"] >= 0:  # else this is not the first try
+            os.close(plug["fd"])
+            plug["fd"] = -1
+        os.makedirs(plug["directory"], 0o700, exist_ok=True)
+        sock = self._connect(plug["wire"]["segment"], plug["directory"], plug)
         wish = {"attach": plug["wire"], "id": self.container, "known": plug["address"]}
         said, fds = ask(sock, wish)
         for fd in fds:
@@ -102,6 +96,12 @@ class Guest:
         if "error" in said:
             raise OSError(0, said["error"])
         plug["fd"] = sock.detach()
+
+    def _connect(self, segment: Segment, directory: str, left: Plug | None) -> _socket.socket:
+        """Connect to the switch of a segment; start it where none runs, see `_start`."""
+        with place.locked(directory):
+            sock = place.connect(directory)
+            return self._start(segment, directory, left) if sock is None else sock
 
     def _start(self, segment: Segment, directory: str, left: Plug | None) -> _socket.socket:
         """Start a switch, with what another has left of the segment, and connect to it.
@@ -195,6 +195,13 @@ def ask(
     if found is None:
         raise OSError(0, "its process was killed")
     return found
+
+
+def close(plug: Plug) -> None:
+    """Leave a segment, by hanging up."""
+    for fd in (plug["fd"], plug["netlink"], plug["tap"], plug["space"]):
+        if fd >= 0:
+            os.close(fd)
 
 
 def publish(plug: Plug, ports: list[Port]) -> None:

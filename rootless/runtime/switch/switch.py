@@ -23,7 +23,7 @@ from rootless.linux import interpreter
 from rootless.linux.loop import Loop
 from rootless.runtime.supervision import handover
 from rootless.runtime.switch import messages, place, wiring
-from rootless.runtime.switch.table import Table, View
+from rootless.runtime.switch.table import Table, View, settings_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from rootless.netstack import dns
     from rootless.netstack.addresses import Member as Guest
-    from rootless.netstack.addresses import Settings
     from rootless.netstack.ports import Listener
     from rootless.netstack.stack import Stack
     from rootless.runtime.spec import Segment, Wire
@@ -261,7 +260,7 @@ class Switch:
             from rootless.netstack.stack import Stack
 
             servers = _servers(self._charge["segment"]["servers"])
-            settings = _settings(self._charge["segment"])
+            settings = settings_of(self._charge["segment"])
             self._stack = Stack(self._loop, self._charge["tap"], settings, servers)
             self._stack.limit(files.allow_many() * 3 // 4)
             for member in self._table.members.values():
@@ -296,11 +295,8 @@ class Switch:
         if self._stack is not None:
             files.allow_as_before()
         charge["members"] = list(self._table.members.values())
-        kept = [charge[name] for name in _HELD]  # type: ignore[literal-required]
-        kept += [member["fd"] for member in charge["members"]]
-        kept += [port["fd"] for member in charge["members"] for port in member["ports"]]
         name = charge["segment"]["name"]
-        handover.pass_on(charge, kept, "switch", name, site=interpreter.BARE)
+        handover.pass_on(charge, _descriptors(charge), "switch", name, site=interpreter.BARE)
 
     def _await_end(self) -> None:
         self._loop.cancel(self._end)
@@ -321,22 +317,15 @@ class Switch:
             os._exit(0)
 
 
+def _descriptors(charge: Charge) -> list[int]:
+    """Return all that is open and passes on with the charge."""
+    found = [charge[name] for name in _HELD]  # type: ignore[literal-required]
+    found += [member["fd"] for member in charge["members"]]
+    return found + [port["fd"] for member in charge["members"] for port in member["ports"]]
+
+
 def _lower(names: list[str]) -> list[str]:
     return [name.lower() for name in names]
-
-
-def _settings(segment: Segment) -> Settings:
-    return {
-        "guest": "",
-        "gateway": segment["gateway"],
-        "prefix": segment["prefix"],
-        "guest6": "",
-        "gateway6": segment["gateway6"],
-        "prefix6": segment["prefix6"],
-        "mtu": segment["mtu"],
-        "host_loopback": False,
-        "internal": segment["internal"],
-    }
 
 
 def _servers(chosen: list[str]) -> dns.Servers:
@@ -355,10 +344,7 @@ def resume(handed: int) -> NoReturn:
     """Go on as the switch whose charge is in the file `handed`. Never returns."""
     charge: Charge = handover.receive(handed)
     switch = Switch(charge)
-    kept = [charge[name] for name in _HELD]  # type: ignore[literal-required]
-    kept += [member["fd"] for member in charge["members"]]
-    kept += [port["fd"] for member in charge["members"] for port in member["ports"]]
-    handover.adopt(handed, kept)
+    handover.adopt(handed, _descriptors(charge))
     set_name()
     switch.run(small=True)
 

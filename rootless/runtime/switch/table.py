@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, TypedDict
 
+    from rootless.netstack.addresses import Settings
     from rootless.netstack.ports import Port
     from rootless.runtime.spec import Segment, Wire
 
@@ -188,6 +189,21 @@ class Table:
             return False
         shift = len(address) * 8 - (segment["prefix"] if four else segment["prefix6"])
         return int.from_bytes(address, "big") >> shift == _number(gateway) >> shift
+
+
+def settings_of(segment: Segment) -> Settings:
+    """Return the settings of a network whose guests are added later."""
+    return {
+        "guest": "",
+        "gateway": segment["gateway"],
+        "prefix": segment["prefix"],
+        "guest6": "",
+        "gateway6": segment["gateway6"],
+        "prefix6": segment["prefix6"],
+        "mtu": segment["mtu"],
+        "host_loopback": False,
+        "internal": segment["internal"],
+    }
 
 
 def _number(address: str) -> int:
