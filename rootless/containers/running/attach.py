@@ -107,6 +107,7 @@ def connect(
                 raise ConnectionResetError
     except OSError as error:
         stream.close()
+        _refuse_standing(container)  # it was stopped since we looked
         raise HostError(
             f"the supervisor of container {container.name} does not answer: "
             f"{error.strerror or 'no word from it'}",
